@@ -1,0 +1,177 @@
+"""Everything that can be answered instead of success, in the one shape of `openapi.yaml`'s `Error`.
+
+Handlers and middleware raise these; `hookstream_keys.gate` turns them into
+responses. Messages are for a person and never quote what the client sent:
+the client knows it, and a log must not learn it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+#: `ErrorDetail` takes no more; a client mends ten mistakes before it needs the next.
+MAX_DETAILS = 10
+MAX_DETAIL_LENGTH = 500
+MAX_LOCATION_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One place of a request that is wrong: `location` such as `body/name`, and why."""
+
+    location: str
+    message: str
+
+
+class ApiError(Exception):
+    """An answer other than success. Subclasses fix `status` and `code`."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        details: Sequence[Detail] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = tuple(details)[:MAX_DETAILS]
+        self.headers = dict(headers or {})
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        """The error as `openapi.yaml` describes it."""
+        body: dict[str, Any] = {
+            "error": self.message,
+            "status": self.status,
+            "request_id": request_id,
+            "code": self.code,
+        }
+        if self.details:
+            body["details"] = [
+                {
+                    "location": detail.location[:MAX_LOCATION_LENGTH],
+                    "message": detail.message[:MAX_DETAIL_LENGTH],
+                }
+                for detail in self.details
+            ]
+        return body
+
+
+class BadRequest(ApiError):
+    """400: the request is not what the specification asks for."""
+
+    status = 400
+    code = "bad_request"
+
+
+class Unauthorized(ApiError):
+    """401: no credential, or none that is good."""
+
+    status = 401
+    code = "unauthorized"
+
+    def __init__(self, *, credential_sent: bool) -> None:
+        # RFC 6750, section 3.1: no error code when no credential was sent.
+        challenge = 'Bearer realm="hookstream"'
+        if credential_sent:
+            message = "The credential is not valid: unknown, revoked or expired."
+            challenge += ', error="invalid_token"'
+        else:
+            message = (
+                "No credential was sent. Send an API key in X-API-Key or Authorization: Bearer, "
+                "or sign in."
+            )
+        super().__init__(message, headers={"WWW-Authenticate": challenge})
+
+
+class Forbidden(ApiError):
+    """403: the credential is good, but not for this."""
+
+    status = 403
+    code = "forbidden"
+
+
+class InsufficientScope(Forbidden):
+    """403: the key's scopes do not cover the request."""
+
+    code = "insufficient_scope"
+
+
+class UntrustedOrigin(Forbidden):
+    """403: a session cookie came with a request that another site's page may have made."""
+
+    code = "untrusted_origin"
+
+
+class NotFound(ApiError):
+    """404: there is no such thing, or none that the caller may know of."""
+
+    status = 404
+    code = "not_found"
+
+
+class EnvironmentNotFound(NotFound):
+    """404: the environment does not exist, or the caller may not know that it does."""
+
+    code = "environment_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("Environment not found")
+
+
+class MethodNotAllowed(ApiError):
+    """405: the address exists, with other methods."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class ContentTooLarge(ApiError):
+    """413: the body is over the limit."""
+
+    status = 413
+    code = "content_too_large"
+
+
+class UriTooLong(ApiError):
+    """414: the request target is over the limit."""
+
+    status = 414
+    code = "uri_too_long"
+
+
+class UnsupportedMediaType(ApiError):
+    """415: the body's media type is missing, or not one that the operation takes."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
+class HeaderFieldsTooLarge(ApiError):
+    """431: the header fields are over the limit."""
+
+    status = 431
+    code = "header_fields_too_large"
+
+
+class InternalError(ApiError):
+    """500: a defect of this server. The log has the rest, under the request id."""
+
+    def __init__(self) -> None:
+        super().__init__("The server made a mistake. Its log names this request's request_id.")
+
+
+class Unavailable(ApiError):
+    """503: the database does not answer, or not in time."""
+
+    status = 503
+    code = "unavailable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database does not answer. Nothing was changed; try again.",
+            headers={"Retry-After": "1"},
+        )

@@ -1,0 +1,15 @@
+"""Identifiers: a prefix that tells what they name, and 128 random bits in hexadecimal.
+
+The prefixes of keys, organizations, environments and requests are Hookstream's.
+Whoever receives an identifier treats it as opaque.
+"""
+
+import secrets
+from typing import Literal
+
+Kind = Literal["ak", "org", "env", "req", "al", "usr", "acc", "mem"]
+
+
+def new(kind: Kind) -> str:
+    """A fresh identifier, such as `ak_` and 32 hexadecimal digits."""
+    return f"{kind}_{secrets.token_hex(16)}"

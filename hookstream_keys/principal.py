@@ -1,0 +1,36 @@
+"""Who asks. Security turns a credential into one of these; handlers decide by it."""
+
+from dataclasses import dataclass
+
+from hookstream_keys.scopes import Scopes
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPrincipal:
+    """A program that sent an API key: it acts inside one environment, within its scopes."""
+
+    key_id: str
+    org_id: str
+    env_id: str
+    scopes: Scopes
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPrincipal:
+    """A person who is signed in: acts wherever the user is a member."""
+
+    session_id: str
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Whoever runs the command line beside the database file, and could edit it anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anonymous:
+    """Nobody in particular: the operation is open to all."""
+
+
+Principal = KeyPrincipal | SessionPrincipal | Operator | Anonymous

@@ -1,0 +1,49 @@
+"""What a key may do: `*`, or a set of `resource:action` with `resource:*` for all actions.
+
+The grammar is written once, as the pattern of `scopes` in `openapi.yaml`; what
+reaches this module has passed it.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+ALL = "*"
+
+_SEPARATOR = re.compile(r"[ ,]+")
+
+
+def covers(granted: str, wanted: str) -> bool:
+    """Whether holding the scope `granted` means holding `wanted`.
+
+    Either may be a wildcard: `api-keys:*` covers `api-keys:create` and itself, and
+    is covered by `*` alone.
+    """
+    if granted in (ALL, wanted):
+        return True
+    resource, _, action = granted.partition(":")
+    return action == ALL and wanted.partition(":")[0] == resource
+
+
+@dataclass(frozen=True, slots=True)
+class Scopes:
+    """A set of scopes, in the order in which they were first named."""
+
+    names: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a list separated by spaces or commas; a name that is repeated counts once."""
+        return cls(tuple(dict.fromkeys(_SEPARATOR.split(text.strip(" ,")))))
+
+    def __str__(self) -> str:
+        return " ".join(self.names)
+
+    def allow(self, wanted: str) -> bool:
+        """Whether these scopes cover the one scope `wanted`."""
+        return any(covers(granted, wanted) for granted in self.names)
+
+    def beyond(self, others: Iterable[str]) -> list[str]:
+        """Those of `others` that these scopes do not cover: empty when `others` is a subset."""
+        return [wanted for wanted in others if not self.allow(wanted)]
