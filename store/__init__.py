@@ -1,0 +1,70 @@
+"""Where everything is kept: one interface, typed records in and out, all SQL behind it.
+
+`open_store` is the way in. Nothing here knows HTTP, and no secret passes through
+in the clear: keys arrive as digests, passwords as hashes.
+"""
+
+from pathlib import Path
+
+from hookstream_keys.store.base import Store
+from hookstream_keys.store.errors import (
+    DatabaseTooNew,
+    ReferenceGone,
+    StoreError,
+    StoreUnavailable,
+    UnsupportedDatabase,
+)
+from hookstream_keys.store.records import (
+    ApiKey,
+    AuditEvent,
+    Environment,
+    Member,
+    Organization,
+    Session,
+    Tenant,
+    User,
+)
+from hookstream_keys.store.sqlite import SqliteStore
+
+__all__ = [
+    "ApiKey",
+    "AuditEvent",
+    "DatabaseTooNew",
+    "Environment",
+    "Member",
+    "Organization",
+    "ReferenceGone",
+    "Session",
+    "SqliteStore",
+    "Store",
+    "StoreError",
+    "StoreUnavailable",
+    "Tenant",
+    "UnsupportedDatabase",
+    "User",
+    "database_path",
+    "open_store",
+]
+
+_SQLITE = "sqlite:///"
+
+
+def database_path(url: str) -> Path:
+    """The file that `url` names: `sqlite:///relative.db`, or `sqlite:////absolute.db`.
+
+    Raises UnsupportedDatabase for any other address.
+    """
+    path = url.removeprefix(_SQLITE)
+    if path == url or not path:
+        raise UnsupportedDatabase(
+            f"cannot use the database {url!r}: write {_SQLITE}FILE, such as sqlite:///hookstream.db"
+        )
+    return Path(path)
+
+
+def open_store(url: str) -> Store:
+    """Open the database at `url` without changing it; `Store.migrate` creates and upgrades it.
+
+    Raises UnsupportedDatabase for an address that no engine here serves.
+    """
+    return SqliteStore(database_path(url))

@@ -1,0 +1,150 @@
+"""How a SQLite database came to look as it does: one step a version, never changed once released.
+
+The tables `user`, `session`, `account`, `verification`, `organization`, `member`
+and `invitation` are better-auth's own, with its column names, so that one
+database serves both. They are created only where better-auth has not been
+before, and never altered.
+"""
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("hookstream-keys")
+
+
+@migrations()
+def m0001_better_auth_tables(db: Database) -> None:
+    """The tables that are shared with better-auth (core, and its organization plugin)."""
+    _run(
+        db,
+        """
+        create table if not exists "user" (
+            "id" text not null primary key,
+            "name" text not null,
+            "email" text not null unique,
+            "emailVerified" integer not null,
+            "image" text,
+            "createdAt" date not null,
+            "updatedAt" date not null
+        );
+        create table if not exists "session" (
+            "id" text not null primary key,
+            "expiresAt" date not null,
+            "token" text not null unique,
+            "createdAt" date not null,
+            "updatedAt" date not null,
+            "ipAddress" text,
+            "userAgent" text,
+            "userId" text not null references "user" ("id") on delete cascade,
+            "activeOrganizationId" text
+        );
+        create index if not exists "session_userId_idx" on "session" ("userId");
+        create table if not exists "account" (
+            "id" text not null primary key,
+            "accountId" text not null,
+            "providerId" text not null,
+            "userId" text not null references "user" ("id") on delete cascade,
+            "accessToken" text,
+            "refreshToken" text,
+            "idToken" text,
+            "accessTokenExpiresAt" date,
+            "refreshTokenExpiresAt" date,
+            "scope" text,
+            "password" text,
+            "createdAt" date not null,
+            "updatedAt" date not null
+        );
+        create index if not exists "account_userId_idx" on "account" ("userId");
+        create table if not exists "verification" (
+            "id" text not null primary key,
+            "identifier" text not null,
+            "value" text not null,
+            "expiresAt" date not null,
+            "createdAt" date not null,
+            "updatedAt" date not null
+        );
+        create index if not exists "verification_identifier_idx" on "verification" ("identifier");
+        create table if not exists "organization" (
+            "id" text not null primary key,
+            "name" text not null,
+            "slug" text not null unique,
+            "logo" text,
+            "createdAt" date not null,
+            "metadata" text
+        );
+        create table if not exists "member" (
+            "id" text not null primary key,
+            "organizationId" text not null references "organization" ("id") on delete cascade,
+            "userId" text not null references "user" ("id") on delete cascade,
+            "role" text not null,
+            "createdAt" date not null
+        );
+        create index if not exists "member_organizationId_idx" on "member" ("organizationId");
+        create index if not exists "member_userId_idx" on "member" ("userId");
+        create table if not exists "invitation" (
+            "id" text not null primary key,
+            "organizationId" text not null references "organization" ("id") on delete cascade,
+            "email" text not null,
+            "role" text,
+            "status" text not null,
+            "expiresAt" date not null,
+            "createdAt" date not null,
+            "inviterId" text not null references "user" ("id") on delete cascade
+        );
+        create index if not exists "invitation_organizationId_idx"
+            on "invitation" ("organizationId");
+        create index if not exists "invitation_email_idx" on "invitation" ("email")
+        """,
+    )
+
+
+@migrations()
+def m0002_keys_and_audit_log(db: Database) -> None:
+    """Environments, keys and the audit log: this project's own tables."""
+    _run(
+        db,
+        """
+        create table environment (
+            id text primary key,
+            org_id text not null references organization (id) on delete cascade,
+            name text not null,
+            slug text not null,
+            mode text not null check (mode in ('live', 'test')),
+            created_at text not null,
+            unique (org_id, slug)
+        ) strict;
+        create table api_key (
+            id text primary key,
+            digest blob not null unique check (length(digest) = 32),
+            org_id text not null references organization (id) on delete cascade,
+            env_id text not null references environment (id) on delete cascade,
+            name text not null,
+            prefix text not null check (length(prefix) = 12),
+            scopes text not null,
+            created_by text,
+            created_at text not null,
+            revoked_at text
+        ) strict;
+        create index api_key_env on api_key (env_id, created_at, id);
+        create table audit_log (
+            seq integer primary key,
+            id text not null unique,
+            org_id text not null,
+            user_id text,
+            api_key_id text,
+            action text not null,
+            resource_type text not null,
+            resource_id text not null,
+            details text not null check (json_valid(details)),
+            ip_address text,
+            request_id text not null,
+            created_at text not null
+        ) strict;
+        create index audit_log_org on audit_log (org_id, seq)
+        """,
+    )
+
+
+def _run(db: Database, statements: str) -> None:
+    # Not executescript: it would commit the migration's transaction half-way.
+    for statement in statements.split(";"):
+        db.execute(statement)

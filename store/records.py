@@ -1,0 +1,110 @@
+"""What is stored, as values. Times are text as `hookstream_keys.timestamps` writes it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hookstream_keys.keys import Mode
+
+#: better-auth's organization roles.
+Role = Literal["owner", "admin", "member"]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person, as better-auth stores one: a user with one credential account for the password."""
+
+    id: str
+    name: str
+    email: str
+    account_id: str
+    #: As `hookstream_keys.passwords` makes it.
+    password_hash: str = field(repr=False)
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A signed-in user. `expires_at` has not passed when the store hands one out."""
+
+    id: str
+    user_id: str
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """A tenant."""
+
+    id: str
+    name: str
+    slug: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user's place in an organization."""
+
+    id: str
+    org_id: str
+    user_id: str
+    role: Role
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What keys are issued for; `mode` decides their prefix."""
+
+    id: str
+    org_id: str
+    name: str
+    slug: str
+    mode: Mode
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An issued key without its secret. `created_by` is the user or the key that made it."""
+
+    id: str
+    org_id: str
+    env_id: str
+    name: str
+    prefix: str
+    scopes: str
+    created_by: str | None
+    created_at: str
+    revoked_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One line of the audit log: who did what to what, from where, in which request."""
+
+    id: str
+    org_id: str
+    user_id: str | None
+    api_key_id: str | None
+    action: str
+    resource_type: str
+    resource_id: str
+    details: Mapping[str, Any]
+    ip_address: str | None
+    request_id: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """An owner with an organization, an environment and a first key: all there is to begin with."""
+
+    user: User
+    organization: Organization
+    member: Member
+    environment: Environment
+    key: ApiKey
+    key_digest: bytes = field(repr=False)
+    events: tuple[AuditEvent, ...]
