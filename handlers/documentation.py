@@ -1,0 +1,64 @@
+"""The document itself, and Swagger UI to explore it, from the package's own files."""
+
+from functools import cache
+from pathlib import Path
+
+from hookstream_keys import spec
+from hookstream_keys.call import Answer, Call
+from hookstream_keys.errors import NotFound
+
+_ASSETS = Path(spec.__file__).parent / "swagger_ui"
+
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".png": "image/png"}
+
+#: The page loads its own files and calls its own server. Nothing inline, nothing from elsewhere;
+#: `data:` is for the icons inside Swagger UI's style sheet.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+_PAGE_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def get_openapi_yaml(call: Call) -> Answer:
+    """The file, byte for byte."""
+    return spec.source(), 200, {"Content-Type": "application/yaml"}
+
+
+def get_openapi_json(call: Call) -> Answer:
+    """The same document in JSON."""
+    return spec.as_json(), 200, {"Content-Type": "application/json"}
+
+
+def redirect_to_swagger_ui(call: Call) -> Answer:
+    """People leave the slash off; the page's own links need it."""
+    return None, 308, {"Location": "ui/"}
+
+
+def get_swagger_ui(call: Call) -> Answer:
+    """The page."""
+    return _read("index.html"), 200, {"Content-Type": "text/html", **_PAGE_HEADERS}
+
+
+def get_swagger_ui_asset(call: Call, asset: str) -> Answer:
+    """A script, a style sheet or an icon of the page."""
+    content_type = _TYPES.get(Path(asset).suffix)
+    if content_type is None or asset not in _names():
+        raise NotFound("Swagger UI has no such file.")
+    headers = {"Content-Type": content_type, "Cache-Control": "max-age=3600", **_PAGE_HEADERS}
+    return _read(asset), 200, headers
+
+
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(path.name for path in _ASSETS.iterdir())
+
+
+@cache
+def _read(name: str) -> bytes:
+    return (_ASSETS / name).read_bytes()

@@ -1,0 +1,98 @@
+"""Running the server: N processes on one port, started together, stopped gracefully."""
+
+import logging
+import os
+import signal
+import socket
+import time
+from typing import Any
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from hookstream_keys.protocol import Protocol
+from hookstream_keys.settings import Settings
+
+#: How long a stopping server waits for requests in flight before it gives them up, in seconds.
+GRACE_SECONDS = 30
+
+
+class BindError(Exception):
+    """The address cannot be listened on; the text says why."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Listen on `host` and `port`; port 0 takes a free one. Raises BindError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.set_inheritable(True)
+    except OSError as error:
+        listener.close()
+        raise BindError(f"cannot listen on {host} port {port}: {error.strerror}") from error
+    return listener
+
+
+def run(settings: Settings, listener: socket.socket, workers: int) -> int:
+    """Serve until SIGTERM or SIGINT, then answer what is in flight and return the exit status."""
+    # The workers are new processes: they read their settings from the environment.
+    os.environ.update(settings.to_environment())
+    config = uvicorn.Config(
+        "hookstream_keys.app:from_environment",
+        factory=True,
+        workers=workers,
+        http=Protocol,
+        ws="none",
+        # A server that cannot start must stop, not answer 500 to everything.
+        lifespan="on",
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies or None,
+        server_header=False,
+        # The gate writes the line of a request; uvicorn's would have its whole URL in it.
+        access_log=False,
+        log_config=log_config(settings.log_level),
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    if workers == 1:
+        server = uvicorn.Server(config)
+        # uvicorn raises the signal again when it is done; stopping as asked is no failure.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        server.run(sockets=[listener])
+        return 0 if server.started else 1
+    Multiprocess(config, sockets=[listener]).run()
+    return 0
+
+
+def log_config(level: str) -> dict[str, Any]:
+    """Python's logging configuration: one line an event on standard error, in UTC."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"()": "hookstream_keys.serve.LineFormatter"}},
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "line",
+                "stream": "ext://sys.stderr",
+            }
+        },
+        "root": {"handlers": ["stderr"], "level": "WARNING"},
+        "loggers": {
+            "hookstream_keys": {"level": level.upper()},
+            "uvicorn.error": {"level": level.upper() if level != "info" else "WARNING"},
+        },
+    }
+
+
+class LineFormatter(logging.Formatter):
+    """Writes `2026-11-24T12:00:00.000Z INFO hookstream_keys: message`, in UTC as everywhere."""
+
+    converter = staticmethod(time.gmtime)
+
+    def __init__(self) -> None:
+        super().__init__(
+            "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S"
+        )

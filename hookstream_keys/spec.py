@@ -1,0 +1,111 @@
+"""`openapi.yaml` as the server runs from it.
+
+The file is given to Connexion as a value, never as a path: Connexion renders a
+path's text as a template first.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
+
+_PARAMETER = re.compile(r"\{[^}]*\}")
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method on one path."""
+
+    id: str
+    method: str
+    path: str
+    #: The media types that the body may have; empty when there is no body.
+    consumes: tuple[str, ...]
+    secured: bool
+
+
+@cache
+def source() -> bytes:
+    """The file, byte for byte: what `GET /openapi.yaml` answers."""
+    return (Path(__file__).parent / "openapi.yaml").read_bytes()
+
+
+@cache
+def as_json() -> bytes:
+    """The same document in JSON: what `GET /openapi.json` answers."""
+    return json.dumps(yaml.safe_load(source()), separators=(",", ":")).encode()
+
+
+def load() -> Document:
+    """The document, with the most specific paths first, for the caller to keep.
+
+    Connexion's router takes the first path that matches, Flask's the most specific;
+    in this order both take the same.
+    """
+    document: Document = yaml.safe_load(source())
+    document["paths"] = dict(
+        sorted(document["paths"].items(), key=lambda item: specificity(item[0]))
+    )
+    return document
+
+
+def base_path(document: Document) -> str:
+    """The path under which everything is served: that of the first server."""
+    url: str = document["servers"][0]["url"]
+    return url.rstrip("/")
+
+
+def operations(document: Document) -> Iterator[Operation]:
+    """Every operation, in the document's order."""
+    for path, item in document["paths"].items():
+        for method in METHODS:
+            if method in item:
+                operation = item[method]
+                yield Operation(
+                    id=operation["operationId"],
+                    method=method.upper(),
+                    path=path,
+                    consumes=tuple(operation.get("requestBody", {}).get("content", {})),
+                    secured=bool(operation.get("security", document.get("security"))),
+                )
+
+
+def request_schema(document: Document, operation_id: str) -> dict[str, Any]:
+    """The JSON schema of an operation's request body. Raises KeyError when it has none."""
+    for item in document["paths"].values():
+        for operation in item.values():
+            if operation.get("operationId") == operation_id:
+                schema: dict[str, Any] = operation["requestBody"]["content"]["application/json"][
+                    "schema"
+                ]
+                name = schema.get("$ref", "").removeprefix("#/components/schemas/")
+                return document["components"]["schemas"][name] if name else schema
+    raise KeyError(operation_id)
+
+
+def specificity(path: str) -> list[tuple[int, int]]:
+    """Sorts paths as OpenAPI wants them matched: literal segments before templated ones."""
+    return [_segment_rank(segment) for segment in path.split("/")]
+
+
+def pattern(path: str) -> re.Pattern[str]:
+    """What a request's path must match, whole, to be `path`."""
+    literals = _PARAMETER.split(path)
+    return re.compile("[^/]+".join(re.escape(literal) for literal in literals))
+
+
+def _segment_rank(segment: str) -> tuple[int, int]:
+    literal = _PARAMETER.sub("", segment)
+    if literal == segment:
+        return 0, 0
+    # Between two templates the one with more literal text is the more specific.
+    return (1 if literal else 2), -len(literal)
