@@ -9,6 +9,7 @@ not answer.
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import unquote
 
 from connexion.lifecycle import ConnexionRequest
 from connexion.security import NO_VALUE
@@ -46,8 +47,10 @@ class Authenticator:
         principal = self.by_key(text)
         if principal is not None:
             return principal
-        # better-auth's tokens have no dot, so a dot means a signature, which must then be good.
-        return self._by_token(sessions.unsign(text, self._secret) if "." in text else text)
+        # better-auth hands tokens out percent-encoded in cookies, and takes them either way.
+        token = unquote(text)
+        # A token has no dot of its own, so a dot means a signature, which must then be good.
+        return self._by_token(sessions.unsign(token, self._secret) if "." in token else token)
 
     def by_cookie(self, value: str) -> SessionPrincipal | None:
         """Whose session this cookie holds. Unlike a bearer token it must be signed."""

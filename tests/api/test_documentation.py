@@ -1,0 +1,58 @@
+"""The document and Swagger UI, as they are served."""
+
+import re
+
+import pytest
+import yaml
+from hookstream_keys import spec
+from support import Server, assert_error
+
+
+def test_200_the_document_byte_for_byte(server: Server) -> None:
+    answer = server.request("GET", "/openapi.yaml")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("application/yaml")
+    assert answer.content == spec.source()
+
+
+def test_200_the_document_in_json(server: Server) -> None:
+    answer = server.request("GET", "/openapi.json")
+    assert answer.status_code == 200
+    assert answer.json() == yaml.safe_load(spec.source())
+
+
+def test_308_to_the_page(server: Server) -> None:
+    answer = server.request("GET", "/ui")
+    assert answer.status_code == 308
+    assert answer.headers["location"] == "ui/"
+    assert answer.url.join("ui/") == server.url + "/ui/"
+
+
+def test_200_the_page_and_every_file_that_it_names(server: Server) -> None:
+    page = server.request("GET", "/ui/")
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert "unsafe-inline" not in page.headers["content-security-policy"]
+    assert "://" not in page.text
+    names = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(names) >= 3
+    for name in names:
+        answer = server.request("GET", f"/ui/{name.removeprefix('./')}")
+        assert answer.status_code == 200, name
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "LICENSE", "NOTICE", "index.html"])
+def test_404_what_is_no_file_of_the_page(server: Server, name: str) -> None:
+    assert_error(server.request("GET", f"/ui/{name}"), 404, "not_found")
+
+
+@pytest.mark.parametrize("name", ["..%2Fopenapi.yaml", "..%5Cx", "__init__.py", ".hidden", "a%00b"])
+def test_what_leads_elsewhere_is_refused(server: Server, name: str) -> None:
+    answer = server.request("GET", f"/ui/{name}")
+    assert answer.status_code in (400, 404)
+    assert_error(answer, answer.status_code, answer.json()["code"], *_locations(answer.json()))
+
+
+def _locations(body: dict[str, list[dict[str, str]]]) -> list[str]:
+    return [detail["location"] for detail in body.get("details", [])]

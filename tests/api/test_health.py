@@ -1,0 +1,44 @@
+"""GET /health and GET /health/ready."""
+
+from support import Database, Server, assert_error, serving
+
+
+def test_200_alive(server: Server) -> None:
+    answer = server.request("GET", "/health")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+def test_200_ready(server: Server) -> None:
+    answer = server.request("GET", "/health/ready")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
+
+
+def test_400_unknown_query_parameter(server: Server) -> None:
+    assert_error(server.request("GET", "/health?verbose=1"), 400, "bad_request", "query/verbose")
+
+
+def test_503_when_a_migration_is_missing_and_alive_all_the_same(database: Database) -> None:
+    database.init()
+    with serving(database) as server:
+        rows = database.execute("delete from _sqlite_migrations returning migration_set, name")
+        answer = server.request("GET", "/health/ready")
+        assert_error(answer, 503, "unavailable")
+        assert answer.headers["retry-after"]
+        assert server.request("GET", "/health").status_code == 200
+        for row in rows:
+            database.execute(
+                "insert into _sqlite_migrations (migration_set, name, applied_at)"
+                " values (?, ?, '')",
+                row,
+            )
+        assert server.request("GET", "/health/ready").status_code == 200
+
+
+def test_503_when_a_newer_version_has_been_here(database: Database) -> None:
+    database.init()
+    with serving(database) as server:
+        database.execute(
+            "insert into _sqlite_migrations (migration_set, name, applied_at)"
+            " values ('hookstream-keys', 'm9999_from_the_future', '')"
+        )
+        assert_error(server.request("GET", "/health/ready"), 503, "unavailable")

@@ -1,0 +1,270 @@
+"""What the tests share: a real server on a free port, rows to begin with, raw HTTP."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+COMMAND = str(Path(sys.executable).with_name("hookstream-keys"))
+
+#: Shared by the servers and the tests, which sign cookies by themselves.
+SECRET = "a-secret-for-tests-only-0123456789abcdef"
+
+
+def environment(database: Path, **settings: str) -> dict[str, str]:
+    """The process environment of a command under test: this one's, without its own settings."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("HOOKSTREAM_", "BETTER_AUTH_"))
+    }
+    return kept | {
+        "HOOKSTREAM_DATABASE": f"sqlite:///{database}",
+        "BETTER_AUTH_SECRET": SECRET,
+        **settings,
+    }
+
+
+def run(
+    *arguments: str, database: Path, stdin: str = "", **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run(
+        [COMMAND, *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=database.parent,
+        env=environment(database, **settings),
+    )
+
+
+def iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Database:
+    """The database file of a server under test, and ways to put rows into it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def init(self) -> "Tenant":
+        answer = run("init", "--json", database=self.path)
+        assert answer.returncode == 0, answer.stderr
+        facts = json.loads(answer.stdout)
+        del facts["key_prefix"]
+        return Tenant(**facts)
+
+    def execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        connection = sqlite3.connect(self.path, timeout=10)
+        try:
+            with connection:
+                return connection.execute(sql, parameters).fetchall()
+        finally:
+            connection.close()
+
+    def count(self, table: str) -> int:
+        return int(self.execute(f"select count(*) from {table}")[0][0])
+
+    def dump(self) -> str:
+        connection = sqlite3.connect(self.path)
+        try:
+            return "\n".join(connection.iterdump())
+        finally:
+            connection.close()
+
+    def add_user(self) -> str:
+        user_id = secrets.token_hex(16)
+        now = iso(datetime.now(UTC))
+        self.execute(
+            'insert into "user" (id, name, email, "emailVerified", "createdAt", "updatedAt")'
+            " values (?, 'Ada', ?, 1, ?, ?)",
+            (user_id, f"{user_id}@example.com", now, now),
+        )
+        return user_id
+
+    def add_organization(self, org_id: str | None = None) -> str:
+        org_id = org_id or f"org_{secrets.token_hex(16)}"
+        self.execute(
+            'insert into "organization" (id, name, slug, "createdAt") values (?, ?, ?, ?)',
+            (org_id, "Org", org_id, iso(datetime.now(UTC))),
+        )
+        return org_id
+
+    def add_environment(self, org_id: str, mode: str = "live", env_id: str | None = None) -> str:
+        env_id = env_id or f"env_{secrets.token_hex(16)}"
+        self.execute(
+            "insert into environment (id, org_id, name, slug, mode, created_at)"
+            " values (?, ?, 'Env', ?, ?, ?)",
+            (env_id, org_id, env_id, mode, iso(datetime.now(UTC))),
+        )
+        return env_id
+
+    def add_member(self, org_id: str, user_id: str, role: str = "member") -> None:
+        self.execute(
+            'insert into "member" (id, "organizationId", "userId", role, "createdAt")'
+            " values (?, ?, ?, ?, ?)",
+            (secrets.token_hex(16), org_id, user_id, role, iso(datetime.now(UTC))),
+        )
+
+    def add_session(self, user_id: str, expires_in: timedelta = timedelta(days=7)) -> str:
+        token = secrets.token_urlsafe(24)
+        now = datetime.now(UTC)
+        self.execute(
+            'insert into "session" (id, "expiresAt", token, "createdAt", "updatedAt", "userId")'
+            " values (?, ?, ?, ?, ?, ?)",
+            (secrets.token_hex(16), iso(now + expires_in), token, iso(now), iso(now), user_id),
+        )
+        return token
+
+    def revoke(self, key_prefix: str) -> None:
+        self.execute(
+            "update api_key set revoked_at = ? where prefix = ?",
+            (iso(datetime.now(UTC)), key_prefix),
+        )
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """What `init --json` prints."""
+
+    org_id: str
+    env_id: str
+    user_id: str
+    email: str
+    password: str
+    key: str
+
+
+def signed(token: str, secret: str = SECRET) -> str:
+    """A session token with better-auth's signature, computed here and not by the code under test."""
+    mac = hmac.new(secret.encode(), token.encode(), hashlib.sha256).digest()
+    return f"{token}.{base64.b64encode(mac).decode()}"
+
+
+def cookie(token: str, *, name: str = "better-auth.session_token", secret: str = SECRET) -> str:
+    """The Cookie header that a browser sends for a session."""
+    return f"{name}={quote(signed(token, secret), safe='')}"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    url: str
+    database: Database
+    log: Path
+    process: subprocess.Popen[str]
+
+    @property
+    def origin(self) -> str:
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        parts = urlsplit(self.url)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        return parts.hostname, parts.port
+
+    def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        with httpx.Client(timeout=20, trust_env=False) as client:
+            return client.request(method, self.url + path, **arguments)
+
+    def raw(self, data: bytes) -> bytes:
+        """Send bytes as they are and read until the server closes, or goes quiet for 5 seconds."""
+        with socket.create_connection(self.address, timeout=5) as connection:
+            connection.sendall(data)
+            received = b""
+            while True:
+                try:
+                    chunk = connection.recv(65536)
+                except (TimeoutError, ConnectionResetError):
+                    return received
+                if not chunk:
+                    return received
+                received += chunk
+
+
+@contextmanager
+def serving(
+    database: Database, *, workers: int = 1, stop: bool = True, **settings: str
+) -> Iterator[Server]:
+    """Run `hookstream-keys serve` on a free port until the block ends."""
+    log = database.path.with_name("server.log")
+    settings = {"HOOKSTREAM_VALIDATE_RESPONSES": "on", **settings}
+    with log.open("a", encoding="utf-8") as sink:
+        process = subprocess.Popen(
+            [COMMAND, "serve", "--port", "0", "--workers", str(workers)],
+            stdout=subprocess.PIPE,
+            stderr=sink,
+            text=True,
+            cwd=database.path.parent,
+            env=environment(database.path, **settings),
+        )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        match = re.search(r"http://\S+", line)
+        assert match, f"serve printed {line!r}; its log:\n{log.read_text(encoding='utf-8')}"
+        url = match[0]
+        wait_until_ready(url, process)
+        yield Server(url, database, log, process)
+    finally:
+        if stop and process.poll() is None:
+            process.terminate()
+            process.wait(timeout=60)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def wait_until_ready(url: str, process: subprocess.Popen[str]) -> None:
+    """Return when the server answers. Raises AssertionError when it ends or takes 30 seconds."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the server ended before it was ready"
+        try:
+            if httpx.get(f"{url}/health", timeout=5, trust_env=False).status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise AssertionError("the server was not ready within 30 seconds")
+
+
+def assert_error(
+    response: httpx.Response, status: int, code: str, *locations: str
+) -> Mapping[str, Any]:
+    """The one canonical test of the error shape. Returns the body."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json"
+    body: dict[str, Any] = response.json()
+    assert set(body) - {"details"} == {"error", "status", "request_id", "code"}
+    assert body["status"] == status
+    assert body["code"] == code
+    assert body["error"]
+    assert re.fullmatch(r"req_[0-9a-f]{32}", body["request_id"])
+    assert response.headers.get_list("x-request-id") == [body["request_id"]]
+    found = dict.fromkeys(detail["location"] for detail in body.get("details", []))
+    assert list(found) == list(dict.fromkeys(locations)), body
+    return body
