@@ -157,7 +157,7 @@ class Tenant:
 
 
 def signed(token: str, secret: str = SECRET) -> str:
-    """A session token with better-auth's signature, computed here and not by the code under test."""
+    """A session token with better-auth's signature, computed apart from the code under test."""
     mac = hmac.new(secret.encode(), token.encode(), hashlib.sha256).digest()
     return f"{token}.{base64.b64encode(mac).decode()}"
 

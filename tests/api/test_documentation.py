@@ -4,8 +4,9 @@ import re
 
 import pytest
 import yaml
-from hookstream_keys import spec
 from support import Server, assert_error
+
+from hookstream_keys import spec
 
 
 def test_200_the_document_byte_for_byte(server: Server) -> None:

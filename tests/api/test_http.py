@@ -1,0 +1,350 @@
+"""Requests as bytes, and what must come back: what fuzzing a well-behaved client never sends.
+
+Each row was wrong in Connexion or uvicorn as shipped, or could be.
+"""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from support import Server, Tenant
+
+PATH = b"/v1/auth/api-keys"
+JSON = b"Content-Type: application/json\r\n"
+NESTED = 100_000
+
+
+def request(
+    server: Server,
+    tenant: Tenant | None,
+    *,
+    method: bytes = b"POST",
+    path: bytes = PATH,
+    headers: bytes = JSON,
+    body: bytes | None = None,
+) -> bytes:
+    length = b"" if body is None else b"Content-Length: %d\r\n" % len(body)
+    key = b"" if tenant is None else b"X-API-Key: " + tenant.key.encode() + b"\r\n"
+    return server.raw(
+        method + b" " + path + b" HTTP/1.1\r\nHost: t\r\nConnection: close\r\n"
+        + key + headers + length + b"\r\n" + (body or b"")
+    )  # fmt: skip
+
+
+def status(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+def header(answer: bytes, name: bytes) -> bytes | None:
+    found = re.search(rb"\r\n" + name + rb": ([^\r]*)\r\n", answer, re.IGNORECASE)
+    return found[1] if found else None
+
+
+def assert_shape(answer: bytes, expected: int) -> dict[str, Any]:
+    assert status(answer) == expected, answer[:500]
+    assert header(answer, b"content-type") == b"application/json"
+    body: dict[str, Any] = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert body["status"] == expected
+    request_id = header(answer, b"x-request-id")
+    assert request_id is not None
+    assert body["request_id"] == request_id.decode()
+    assert re.fullmatch(r"req_[0-9a-f]{32}", body["request_id"])
+    assert len(answer) < 4000
+    return body
+
+
+def good(tenant: Tenant) -> bytes:
+    return json.dumps({"name": "n", "org_id": tenant.org_id, "env_id": tenant.env_id}).encode()
+
+
+# What the body is
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"{",
+        b'{"name": }',
+        b"null",
+        b"[]",
+        b'"x"',
+        b"7",
+        b"\xef\xbb\xbf{}",
+        b'{"name": "\xff"}',
+        b'{"name": "\xed\xa0\x80"}',
+        b'{"name": "\\ud800"}',
+        b'{"name": "a\\u0000b"}',
+        b'{"name": "a\x00b"}',
+        b'{"name": NaN}',
+        b'{"name": Infinity}',
+        b'{"name": 1e400}',
+        b'{"name": ' + b"9" * 5000 + b"}",
+        b'{"name": ' + b"[" * 33 + b"]" * 33 + b"}",
+        b'{"name": ' + b"[" * 30_000 + b"]" * 30_000 + b"}",
+        b"[" * 60_000,
+        b'{"a":' * 10_000,
+        b"name=x&org_id=y",
+    ],
+    ids=lambda body: repr(body[:24]),
+)
+def test_400_to_a_body_that_is_no_good(server: Server, tenant: Tenant, body: bytes) -> None:
+    before = server.database.count("api_key")
+    error = assert_shape(request(server, tenant, body=body), 400)
+    assert error["details"][0]["location"].startswith("body")
+    assert server.database.count("api_key") == before
+
+
+def test_400_without_a_body(server: Server, tenant: Tenant) -> None:
+    error = assert_shape(request(server, tenant, headers=b""), 400)
+    assert error["details"] == [{"location": "body", "message": "a body is required"}]
+
+
+def test_201_the_last_of_two_members_of_one_name_counts_and_is_the_one_validated(
+    server: Server, tenant: Tenant
+) -> None:
+    text = good(tenant)[:-1]
+    answer = request(server, tenant, body=text + b', "name": "last"}')
+    assert status(answer) == 201
+    assert b'"name":"last"' in answer
+    assert_shape(request(server, tenant, body=text + b', "name": ""}'), 400)
+
+
+# What the body is said to be
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        JSON,
+        b"Content-Type: Application/JSON\r\n",
+        b"Content-Type: application/json; charset=utf-8\r\n",
+        b"Content-Type: application/json ; charset=UTF-8\r\n",
+        b'Content-Type: application/json;charset="utf-8"\r\n',
+        b"Content-Type: application/json; a=b/c\r\n",
+    ],
+)
+def test_201_and_400_whatever_the_spelling_of_json(
+    server: Server, tenant: Tenant, headers: bytes
+) -> None:
+    assert status(request(server, tenant, headers=headers, body=good(tenant))) == 201
+    assert_shape(request(server, tenant, headers=headers, body=b'{"evil": 1}'), 400)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"",
+        b"Content-Type: \r\n",
+        b"Content-Type: foo\r\n",
+        b"Content-Type: text/plain\r\n",
+        b"Content-Type: application/*\r\n",
+        b"Content-Type: application/jsonx\r\n",
+        b"Content-Type: application/json\xff\r\n",
+        b"Content-Type: application/x-www-form-urlencoded\r\n",
+        b"Content-Type: multipart/form-data; boundary=x\r\n",
+        b"Content-Type: application/json; charset=latin-1\r\n",
+        b"Content-Type: application/json; charset=nope\r\n",
+        b"Content-Type: application/json;charset=\r\n",
+        JSON + JSON,
+        JSON + b"Content-Type: text/plain\r\n",
+    ],
+)
+def test_415_to_what_is_not_said_to_be_json(server: Server, tenant: Tenant, headers: bytes) -> None:
+    error = assert_shape(request(server, tenant, headers=headers, body=good(tenant)), 415)
+    assert error["details"][0]["location"] == "header/content-type"
+
+
+def test_200_a_body_that_nobody_asked_for_is_not_read(server: Server) -> None:
+    answer = request(server, None, method=b"GET", path=b"/v1/health", body=b"{{{")
+    assert status(answer) == 200
+
+
+# How large it is
+
+
+@pytest.mark.parametrize("size", [70_000, 400_000, 3_000_000])
+def test_413_to_a_large_body(server: Server, tenant: Tenant, size: int) -> None:
+    body = b'{"name": "' + b"x" * size + b'"}'
+    error = assert_shape(request(server, tenant, body=body), 413)
+    assert error["code"] == "content_too_large"
+
+
+def test_413_to_a_large_body_in_chunks(server: Server, tenant: Tenant) -> None:
+    chunk = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
+    answer = server.raw(
+        b"POST " + PATH + b" HTTP/1.1\r\nHost: t\r\nConnection: close\r\n" + JSON
+        + b"X-API-Key: " + tenant.key.encode() + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + chunk * 4 + b"0\r\n\r\n"
+    )  # fmt: skip
+    assert_shape(answer, 413)
+
+
+def test_413_before_a_body_that_is_announced_too_large(server: Server, tenant: Tenant) -> None:
+    answer = server.raw(
+        b"POST " + PATH + b" HTTP/1.1\r\nHost: t\r\nConnection: close\r\n" + JSON
+        + b"X-API-Key: " + tenant.key.encode() + b"\r\nContent-Length: 600000\r\n\r\n"
+        + b"x" * 600_000
+    )  # fmt: skip
+    assert_shape(answer, 413)
+
+
+def test_431_to_a_large_header(server: Server) -> None:
+    for headers in (
+        b"X-Padding: " + b"x" * 40_000 + b"\r\n",
+        b"".join(b"X-%d: y\r\n" % number for number in range(5000)),
+    ):
+        answer = request(server, None, method=b"GET", path=b"/v1/health", headers=headers)
+        assert assert_shape(answer, 431)["code"] == "header_fields_too_large"
+
+
+def test_431_to_a_header_that_never_ends(server: Server) -> None:
+    answer = server.raw(b"GET /v1/health HTTP/1.1\r\nHost: t\r\nX-Padding: " + b"x" * 600_000)
+    # The rest that nobody reads may reset the connection, but never is it kept and awaited.
+    assert answer == b"" or status(answer) == 431
+
+
+def test_414_to_a_long_address(server: Server) -> None:
+    answer = request(server, None, method=b"GET", path=b"/v1/health?" + b"x" * 40_000)
+    assert assert_shape(answer, 414)["code"] == "uri_too_long"
+
+
+def test_200_to_a_header_within_the_limit(server: Server) -> None:
+    headers = b"X-Padding: " + b"x" * 20_000 + b"\r\n"
+    assert status(request(server, None, method=b"GET", path=b"/v1/health", headers=headers)) == 200
+
+
+# Where it goes
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"/",
+        b"/v1",
+        b"/v1/",
+        b"/nope",
+        b"/v1/nope",
+        b"/v1/auth/api-keys/",
+        b"//v1/auth/api-keys",
+        b"/v1//auth/api-keys",
+        b"/v1/auth%2Fapi-keys/x",
+        b"/v1/auth/api-keys%0A",
+        b"/v1/auth/api-keys%00",
+        b"/V1/auth/api-keys",
+        b"/v1/auth/api-keys/../api-keys",
+        b"/v1/health/",
+        b"/v1/ui/a/b",
+        b"/v1/ui/%2e%2e%2fopenapi.yaml",
+        b"/static/x.txt",
+        b"/openapi.json",
+        b"/v1/swagger.json",
+        b"/v1/%FF",
+        b"/auth/api-keys",
+    ],
+)
+def test_404_to_what_is_no_path(server: Server, tenant: Tenant, path: bytes) -> None:
+    for method in (b"GET", b"POST"):
+        error = assert_shape(request(server, tenant, method=method, path=path, headers=b""), 404)
+        assert error["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("path", "allow"),
+    [
+        (PATH, b"OPTIONS, POST"),
+        (b"/v1/health", b"GET, HEAD, OPTIONS"),
+        (b"/v1/openapi.json", b"GET, HEAD, OPTIONS"),
+        (b"/v1/ui/x", b"GET, HEAD, OPTIONS"),
+    ],
+)
+def test_405_names_the_methods(server: Server, path: bytes, allow: bytes) -> None:
+    for method in (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"TRACE", b"PROPFIND"):
+        if method in allow.split(b", "):
+            continue
+        answer = request(server, None, method=method, path=path, headers=b"")
+        assert status(answer) == 405, method
+        assert header(answer, b"allow") == allow
+        if method != b"HEAD":
+            assert assert_shape(answer, 405)["code"] == "method_not_allowed"
+
+
+def test_204_to_options(server: Server) -> None:
+    answer = request(server, None, method=b"OPTIONS", headers=b"")
+    assert status(answer) == 204
+    assert header(answer, b"allow") == b"OPTIONS, POST"
+    assert header(answer, b"x-request-id") is not None
+
+
+def test_head_is_get_without_the_content(server: Server) -> None:
+    get = request(server, None, method=b"GET", path=b"/v1/openapi.json", headers=b"")
+    head = request(server, None, method=b"HEAD", path=b"/v1/openapi.json", headers=b"")
+    assert status(head) == 200
+    assert head.partition(b"\r\n\r\n")[2] == b""
+    assert header(head, b"content-length") == header(get, b"content-length")
+    assert header(head, b"content-type") == header(get, b"content-type")
+
+
+# What is not even HTTP
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"nonsense\r\n\r\n",
+        b"FOO /v1/health HTTP/1.1\r\nHost: t\r\n\r\n",
+        b"GET /v1/health HTTP/9.9\r\nHost: t\r\n\r\n",
+        b"GET /v1/\xff\xfe HTTP/1.1\r\nHost: t\r\n\r\n",
+        b"GET /v1/health HTTP/1.1\r\nHost : t\r\n\r\n",
+        b"GET /v1/health HTTP/1.1\r\nHost: t\r\n folded: x\r\nContent-Length: -5\r\n\r\n",
+        b"POST /v1/auth/api-keys HTTP/1.1\r\nHost: t\r\nContent-Length: 1_0\r\n\r\n",
+        b"POST /v1/auth/api-keys HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n"
+        b"Content-Length: 6\r\n\r\n",
+        b"POST /v1/auth/api-keys HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /v1/auth/api-keys HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+    ids=lambda data: repr(data[:40]),
+)
+def test_400_to_what_is_no_http(server: Server, data: bytes) -> None:
+    assert assert_shape(server.raw(data), 400)["code"] == "bad_request"
+
+
+def test_a_trailer_field_is_no_header(server: Server, tenant: Tenant) -> None:
+    body = good(tenant)
+    answer = server.raw(
+        b"POST " + PATH + b" HTTP/1.1\r\nHost: t\r\nConnection: close\r\n" + JSON
+        + b"Transfer-Encoding: chunked\r\nTrailer: X-API-Key\r\n\r\n"
+        + b"%x\r\n%s\r\n0\r\nX-API-Key: %s\r\n\r\n" % (len(body), body, tenant.key.encode())
+    )  # fmt: skip
+    assert_shape(answer, 401)
+
+
+def test_several_requests_on_one_connection_each_have_the_whole_limit(server: Server) -> None:
+    one = b"GET /v1/health HTTP/1.1\r\nHost: t\r\nX-Padding: " + b"x" * 20_000 + b"\r\n\r\n"
+    last = b"GET /v1/health HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
+    answer = server.raw(one * 3 + last)
+    assert answer.count(b"HTTP/1.1 200 OK") == 4
+
+
+# What the log says of all this
+
+
+def test_the_log_has_a_line_for_each_request_and_no_secret(server: Server, tenant: Tenant) -> None:
+    canary = "canary-" + "0123456789abcdef" * 2
+    for path in (f"/v1/{canary}", f"/v1/health?key={canary}", f"/v1/ui/{canary}"):
+        request(server, tenant, method=b"GET", path=path.encode(), headers=b"")
+    answer = request(
+        server,
+        tenant,
+        headers=JSON + f"Authorization: Bearer {canary}\r\nCookie: a={canary}\r\n".encode(),
+        body=json.dumps({"name": canary + "\n"}).encode(),
+    )
+    request_id = assert_shape(answer, 400)["request_id"]
+    assert canary.encode() not in answer
+    log = server.log.read_text(encoding="utf-8")
+    assert f"request_id={request_id} method=POST path=/v1/auth/api-keys status=400" in log
+    assert canary not in log
+    assert tenant.key not in log
