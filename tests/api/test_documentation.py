@@ -44,8 +44,8 @@ def test_200_the_page_and_every_file_that_it_names(server: Server) -> None:
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "LICENSE", "NOTICE", "index.html"])
-def test_404_what_is_no_file_of_the_page(server: Server, name: str) -> None:
-    assert_error(server.request("GET", f"/ui/{name}"), 404, "not_found")
+def test_400_what_is_no_file_of_the_page(server: Server, name: str) -> None:
+    assert_error(server.request("GET", f"/ui/{name}"), 400, "bad_request", "path/asset")
 
 
 @pytest.mark.parametrize("name", ["..%2Fopenapi.yaml", "..%5Cx", "__init__.py", ".hidden", "a%00b"])

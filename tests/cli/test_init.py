@@ -1,0 +1,153 @@
+"""`hookstream-keys init`."""
+
+import json
+import re
+import sqlite3
+import stat
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from support import Database, run
+
+FACTS = ["org_id", "env_id", "user_id", "email", "password", "key", "key_prefix"]
+
+
+def test_it_makes_an_owner_an_environment_and_a_key_and_shows_them_once(
+    database: Database,
+) -> None:
+    answer = run(
+        "init", "--org", "Acme", "--env", "Live", "--email", "ada@example.com", "--json",
+        database=database.path,
+    )  # fmt: skip
+    assert (answer.returncode, answer.stderr) == (0, "")
+    facts = json.loads(answer.stdout)
+    assert list(facts) == FACTS
+    assert facts["email"] == "ada@example.com"
+    assert re.fullmatch(r"hs_live_[0-9a-f]{64}", facts["key"])
+    assert facts["key"].startswith(facts["key_prefix"])
+    assert database.execute("select name, slug from organization") == [("Acme", "acme")]
+    assert database.execute("select name, mode from environment") == [("Live", "live")]
+    assert database.execute('select role, "userId" from member') == [("owner", facts["user_id"])]
+    actions = [row[0] for row in database.execute("select action from audit_log order by seq")]
+    assert actions == ["organization.created", "environment.created", "api_key.created"]
+    dump = database.dump()
+    assert facts["key"] not in dump
+    assert facts["password"] not in dump
+
+
+def test_for_a_person_it_prints_the_same_facts(database: Database) -> None:
+    answer = run("init", database=database.path)
+    for name in FACTS:
+        assert re.search(rf"^{name} +\S", answer.stdout, re.MULTILINE), name
+
+
+def test_run_again_it_changes_nothing_and_says_so(database: Database) -> None:
+    database.init()
+    before = database.dump()
+    answer = run("init", database=database.path)
+    assert answer.returncode == 0
+    assert "nothing was changed" in answer.stdout
+    assert "hs_" not in answer.stdout
+    assert database.dump() == before
+    assert json.loads(run("init", "--json", database=database.path).stdout)["message"]
+
+
+def test_what_it_makes_is_for_the_owner_only(database: Database, tmp_path: Path) -> None:
+    assert run("init", database=database.path, BETTER_AUTH_SECRET="").returncode == 0
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == {"hookstream.db": 0o600, "hookstream.db.secret": 0o600}
+    secret = (tmp_path / "hookstream.db.secret").read_text(encoding="ascii").strip()
+    assert len(secret) >= 32
+
+
+def test_two_at_once_make_one_tenant(database: Database) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: run("init", "--json", database=database.path), range(4)))
+    assert [answer.returncode for answer in answers] == [0] * 4
+    made = [json.loads(answer.stdout) for answer in answers if "key" in json.loads(answer.stdout)]
+    assert len(made) == 1
+    assert database.count("api_key") == 1
+
+
+def one_line(answer: subprocess.CompletedProcess[str]) -> str:
+    assert answer.returncode != 0
+    assert answer.stdout == ""
+    assert answer.stderr.count("\n") == 1, answer.stderr
+    return answer.stderr
+
+
+@pytest.mark.parametrize("command", [("init",), ("serve", "--port", "0")])
+class TestADatabaseThatCannotBeUsed:
+    def test_is_no_database(self, command: tuple[str, ...], database: Database) -> None:
+        database.path.write_text("This is a text, and longer than a header of SQLite is.\n" * 9)
+        assert "not a database" in one_line(run(*command, database=database.path))
+
+    def test_is_a_folder(self, command: tuple[str, ...], database: Database) -> None:
+        database.path.mkdir()
+        assert "database" in one_line(run(*command, database=database.path))
+
+    def test_is_in_a_folder_that_is_missing(
+        self, command: tuple[str, ...], database: Database
+    ) -> None:
+        url = f"sqlite:///{database.path.parent}/missing/x.db"
+        answer = run(*command, "--database", url, database=database.path)
+        assert "missing/x.db" in one_line(answer)
+
+    def test_is_newer_than_the_code(self, command: tuple[str, ...], database: Database) -> None:
+        database.init()
+        database.execute(
+            "insert into _sqlite_migrations (migration_set, name, applied_at)"
+            " values ('hookstream-keys', 'm9999_from_the_future', '')"
+        )
+        before = database.dump()
+        assert "newer version" in one_line(run(*command, database=database.path))
+        assert database.dump() == before
+
+    def test_is_of_an_engine_that_is_not_served(
+        self, command: tuple[str, ...], database: Database
+    ) -> None:
+        answer = run(*command, "--database", "mysql://x", database=database.path)
+        assert "sqlite:///" in one_line(answer)
+
+    def test_a_setting_that_cannot_be_used(
+        self, command: tuple[str, ...], database: Database
+    ) -> None:
+        answer = run(*command, database=database.path, HOOKSTREAM_MAX_BODY_BYTES="much")
+        assert "HOOKSTREAM_MAX_BODY_BYTES" in one_line(answer)
+
+    def test_a_secret_file_that_was_cut_short(
+        self, command: tuple[str, ...], database: Database
+    ) -> None:
+        database.path.with_name("hookstream.db.secret").write_text("short")
+        answer = run(*command, database=database.path, BETTER_AUTH_SECRET="")
+        assert "secret file" in one_line(answer)
+
+
+def test_an_old_database_is_upgraded(database: Database) -> None:
+    database.init()
+    database.execute("drop table audit_log")
+    database.execute("drop table api_key")
+    database.execute("drop table environment")
+    database.execute("delete from _sqlite_migrations where name = 'm0002_keys_and_audit_log'")
+    assert run("init", database=database.path).returncode == 0
+    assert database.count("audit_log") == 0
+
+
+def test_an_address_that_is_none_is_refused(database: Database) -> None:
+    answer = run("init", "--email", "nobody", database=database.path)
+    assert answer.returncode == 2
+    assert "--email" in answer.stderr
+    assert not database.path.exists()
+
+
+def test_what_better_auth_would_read_is_there(database: Database) -> None:
+    tenant = database.init()
+    with sqlite3.connect(database.path) as connection:
+        row = connection.execute(
+            'select "accountId", "providerId", length(password) from "account" where "userId" = ?',
+            (tenant.user_id,),
+        ).fetchone()
+    connection.close()
+    assert row == (tenant.user_id, "credential", 32 + 1 + 128)

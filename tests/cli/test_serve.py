@@ -1,0 +1,178 @@
+"""`hookstream-keys serve`: starting, sharing a port, stopping."""
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from support import COMMAND, Database, Server, Tenant, environment, run, serving
+
+
+def test_it_says_where_everything_is_and_nothing_secret(database: Database) -> None:
+    tenant = database.init()
+    with serving(database) as server:
+        server.process.terminate()
+        assert server.process.stdout is not None
+        printed = server.process.stdout.read()
+    # The first line, with the API's address, was read to find the server.
+    assert printed == f"Swagger UI  {server.url}/ui/\n"
+    log = server.log.read_text(encoding="utf-8")
+    assert tenant.key not in log
+    assert tenant.password not in log
+
+
+def test_it_makes_the_database_where_there_is_none(database: Database) -> None:
+    with serving(database, workers=2) as server:
+        assert server.request("GET", "/health/ready").status_code == 200
+    assert stat.S_IMODE(database.path.stat().st_mode) == 0o600
+    assert database.count("api_key") == 0
+
+
+def test_workers_started_at_once_on_an_empty_file_are_all_well(database: Database) -> None:
+    # As another ASGI server would: each process makes the application by itself.
+    code = "from hookstream_keys.app import from_environment; from_environment()"
+    python = str(Path(COMMAND).with_name("python"))
+    started = [
+        subprocess.Popen(
+            [python, "-c", code],
+            env=environment(database.path, BETTER_AUTH_SECRET=""),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(8)
+    ]
+    for process in started:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+    assert run("init", database=database.path).returncode == 0
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_sigterm_answers_what_is_in_flight(database: Database, workers: int) -> None:
+    tenant = database.init()
+    body = json.dumps(
+        {"name": "in flight", "org_id": tenant.org_id, "env_id": tenant.env_id}
+    ).encode()
+    head = (
+        b"POST /v1/auth/api-keys HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
+        b"X-API-Key: %s\r\nContent-Length: %d\r\n\r\n" % (tenant.key.encode(), len(body))
+    )
+    with serving(database, workers=workers) as server:
+        connections = [socket.create_connection(server.address, timeout=20) for _ in range(6)]
+        for connection in connections:
+            connection.sendall(head + body[:5])
+        time.sleep(0.5)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(1)
+        for connection in connections:
+            connection.sendall(body[5:])
+        answers = [connection.recv(65536) for connection in connections]
+        for connection in connections:
+            connection.close()
+        assert server.process.wait(timeout=30) == 0
+    assert [answer[:12] for answer in answers] == [b"HTTP/1.1 201"] * 6
+    # The first key, and one for each answer.
+    assert database.count("api_key") == 7
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(server.address, timeout=5)
+
+
+def test_every_worker_serves_the_one_port(database: Database) -> None:
+    tenant = database.init()
+    with serving(database, workers=2) as server:
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda number: _create(server, tenant, number), range(60)))
+        assert {answer.status_code for answer in answers} == {201}
+        assert len({answer.json()["key"] for answer in answers}) == 60
+    assert database.count("api_key") == 61
+    assert database.count("audit_log") == 63
+
+
+def _create(server: Server, tenant: Tenant, number: int) -> "object":
+    return server.request(
+        "POST",
+        "/auth/api-keys",
+        json={"name": f"n{number}", "org_id": tenant.org_id, "env_id": tenant.env_id},
+        headers={"X-API-Key": tenant.key},
+    )
+
+
+def test_a_worker_that_dies_is_replaced(database: Database) -> None:
+    database.init()
+    with serving(database, workers=2) as server:
+        before = set(_workers(server))
+        assert len(before) == 2
+        os.kill(min(before), signal.SIGKILL)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and len(set(_workers(server)) - {min(before)}) < 2:
+            time.sleep(0.2)
+        assert len(set(_workers(server)) - {min(before)}) == 2
+        assert server.request("GET", "/health/ready").status_code == 200
+
+
+def _workers(server: Server) -> list[int]:
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
+    return [
+        int(pid)
+        for pid in children.split()
+        # multiprocessing has a helper process of its own beside the workers.
+        if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()
+    ]
+
+
+def test_a_port_that_is_taken_is_one_clear_line(database: Database) -> None:
+    with serving(database) as server:
+        _, port = server.address
+        answer = run("serve", "--port", str(port), database=database.path)
+    assert answer.returncode == 1
+    assert answer.stderr.count("\n") == 1
+    assert "in use" in answer.stderr
+
+
+def test_it_listens_on_ipv6(database: Database) -> None:
+    if not socket.has_ipv6 or not _has_ipv6_loopback():
+        pytest.skip("this machine has no IPv6 loopback")
+    process = subprocess.Popen(
+        [COMMAND, "serve", "--host", "::1", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=database.path.parent,
+        env=environment(database.path),
+    )
+    try:
+        assert process.stdout is not None
+        assert "http://[::1]:" in process.stdout.readline()
+    finally:
+        process.communicate(process.terminate(), timeout=30)
+
+
+def _has_ipv6_loopback() -> bool:
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            return False
+    return True
+
+
+def test_x_forwarded_for_is_believed_from_trusted_proxies_only(database: Database) -> None:
+    tenant = database.init()
+    for proxies, expected in (("", "127.0.0.1"), ("127.0.0.1", "203.0.113.7")):
+        with serving(database, HOOKSTREAM_TRUSTED_PROXIES=proxies) as server:
+            answer = server.request(
+                "POST",
+                "/auth/api-keys",
+                json={"name": "n", "org_id": tenant.org_id, "env_id": tenant.env_id},
+                headers={"X-API-Key": tenant.key, "X-Forwarded-For": "203.0.113.7"},
+            )
+        rows = database.execute(
+            "select ip_address from audit_log where resource_id = ?", (answer.json()["id"],)
+        )
+        assert rows == [(expected,)]

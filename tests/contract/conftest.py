@@ -1,0 +1,100 @@
+"""A server of two workers whose database has the ids of the document's own examples."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import yaml
+from support import Database, Server, Tenant, serving, signed
+
+from hookstream_keys import spec
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run of Schemathesis ended."""
+
+    exit_status: int
+    output: str
+    #: Counted by the server, which logs a line for each.
+    requests: int
+    #: Those of them that issued a key.
+    issued: int
+
+
+@pytest.fixture
+def contract(tmp_path: Path) -> Iterator[tuple[Server, Tenant]]:
+    """A fresh database for every run: ids in answers would make two runs differ."""
+    database = Database(tmp_path / "hookstream.db")
+    first = database.init()
+    example = yaml.safe_load(spec.source())["components"]["examples"]["CreateProductionKey"]
+    org_id, env_id = example["value"]["org_id"], example["value"]["env_id"]
+    database.add_organization(org_id)
+    database.add_environment(org_id, env_id=env_id)
+    database.add_member(org_id, first.user_id, "owner")
+    # The first key belongs to another environment; move it to the examples'.
+    database.execute("update api_key set org_id = ?, env_id = ?", (org_id, env_id))
+    tenant = Tenant(org_id, env_id, first.user_id, first.email, first.password, first.key)
+    with serving(database, workers=2) as server:
+        yield server, tenant
+
+
+@pytest.fixture
+def schemathesis(contract: tuple[Server, Tenant], tmp_path: Path) -> Callable[..., Run]:
+    """Run Schemathesis, authenticated by one security scheme of the document."""
+    server, tenant = contract
+    session = server.database.add_session(tenant.user_id)
+    credentials = {
+        "apiKeyHeader": f'api_key = "{tenant.key}"',
+        "bearerToken": f'bearer = "{tenant.key}"',
+        "sessionCookie": f'api_key = "{quote(signed(session), safe="")}"',
+    }
+
+    def run(scheme: str, *arguments: str, timeout: float = 600) -> Run:
+        config = tmp_path / "schemathesis.toml"
+        config.write_text(
+            # A cookie changes something only from a trusted page.
+            f'headers = {{ Origin = "{server.origin}" }}\n'
+            + (HERE / "schemathesis.toml").read_text(encoding="utf-8")
+            + f"\n[auth.openapi.{scheme}]\n{credentials[scheme]}\n",
+            encoding="utf-8",
+        )
+        done = subprocess.run(
+            [
+                str(Path(sys.executable).with_name("schemathesis")),
+                f"--config-file={config}",
+                "run",
+                str(Path(spec.__file__).with_name("openapi.yaml")),
+                f"--url={server.url}",
+                "--checks=all",
+                "--no-color",
+                *arguments,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(HERE),
+                "CONTRACT_ORG_ID": tenant.org_id,
+                "CONTRACT_ENV_ID": tenant.env_id,
+            },
+        )
+        log = server.log.read_text(encoding="utf-8")
+        return Run(
+            exit_status=done.returncode,
+            output=done.stdout + done.stderr,
+            requests=log.count("request_id="),
+            issued=log.count("status=201"),
+        )
+
+    return run
