@@ -41,6 +41,8 @@ _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
 _CREDENTIALS = {b"x-api-key", b"authorization", b"cookie"}
 
 REQUEST_ID = b"x-request-id"
+#: A browser takes a body for what it is said to be, and never runs one that is not a script.
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 
 Header = tuple[bytes, bytes]
 
@@ -204,10 +206,10 @@ class Response:
         if message["type"] == "http.response.start":
             self.started = True
             self._status = message["status"]
-            headers = message["headers"]
+            headers = [*message["headers"], NO_SNIFFING]
             if not any(name.lower() == REQUEST_ID for name, _ in headers):
-                headers = [*headers, (REQUEST_ID, self.request_id.encode())]
-                message = {**message, "headers": headers}
+                headers.append((REQUEST_ID, self.request_id.encode()))
+            message = {**message, "headers": headers}
         elif self.bodiless:
             message = {**message, "body": b""}
         await self._send(message)
