@@ -1,10 +1,13 @@
 """Fixtures for every kind of test: a database, and a server on it."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support import Database, Server, Tenant, serving
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -30,3 +33,25 @@ def tenant(server: Server) -> Tenant:
 
 
 _TENANTS: dict[Path, Tenant] = {}
+
+
+#: What a checkout has beside the project's own files.
+NOT_THE_PROJECT = shutil.ignore_patterns(
+    ".git",
+    ".tox",
+    ".venv*",
+    "build",
+    "dist",
+    "node_modules",
+    "*.egg-info",
+    "__pycache__",
+    ".*cache",
+)
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh copy, so that nothing which lies around is built in."""
+    copy = tmp_path_factory.mktemp("checkout") / "hookstream-keys"
+    shutil.copytree(ROOT, copy, ignore=NOT_THE_PROJECT, symlinks=True)
+    return copy

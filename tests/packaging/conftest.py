@@ -1,6 +1,5 @@
 """The distributions, built from a copy of what is in the repository."""
 
-import shutil
 import subprocess
 import sys
 import venv
@@ -10,27 +9,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-
-#: What a checkout has beside the project's own files.
-NOT_THE_PROJECT = shutil.ignore_patterns(
-    ".git",
-    ".tox",
-    ".venv*",
-    "build",
-    "dist",
-    "node_modules",
-    "*.egg-info",
-    "__pycache__",
-    ".*cache",
-)
-
-
-@pytest.fixture(scope="session")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh copy, so that nothing which lies around is built in."""
-    copy = tmp_path_factory.mktemp("checkout") / "hookstream-keys"
-    shutil.copytree(ROOT, copy, ignore=NOT_THE_PROJECT, symlinks=True)
-    return copy
 
 
 @pytest.fixture(scope="session")
