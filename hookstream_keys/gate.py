@@ -38,6 +38,7 @@ log = logging.getLogger("hookstream_keys")
 DRAIN_FACTOR = 8
 
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CREDENTIALS = {b"x-api-key", b"authorization", b"cookie"}
 
 REQUEST_ID = b"x-request-id"
@@ -135,6 +136,12 @@ class Gate:
                             "headers": [(b"allow", route.allow.encode())]})  # fmt: skip
             await response({"type": "http.response.body", "body": b""})
             return
+        if _CONTROL.search(path):
+            # Connexion's router and Flask's disagree on what a line end at the end is part of.
+            raise BadRequest(
+                "The request's parameters are not valid.",
+                details=[Detail("path", "has a control character")],
+            )
         headers, body = await self._canonical(scope["headers"], operation, receive)
         await self.app(
             {**scope, "method": method, "headers": headers}, _replay(body, receive), response

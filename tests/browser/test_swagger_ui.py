@@ -5,9 +5,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-import swagger_page as ui
 from playwright.sync_api import BrowserContext, Page, expect
 from support import Server, Tenant, signed
+from support import swagger_page as ui
 
 COOKIE = "better-auth.session_token"
 

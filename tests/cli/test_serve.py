@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 from support import COMMAND, Database, Server, Tenant, environment, run, serving
 
@@ -94,7 +95,7 @@ def test_every_worker_serves_the_one_port(database: Database) -> None:
     assert database.count("audit_log") == 63
 
 
-def _create(server: Server, tenant: Tenant, number: int) -> "object":
+def _create(server: Server, tenant: Tenant, number: int) -> httpx.Response:
     return server.request(
         "POST",
         "/auth/api-keys",
@@ -150,7 +151,8 @@ def test_it_listens_on_ipv6(database: Database) -> None:
         assert process.stdout is not None
         assert "http://[::1]:" in process.stdout.readline()
     finally:
-        process.communicate(process.terminate(), timeout=30)
+        process.terminate()
+        process.communicate(timeout=30)
 
 
 def _has_ipv6_loopback() -> bool:

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from readme import README, ROOT, code_blocks, table
+from support import Database
+from support.readme import README, ROOT, code_blocks, table
 
 from hookstream_keys.cli import cli
 from hookstream_keys.settings import Settings
@@ -120,15 +120,7 @@ def test_the_first_key_issues_another_and_that_one_is_good(started: Started) -> 
 
 def test_no_key_is_in_the_database_in_the_clear(started: Started) -> None:
     created = json.loads(shell(started.fill_in(CREATE), started.folder).stdout)
-    dump = subprocess.run(
-        ["sqlite3", "hookstream.db", ".dump"],
-        cwd=started.folder,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout if shutil.which("sqlite3") else (started.folder / "hookstream.db").read_bytes().decode(
-        "latin-1"
-    )  # fmt: skip
+    dump = Database(started.folder / "hookstream.db").dump()
     assert created["id"] in dump
     assert created["key"] not in dump
     assert started.fact("key") not in dump

@@ -73,8 +73,8 @@ def test_the_wheel_serves_and_issues_where_nothing_else_is(
         assert server.request("GET", "/ui/swagger-ui.css").status_code == 200
     assert answer.status_code == 201
     _assert_good(programs, database, answer.json()["key"])
-    where = _where(programs, database.path.parent)
-    assert all("site-packages/hookstream_keys/" in path for path in where[:3])
+    files, _ = _where(programs, database.path.parent)
+    assert all("site-packages/hookstream_keys/" in path for path in files)
 
 
 def test_an_editable_install_runs_the_checkout(
@@ -87,21 +87,21 @@ def test_an_editable_install_runs_the_checkout(
     monkeypatch.setattr(support, "COMMAND", str(programs / "hookstream-keys"))
     tenant: Tenant = database.init()
     _assert_good(programs, database, tenant.key)
-    where = _where(programs, database.path.parent)
-    assert [Path(path).parent for path in where[:3]] == [
+    files, size = _where(programs, database.path.parent)
+    assert [Path(path).parent for path in files] == [
         checkout / "hookstream_keys",
         checkout / "handlers",
         checkout / "store",
     ]
-    assert where[3] == len((checkout / "openapi.yaml").read_bytes())
+    assert size == len((checkout / "openapi.yaml").read_bytes())
 
 
-def _where(programs: Path, folder: Path) -> "list[str | int]":
+def _where(programs: Path, folder: Path) -> tuple[list[str], int]:
     done = subprocess.run(
         [programs / "python", "-c", WHERE], capture_output=True, text=True, check=True, cwd=folder
     )
-    found: list[str | int] = json.loads(done.stdout)
-    return found
+    *files, size = json.loads(done.stdout)
+    return files, size
 
 
 def _assert_good(programs: Path, database: Database, key: str) -> None:
