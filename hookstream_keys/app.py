@@ -25,9 +25,10 @@ from starlette.types import ASGIApp
 
 from hookstream_keys import spec, timestamps
 from hookstream_keys.call import Answer, Call
-from hookstream_keys.gate import Gate, Routes
+from hookstream_keys.gate import Gate
 from hookstream_keys.handlers import OPERATIONS, Handler
 from hookstream_keys.principal import Anonymous
+from hookstream_keys.routes import Routes
 from hookstream_keys.security import Authenticator, security_map
 from hookstream_keys.settings import Settings, signing_secret
 from hookstream_keys.store import Store, database_path, open_store
@@ -49,7 +50,7 @@ def create_app(settings: Settings) -> ASGIApp:
     """The server as one ASGI application, on a database that is created or upgraded first.
 
     Raises StoreError or SettingsError when the database or a setting cannot be used, and
-    KeyError when an operation of the document has no handler.
+    LookupError when an operation of the document has no handler.
     """
     store = open_store(settings.database)
     store.migrate()
@@ -57,6 +58,10 @@ def create_app(settings: Settings) -> ASGIApp:
     authenticator = Authenticator(store, secret, settings.trusted_origins)
     document = spec.load()
     routes = Routes(document)
+    missing = {operation.id for operation in spec.operations(document)} - set(OPERATIONS)
+    if missing:
+        # Connexion finds out at the first request, and only in its log.
+        raise LookupError(f"no handler for {', '.join(sorted(missing))}")
     app = FlaskApp(
         "hookstream_keys",
         # Flask would serve a folder called `static` by itself.

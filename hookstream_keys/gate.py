@@ -8,28 +8,21 @@ whole, within the limit, under exactly one `Content-Type`.
 
 import logging
 import re
-import time
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
 
-import orjson
-from connexion.exceptions import OAuthProblem
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hookstream_keys import ids, spec
+from hookstream_keys import spec
 from hookstream_keys.errors import (
-    ApiError,
     BadRequest,
     ContentTooLarge,
     Detail,
     InternalError,
     MethodNotAllowed,
     NotFound,
-    Unauthorized,
-    Unavailable,
     UnsupportedMediaType,
 )
-from hookstream_keys.store import StoreError
+from hookstream_keys.responses import Response, as_api_error, send_error
+from hookstream_keys.routes import Routes
 
 log = logging.getLogger("hookstream_keys")
 
@@ -39,50 +32,8 @@ DRAIN_FACTOR = 8
 
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_CREDENTIALS = {b"x-api-key", b"authorization", b"cookie"}
-
-REQUEST_ID = b"x-request-id"
-#: A browser takes a body for what it is said to be, and never runs one that is not a script.
-NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 
 Header = tuple[bytes, bytes]
-
-
-class Route(NamedTuple):
-    """A path of the document, and its operations by method."""
-
-    path: str
-    matches: Callable[[str], Any]
-    operations: dict[str, spec.Operation]
-
-    @property
-    def allow(self) -> str:
-        """The methods for an `Allow` header: those of the document, HEAD for GET, OPTIONS."""
-        methods = set(self.operations) | {"OPTIONS"}
-        if "GET" in methods:
-            methods.add("HEAD")
-        return ", ".join(sorted(methods))
-
-
-class Routes:
-    """The document's paths, most specific first."""
-
-    def __init__(self, document: spec.Document) -> None:
-        base = spec.base_path(document)
-        by_path: dict[str, Route] = {}
-        for operation in spec.operations(document):
-            path = base + operation.path
-            route = by_path.setdefault(path, Route(path, spec.pattern(path).fullmatch, {}))
-            route.operations[operation.method] = operation
-        self._literal = {path: route for path, route in by_path.items() if "{" not in path}
-        self._templated = [route for path, route in by_path.items() if "{" in path]
-
-    def find(self, path: str) -> Route | None:
-        """The route that `path` belongs to; `path` is percent-decoded."""
-        route = self._literal.get(path)
-        if route is None:
-            route = next((route for route in self._templated if route.matches(path)), None)
-        return route
 
 
 class Gate:
@@ -112,7 +63,7 @@ class Gate:
         finally:
             response.log()
 
-    async def _pass(self, scope: Scope, receive: Receive, response: "Response") -> None:
+    async def _pass(self, scope: Scope, receive: Receive, response: Response) -> None:
         path: str = scope["path"]
         root: str = scope.get("root_path", "")
         route = self.routes.find(path.removeprefix(root) if root else path)
@@ -191,80 +142,6 @@ class Gate:
             details=[Detail("body", f"is larger than {self.max_body_bytes} bytes")],
             headers={"Connection": "close"},
         )
-
-
-class Response:
-    """The way out: adds `X-Request-Id` to what is sent, and remembers what the log line needs."""
-
-    def __init__(self, scope: Scope, send: Send) -> None:
-        self.request_id = ids.new("req")
-        #: The path as the document has it. What was really asked for may hold anything.
-        self.path = "-"
-        self.bodiless = False
-        self.started = False
-        self._method: str = scope["method"]
-        self._status = 0
-        self._begun = time.perf_counter()
-        self._send = send
-        scope.setdefault("state", {})["request_id"] = self.request_id
-
-    async def __call__(self, message: Message) -> None:
-        """Send one ASGI message."""
-        if message["type"] == "http.response.start":
-            self.started = True
-            self._status = message["status"]
-            headers = [*message["headers"], NO_SNIFFING]
-            if not any(name.lower() == REQUEST_ID for name, _ in headers):
-                headers.append((REQUEST_ID, self.request_id.encode()))
-            message = {**message, "headers": headers}
-        elif self.bodiless:
-            message = {**message, "body": b""}
-        await self._send(message)
-
-    def log(self) -> None:
-        """Write the one line that every request leaves in the log."""
-        log.info(
-            "request_id=%s method=%s path=%s status=%d ms=%.1f",
-            self.request_id,
-            self._method,
-            self.path,
-            self._status,
-            (time.perf_counter() - self._begun) * 1000,
-        )
-
-
-class Sender(Protocol):
-    """Something that sends ASGI messages for the request of this id."""
-
-    request_id: str
-
-    async def __call__(self, message: Message) -> None:
-        """Send one message."""
-
-
-async def send_error(response: Sender, error: ApiError) -> None:
-    """Answer `error` in the one shape."""
-    body = orjson.dumps(error.body(response.request_id))
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
-    await response({"type": "http.response.start", "status": error.status, "headers": headers})
-    await response({"type": "http.response.body", "body": body})
-
-
-def as_api_error(exception: Exception, scope: Scope) -> ApiError:
-    """What to answer for `exception`, wherever in the stack it came from."""
-    match exception:
-        case ApiError():
-            return exception
-        case StoreError():
-            log.error("request_id=%s %s", scope["state"]["request_id"], exception)
-            return Unavailable()
-        case OAuthProblem():
-            # Connexion's word for: no security scheme accepted a credential.
-            sent = any(name in _CREDENTIALS for name, _ in scope["headers"])
-            return Unauthorized(credential_sent=sent)
-        case _:
-            return InternalError()
 
 
 def _sort(headers: list[Header]) -> tuple[list[Header], list[bytes], list[bytes], int, bool]:

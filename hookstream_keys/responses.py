@@ -1,0 +1,95 @@
+"""The way out: what every response carries, what an error looks like, and the line in the log."""
+
+import logging
+import time
+from typing import Protocol
+
+import orjson
+from connexion.exceptions import OAuthProblem
+from starlette.types import Message, Scope, Send
+
+from hookstream_keys import ids
+from hookstream_keys.errors import ApiError, InternalError, Unauthorized, Unavailable
+from hookstream_keys.store import StoreError
+
+log = logging.getLogger("hookstream_keys")
+
+REQUEST_ID = b"x-request-id"
+#: A browser takes a body for what it is said to be, and never runs one that is not a script.
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+
+_CREDENTIALS = {b"x-api-key", b"authorization", b"cookie"}
+
+
+class Response:
+    """The way out: adds `X-Request-Id` to what is sent, and remembers what the log line needs."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.request_id = ids.new("req")
+        #: The path as the document has it. What was really asked for may hold anything.
+        self.path = "-"
+        self.bodiless = False
+        self.started = False
+        self._method: str = scope["method"]
+        self._status = 0
+        self._begun = time.perf_counter()
+        self._send = send
+        scope.setdefault("state", {})["request_id"] = self.request_id
+
+    async def __call__(self, message: Message) -> None:
+        """Send one ASGI message."""
+        if message["type"] == "http.response.start":
+            self.started = True
+            self._status = message["status"]
+            headers = [*message["headers"], NO_SNIFFING]
+            if not any(name.lower() == REQUEST_ID for name, _ in headers):
+                headers.append((REQUEST_ID, self.request_id.encode()))
+            message = {**message, "headers": headers}
+        elif self.bodiless:
+            message = {**message, "body": b""}
+        await self._send(message)
+
+    def log(self) -> None:
+        """Write the one line that every request leaves in the log."""
+        log.info(
+            "request_id=%s method=%s path=%s status=%d ms=%.1f",
+            self.request_id,
+            self._method,
+            self.path,
+            self._status,
+            (time.perf_counter() - self._begun) * 1000,
+        )
+
+
+class Sender(Protocol):
+    """Something that sends ASGI messages for the request of this id."""
+
+    request_id: str
+
+    async def __call__(self, message: Message) -> None:
+        """Send one message."""
+
+
+async def send_error(response: Sender, error: ApiError) -> None:
+    """Answer `error` in the one shape."""
+    body = orjson.dumps(error.body(response.request_id))
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+    await response({"type": "http.response.start", "status": error.status, "headers": headers})
+    await response({"type": "http.response.body", "body": body})
+
+
+def as_api_error(exception: Exception, scope: Scope) -> ApiError:
+    """What to answer for `exception`, wherever in the stack it came from."""
+    match exception:
+        case ApiError():
+            return exception
+        case StoreError():
+            log.error("request_id=%s %s", scope["state"]["request_id"], exception)
+            return Unavailable()
+        case OAuthProblem():
+            # Connexion's word for: no security scheme accepted a credential.
+            sent = any(name in _CREDENTIALS for name, _ in scope["headers"])
+            return Unauthorized(credential_sent=sent)
+        case _:
+            return InternalError()
