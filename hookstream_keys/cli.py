@@ -190,11 +190,21 @@ def keys_verify(as_json: bool, database: str) -> None:
 def main() -> None:
     """Run the command. What an operator can mend is one line on standard error, and status 1."""
     try:
+        _refuse_what_is_no_text(sys.argv[1:])
         cli()
     except (SettingsError, StoreError) as error:
         _fail(str(error))
     except ApiError as error:
         _fail("; ".join([error.message, *(f"{d.location}: {d.message}" for d in error.details)]))
+
+
+def _refuse_what_is_no_text(arguments: list[str]) -> None:
+    # Python hands on bytes that are no UTF-8 as lone surrogates, which nothing can store.
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            _fail(f"the argument {argument!r} is not UTF-8")
 
 
 def _fail(message: str) -> None:

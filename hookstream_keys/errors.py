@@ -1,8 +1,8 @@
 """Everything that can be answered instead of success, in the one shape of `openapi.yaml`'s `Error`.
 
 Handlers and middleware raise these; `hookstream_keys.gate` turns them into
-responses. Messages are for a person and never quote what the client sent:
-the client knows it, and a log must not learn it.
+responses. Messages are for a person and never quote a value that the client
+sent: the client knows it, and a log must not learn it.
 """
 
 from collections.abc import Mapping, Sequence

@@ -26,9 +26,9 @@ from hookstream_keys.routes import Routes
 
 log = logging.getLogger("hookstream_keys")
 
-#: Of a body over the limit this many limits are read and thrown away before the answer:
-#: closing on unread bytes resets the connection, and the client never sees the 413.
-DRAIN_FACTOR = 8
+#: So many bytes of a body over the limit are read and thrown away before the answer: closing on
+#: unread bytes resets the connection, and the client never sees the 413.
+DRAIN_BYTES = 8 * 1024 * 1024
 
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -133,7 +133,7 @@ class Gate:
 
     async def _too_large(self, receive: Receive, seen: int) -> ContentTooLarge:
         more = True
-        while more and seen <= DRAIN_FACTOR * self.max_body_bytes:
+        while more and seen <= DRAIN_BYTES:
             message = await receive()
             seen += len(message.get("body", b""))
             more = message.get("more_body", False)

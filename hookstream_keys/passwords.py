@@ -28,13 +28,13 @@ def hashed(password: str) -> str:
 def matches(password: str, stored: str) -> bool:
     """Whether `stored` was made from `password`. Takes the same time either way."""
     salt, _, key = stored.partition(":")
-    return hmac.compare_digest(_scrypt(password, salt), key)
+    return hmac.compare_digest(_scrypt(password, salt).encode(), key.encode(errors="surrogatepass"))
 
 
 def _scrypt(password: str, salt: str) -> str:
     return hashlib.scrypt(
-        unicodedata.normalize("NFKC", password).encode(),
-        salt=salt.encode(),
+        unicodedata.normalize("NFKC", password).encode(errors="surrogatepass"),
+        salt=salt.encode(errors="surrogatepass"),
         n=16384,
         r=16,
         p=1,

@@ -1,12 +1,13 @@
 """What an operator can set, read from the environment once and checked before anything starts."""
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 DEFAULT_DATABASE = "sqlite:///hookstream.db"
 
@@ -15,6 +16,11 @@ SECRET_LENGTH = 32
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
+_NUMBER = re.compile(r"0*[1-9][0-9]{0,11}", re.ASCII)
+#: As a browser writes `Origin` (RFC 6454, section 6.1): never with the scheme's own port.
+_ORIGIN = re.compile(
+    r"(?!http:.*:80$|https:.*:443$)https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.ASCII
+)
 _LOG_LEVELS = {"debug", "info", "warning", "error"}
 
 
@@ -108,26 +114,34 @@ def signing_secret(settings: Settings, database: Path) -> str:
         return settings.auth_secret
     path = database.with_name(database.name + ".secret")
     try:
-        try:
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        except FileExistsError:
-            return _read_secret(path)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            secret = secrets.token_urlsafe(32)
-            file.write(secret + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        return secret
+        if not path.exists():
+            _make_secret(path)
+        return _read_secret(path)
     except OSError as error:
         raise SettingsError(f"cannot use the secret file {path}: {error.strerror}") from error
 
 
+def _make_secret(path: Path) -> None:
+    """Make the file, whole from the moment that it has its name. The first to come makes it."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(SECRET_LENGTH) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink()
+
+
 def _read_secret(path: Path) -> str:
-    secret = path.read_text(encoding="utf-8").strip()
+    secret = path.read_bytes().decode("ascii", errors="ignore").strip()
     if len(secret) < SECRET_LENGTH:
         raise SettingsError(
-            f"the secret file {path} is empty or cut short; restore it, or delete it to have a new "
-            "one made (every session cookie then stops working)"
+            f"the secret file {path} is empty, cut short or no text; restore it, or delete it to "
+            "have a new one made (every session cookie then stops working)"
         )
     return secret
 
@@ -139,7 +153,7 @@ def _parse(variable: str, text: str, default: Any) -> Any:
             raise SettingsError(f"{variable} is {text!r}; it takes on or off")
         return word in _TRUE
     if isinstance(default, int):
-        if not (text.isascii() and text.isdigit() and int(text) > 0):
+        if not _NUMBER.fullmatch(text):
             raise SettingsError(f"{variable} is {text!r}; it takes a whole number above 0")
         return int(text)
     if isinstance(default, tuple):
@@ -154,11 +168,8 @@ def _print(value: Any) -> str:
 
 
 def _check_origin(origin: str) -> None:
-    parts = urlsplit(origin)
-    # As a browser writes `Origin`: a scheme and a host in lower case, nothing behind them.
-    plain = f"{parts.scheme}://{parts.netloc}".lower()
-    if parts.scheme not in ("http", "https") or not parts.netloc or origin != plain:
+    if not _ORIGIN.fullmatch(origin):
         raise SettingsError(
             f"HOOKSTREAM_TRUSTED_ORIGINS has {origin!r}; an origin is a scheme, a host and perhaps "
-            "a port, such as https://console.example.com"
+            "a port other than the scheme's own, such as https://console.example.com"
         )

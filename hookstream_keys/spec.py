@@ -107,5 +107,6 @@ def _segment_rank(segment: str) -> tuple[int, int]:
     literal = _PARAMETER.sub("", segment)
     if literal == segment:
         return 0, 0
-    # Between two templates the one with more literal text is the more specific.
+    # Between two templates the one with more literal text is the more specific. Segments with
+    # text on both sides of a parameter are ranked otherwise by Flask; a test keeps them out.
     return (1 if literal else 2), -len(literal)

@@ -23,6 +23,7 @@ from sqlite_utils import Database
 from hookstream_keys.store.errors import DatabaseTooNew, ReferenceGone, StoreUnavailable
 from hookstream_keys.store.migrations import migrations
 from hookstream_keys.store.records import ApiKey, AuditEvent, Environment, Session, Tenant
+from hookstream_keys.timestamps import to_text
 
 #: How long a statement waits for another writer before the store counts as unavailable.
 BUSY_SECONDS = 5.0
@@ -97,7 +98,7 @@ class SqliteStore:
         expires_at = _moment(row[2])
         if expires_at <= datetime.fromisoformat(now):
             return None
-        return Session(id=row[0], user_id=row[1], expires_at=row[2])
+        return Session(id=row[0], user_id=row[1], expires_at=to_text(expires_at))
 
     def find_environment(self, org_id: str, env_id: str) -> Environment | None:
         row = self._one(_FIND_ENVIRONMENT, (env_id, org_id))
@@ -159,9 +160,13 @@ class SqliteStore:
             # Only `close` crosses threads.
             check_same_thread=False,
         )
-        connection.execute("pragma foreign_keys = on")
-        # A key that was acknowledged is on the disk, also after a power failure.
-        connection.execute("pragma synchronous = full")
+        try:
+            connection.execute("pragma foreign_keys = on")
+            # A key that was acknowledged is on the disk, also after a power failure.
+            connection.execute("pragma synchronous = full")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
 
@@ -171,7 +176,9 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except sqlite3.IntegrityError as error:
-        raise ReferenceGone(str(error)) from error
+        if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+            raise ReferenceGone(str(error)) from error
+        raise
     except (sqlite3.ProgrammingError, sqlite3.InterfaceError):
         raise
     except (sqlite3.DatabaseError, OSError) as error:

@@ -48,7 +48,9 @@ def test_400_what_is_no_file_of_the_page(server: Server, name: str) -> None:
     assert_error(server.request("GET", f"/ui/{name}"), 400, "bad_request", "path/asset")
 
 
-@pytest.mark.parametrize("name", ["..%2Fopenapi.yaml", "..%5Cx", "__init__.py", ".hidden", "a%00b", "ui.css%0A", "%0A"])
+@pytest.mark.parametrize(
+    "name", ["..%2Fopenapi.yaml", "..%5Cx", "__init__.py", ".hidden", "a%00b", "ui.css%0A", "%0A"]
+)
 def test_what_leads_elsewhere_is_refused(server: Server, name: str) -> None:
     answer = server.request("GET", f"/ui/{name}")
     assert answer.status_code in (400, 404)

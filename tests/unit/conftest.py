@@ -1,0 +1,78 @@
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from hypothesis import settings
+from unit import samples
+
+from hookstream_keys.store import Store, Tenant, open_store
+
+# The machine is shared: how long one example takes says nothing, and nothing is kept on disk.
+settings.register_profile("unit", deadline=None, database=None)
+settings.load_profile("unit")
+
+
+class Engine(Protocol):
+    """A database to test a store on, reached without the store."""
+
+    url: str
+
+    def run(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Execute one statement, with `?` for each value, and commit."""
+
+    def add_session(self, token: str, user_id: str, expires_at: str) -> None:
+        """Store a session as better-auth's adapter for this engine does."""
+
+
+class Sqlite:
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "keys.db"
+        self.url = f"sqlite:///{self.path}"
+
+    def run(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            connection.execute("pragma foreign_keys = on")
+            return connection.execute(sql, values).fetchall()
+
+    def add_session(self, token: str, user_id: str, expires_at: str | int) -> None:
+        self.run(
+            """insert into "session" (id, "expiresAt", token, "createdAt", "updatedAt", "userId")
+               values (?, ?, ?, ?, ?, ?)""",
+            f"id-of-{token}",
+            expires_at,
+            token,
+            samples.NOON,
+            samples.NOON,
+            user_id,
+        )
+
+
+ENGINES: dict[str, Callable[[Path], Engine]] = {"sqlite": Sqlite}
+
+
+@pytest.fixture(params=sorted(ENGINES))
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+    return ENGINES[request.param](tmp_path)
+
+
+@pytest.fixture
+def store(engine: Engine) -> Iterator[Store]:
+    opened = open_store(engine.url)
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def tenant(store: Store) -> Tenant:
+    stored = samples.tenant()
+    assert store.add_first_tenant(stored)
+    return stored
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Sqlite:
+    return Sqlite(tmp_path)

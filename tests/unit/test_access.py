@@ -1,0 +1,143 @@
+from typing import Any
+
+import pytest
+from unit.conftest import Engine
+
+from hookstream_keys import ids, verification
+from hookstream_keys.call import Call
+from hookstream_keys.errors import ApiError, EnvironmentNotFound, InsufficientScope, InternalError
+from hookstream_keys.handlers.api_keys import create_api_key
+from hookstream_keys.principal import (
+    Anonymous,
+    KeyPrincipal,
+    Operator,
+    Principal,
+    SessionPrincipal,
+)
+from hookstream_keys.scopes import Scopes
+from hookstream_keys.store import Store, Tenant
+from hookstream_keys.timestamps import now
+
+
+def key_principal(tenant: Tenant, scopes: str, **changes: str) -> KeyPrincipal:
+    values: dict[str, Any] = {
+        "key_id": tenant.key.id,
+        "org_id": tenant.organization.id,
+        "env_id": tenant.environment.id,
+        "scopes": Scopes.parse(scopes),
+    }
+    return KeyPrincipal(**(values | changes))
+
+
+def create(store: Store, tenant: Tenant, principal: Principal, **changes: str) -> dict[str, Any]:
+    body = {
+        "name": "Another key",
+        "org_id": tenant.organization.id,
+        "env_id": tenant.environment.id,
+        "scopes": "*",
+    }
+    call = Call(store, principal, ids.new("req"), "203.0.113.7", now())
+    answer = create_api_key(call, body | changes)
+    assert answer[1] == 201
+    created: dict[str, Any] = answer[0]
+    return created
+
+
+def refusal(store: Store, tenant: Tenant, principal: Principal, **changes: str) -> ApiError:
+    with pytest.raises(ApiError) as caught:
+        create(store, tenant, principal, **changes)
+    return caught.value
+
+
+def test_a_member_creates_a_key(store: Store, tenant: Tenant) -> None:
+    created = create(store, tenant, SessionPrincipal("ses_1", tenant.user.id))
+    found = verification.verify(store, created["key"])
+    assert found.code == "VALID"
+    assert found.key is not None
+    assert found.key.created_by == tenant.user.id
+
+
+def test_the_operator_creates_a_key(store: Store, tenant: Tenant) -> None:
+    created = create(store, tenant, Operator())
+    found = verification.verify(store, created["key"])
+    assert found.key is not None
+    assert found.key.created_by is None
+
+
+def test_a_key_creates_a_key_in_its_own_environment(store: Store, tenant: Tenant) -> None:
+    created = create(store, tenant, key_principal(tenant, "*"))
+    found = verification.verify(store, created["key"])
+    assert found.key is not None
+    assert found.key.created_by == tenant.key.id
+
+
+@pytest.mark.parametrize(
+    ("own", "wanted"),
+    [
+        ("*", "*"),
+        ("*", "events:read"),
+        ("api-keys:create", "api-keys:create"),
+        ("api-keys:* events:*", "events:read events:* api-keys:create"),
+        ("api-keys:create events:read", "events:read"),
+    ],
+)
+def test_a_key_hands_out_what_it_has(store: Store, tenant: Tenant, own: str, wanted: str) -> None:
+    created = create(store, tenant, key_principal(tenant, own), scopes=wanted)
+    assert created["scopes"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("own", "wanted", "beyond"),
+    [
+        ("api-keys:*", "*", ["*"]),
+        ("api-keys:create", "api-keys:*", ["api-keys:*"]),
+        ("api-keys:create events:read", "events:read events:write", ["events:write"]),
+        ("api-keys:* event:*", "events:read,api-keys:create", ["events:read"]),
+    ],
+)
+def test_a_key_hands_out_no_more_than_it_has(
+    store: Store, tenant: Tenant, own: str, wanted: str, beyond: list[str]
+) -> None:
+    error = refusal(store, tenant, key_principal(tenant, own), scopes=wanted)
+    assert isinstance(error, InsufficientScope)
+    assert [detail.location for detail in error.details] == ["body/scopes"] * len(beyond)
+    assert [detail.message.split()[0] for detail in error.details] == beyond
+
+
+@pytest.mark.parametrize("own", ["events:*", "api-keys:read", "api-keys.x:create", "api:*"])
+def test_a_key_without_the_scope_creates_none(store: Store, tenant: Tenant, own: str) -> None:
+    error = refusal(store, tenant, key_principal(tenant, own), scopes=own)
+    assert isinstance(error, InsufficientScope)
+    assert "api-keys:create" in error.message
+
+
+def test_what_the_caller_may_not_know_of_does_not_exist(store: Store, tenant: Tenant) -> None:
+    elsewhere = ids.new("env")
+    attempts: list[tuple[Principal, dict[str, str]]] = [
+        (key_principal(tenant, "*", env_id=elsewhere), {}),
+        (key_principal(tenant, "*", org_id=ids.new("org")), {}),
+        # It lacks the scope as well, and is not told.
+        (key_principal(tenant, "events:read", env_id=elsewhere), {}),
+        (key_principal(tenant, "*"), {"env_id": elsewhere}),
+        (key_principal(tenant, "*", env_id=elsewhere), {"env_id": elsewhere}),
+        (SessionPrincipal("ses_1", ids.new("usr")), {}),
+        (SessionPrincipal("ses_1", tenant.user.id), {"org_id": ids.new("org")}),
+        (SessionPrincipal("ses_1", tenant.user.id), {"env_id": elsewhere}),
+        (Operator(), {"env_id": elsewhere}),
+    ]
+    bodies = []
+    for principal, changes in attempts:
+        error = refusal(store, tenant, principal, **changes)
+        assert isinstance(error, EnvironmentNotFound)
+        bodies.append(error.body("req"))
+    assert all(body == bodies[0] for body in bodies)
+
+
+def test_nobody_gets_as_far_as_here(store: Store, tenant: Tenant) -> None:
+    assert isinstance(refusal(store, tenant, Anonymous()), InternalError)
+
+
+def test_a_refused_key_is_not_stored(engine: Engine, store: Store, tenant: Tenant) -> None:
+    refusal(store, tenant, key_principal(tenant, "events:*"))
+    assert engine.run("select id from api_key") == [(tenant.key.id,)]
+    assert engine.run("select count(*) from audit_log") == [(len(tenant.events),)]

@@ -1,0 +1,112 @@
+import json
+from datetime import UTC, datetime
+
+import pytest
+from unit.conftest import Engine
+
+from hookstream_keys import bootstrap, passwords, verification
+from hookstream_keys.bootstrap import FirstTenant, create_first_tenant
+from hookstream_keys.store import Store
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def create(store: Store) -> FirstTenant | None:
+    return create_first_tenant(
+        store, org="My organization", env="Production", email="owner@example.com", now=NOON
+    )
+
+
+@pytest.fixture
+def first(store: Store) -> FirstTenant:
+    made = create(store)
+    assert made is not None
+    return made
+
+
+def test_the_first_key_is_good(store: Store, first: FirstTenant) -> None:
+    found = verification.verify(store, first.key)
+    assert found.code == "VALID"
+    assert found.key == first.tenant.key
+    assert found.key.scopes == "*"
+    assert first.key.startswith(found.key.prefix)
+
+
+def test_the_owner_s_password_is_stored_as_a_hash(engine: Engine, first: FirstTenant) -> None:
+    ((stored,),) = engine.run('select password from "account"')
+    assert passwords.matches(first.password, stored)
+    assert first.password not in stored
+
+
+def test_everything_belongs_together(first: FirstTenant) -> None:
+    tenant = first.tenant
+    assert tenant.environment.org_id == tenant.organization.id
+    assert (tenant.member.org_id, tenant.member.user_id) == (
+        tenant.organization.id,
+        tenant.user.id,
+    )
+    assert tenant.member.role == "owner"
+    assert (tenant.key.org_id, tenant.key.env_id) == (
+        tenant.organization.id,
+        tenant.environment.id,
+    )
+    assert tenant.key.created_by == tenant.user.id
+    assert tenant.user.email == "owner@example.com"
+    assert tenant.organization.slug == "my-organization"
+    assert tenant.environment.mode == "live"
+
+
+def test_the_audit_log_begins_with_it(engine: Engine, first: FirstTenant) -> None:
+    tenant = first.tenant
+    rows = engine.run(
+        "select action, resource_id, org_id, user_id, ip_address, created_at "
+        "from audit_log order by seq"
+    )
+    common = (tenant.organization.id, None, None, "2026-11-24T12:00:00.000Z")
+    assert rows == [
+        ("organization.created", tenant.organization.id, *common),
+        ("environment.created", tenant.environment.id, *common),
+        ("api_key.created", tenant.key.id, *common),
+    ]
+    assert len({event.request_id for event in tenant.events}) == 1
+
+
+def test_the_audit_log_does_not_have_the_secret(engine: Engine, first: FirstTenant) -> None:
+    rows = engine.run("select * from audit_log")
+    assert first.key not in json.dumps(rows)
+    assert first.tenant.key_digest.hex() not in json.dumps(rows)
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_second_time_nothing_happens(store: Store, first: FirstTenant) -> None:
+    assert create(store) is None
+    assert verification.verify(store, first.key).code == "VALID"
+
+
+def test_repr_shows_no_secret(first: FirstTenant) -> None:
+    shown = repr(first)
+    for secret in (
+        first.key,
+        first.key[12:],
+        first.password,
+        first.tenant.user.password_hash,
+        repr(first.tenant.key_digest),
+    ):
+        assert secret not in shown
+    assert first.tenant.key.prefix in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("Production", "production"),
+        ("My organization", "my-organization"),
+        ("  --A & B, Ltd.--  ", "a-b-ltd"),
+        ("2nd", "2nd"),
+        ("M\N{LATIN SMALL LETTER U WITH DIAERESIS}ller", "m-ller"),
+        ("\N{GRINNING FACE}", "default"),
+        ("", "default"),
+    ],
+)
+def test_slug(name: str, slug: str) -> None:
+    assert bootstrap.slug(name) == slug

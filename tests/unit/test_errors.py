@@ -1,0 +1,99 @@
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from openapi_schema_validator import OAS30Validator
+
+from hookstream_keys import errors, ids, spec
+from hookstream_keys.errors import ApiError, BadRequest, Detail, Unauthorized, Unavailable
+
+DOCUMENT = spec.load()
+ERROR = DOCUMENT["components"]["schemas"]["Error"]
+
+
+def kinds(root: type[ApiError] = ApiError) -> Iterator[type[ApiError]]:
+    yield root
+    for kind in root.__subclasses__():
+        yield from kinds(kind)
+
+
+def faults(body: dict[str, Any]) -> list[str]:
+    schema = {"allOf": [ERROR], "components": DOCUMENT["components"]}
+    return [error.message for error in OAS30Validator(schema).iter_errors(body)]
+
+
+def every_error() -> list[ApiError]:
+    details = [Detail("body", "is wrong")]
+    taking_a_message = [
+        kind("It went wrong.", details=details)
+        for kind in kinds()
+        if kind.__init__ is ApiError.__init__
+    ]
+    return [
+        *taking_a_message,
+        Unauthorized(credential_sent=True),
+        Unauthorized(credential_sent=False),
+        errors.EnvironmentNotFound(),
+        errors.InternalError(),
+        Unavailable(),
+    ]
+
+
+def test_the_codes_are_those_of_the_document() -> None:
+    assert {kind.code for kind in kinds()} == set(ERROR["properties"]["code"]["enum"])
+
+
+def test_every_kind_is_tried_here() -> None:
+    assert {type(error) for error in every_error()} == set(kinds())
+
+
+@pytest.mark.parametrize("error", every_error(), ids=lambda error: type(error).__name__)
+def test_an_error_has_the_shape_of_the_document(error: ApiError) -> None:
+    body = error.body(ids.new("req"))
+    assert faults(body) == []
+    assert body["status"] == error.status
+    assert body["code"] == error.code
+    assert str(error) == body["error"]
+
+
+@pytest.mark.parametrize("error", every_error(), ids=lambda error: type(error).__name__)
+def test_a_class_says_which_status_it_is(error: ApiError) -> None:
+    documented = re.match(r"(\d{3}): ", type(error).__doc__ or "")
+    if type(error) is not ApiError:
+        assert documented is not None
+        assert int(documented[1]) == error.status
+
+
+def test_without_details_there_is_no_member_for_them() -> None:
+    assert "details" not in BadRequest("It went wrong.").body(ids.new("req"))
+
+
+def test_too_many_and_too_long_details_are_cut_to_what_the_document_allows() -> None:
+    details = [Detail("body/" + "x" * 1000, "y" * 1000) for _ in range(50)]
+    body = BadRequest("It went wrong.", details=details).body(ids.new("req"))
+    assert faults(body) == []
+    assert len(body["details"]) == 10
+
+
+def test_the_challenge_names_a_fault_only_when_a_credential_was_sent() -> None:
+    refused = Unauthorized(credential_sent=True).headers["WWW-Authenticate"]
+    asked = Unauthorized(credential_sent=False).headers["WWW-Authenticate"]
+    assert refused.startswith("Bearer ")
+    assert 'error="invalid_token"' in refused
+    assert asked.startswith("Bearer ")
+    assert "error" not in asked
+
+
+def test_unavailable_says_when_to_come_again() -> None:
+    pattern = DOCUMENT["components"]["headers"]["RetryAfter"]["schema"]["pattern"]
+    assert re.match(pattern, Unavailable().headers["Retry-After"])
+
+
+def test_the_examples_of_the_document_say_what_is_really_said() -> None:
+    said = {error.message for error in every_error()}
+    examples = {
+        name: DOCUMENT["components"]["responses"][name]["content"]["application/json"]["example"]
+        for name in ("Unauthorized", "EnvironmentNotFound", "Unavailable")
+    }
+    assert {example["error"] for example in examples.values()} <= said

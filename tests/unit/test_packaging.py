@@ -1,0 +1,39 @@
+import importlib.resources
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import hookstream_keys
+from hookstream_keys import spec
+
+PACKAGE = importlib.resources.files("hookstream_keys")
+CHECKOUT = Path(__file__).parents[2] / "openapi.yaml"
+
+
+def test_the_package_has_the_document() -> None:
+    assert PACKAGE.joinpath("openapi.yaml").read_bytes() == spec.source()
+
+
+@pytest.mark.skipif(not CHECKOUT.is_file(), reason="the tests are not in a checkout")
+def test_the_package_s_document_is_the_checkout_s_byte_for_byte() -> None:
+    assert PACKAGE.joinpath("openapi.yaml").read_bytes() == CHECKOUT.read_bytes()
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert PACKAGE.joinpath("py.typed").is_file()
+
+
+def test_package_metadata_and_document_have_one_version() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+", hookstream_keys.__version__)
+    assert version("hookstream-keys") == hookstream_keys.__version__
+    assert spec.load()["info"]["version"] == hookstream_keys.__version__
+
+
+def test_the_package_has_the_files_of_swagger_ui_that_the_document_names() -> None:
+    (parameter,) = spec.load()["paths"]["/ui/{asset}"]["get"]["parameters"]
+    folder = PACKAGE.joinpath("swagger_ui")
+    assert folder.joinpath("index.html").is_file()
+    for name in parameter["schema"]["enum"]:
+        assert folder.joinpath(name).is_file(), name

@@ -1,0 +1,241 @@
+import os
+import secrets
+import stat
+import threading
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from hookstream_keys.settings import Settings, SettingsError, signing_secret
+
+SECRET = "0123456789abcdef0123456789abcdef"
+
+# Each variable with a value that is not its default.
+VALUES = {
+    "HOOKSTREAM_DATABASE": "sqlite:////srv/keys, and more.db",
+    "BETTER_AUTH_SECRET": SECRET,
+    "HOOKSTREAM_TRUSTED_ORIGINS": "https://console.example.com,http://[::1]:3000",
+    "HOOKSTREAM_TRUSTED_PROXIES": "10.0.0.1,10.0.0.2",
+    "HOOKSTREAM_MAX_BODY_BYTES": "1024",
+    "HOOKSTREAM_MAX_HEADER_BYTES": "2048",
+    "HOOKSTREAM_VALIDATE_RESPONSES": "on",
+    "HOOKSTREAM_LOG_LEVEL": "debug",
+}
+
+
+def test_every_variable_is_tested_here() -> None:
+    assert {item.metadata["variable"] for item in fields(Settings)} == set(VALUES)
+
+
+def test_every_variable_says_what_it_is_about() -> None:
+    assert all(item.metadata["about"] for item in fields(Settings))
+
+
+@pytest.mark.parametrize("variable", VALUES)
+def test_a_variable_is_read_and_written_again(variable: str) -> None:
+    settings = Settings.from_environment({variable: VALUES[variable]})
+    assert settings != Settings()
+    written = settings.to_environment()
+    assert written[variable] == VALUES[variable]
+    assert Settings.from_environment(written) == settings
+
+
+def test_all_variables_together_are_read_and_written_again() -> None:
+    assert Settings.from_environment(VALUES).to_environment() == VALUES
+
+
+def test_the_defaults_are_written_and_read_again() -> None:
+    assert Settings.from_environment(Settings().to_environment()) == Settings()
+
+
+def test_nothing_set_and_everything_empty_are_the_defaults() -> None:
+    assert Settings.from_environment({}) == Settings()
+    assert Settings.from_environment(dict.fromkeys(VALUES, "")) == Settings()
+
+
+def test_the_values_arrive() -> None:
+    settings = Settings.from_environment(VALUES)
+    assert settings.trusted_origins == ("https://console.example.com", "http://[::1]:3000")
+    assert settings.max_body_bytes == 1024
+    assert settings.validate_responses is True
+    assert settings.auth_secret == SECRET
+
+
+def test_a_list_may_have_spaces_and_end_with_a_comma() -> None:
+    text = " https://a.example , https://b.example,"
+    settings = Settings.from_environment({"HOOKSTREAM_TRUSTED_ORIGINS": text})
+    assert settings.trusted_origins == ("https://a.example", "https://b.example")
+
+
+@pytest.mark.parametrize("word", ["on", "ON", "true", "True", "yes", "1"])
+def test_words_for_on(word: str) -> None:
+    environment = {"HOOKSTREAM_VALIDATE_RESPONSES": word}
+    assert Settings.from_environment(environment).validate_responses is True
+
+
+@pytest.mark.parametrize("word", ["off", "OFF", "false", "no", "0"])
+def test_words_for_off(word: str) -> None:
+    environment = {"HOOKSTREAM_VALIDATE_RESPONSES": word}
+    assert Settings.from_environment(environment).validate_responses is False
+
+
+ORIGINS = "HOOKSTREAM_TRUSTED_ORIGINS"
+BODY = "HOOKSTREAM_MAX_BODY_BYTES"
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        (BODY, "0"),
+        (BODY, "-1"),
+        (BODY, "+1"),
+        (BODY, "1.5"),
+        (BODY, "1_000"),
+        (BODY, "64k"),
+        (BODY, " 1"),
+        (BODY, "\N{SUPERSCRIPT TWO}"),
+        (BODY, "\N{ARABIC-INDIC DIGIT ONE}"),
+        (BODY, "9" * 5000),
+        ("HOOKSTREAM_MAX_HEADER_BYTES", "many"),
+        ("HOOKSTREAM_VALIDATE_RESPONSES", "maybe"),
+        ("HOOKSTREAM_VALIDATE_RESPONSES", "2"),
+        ("HOOKSTREAM_LOG_LEVEL", "loud"),
+        ("HOOKSTREAM_LOG_LEVEL", "critical"),
+        (ORIGINS, "console.example.com"),
+        (ORIGINS, "//console.example.com"),
+        (ORIGINS, "https://"),
+        (ORIGINS, "https://console.example.com/"),
+        (ORIGINS, "https://console.example.com/app"),
+        (ORIGINS, "https://console.example.com?"),
+        (ORIGINS, "https://console.example.com#"),
+        (ORIGINS, "https://Console.example.com"),
+        (ORIGINS, "HTTPS://console.example.com"),
+        (ORIGINS, "ftp://console.example.com"),
+        (ORIGINS, "null"),
+        (ORIGINS, "*"),
+        (ORIGINS, "https://good.example,bad.example"),
+        (ORIGINS, "https://["),
+        (ORIGINS, "https://user@console.example.com"),
+        (ORIGINS, "https://console.example.com:port"),
+        (ORIGINS, "https://console.example.com:"),
+        (ORIGINS, "https://console example.com"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_by_name(variable: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=variable):
+        Settings.from_environment({variable: text})
+
+
+def test_repr_does_not_show_the_secret() -> None:
+    shown = repr(Settings.from_environment(VALUES))
+    assert SECRET not in shown
+    assert "debug" in shown
+
+
+# The secret file
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "keys.db"
+
+
+@pytest.fixture
+def secret_file(database: Path) -> Path:
+    return database.with_name("keys.db.secret")
+
+
+@pytest.fixture
+def _no_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def test_a_secret_that_is_set_is_used_and_not_stored(database: Path, secret_file: Path) -> None:
+    assert signing_secret(Settings(auth_secret=SECRET), database) == SECRET
+    assert not secret_file.exists()
+
+
+@pytest.mark.usefixtures("_no_umask")
+def test_a_secret_is_made_for_its_owner_s_eyes(database: Path, secret_file: Path) -> None:
+    secret = signing_secret(Settings(), database)
+    assert len(secret) >= 32
+    assert secret_file.read_text() == secret + "\n"
+    assert stat.S_IMODE(secret_file.stat().st_mode) == 0o600
+
+
+def test_a_secret_is_made_once(database: Path, secret_file: Path) -> None:
+    secret = signing_secret(Settings(), database)
+    written = secret_file.read_bytes()
+    assert signing_secret(Settings(), database) == secret
+    assert secret_file.read_bytes() == written
+
+
+def test_every_database_has_a_secret_of_its_own(tmp_path: Path) -> None:
+    one, two = (signing_secret(Settings(), tmp_path / name) for name in ("one.db", "two.db"))
+    assert one != two
+
+
+def test_nothing_but_the_secret_is_left_beside_the_database(
+    database: Path, secret_file: Path
+) -> None:
+    signing_secret(Settings(), database)
+    assert list(database.parent.iterdir()) == [secret_file]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n", b"short\n", b"x" * 31 + b"\n", b"\xff" * 64],
+    ids=["empty", "blank", "short", "one too few", "not text"],
+)
+def test_a_damaged_secret_file_is_refused_and_kept(
+    database: Path, secret_file: Path, content: bytes
+) -> None:
+    secret_file.write_bytes(content)
+    with pytest.raises(SettingsError, match=r"keys\.db\.secret"):
+        signing_secret(Settings(), database)
+    assert secret_file.read_bytes() == content
+
+
+def test_a_secret_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"keys\.db\.secret"):
+        signing_secret(Settings(), tmp_path / "missing" / "keys.db")
+
+
+def test_a_directory_is_no_secret_file(database: Path, secret_file: Path) -> None:
+    secret_file.mkdir()
+    with pytest.raises(SettingsError, match=r"keys\.db\.secret"):
+        signing_secret(Settings(), database)
+
+
+def test_who_comes_while_the_secret_is_made_gets_the_same(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = secrets.token_urlsafe
+    making, second_done = threading.Event(), threading.Event()
+    found: list[str | Exception] = []
+
+    def slowly(size: int) -> str:
+        if not making.is_set():
+            making.set()
+            # Not for ever: an implementation may well let the second wait for the first.
+            second_done.wait(0.3)
+        return make(size)
+
+    def ask() -> None:
+        try:
+            found.append(signing_secret(Settings(), database))
+        except SettingsError as error:
+            found.append(error)
+
+    monkeypatch.setattr(secrets, "token_urlsafe", slowly)
+    first = threading.Thread(target=ask)
+    first.start()
+    assert making.wait(5)
+    ask()
+    second_done.set()
+    first.join()
+    assert found[0] == found[1] == signing_secret(Settings(), database)

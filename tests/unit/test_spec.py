@@ -1,0 +1,335 @@
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from openapi_schema_validator import OAS30Validator, oas30_format_checker
+from openapi_spec_validator import OpenAPIV30SpecValidator
+
+from hookstream_keys import spec
+from hookstream_keys.handlers import OPERATIONS
+
+SOURCE = spec.source().decode()
+DOCUMENT: spec.Document = yaml.safe_load(SOURCE)
+COMPONENTS = DOCUMENT["components"]
+ORIGINS = {"seed", "hookstream-docs", "project"}
+
+
+def nodes(value: Any, at: str = "#") -> Iterator[tuple[str, Any]]:
+    """Everything in the document, with where it stands."""
+    yield at, value
+    if isinstance(value, dict):
+        for name, part in value.items():
+            escaped = str(name).replace("~", "~0").replace("/", "~1")
+            yield from nodes(part, f"{at}/{escaped}")
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from nodes(part, f"{at}/{index}")
+
+
+def objects() -> Iterator[tuple[str, dict[str, Any]]]:
+    for at, value in nodes(DOCUMENT):
+        if isinstance(value, dict):
+            yield at, value
+
+
+def target(reference: str) -> Any:
+    found: Any = DOCUMENT
+    for name in reference.removeprefix("#/").split("/"):
+        found = found[name.replace("~1", "/").replace("~0", "~")]
+    return found
+
+
+def resolved(value: Any) -> Any:
+    while isinstance(value, dict) and "$ref" in value:
+        value = target(value["$ref"])
+    return value
+
+
+def raw_operations() -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (path, method, item[method])
+        for path, item in DOCUMENT["paths"].items()
+        for method in spec.METHODS
+        if method in item
+    ]
+
+
+def operation_ids() -> list[str]:
+    return [operation["operationId"] for _, _, operation in raw_operations()]
+
+
+def examples() -> Iterator[tuple[str, Any, Any]]:
+    """Every example of a body, a parameter, a header or a schema, with the schema it is of."""
+    for at, value in objects():
+        if "schema" in value:
+            if "example" in value:
+                yield f"{at}/example", value["schema"], value["example"]
+            for name, example in value.get("examples", {}).items():
+                yield f"{at}/examples/{name}", value["schema"], resolved(example)["value"]
+        elif "example" in value and not at.endswith("/properties"):
+            yield f"{at}/example", value, value["example"]
+
+
+EXAMPLES = list(examples())
+
+
+# The reader
+
+
+def test_the_source_is_the_file() -> None:
+    assert spec.source() == (Path(spec.__file__).parent / "openapi.yaml").read_bytes()
+
+
+def test_the_json_is_the_same_document() -> None:
+    assert json.loads(spec.as_json()) == DOCUMENT
+
+
+def test_the_json_keeps_the_order_of_the_source() -> None:
+    assert list(json.loads(spec.as_json())["paths"]) == list(DOCUMENT["paths"])
+
+
+def test_loading_changes_nothing_but_the_order_of_paths() -> None:
+    assert spec.load() == DOCUMENT
+
+
+def test_what_one_caller_changes_no_other_sees() -> None:
+    spec.load()["paths"].clear()
+    assert spec.load() == DOCUMENT
+
+
+def test_paths_are_loaded_with_the_most_specific_first() -> None:
+    paths = list(spec.load()["paths"])
+    assert [spec.specificity(path) for path in paths] == sorted(map(spec.specificity, paths))
+
+
+@pytest.mark.parametrize(
+    ("url", "base"), [("/v1", "/v1"), ("/v1/", "/v1"), ("/", ""), ("/a/b", "/a/b")]
+)
+def test_the_base_path_has_no_slash_at_its_end(url: str, base: str) -> None:
+    assert spec.base_path({"servers": [{"url": url}]}) == base
+
+
+def test_every_operation_is_listed_once() -> None:
+    listed = [(operation.path, operation.method) for operation in spec.operations(DOCUMENT)]
+    assert listed == [(path, method.upper()) for path, method, _ in raw_operations()]
+
+
+def test_an_operation_knows_its_media_types() -> None:
+    consumes = {operation.id: operation.consumes for operation in spec.operations(DOCUMENT)}
+    assert consumes["createApiKey"] == ("application/json",)
+    assert consumes["getHealth"] == ()
+
+
+def test_the_public_operations_are_these() -> None:
+    public = {operation.id for operation in spec.operations(DOCUMENT) if not operation.secured}
+    assert public == {
+        "getHealth",
+        "getReadiness",
+        "getOpenapiYaml",
+        "getOpenapiJson",
+        "redirectToSwaggerUi",
+        "getSwaggerUi",
+        "getSwaggerUiAsset",
+    }
+
+
+@pytest.mark.parametrize(
+    ("operation", "secured"),
+    [({}, True), ({"security": []}, False), ({"security": [{"a": []}]}, True)],
+)
+def test_an_operation_s_security_goes_before_the_document_s(
+    *, operation: dict[str, Any], secured: bool
+) -> None:
+    document = {
+        "security": [{"b": []}],
+        "paths": {"/x": {"get": {"operationId": "x", **operation}}},
+    }
+    assert [found.secured for found in spec.operations(document)] == [secured]
+
+
+def test_a_request_schema_is_found_through_its_reference() -> None:
+    assert (
+        spec.request_schema(DOCUMENT, "createApiKey")
+        is (COMPONENTS["schemas"]["CreateApiKeyRequest"])
+    )
+
+
+@pytest.mark.parametrize("operation_id", ["getHealth", "noSuchOperation"])
+def test_without_a_body_there_is_no_request_schema(operation_id: str) -> None:
+    with pytest.raises(KeyError):
+        spec.request_schema(DOCUMENT, operation_id)
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["/things/admin", "/things/{id}"],
+        ["/things/{id}.json", "/things/{id}"],
+        ["/things/{id}:activate", "/things/{id}:act", "/things/{id}"],
+        ["/things/{id}/parts", "/{kind}/admin", "/{kind}/{id}"],
+        ["/a/{b}/c", "/a/{b}/{c}", "/{a}/b/c", "/{a}/{b}/{c}"],
+    ],
+)
+def test_the_more_specific_path_is_matched_first(paths: list[str]) -> None:
+    backwards = paths[::-1]
+    assert sorted(backwards, key=spec.specificity) == paths
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "matches"),
+    [
+        ("/a.b", "/a.b", True),
+        ("/a.b", "/aXb", False),
+        ("/a", "/a\n", False),
+        ("/a", "/A", False),
+        ("/{x}", "/a", True),
+        ("/{x}", "/", False),
+        ("/{x}", "/a/b", False),
+        ("/{x}.json", "/a.json", True),
+        ("/{x}.json", "/.json", False),
+        ("/{x}/{y}", "/a/b", True),
+    ],
+)
+def test_a_pattern_matches_a_whole_path(*, path: str, text: str, matches: bool) -> None:
+    assert (spec.pattern(path).fullmatch(text) is not None) is matches
+
+
+# The document
+
+
+def test_it_is_valid_openapi_3_0() -> None:
+    assert DOCUMENT["openapi"].startswith("3.0.")
+    assert list(OpenAPIV30SpecValidator(DOCUMENT).iter_errors()) == []
+
+
+def test_every_operation_has_a_handler_and_every_handler_an_operation() -> None:
+    assert sorted(operation_ids()) == sorted(OPERATIONS)
+
+
+@pytest.mark.parametrize("operation_id", operation_ids())
+def test_every_operation_tells_where_it_comes_from(operation_id: str) -> None:
+    operation = next(
+        operation
+        for _, _, operation in raw_operations()
+        if operation["operationId"] == operation_id
+    )
+    assert operation["x-origin"] in ORIGINS
+
+
+def test_every_property_tells_where_it_comes_from() -> None:
+    silent = [
+        f"{at}/properties/{name}"
+        for at, schema in objects()
+        if at.startswith("#/components/schemas/") and isinstance(schema.get("properties"), dict)
+        for name, part in schema["properties"].items()
+        if part.get("x-origin") not in ORIGINS
+    ]
+    assert silent == []
+
+
+def test_every_security_scheme_tells_where_it_comes_from() -> None:
+    assert all(scheme["x-origin"] in ORIGINS for scheme in COMPONENTS["securitySchemes"].values())
+
+
+def test_there_are_exactly_three_security_schemes() -> None:
+    assert set(COMPONENTS["securitySchemes"]) == {"apiKeyHeader", "bearerToken", "sessionCookie"}
+
+
+def test_every_security_scheme_that_is_asked_for_is_defined() -> None:
+    asked = {
+        name
+        for at, value in objects()
+        if isinstance(value.get("security"), list)
+        for requirement in value["security"]
+        for name in requirement
+    }
+    assert asked == set(COMPONENTS["securitySchemes"])
+
+
+def test_every_reference_leads_somewhere() -> None:
+    references = [value["$ref"] for _, value in objects() if "$ref" in value]
+    assert references
+    assert all(target(reference) for reference in references)
+
+
+def test_every_component_is_used() -> None:
+    used = {value["$ref"] for _, value in objects() if "$ref" in value}
+    defined = {
+        f"#/components/{kind}/{name}"
+        for kind, parts in COMPONENTS.items()
+        if kind != "securitySchemes"
+        for name in parts
+    }
+    assert defined <= used
+
+
+def test_everything_that_is_required_is_a_property() -> None:
+    missing = [
+        f"{at}: {name}"
+        for at, schema in objects()
+        if isinstance(schema.get("required"), list)
+        for name in schema["required"]
+        if name not in schema.get("properties", {})
+    ]
+    assert missing == []
+
+
+def test_every_link_leads_to_an_operation() -> None:
+    linked = [
+        (at, link["operationId"])
+        for at, value in objects()
+        if at.endswith("/links")
+        for link in map(resolved, value.values())
+    ]
+    assert [(at, name) for at, name in linked if name not in operation_ids()] == []
+
+
+def test_every_parameter_of_a_path_is_declared() -> None:
+    for path, _, operation in raw_operations():
+        declared = [
+            parameter["name"]
+            for parameter in map(
+                resolved,
+                [*DOCUMENT["paths"][path].get("parameters", []), *operation.get("parameters", [])],
+            )
+            if parameter["in"] == "path"
+        ]
+        assert sorted(declared) == sorted(re.findall(r"\{([^}]+)\}", path))
+
+
+@pytest.mark.parametrize(
+    "kind", ["/requestBody/", "/responses/", "/parameters/", "/components/schemas/"]
+)
+def test_there_are_examples_of_every_kind(kind: str) -> None:
+    assert any(kind in at for at, _, _ in EXAMPLES)
+
+
+@pytest.mark.parametrize(
+    ("schema", "example"),
+    [(schema, example) for _, schema, example in EXAMPLES],
+    ids=[at for at, _, _ in EXAMPLES],
+)
+def test_every_example_is_as_its_schema_says(schema: Any, example: Any) -> None:
+    whole = {"allOf": [schema], "components": COMPONENTS}
+    validator = OAS30Validator(whole, format_checker=oas30_format_checker)
+    assert [error.message for error in validator.iter_errors(example)] == []
+
+
+def test_a_wrong_example_would_be_noticed() -> None:
+    whole = {"allOf": [{"$ref": "#/components/schemas/Error"}], "components": COMPONENTS}
+    assert list(OAS30Validator(whole).iter_errors({"error": "x", "status": 200}))
+
+
+@pytest.mark.parametrize(
+    "name", ["x-openapi-router-controller", r"x-[A-Za-z]+Func\b", r"hookstream_keys\.", r"\.py\b"]
+)
+def test_it_does_not_know_that_it_is_served_by_python(name: str) -> None:
+    assert re.search(name, SOURCE) is None
+
+
+def test_no_operation_id_is_a_path_into_code() -> None:
+    assert all(re.fullmatch("[a-z][A-Za-z]*", name) for name in operation_ids())

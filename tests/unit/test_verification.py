@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import pytest
+from unit import samples
+from unit.conftest import Engine
+
+from hookstream_keys import keys, verification
+from hookstream_keys.store import Store, StoreUnavailable, Tenant, open_store
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Store:
+    """A store that can answer no question."""
+    return open_store(f"sqlite:///{tmp_path / 'missing.db'}")
+
+
+def add(store: Store, tenant: Tenant) -> keys.NewKey:
+    new = keys.generate("live")
+    key = samples.key_of(tenant.environment, prefix=new.prefix)
+    store.add_key(key, new.digest, samples.event_of(key))
+    return new
+
+
+def test_a_key_that_was_issued_is_valid(store: Store, tenant: Tenant) -> None:
+    new = add(store, tenant)
+    found = verification.verify(store, new.secret)
+    assert found.code == "VALID"
+    assert found.key is not None
+    assert found.key.prefix == new.prefix
+
+
+def test_a_key_that_was_never_issued_is_not_found(store: Store, tenant: Tenant) -> None:
+    add(store, tenant)
+    found = verification.verify(store, keys.generate("live").secret)
+    assert (found.code, found.key) == ("NOT_FOUND", None)
+
+
+def test_a_revoked_key_is_revoked_at_once(engine: Engine, store: Store, tenant: Tenant) -> None:
+    new = add(store, tenant)
+    assert verification.verify(store, new.secret).code == "VALID"
+    engine.run("update api_key set revoked_at = ? where prefix = ?", samples.NOON, new.prefix)
+    found = verification.verify(store, new.secret)
+    assert found.code == "REVOKED"
+    assert found.key is not None
+
+
+def test_a_typing_error_is_refused_without_the_database(broken: Store) -> None:
+    secret = keys.generate("live").secret
+    changed = secret[:20] + ("0" if secret[20] != "0" else "1") + secret[21:]
+    assert verification.verify(broken, changed).code == "MALFORMED"
+    with pytest.raises(StoreUnavailable):
+        verification.verify(broken, secret)
+
+
+@pytest.mark.parametrize("text", ["", "hs_live_", "Bearer x", "\ud800", "\0", "x" * 100_000])
+def test_what_is_no_key_is_refused_without_the_database(broken: Store, text: str) -> None:
+    found = verification.verify(broken, text)
+    assert (found.code, found.key) == ("MALFORMED", None)
