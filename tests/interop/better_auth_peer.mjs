@@ -1,0 +1,67 @@
+// better-auth on a database file, with the plugins that hookstream-keys takes sessions from.
+//
+//   BETTER_AUTH_SECRET=... node better_auth_peer.mjs plan|migrate|serve DATABASE
+//
+// plan     prints as JSON what its migration would do to the file, and does nothing
+// migrate  does it
+// serve    serves its API on a free port, and prints the address as JSON when ready
+//
+// What better-auth has to say, warnings included, goes to stderr.
+import http from "node:http";
+import Database from "better-sqlite3";
+import { betterAuth } from "better-auth";
+import { getMigrations } from "better-auth/db/migration";
+import { toNodeHandler } from "better-auth/node";
+import { bearer, organization } from "better-auth/plugins";
+
+const [command, file] = process.argv.slice(2);
+const database = new Database(file);
+database.pragma("busy_timeout = 5000");
+database.pragma("foreign_keys = ON");
+
+const options = (baseURL) => ({
+  baseURL,
+  secret: process.env.BETTER_AUTH_SECRET,
+  database,
+  emailAndPassword: { enabled: true },
+  plugins: [bearer(), organization()],
+  // Tests sign in more often in a second than its limit allows.
+  rateLimit: { enabled: false },
+  telemetry: { enabled: false },
+  logger: { log: (level, message, ...rest) => console.error(level, message, ...rest) },
+});
+
+async function plan() {
+  const found = await getMigrations(options("http://127.0.0.1"));
+  console.log(
+    JSON.stringify({
+      toBeCreated: found.toBeCreated.map(({ table }) => table),
+      toBeAdded: found.toBeAdded.map(({ table, fields }) => [table, Object.keys(fields)]),
+      toBeAddedIndexes: found.toBeAddedIndexes.map(({ name }) => name),
+      unsafeChanges: found.unsafeChanges,
+      schemaProblems: found.schemaProblems,
+    }),
+  );
+  database.close();
+}
+
+async function migrate() {
+  await (await getMigrations(options("http://127.0.0.1"))).runMigrations();
+  database.close();
+}
+
+async function serve() {
+  // better-auth wants to know its own address, so the port has to be there before it is.
+  let handler;
+  const server = http.createServer((request, response) => handler(request, response));
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${server.address().port}`;
+  handler = toNodeHandler(betterAuth(options(url)));
+  process.once("SIGTERM", () => {
+    server.close(() => database.close());
+    server.closeAllConnections();
+  });
+  console.log(JSON.stringify({ url }));
+}
+
+await { plan, migrate, serve }[command]();

@@ -1,0 +1,169 @@
+"""A pytest plugin: whatever a test asks a server goes through Prism, which checks the answers.
+
+Prism knows the document and nothing of this project's code. It stands in front of
+each server that the tests start, and says in a header what of a response is not as
+documented; the test that asked then fails.
+"""
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import pytest
+import support
+import yaml
+
+from hookstream_keys import spec
+
+DOCUMENT = Path(spec.__file__).with_name("openapi.yaml")
+
+ask_directly = support.Server.request
+
+
+class Prism:
+    """A running Prism in front of one server."""
+
+    def __init__(self, program: str, upstream: str, log: Path) -> None:
+        with log.open("w", encoding="utf-8") as sink:
+            self._process = subprocess.Popen(
+                [
+                    program, "proxy", str(DOCUMENT), upstream,
+                    "--host=127.0.0.1", "--port=0", "--cors=false", "--validate-request=false",
+                ],
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "FORCE_COLOR": "0"},
+            )  # fmt: skip
+        try:
+            self.url = self._wait_for_its_address(log)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(timeout=30)
+
+    def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """Ask through Prism. Raises AssertionError when the response is not as documented."""
+        with httpx.Client(timeout=20, trust_env=False) as client:
+            response = client.request(method, self.url + path, **arguments)
+        said = response.headers.pop("sl-violations", "[]")
+        media_type = response.headers.get("content-type", "").partition(";")[0]
+        wrong = [
+            found
+            for found in json.loads(said)
+            # Of requests it may say what it likes: tests send wrong ones on purpose.
+            if found["location"][0] == "response"
+            # It reads no YAML, and takes the whole text for a string.
+            and not (media_type == "application/yaml" and found["location"] == ["response", "body"])
+        ]
+        assert not wrong, f"{method} {path} {response.status_code} {response.text}: {wrong}"
+        # How Prism reports that it could not do its work; the server never answers so.
+        assert media_type != "application/problem+json", response.text
+        return response
+
+    def _wait_for_its_address(self, log: Path) -> str:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self._process.poll() is None:
+            found = re.search(r"listening on (http://\S+)", log.read_text(encoding="utf-8"))
+            if found:
+                return found[1]
+            time.sleep(0.02)
+        raise AssertionError(f"Prism did not start:\n{log.read_text(encoding='utf-8')}")
+
+
+class PrismPlugin:
+    """Puts a Prism in front of every server, and counts what it checked."""
+
+    def __init__(self, program: str, report: Path) -> None:
+        self._program = program
+        self._report = report
+        self._prisms: dict[str, Prism] = {}
+        self._checked: Counter[tuple[str, str, int]] = Counter()
+        self._paths = _patterns()
+        self._end = ExitStack()
+        self._logs = Path(self._end.enter_context(tempfile.TemporaryDirectory()))
+
+    def pytest_sessionstart(self) -> None:
+        def request(
+            server: support.Server, method: str, path: str, **arguments: Any
+        ) -> httpx.Response:
+            return self._ask(server, method, path, **arguments)
+
+        patch = self._end.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(support.Server, "request", request)
+
+    def pytest_sessionfinish(self) -> None:
+        self._end.close()
+        checked = [[*what, count] for what, count in sorted(self._checked.items())]
+        self._report.write_text(json.dumps(checked), encoding="utf-8")
+
+    def _ask(
+        self, server: support.Server, method: str, path: str, **arguments: Any
+    ) -> httpx.Response:
+        operation = self._operation(method, path, arguments)
+        if operation is None:
+            return ask_directly(server, method, path, **arguments)
+        if server.url not in self._prisms:
+            log = self._logs / f"{len(self._prisms)}.log"
+            prism = self._end.enter_context(Prism(self._program, server.url, log))
+            self._prisms[server.url] = prism
+        response = self._prisms[server.url].request(method, path, **arguments)
+        self._checked[method, operation, response.status_code] += 1
+        return response
+
+    def _operation(self, method: str, path: str, arguments: dict[str, Any]) -> str | None:
+        """The path of the operation, or None for what Prism cannot pass on and check."""
+        # It reads a JSON body and writes it anew, and chokes on any other.
+        if not arguments.keys() <= {"json", "headers"}:
+            return None
+        # It decodes a path, and encodes it otherwise.
+        if "%" in path:
+            return None
+        # It follows a redirect by itself, and then takes the page for the answer.
+        if path == "/ui":
+            return None
+        # It knows no method and no path that the document does not have (HEAD, OPTIONS, 404, 405).
+        for pattern, (operation, methods) in self._paths.items():
+            if pattern.fullmatch(path.partition("?")[0]):
+                return operation if method.lower() in methods else None
+        return None
+
+
+def _patterns() -> dict[re.Pattern[str], tuple[str, frozenset[str]]]:
+    paths = yaml.safe_load(DOCUMENT.read_bytes())["paths"]
+    return {
+        re.compile(re.sub(r"\{[^}]*\}", "[^/]+", path)): (path, frozenset(item))
+        for path, item in paths.items()
+    }
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--prism", required=True, help="Prism's command")
+    parser.addoption("--prism-report", required=True, type=Path, help="where to say what it saw")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    plugin = PrismPlugin(config.getoption("--prism"), config.getoption("--prism-report"))
+    config.pluginmanager.register(plugin)

@@ -1,0 +1,424 @@
+"""better-auth itself, on the same database file and with the same secret as a running server."""
+
+import json
+import secrets
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import httpx
+import pytest
+from support import (
+    SECRET,
+    Database,
+    Server,
+    Tenant,
+    assert_error,
+    cookie,
+    environment,
+    iso,
+    run,
+    serving,
+)
+
+PEER = Path(__file__).with_name("better_auth_peer.mjs")
+
+NOTHING_TO_DO: dict[str, list[object]] = {
+    "toBeCreated": [],
+    "toBeAdded": [],
+    "toBeAddedIndexes": [],
+    "unsafeChanges": [],
+    "schemaProblems": [],
+}
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who is signed in at better-auth, and what she was given for it."""
+
+    id: str
+    email: str
+    #: Name and value as in Set-Cookie.
+    cookie: str
+    #: The header `set-auth-token`: the token and its signature.
+    signed_token: str
+    token: str
+
+
+@dataclass(frozen=True)
+class BetterAuth:
+    """A running better-auth."""
+
+    url: str
+
+    def post(
+        self, path: str, body: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        return httpx.post(
+            f"{self.url}/api/auth{path}",
+            json=body,
+            headers={"Origin": self.url, **(headers or {})},
+            timeout=20,
+            trust_env=False,
+        )
+
+    def do(self, person: Person, path: str, **body: Any) -> dict[str, Any]:
+        """What a person does in her browser, which must succeed."""
+        answer = self.post(path, body, {"Cookie": person.cookie})
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def sign_up(self) -> Person:
+        email = f"{secrets.token_hex(8)}@example.com"
+        body = {"name": "Ada", "email": email, "password": "correct horse"}
+        return _signed_in(self.post("/sign-up/email", body))
+
+    def sign_in(self, email: str, password: str) -> Person:
+        return _signed_in(self.post("/sign-in/email", {"email": email, "password": password}))
+
+    def session_of(self, header: str) -> dict[str, Any] | None:
+        answer = httpx.get(
+            f"{self.url}/api/auth/get-session",
+            headers={"Cookie": header},
+            timeout=20,
+            trust_env=False,
+        )
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] | None = answer.json()
+        return found
+
+
+def _signed_in(answer: httpx.Response) -> Person:
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    return Person(
+        id=body["user"]["id"],
+        email=body["user"]["email"],
+        cookie=answer.headers["set-cookie"].partition(";")[0],
+        signed_token=answer.headers["set-auth-token"],
+        token=body["token"],
+    )
+
+
+def _process_environment(database: Database) -> dict[str, str]:
+    return environment(database.path, NODE_ENV="test")
+
+
+Plan = Callable[[Database], tuple[dict[str, Any], str]]
+Serve = Callable[[Database], AbstractContextManager[BetterAuth]]
+
+
+@pytest.fixture(scope="module")
+def peer(node: str, node_modules: Path) -> Callable[[str, Database], tuple[str, str]]:
+    """Run better-auth's migration code on a file: what it prints, and its warnings."""
+
+    def command(name: str, database: Database) -> tuple[str, str]:
+        done = subprocess.run(
+            [node, str(PEER), name, str(database.path)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env=_process_environment(database),
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout, done.stderr
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def plan(peer: Callable[[str, Database], tuple[str, str]]) -> Plan:
+    """What better-auth would do to a file, and what it says about it."""
+
+    def ask(database: Database) -> tuple[dict[str, Any], str]:
+        printed, warnings = peer("plan", database)
+        return json.loads(printed), warnings
+
+    return ask
+
+
+@pytest.fixture(scope="module")
+def serve(node: str, node_modules: Path) -> Serve:
+    """Run better-auth's server on a file."""
+
+    @contextmanager
+    def serving_better_auth(database: Database) -> Iterator[BetterAuth]:
+        log = database.path.with_name("better-auth.log")
+        with (
+            log.open("a", encoding="utf-8") as sink,
+            subprocess.Popen(
+                [node, str(PEER), "serve", str(database.path)],
+                stdout=subprocess.PIPE,
+                stderr=sink,
+                text=True,
+                env=_process_environment(database),
+            ) as process,
+        ):
+            try:
+                assert process.stdout is not None
+                line = process.stdout.readline()
+                assert line, log.read_text(encoding="utf-8")
+                yield BetterAuth(**json.loads(line))
+            finally:
+                process.terminate()
+                process.wait(timeout=30)
+
+    return serving_better_auth
+
+
+# One file, served by both
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Database:
+    return Database(tmp_path_factory.mktemp("shared") / "hookstream.db")
+
+
+@pytest.fixture(scope="module")
+def tenant(shared: Database) -> Tenant:
+    return shared.init()
+
+
+@pytest.fixture(scope="module")
+def server(shared: Database, tenant: Tenant) -> Iterator[Server]:
+    """Two workers, so that nothing can be right by being remembered in one."""
+    with serving(shared, workers=2) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def better_auth(shared: Database, tenant: Tenant, serve: Serve) -> Iterator[BetterAuth]:
+    with serve(shared) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def owner(better_auth: BetterAuth, tenant: Tenant) -> Person:
+    """The owner that `init` made, signed in with the password that it printed."""
+    return better_auth.sign_in(tenant.email, tenant.password)
+
+
+def join(better_auth: BetterAuth, owner: Person, person: Person, tenant: Tenant) -> None:
+    """Bring a person into the tenant's organization the way better-auth has it."""
+    invitation = better_auth.do(
+        owner,
+        "/organization/invite-member",
+        email=person.email,
+        role="member",
+        organizationId=tenant.org_id,
+    )
+    better_auth.do(person, "/organization/accept-invitation", invitationId=invitation["id"])
+
+
+@pytest.fixture
+def member(better_auth: BetterAuth, owner: Person, tenant: Tenant) -> Person:
+    """A member of the tenant's organization, by better-auth's doing alone."""
+    person = better_auth.sign_up()
+    join(better_auth, owner, person, tenant)
+    return person
+
+
+Create = Callable[[dict[str, str]], httpx.Response]
+
+
+@pytest.fixture(scope="module")
+def create(server: Server, tenant: Tenant) -> Create:
+    """Ask for a key in the tenant's environment."""
+
+    def send(headers: dict[str, str]) -> httpx.Response:
+        body = {"name": "From better-auth", "org_id": tenant.org_id, "env_id": tenant.env_id}
+        return server.request("POST", "/auth/api-keys", json=body, headers=headers)
+
+    return send
+
+
+def by_cookie(server: Server, header: str) -> dict[str, str]:
+    return {"Cookie": header, "Origin": server.origin}
+
+
+def by_bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+# Migrations
+
+
+def test_better_auth_finds_nothing_to_migrate_in_a_database_made_by_init(
+    database: Database, plan: Plan
+) -> None:
+    database.init()
+    assert plan(database) == (NOTHING_TO_DO, "")
+
+
+def test_better_auth_would_say_so_if_a_table_a_column_or_a_type_were_wrong(
+    database: Database, plan: Plan
+) -> None:
+    database.init()
+    database.execute('drop table "invitation"')
+    database.execute('alter table "organization" drop column "logo"')
+    database.execute('alter table "user" drop column "emailVerified"')
+    database.execute('alter table "user" add column "emailVerified" text')
+    found, warnings = plan(database)
+    assert found["toBeCreated"] == ["invitation"]
+    assert found["toBeAdded"] == [["organization", ["logo"]]]
+    assert "emailVerified" in warnings
+
+
+def test_init_adds_our_tables_to_a_database_of_better_auth_and_leaves_its_own_alone(
+    database: Database,
+    peer: Callable[[str, Database], tuple[str, str]],
+    plan: Plan,
+    serve: Serve,
+) -> None:
+    peer("migrate", database)
+    with serve(database) as better_auth:
+        ada = better_auth.sign_up()
+        org = better_auth.do(ada, "/organization/create", name="Acme", slug="acme")["id"]
+        before = set(database.dump().splitlines())
+
+        answer = run("init", "--json", database=database.path)
+
+        assert answer.returncode == 0, answer.stderr
+        assert list(json.loads(answer.stdout)) == ["message"]
+        assert before <= set(database.dump().splitlines())
+        assert [database.count(table) for table in ("api_key", "environment", "audit_log")] == [
+            0
+        ] * 3
+        assert database.count('"user"') == 1
+        assert plan(database) == (NOTHING_TO_DO, "")
+
+        env = database.add_environment(org)
+        body = {"name": "n", "org_id": org, "env_id": env}
+        with serving(database) as server:
+            headers = by_cookie(server, ada.cookie)
+            created = server.request("POST", "/auth/api-keys", json=body, headers=headers)
+        assert created.status_code == 201
+        assert better_auth.session_of(ada.cookie) is not None
+
+
+# Passwords
+
+
+def test_the_owner_signs_in_at_better_auth_with_the_password_that_init_printed(
+    owner: Person, tenant: Tenant
+) -> None:
+    assert owner.id == tenant.user_id
+
+
+def test_better_auth_refuses_the_owner_with_another_password(
+    better_auth: BetterAuth, tenant: Tenant
+) -> None:
+    body = {"email": tenant.email, "password": tenant.password + "x"}
+    assert better_auth.post("/sign-in/email", body).status_code == 401
+
+
+# Sessions that better-auth made
+
+
+def test_the_owner_creates_a_key_with_the_session_of_better_auth(
+    create: Create, server: Server, owner: Person
+) -> None:
+    assert create(by_cookie(server, owner.cookie)).status_code == 201
+
+
+def test_a_user_of_better_auth_gets_404_until_she_is_a_member(
+    create: Create, server: Server, better_auth: BetterAuth, owner: Person, tenant: Tenant
+) -> None:
+    ada = better_auth.sign_up()
+    assert unquote(ada.signed_token).startswith(f"{ada.token}.")
+    ways = [by_cookie(server, ada.cookie), by_bearer(ada.signed_token), by_bearer(ada.token)]
+    for headers in ways:
+        assert_error(create(headers), 404, "environment_not_found")
+    join(better_auth, owner, ada, tenant)
+    for headers in ways:
+        assert create(headers).status_code == 201
+
+
+def test_a_member_whom_better_auth_removes_gets_404_at_once(
+    create: Create,
+    server: Server,
+    better_auth: BetterAuth,
+    owner: Person,
+    member: Person,
+    tenant: Tenant,
+) -> None:
+    headers = by_cookie(server, member.cookie)
+    assert create(headers).status_code == 201
+    better_auth.do(
+        owner,
+        "/organization/remove-member",
+        memberIdOrEmail=member.email,
+        organizationId=tenant.org_id,
+    )
+    assert_error(create(headers), 404, "environment_not_found")
+
+
+def test_the_key_is_recorded_as_made_by_the_user_of_better_auth(
+    create: Create, server: Server, member: Person
+) -> None:
+    created = create(by_cookie(server, member.cookie)).json()
+    rows = server.database.execute("select created_by from api_key where id = ?", (created["id"],))
+    assert rows == [(member.id,)]
+
+
+def test_an_expired_session_is_401(create: Create, server: Server, member: Person) -> None:
+    server.database.execute(
+        'update "session" set "expiresAt" = ? where token = ?',
+        (iso(datetime.now(UTC) - timedelta(seconds=1)), member.token),
+    )
+    for headers in (
+        by_cookie(server, member.cookie),
+        by_bearer(member.signed_token),
+        by_bearer(member.token),
+    ):
+        assert_error(create(headers), 401, "unauthorized")
+
+
+def test_a_cookie_that_was_tampered_with_or_not_signed_is_401(
+    create: Create, server: Server, better_auth: BetterAuth, member: Person
+) -> None:
+    name, _, value = member.cookie.partition("=")
+    token, _, signature = value.partition(".")
+    other = better_auth.sign_up().cookie.rpartition(".")[2]
+    for wrong in (
+        f"{name}={token}",
+        f"{name}={token}.",
+        f"{name}={token}.{other}",
+        f"{name}={token[::-1]}.{signature}",
+        cookie(token, secret=SECRET[::-1]),
+    ):
+        assert_error(create(by_cookie(server, wrong)), 401, "unauthorized")
+        assert better_auth.session_of(wrong) is None
+
+
+def test_a_cookie_is_401_at_once_and_from_every_worker_after_signing_out(
+    create: Create, server: Server, better_auth: BetterAuth, member: Person
+) -> None:
+    headers = by_cookie(server, member.cookie)
+    # As many before as after: each worker has seen the cookie when it was good.
+    assert {create(headers).status_code for _ in range(20)} == {201}
+    better_auth.do(member, "/sign-out")
+    for _ in range(20):
+        assert_error(create(headers), 401, "unauthorized")
+    assert_error(create(by_bearer(member.token)), 401, "unauthorized")
+
+
+# Sessions that we take
+
+
+def test_better_auth_takes_the_session_that_we_take(
+    create: Create, server: Server, better_auth: BetterAuth, tenant: Tenant
+) -> None:
+    header = cookie(server.database.add_session(tenant.user_id))
+    assert create(by_cookie(server, header)).status_code == 201
+    found = better_auth.session_of(header)
+    assert found is not None
+    assert found["user"]["id"] == tenant.user_id
+    assert found["user"]["email"] == tenant.email
