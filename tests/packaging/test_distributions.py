@@ -38,7 +38,12 @@ def test_the_wheel_is_one_import_name_with_the_document_inside(distributions: Pa
     with zipfile.ZipFile(wheel) as archive:
         inside = archive.read("hookstream_keys/openapi.yaml")
     assert inside == (ROOT / "openapi.yaml").read_bytes()
-    for name in ("py.typed", "swagger_ui/index.html", "handlers/api_keys.py", "store/sqlite.py"):
+    for name in (
+        "py.typed",
+        "swagger_ui/index.html",
+        "handlers/api_keys.py",
+        "store/sqlite/engine.py",
+    ):
         assert f"hookstream_keys/{name}" in names
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 

@@ -22,7 +22,8 @@ from hookstream_keys.store import (
     database_path,
     open_store,
 )
-from hookstream_keys.store import sqlite as module
+from hookstream_keys.store.sqlite import engine
+from hookstream_keys.store.sqlite import keys as module
 
 not_as_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 
@@ -37,7 +38,7 @@ def store(sqlite: Sqlite) -> Iterator[SqliteStore]:
 
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.05)
 
 
 @contextmanager
@@ -151,28 +152,28 @@ def test_the_right_to_read_a_file_that_was_there_is_left_as_it_was(sqlite: Sqlit
 
 
 def test_a_connection_is_durable_and_holds_references(store: SqliteStore) -> None:
-    connection = store._connection()
+    connection = store.connection()
     assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
     assert connection.execute("pragma synchronous").fetchone() == (2,)
     assert connection.execute("pragma foreign_keys").fetchone() == (1,)
 
 
 def test_a_thread_keeps_a_connection_of_its_own(store: SqliteStore) -> None:
-    mine = store._connection()
+    mine = store.connection()
     theirs: list[sqlite3.Connection] = []
     thread = threading.Thread(
-        target=lambda: theirs.extend([store._connection(), store._connection()])
+        target=lambda: theirs.extend([store.connection(), store.connection()])
     )
     thread.start()
     thread.join()
-    assert store._connection() is mine
+    assert store.connection() is mine
     assert theirs[0] is theirs[1]
     assert theirs[0] is not mine
 
 
 def test_closing_closes_the_connections_of_all_threads(sqlite: Sqlite, store: SqliteStore) -> None:
-    connections = [store._connection()]
-    thread = threading.Thread(target=lambda: connections.append(store._connection()))
+    connections = [store.connection()]
+    thread = threading.Thread(target=lambda: connections.append(store.connection()))
     thread.start()
     thread.join()
     store.add_first_tenant(samples.tenant())
@@ -444,8 +445,8 @@ def test_a_full_disk_is_unavailable_and_what_was_stored_stays(sqlite: Sqlite) ->
     store.migrate()
     tenant = samples.tenant()
     store.add_first_tenant(tenant)
-    pages = store._connection().execute("pragma page_count").fetchone()[0]
-    store._connection().execute(f"pragma max_page_count = {pages}")
+    pages = store.connection().execute("pragma page_count").fetchone()[0]
+    store.connection().execute(f"pragma max_page_count = {pages}")
     key = samples.key_of(tenant.environment)
     digest = keys.generate("live").digest
     event = samples.event_of(key, details={"much": "x" * 100_000})
@@ -457,16 +458,15 @@ def test_a_full_disk_is_unavailable_and_what_was_stored_stays(sqlite: Sqlite) ->
 
 
 ADD_AND_DIE = """
-import os, signal, sys
-from hookstream_keys.store import sqlite
-from hookstream_keys.store.sqlite import SqliteStore
+import os, pathlib, signal, sys
+from hookstream_keys.store.sqlite import SqliteStore, keys
 from unit import samples
-store = SqliteStore(sqlite.Path(sys.argv[1]))
+store = SqliteStore(pathlib.Path(sys.argv[1]))
 tenant = samples.tenant()
 store.add_first_tenant(tenant)
 print(tenant.key_digest.hex(), flush=True)
 key = samples.key_of(tenant.environment)
-sqlite._insert_event = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+keys.insert_event = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 store.add_key(key, bytes(range(32)), samples.event_of(key))
 """
 

@@ -1,0 +1,175 @@
+"""Connections and transactions of the SQLite store, and its migrations.
+
+Schema and migrations go through sqlite-utils; the statements of a request go
+straight to the connection, which is several times faster and exactly as safe.
+Every thread has a connection of its own. Writes begin with `begin immediate`:
+a transaction that starts as a reader and turns into a writer fails at once when
+another has written in between, however long the busy timeout is.
+"""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from hookstream_keys.store.errors import DatabaseTooNew, ReferenceGone, StoreUnavailable
+from hookstream_keys.store.sqlite.migrations import migrations
+
+#: How long a statement waits for another writer before the store counts as unavailable.
+BUSY_SECONDS = 5.0
+
+Row = tuple[Any, ...]
+Parameters = tuple[str | bytes | int | float | None, ...]
+
+
+class Engine:
+    """What the parts of the store have in common: the file at `path`, and how to talk to it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.absolute()
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._connections: list[sqlite3.Connection] = []
+
+    def migrate(self) -> list[str]:
+        with translated(), closing(self._open(create=True)) as connection:
+            _enable_wal(connection)
+            with transaction(connection):
+                db = Database(connection)
+                _refuse_newer(db)
+                pending = [migration.name for migration in migrations.pending(db)]
+                if pending:
+                    migrations.apply(db)
+        return pending
+
+    def check(self) -> None:
+        with translated():
+            db = Database(self.connection())
+            _refuse_newer(db)
+            if migrations.pending(db):
+                raise StoreUnavailable(f"the database {self._path} is not migrated; run init")
+
+    def close(self) -> None:
+        with self._lock:
+            connections, self._connections = self._connections, []
+        for connection in connections:
+            connection.close()
+        self._local = threading.local()
+
+    def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Every row of a question's answer."""
+        with translated():
+            return self.connection().execute(sql, parameters).fetchall()
+
+    def one(self, sql: str, parameters: Parameters) -> Row | None:
+        """The first row of a question's answer, or None."""
+        with translated():
+            row: Row | None = self.connection().execute(sql, parameters).fetchone()
+            return row
+
+    @contextmanager
+    def change(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction: all of the block, or on any error nothing of it."""
+        with translated():
+            connection = self.connection()
+            with transaction(connection):
+                yield connection
+
+    def connection(self) -> sqlite3.Connection:
+        """The connection of this thread."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._open(create=False)
+            with self._lock:
+                self._connections.append(connection)
+            self._local.connection = connection
+        return connection
+
+    def _open(self, *, create: bool) -> sqlite3.Connection:
+        if create:
+            _create_private(self._path)
+        connection = sqlite3.connect(
+            # Never mode=rwc: a file that SQLite makes itself is readable by others.
+            f"{self._path.as_uri()}?mode=rw",
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            # Only `close` crosses threads.
+            check_same_thread=False,
+        )
+        try:
+            connection.execute("pragma foreign_keys = on")
+            # A key that was acknowledged is on the disk, also after a power failure.
+            connection.execute("pragma synchronous = full")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn SQLite's errors into the store's own; misuse of the module stays what it is."""
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+            raise ReferenceGone(str(error)) from error
+        raise
+    except (sqlite3.ProgrammingError, sqlite3.InterfaceError):
+        raise
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise StoreUnavailable(f"the database does not answer: {error}") from error
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of the block, or on any error nothing of it."""
+    connection.execute("begin immediate")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("rollback")
+        raise
+    try:
+        connection.execute("commit")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("rollback")
+        raise
+
+
+def _create_private(path: Path) -> None:
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def _enable_wal(connection: sqlite3.Connection) -> None:
+    # Changing the journal mode does not wait for other connections as statements do:
+    # several processes that start at once on a new file need this loop.
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("pragma journal_mode = wal")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _refuse_newer(db: Database) -> None:
+    known = {migration.name for migration in migrations._migrations}
+    unknown = [step.name for step in migrations.applied(db) if step.name not in known]
+    if unknown:
+        raise DatabaseTooNew(
+            f"the database was made by a newer version (it has {unknown[-1]}): "
+            "upgrade hookstream-keys"
+        )
