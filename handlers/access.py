@@ -4,11 +4,28 @@ Visibility comes first. What the caller may not know of is answered exactly as
 what never existed; only of what it can see is it told that a right is missing.
 """
 
+from collections.abc import Callable
+
+from hookstream_keys import networks, timestamps
 from hookstream_keys.call import Call
-from hookstream_keys.errors import Detail, EnvironmentNotFound, InsufficientScope, InternalError
+from hookstream_keys.errors import (
+    BadRequest,
+    Detail,
+    EnvironmentNotFound,
+    Forbidden,
+    InsufficientScope,
+    InternalError,
+    KeyNotFound,
+    OrganizationNotFound,
+)
 from hookstream_keys.principal import Anonymous, KeyPrincipal, Operator, SessionPrincipal
 from hookstream_keys.scopes import Scopes
-from hookstream_keys.store import Environment
+from hookstream_keys.store import ApiKey, Environment, KeyFilter
+
+#: The roles that manage what others made.
+MANAGERS = {"owner", "admin"}
+#: What every member may do to every key of the organization.
+EVERY_MEMBER = {"api-keys:read"}
 
 
 def environment_to(call: Call, scope: str, *, org_id: str, env_id: str) -> Environment:
@@ -21,24 +38,110 @@ def environment_to(call: Call, scope: str, *, org_id: str, env_id: str) -> Envir
     environment = _visible_environment(call, org_id, env_id)
     if environment is None:
         raise EnvironmentNotFound
-    if isinstance(call.principal, KeyPrincipal) and not call.principal.scopes.allow(scope):
-        raise InsufficientScope(f"The key's scopes do not cover {scope}.")
+    require_scope(call, scope)
     return environment
 
 
-def require_no_broader(call: Call, wanted: Scopes) -> None:
-    """Refuse to hand out scopes that the caller, being a key, does not have itself.
+def key_to(call: Call, action: str, key_id: str) -> ApiKey:
+    """The key, if the caller can see it and may do to it what `action` names.
 
-    Raises InsufficientScope.
+    A session may do everything to the keys that its user created, and as owner or admin of the
+    organization to all of them; as member it may read the others. Raises KeyNotFound,
+    InsufficientScope or Forbidden.
+    """
+    key = call.store.find_key_by_id(key_id)
+    if key is None or not sees_key(call)(key):
+        raise KeyNotFound
+    match call.principal:
+        case KeyPrincipal(scopes=scopes) if not scopes.allow(action):
+            raise InsufficientScope(f"The key's scopes do not cover {action}.")
+        case SessionPrincipal(user_id=user_id) if action not in EVERY_MEMBER:
+            role = call.store.roles_of(user_id).get(key.org_id, "")
+            if key.created_by != user_id and not MANAGERS & set(role.split(",")):
+                raise Forbidden("Only an owner, an admin or whoever created the key may do this.")
+    return key
+
+
+def sees_key(call: Call) -> Callable[[ApiKey], bool]:
+    """Whether the caller may know of a key: a question to be asked of several."""
+    match call.principal:
+        case KeyPrincipal(org_id=org_id, env_id=env_id):
+            return lambda key: (key.org_id, key.env_id) == (org_id, env_id)
+        case SessionPrincipal(user_id=user_id):
+            roles = call.store.roles_of(user_id)
+            return lambda key: key.org_id in roles
+        case Operator():
+            return lambda _: True
+        case Anonymous():
+            raise InternalError
+
+
+def key_filter(call: Call, org_id: str | None, env_id: str | None) -> KeyFilter:
+    """What the caller may list of an organization: a key its own environment, others all of it.
+
+    Without `org_id` it is the caller's only one. Raises OrganizationNotFound,
+    EnvironmentNotFound, InsufficientScope, or BadRequest when there is a choice.
+    """
+    now = timestamps.to_text(call.now)
+    match call.principal:
+        case KeyPrincipal() as key:
+            if org_id not in (None, key.org_id):
+                raise OrganizationNotFound
+            if env_id not in (None, key.env_id):
+                raise EnvironmentNotFound
+            require_scope(call, "api-keys:read")
+            return KeyFilter(key.org_id, now, env_id=key.env_id)
+        case SessionPrincipal(user_id=user_id):
+            mine = call.store.roles_of(user_id)
+            if org_id is None:
+                if len(mine) != 1:
+                    raise BadRequest(
+                        "Name one of your organizations.",
+                        details=[Detail("query/org_id", "is required: there is no only one")],
+                    )
+                (org_id,) = mine
+            if org_id not in mine:
+                raise OrganizationNotFound
+            if env_id is not None and call.store.find_environment(org_id, env_id) is None:
+                raise EnvironmentNotFound
+            return KeyFilter(org_id, now, env_id=env_id)
+        case _:
+            raise InternalError
+
+
+def require_scope(call: Call, scope: str) -> None:
+    """Refuse a key whose scopes do not cover `scope`. Raises InsufficientScope."""
+    if isinstance(call.principal, KeyPrincipal) and not call.principal.scopes.allow(scope):
+        raise InsufficientScope(f"The key's scopes do not cover {scope}.")
+
+
+def require_no_broader(call: Call, wanted: ApiKey) -> None:
+    """Refuse to make a key, or to make of one, what may do more than the caller, being a key.
+
+    More is: scopes that the caller's do not cover, a later end, other addresses. Raises
+    InsufficientScope that names each.
     """
     if not isinstance(call.principal, KeyPrincipal):
         return
-    beyond = call.principal.scopes.beyond(wanted.names)
-    if beyond:
+    own = call.principal
+    details = [
+        Detail("body/scopes", f"{name} is not covered")
+        for name in own.scopes.beyond(Scopes.parse(wanted.scopes).names)
+    ]
+    if own.expires_at is not None and (wanted.expires_at or "~") > own.expires_at:
+        details.append(Detail("body/expires_at", "is later than the caller's own"))
+    if own.allowed_ips:
+        # None allowed means that all are.
+        others = wanted.allowed_ips or ("0.0.0.0/0", "::/0")
+        details += [
+            Detail("body/allowed_ips", f"{network} is not within the caller's own")
+            for network in networks.beyond(own.allowed_ips, others)
+        ]
+    if details:
         raise InsufficientScope(
-            "A key cannot create one with broader scopes than its own. "
-            "Name scopes that it has; without any, the new key would get *.",
-            details=[Detail("body/scopes", f"{name} is not covered") for name in beyond],
+            "A key cannot make one that may do more than itself. "
+            "What is left out means no limit: name limits within its own.",
+            details=details,
         )
 
 

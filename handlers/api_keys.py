@@ -1,13 +1,15 @@
-"""API keys: issuing them."""
+"""API keys: issuing, listing, reading, changing and revoking them."""
 
+import dataclasses
+from datetime import datetime
 from typing import Any
 
-from hookstream_keys import ids, keys, timestamps
+from hookstream_keys import cursors, ids, keys, networks, timestamps
 from hookstream_keys.call import Answer, Call
-from hookstream_keys.errors import EnvironmentNotFound
+from hookstream_keys.errors import Conflict, EnvironmentNotFound
 from hookstream_keys.handlers import access, audit
 from hookstream_keys.scopes import Scopes
-from hookstream_keys.store import ApiKey, ReferenceGone
+from hookstream_keys.store import ApiKey, KeyState, ReferenceGone
 
 
 def create_api_key(call: Call, body: dict[str, Any]) -> Answer:
@@ -15,20 +17,17 @@ def create_api_key(call: Call, body: dict[str, Any]) -> Answer:
     environment = access.environment_to(
         call, "api-keys:create", org_id=body["org_id"], env_id=body["env_id"]
     )
-    scopes = Scopes.parse(body["scopes"])
-    access.require_no_broader(call, scopes)
-
     new = keys.generate(environment.mode)
     key = ApiKey(
         id=ids.new("ak"),
         org_id=environment.org_id,
         env_id=environment.id,
-        name=body["name"],
         prefix=new.prefix,
-        scopes=str(scopes),
         created_by=audit.actor(call),
         created_at=timestamps.to_text(call.now),
+        **_rules(body),
     )
+    access.require_no_broader(call, key)
     try:
         call.store.add_key(key, new.digest, audit.key_created(call, key))
     except ReferenceGone:
@@ -43,3 +42,116 @@ def create_api_key(call: Call, body: dict[str, Any]) -> Answer:
         "created_at": key.created_at,
     }
     return created, 201, {"Cache-Control": "no-store"}
+
+
+def list_api_keys(
+    call: Call,
+    limit: int,
+    cursor: str | None = None,
+    org_id: str | None = None,
+    env_id: str | None = None,
+    created_by: str | None = None,
+    name: str | None = None,
+    state: KeyState | None = None,
+) -> Answer:
+    """Show a page of the keys that the caller can see, newest first."""
+    wanted = dataclasses.replace(
+        access.key_filter(call, org_id, env_id), created_by=created_by, name=name, state=state
+    )
+    before = cursors.decode(cursor, 2) if cursor is not None else None
+    # One more than asked for tells whether there is another page.
+    found = call.store.list_keys(wanted, limit + 1, (before[0], before[1]) if before else None)
+    page, more = found[:limit], len(found) > limit
+    return {
+        "api_keys": [view(call, key) for key in page],
+        "cursor": cursors.encode(page[-1].created_at, page[-1].id) if more else None,
+        "has_more": more,
+    }, 200
+
+
+def get_api_key(call: Call, id: str) -> Answer:  # noqa: A002 - the parameter's name in the document
+    """Show one key."""
+    return {"api_key": view(call, access.key_to(call, "api-keys:read", id))}, 200
+
+
+def update_api_key(call: Call, id: str, body: dict[str, Any]) -> Answer:  # noqa: A002
+    """Change what a key is called or may do; its secret stays what it is."""
+    key = access.key_to(call, "api-keys:update", id)
+    changes = _rules(body)
+    access.require_no_broader(call, dataclasses.replace(key, **changes))
+    changed = call.store.update_key(key.id, changes, audit.key_updated(call, key, changes))
+    if changed is None:
+        raise Conflict("The key is revoked; nothing can be changed any more.")
+    return {"api_key": view(call, changed)}, 200
+
+
+def revoke_api_key(call: Call, id: str, reason: str) -> Answer:  # noqa: A002
+    """Revoke a key, at once and for ever. Revoked before, it stays as it is."""
+    key = access.key_to(call, "api-keys:revoke", id)
+    _revoke(call, key, reason)
+    return None, 204
+
+
+def revoke_by_secret(call: Call, body: dict[str, Any]) -> Answer:
+    """Revoke the key of this secret: whoever holds it may end it.
+
+    As RFC 7009 has it for tokens, the answer does not tell whether there was such a key.
+    """
+    if keys.is_well_formed(body["key"]):
+        key = call.store.find_key(keys.digest(body["key"]))
+        if key is not None:
+            _revoke(call, key, body["reason"])
+    return None, 204
+
+
+def view(call: Call, key: ApiKey) -> dict[str, Any]:
+    """A key as the API shows it, without its secret: `ApiKey` of the document."""
+    return {
+        "id": key.id,
+        "org_id": key.org_id,
+        "env_id": key.env_id,
+        "name": key.name,
+        # Hookstream's reference calls it one thing, its guide another.
+        "prefix": key.prefix,
+        "key_prefix": key.prefix,
+        "scopes": key.scopes,
+        "state": _state(key, timestamps.to_text(call.now)),
+        "enabled": key.enabled,
+        "expires_at": key.expires_at,
+        "allowed_ips": list(key.allowed_ips),
+        "metadata": dict(key.metadata),
+        "external_id": key.external_id,
+        "created_by": key.created_by,
+        "created_at": key.created_at,
+        "revoked": int(key.revoked_at is not None),
+        "revoked_at": key.revoked_at,
+        "revocation_reason": key.revocation_reason,
+    }
+
+
+def _revoke(call: Call, key: ApiKey, reason: str) -> None:
+    now = timestamps.to_text(call.now)
+    call.store.revoke_key(key.id, now, reason, audit.key_revoked(call, key, reason))
+
+
+def _state(key: ApiKey, now: str) -> KeyState:
+    if key.revoked_at is not None:
+        return "revoked"
+    if not key.enabled:
+        return "disabled"
+    return "expired" if key.expires_at is not None and key.expires_at <= now else "active"
+
+
+def _rules(body: dict[str, Any]) -> dict[str, Any]:
+    """What of `body` are fields of a key, in the form that they are stored in."""
+    rules = {name: body[name] for name in ("name", "enabled", "external_id") if name in body}
+    if "scopes" in body:
+        rules["scopes"] = str(Scopes.parse(body["scopes"]))
+    if "expires_at" in body:
+        text = body["expires_at"]
+        rules["expires_at"] = text and timestamps.to_text(datetime.fromisoformat(text))
+    if "allowed_ips" in body:
+        rules["allowed_ips"] = networks.canonical(body["allowed_ips"])
+    if "metadata" in body:
+        rules["metadata"] = body["metadata"]
+    return rules

@@ -58,6 +58,28 @@ def key_created(call: Call, key: ApiKey) -> AuditEvent:
     )
 
 
+def key_updated(call: Call, key: ApiKey, changes: Mapping[str, Any]) -> AuditEvent:
+    """A key was given other rules: `changes` says what they are now."""
+    return _event(
+        call,
+        "api_key.updated",
+        org_id=key.org_id,
+        resource_id=key.id,
+        details={"env_id": key.env_id, "changes": dict(changes)},
+    )
+
+
+def key_revoked(call: Call, key: ApiKey, reason: str) -> AuditEvent:
+    """A key was ended, for a reason of RFC 5280."""
+    return _event(
+        call,
+        "api_key.revoked",
+        org_id=key.org_id,
+        resource_id=key.id,
+        details={"env_id": key.env_id, "key_prefix": key.prefix, "reason": reason},
+    )
+
+
 def _event(
     call: Call, action: str, *, org_id: str, resource_id: str, details: Mapping[str, Any]
 ) -> AuditEvent:

@@ -16,6 +16,7 @@ from hookstream_keys.errors import ApiError
 from hookstream_keys.handlers.api_keys import create_api_key
 from hookstream_keys.principal import Operator
 from hookstream_keys.schemas import check_body
+from hookstream_keys.scopes import Scopes
 from hookstream_keys.settings import (
     DEFAULT_DATABASE,
     Settings,
@@ -159,9 +160,11 @@ def keys_create(
 
 
 @keys_group.command("verify")
+@click.option("--ip", metavar="ADDRESS", help="The address that the key is used from.")
+@click.option("--scopes", help="What the key must be good for.")
 @with_json
 @with_database
-def keys_verify(as_json: bool, database: str) -> None:
+def keys_verify(ip: str | None, scopes: str | None, as_json: bool, database: str) -> None:
     """Say whether a key is good; exit with 1 when it is not.
 
     The key is read from standard input, or asked for: on the command line every
@@ -171,7 +174,12 @@ def keys_verify(as_json: bool, database: str) -> None:
         secret = click.prompt("Key", hide_input=True)
     else:
         secret = sys.stdin.readline(1000)
-    found = verification.verify(_existing_store(database), secret.strip())
+    use = verification.Use(
+        now=timestamps.to_text(timestamps.now()),
+        ip=ip,
+        scopes=Scopes.parse(scopes).names if scopes else (),
+    )
+    found = verification.verify(_existing_store(database), secret.strip(), use)
     facts: dict[str, Any] = {"valid": found.code == "VALID", "code": found.code}
     if found.key is not None:
         facts |= {

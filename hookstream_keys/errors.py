@@ -122,6 +122,31 @@ class EnvironmentNotFound(NotFound):
         super().__init__("Environment not found")
 
 
+class KeyNotFound(NotFound):
+    """404: the key does not exist, or the caller may not know that it does."""
+
+    code = "api_key_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("API key not found")
+
+
+class OrganizationNotFound(NotFound):
+    """404: the organization does not exist, or the caller may not know that it does."""
+
+    code = "organization_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("Organization not found")
+
+
+class Conflict(ApiError):
+    """409: the thing is in a state in which this cannot be done to it."""
+
+    status = 409
+    code = "conflict"
+
+
 class MethodNotAllowed(ApiError):
     """405: the address exists, with other methods."""
 

@@ -13,6 +13,8 @@ class KeyPrincipal:
     org_id: str
     env_id: str
     scopes: Scopes
+    expires_at: str | None = None
+    allowed_ips: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

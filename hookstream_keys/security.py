@@ -34,17 +34,25 @@ class Authenticator:
         self._secret = secret
         self._trusted_origins = frozenset(trusted_origins)
 
-    def by_key(self, text: str) -> KeyPrincipal | None:
-        """Who sent this API key, if it is a good one."""
-        found = verification.verify(self._store, text)
+    def by_key(self, text: str, address: str | None) -> KeyPrincipal | None:
+        """Who sent this API key from `address`, if it is a good one."""
+        use = verification.Use(now=timestamps.to_text(timestamps.now()), ip=address)
+        found = verification.verify(self._store, text, use)
         if found.code != "VALID" or found.key is None:
             return None
         key = found.key
-        return KeyPrincipal(key.id, key.org_id, key.env_id, Scopes.parse(key.scopes))
+        return KeyPrincipal(
+            key_id=key.id,
+            org_id=key.org_id,
+            env_id=key.env_id,
+            scopes=Scopes.parse(key.scopes),
+            expires_at=key.expires_at,
+            allowed_ips=key.allowed_ips,
+        )
 
-    def by_bearer(self, text: str) -> Principal | None:
+    def by_bearer(self, text: str, address: str | None) -> Principal | None:
         """Who sent this bearer token: an API key, or a session token, signed or not."""
-        principal = self.by_key(text)
+        principal = self.by_key(text, address)
         if principal is not None:
             return principal
         # better-auth hands tokens out percent-encoded in cookies, and takes them either way.
@@ -90,12 +98,13 @@ def security_map(authenticator: Authenticator) -> dict[str, type]:
 
     async def header_key(request: ConnexionRequest) -> Any:
         text = request.headers.get("x-api-key")
-        return accepted(authenticator.by_key(text) if text else None)
+        return accepted(authenticator.by_key(text, _address(request)) if text else None)
 
     async def bearer(request: ConnexionRequest) -> Any:
         scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
-        found = scheme.lower() == "bearer"
-        return accepted(authenticator.by_bearer(token.strip()) if found else None)
+        if scheme.lower() != "bearer":
+            return NO_VALUE
+        return accepted(authenticator.by_bearer(token.strip(), _address(request)))
 
     async def cookie(request: ConnexionRequest) -> Any:
         value = cookies.read(
@@ -115,3 +124,8 @@ def security_map(authenticator: Authenticator) -> dict[str, type]:
             return bearer
 
     return {"apiKey": ApiKeyScheme, "bearer": BearerScheme}
+
+
+def _address(request: ConnexionRequest) -> str | None:
+    client = request.scope.get("client")
+    return client[0] if client else None

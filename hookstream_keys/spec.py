@@ -80,16 +80,31 @@ def operations(document: Document) -> Iterator[Operation]:
 
 
 def request_schema(document: Document, operation_id: str) -> dict[str, Any]:
-    """The JSON schema of an operation's request body. Raises KeyError when it has none."""
+    """The JSON schema of an operation's request body, without references.
+
+    Raises KeyError when it has none.
+    """
     for item in document["paths"].values():
-        for operation in item.values():
+        for method in METHODS:
+            operation = item.get(method, {})
             if operation.get("operationId") == operation_id:
-                schema: dict[str, Any] = operation["requestBody"]["content"]["application/json"][
-                    "schema"
-                ]
-                name = schema.get("$ref", "").removeprefix("#/components/schemas/")
-                return document["components"]["schemas"][name] if name else schema
+                schema = operation["requestBody"]["content"]["application/json"]["schema"]
+                resolved: dict[str, Any] = _resolved(document, schema)
+                return resolved
     raise KeyError(operation_id)
+
+
+def _resolved(document: Document, node: Any) -> Any:
+    if isinstance(node, list):
+        return [_resolved(document, part) for part in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        target: Any = document
+        for name in node["$ref"].removeprefix("#/").split("/"):
+            target = target[name]
+        return _resolved(document, target)
+    return {name: _resolved(document, part) for name, part in node.items()}
 
 
 def specificity(path: str) -> list[tuple[int, int]]:

@@ -1,33 +1,82 @@
 """Whether a key is good: one rule, for whoever asks.
 
 The checks stand in a fixed order, cheapest first: what is not well formed never
-reaches the database.
+reaches the database. Nothing is cached, so a revocation holds from the moment
+that it is stored.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from hookstream_keys import keys
+from hookstream_keys import keys, networks
+from hookstream_keys.scopes import Scopes
 from hookstream_keys.store import ApiKey, Store
 
-Code = Literal["VALID", "MALFORMED", "NOT_FOUND", "REVOKED"]
+Code = Literal[
+    "VALID",
+    "NOT_FOUND",
+    "MALFORMED",
+    "REVOKED",
+    "DISABLED",
+    "EXPIRED",
+    "IP_NOT_ALLOWED",
+    "INSUFFICIENT_SCOPE",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a key is wanted for."""
+
+    #: The moment, as `hookstream_keys.timestamps` writes it.
+    now: str
+    #: The end client's address. A key that is bound to addresses is no good without one.
+    ip: str | None = None
+    #: Scopes that the key must cover, all of them.
+    scopes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The outcome, and the key where there is one."""
+    """The outcome, the key where there is one, and the rule that failed, if one did."""
 
     code: Code
     key: ApiKey | None = None
+    rule: str | None = None
 
 
-def verify(store: Store, secret: str) -> Verification:
-    """Find the key that `secret` is the secret of, and say whether it is good. Never cached."""
+def verify(
+    store: Store, secret: str, use: Use, sees: Callable[[ApiKey], bool] = lambda _: True
+) -> Verification:
+    """Find the key that `secret` is the secret of, and say whether it is good for `use`.
+
+    A key that the caller does not see is NOT_FOUND, exactly as one that never was.
+    """
     if not keys.is_well_formed(secret):
-        return Verification("MALFORMED")
+        return Verification("MALFORMED", rule="form")
     key = store.find_key(keys.digest(secret))
-    if key is None:
-        return Verification("NOT_FOUND")
-    if key.revoked_at is not None:
-        return Verification("REVOKED", key)
+    if key is None or not sees(key):
+        return Verification("NOT_FOUND", rule="exists")
+    for code, rule, holds in RULES:
+        if not holds(key, use):
+            return Verification(code, key, rule)
     return Verification("VALID", key)
+
+
+def _address_allowed(key: ApiKey, use: Use) -> bool:
+    return not key.allowed_ips or networks.contain(key.allowed_ips, use.ip)
+
+
+def _scopes_covered(key: ApiKey, use: Use) -> bool:
+    return not use.scopes or not Scopes.parse(key.scopes).beyond(use.scopes)
+
+
+#: What is asked of a key that exists, in this order: the answer names the first that fails.
+RULES: tuple[tuple[Code, str, Callable[[ApiKey, Use], bool]], ...] = (
+    ("REVOKED", "revoked", lambda key, _: key.revoked_at is None),
+    ("DISABLED", "enabled", lambda key, _: key.enabled),
+    ("EXPIRED", "expired", lambda key, use: key.expires_at is None or key.expires_at > use.now),
+    ("IP_NOT_ALLOWED", "address", _address_allowed),
+    ("INSUFFICIENT_SCOPE", "scopes", _scopes_covered),
+)

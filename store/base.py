@@ -1,8 +1,16 @@
 """The questions that the service asks its database. Every engine answers them the same way."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
-from hookstream_keys.store.records import ApiKey, AuditEvent, Environment, Session, Tenant
+from hookstream_keys.store.records import (
+    ApiKey,
+    AuditEvent,
+    Environment,
+    KeyFilter,
+    Session,
+    Tenant,
+)
 
 
 class Store(Protocol):
@@ -27,6 +35,18 @@ class Store(Protocol):
     def find_key(self, digest: bytes) -> ApiKey | None:
         """The key whose secret has this SHA-256, revoked or not."""
 
+    def find_key_by_id(self, key_id: str) -> ApiKey | None:
+        """The key of this id, revoked or not."""
+
+    def list_keys(
+        self, wanted: KeyFilter, limit: int, before: tuple[str, str] | None
+    ) -> list[ApiKey]:
+        """At most `limit` keys, newest first, after the one of these `created_at` and `id`.
+
+        What comes before in that order makes it no dearer, and what is added meanwhile
+        neither repeats a key nor leaves one out.
+        """
+
     def find_session(self, token: str, now: str) -> Session | None:
         """The session of this token, unless it has expired at `now`."""
 
@@ -43,6 +63,24 @@ class Store(Protocol):
 
         Raises ReferenceGone when the environment or organization is no longer there.
         """
+
+    def update_key(
+        self, key_id: str, changes: Mapping[str, Any], event: AuditEvent
+    ) -> ApiKey | None:
+        """Give the key other values for fields of `ApiKey`, with the audit event.
+
+        Returns the key as it then is, or None when it is revoked or gone and nothing was changed.
+        """
+
+    def revoke_key(self, key_id: str, revoked_at: str, reason: str, event: AuditEvent) -> bool:
+        """Make the key useless for ever, with the audit event.
+
+        Returns False, and changes nothing, when it was revoked before or is gone. When this
+        returns, no `find_key` of any process hands the key out as good.
+        """
+
+    def roles_of(self, user_id: str) -> dict[str, str]:
+        """The user's role in each organization, by the organization's id."""
 
     def add_first_tenant(self, tenant: Tenant) -> bool:
         """Store the tenant if the database has no user and no organization yet.

@@ -77,7 +77,29 @@ class ApiKey:
     scopes: str
     created_by: str | None
     created_at: str
+    enabled: bool = True
+    expires_at: str | None = None
+    #: Networks in CIDR notation; none means that any address will do.
+    allowed_ips: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    external_id: str | None = None
     revoked_at: str | None = None
+    revocation_reason: str | None = None
+
+
+KeyState = Literal["active", "disabled", "expired", "revoked"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFilter:
+    """Which keys of an organization are asked for, at the moment `now`."""
+
+    org_id: str
+    now: str
+    env_id: str | None = None
+    created_by: str | None = None
+    name: str | None = None
+    state: KeyState | None = None
 
 
 @dataclass(frozen=True, slots=True)

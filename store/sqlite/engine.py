@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ from hookstream_keys.store.sqlite.migrations import migrations
 BUSY_SECONDS = 5.0
 
 Row = tuple[Any, ...]
-Parameters = tuple[str | bytes | int | float | None, ...]
+Value = str | bytes | int | float | None
+Parameters = tuple[Value, ...] | Mapping[str, Value]
 
 
 class Engine:

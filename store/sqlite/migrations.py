@@ -144,6 +144,24 @@ def m0002_keys_and_audit_log(db: Database) -> None:
     )
 
 
+@migrations()
+def m0003_key_rules(db: Database) -> None:
+    """What limits a key: whether it is enabled, until when, from where; and why it was revoked."""
+    _run(
+        db,
+        """
+        alter table api_key add column enabled integer not null default 1 check (enabled in (0, 1));
+        alter table api_key add column expires_at text;
+        alter table api_key add column allowed_ips text not null default '';
+        alter table api_key add column metadata text not null default '{}'
+            check (json_valid(metadata));
+        alter table api_key add column external_id text;
+        alter table api_key add column revocation_reason text;
+        create index api_key_org on api_key (org_id, created_at, id)
+        """,
+    )
+
+
 def _run(db: Database, statements: str) -> None:
     # Not executescript: it would commit the migration's transaction half-way.
     for statement in statements.split(";"):

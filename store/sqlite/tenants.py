@@ -14,6 +14,7 @@ _FIND_ENVIRONMENT = """
 _OF_MEMBER = """
     and exists (select 1 from member m where m."organizationId" = e.org_id and m."userId" = ?)
 """
+_ROLES = """select "organizationId", role from "member" where "userId" = ?"""
 _USED = """
     select exists (select 1 from "user") or exists (select 1 from organization)
 """
@@ -21,6 +22,9 @@ _USED = """
 
 class Tenants(Engine):
     """The questions about tenants."""
+
+    def roles_of(self, user_id: str) -> dict[str, str]:
+        return dict(self.all(_ROLES, (user_id,)))
 
     def find_environment(self, org_id: str, env_id: str) -> Environment | None:
         row = self.one(_FIND_ENVIRONMENT, (env_id, org_id))

@@ -230,7 +230,7 @@ def test_200_to_a_header_within_the_limit(server: Server) -> None:
         b"/v1/auth/api-keys/",
         b"//v1/auth/api-keys",
         b"/v1//auth/api-keys",
-        b"/v1/auth%2Fapi-keys/x",
+        b"/v1/auth%2Fapi-keys/x/y",
         b"/v1/auth/api-keys%0A",
         b"/v1/auth/api-keys%00",
         b"/V1/auth/api-keys",
@@ -254,7 +254,9 @@ def test_404_to_what_is_no_path(server: Server, tenant: Tenant, path: bytes) -> 
 @pytest.mark.parametrize(
     ("path", "allow"),
     [
-        (PATH, b"OPTIONS, POST"),
+        (PATH, b"GET, HEAD, OPTIONS, POST"),
+        (PATH + b"/revoke", b"OPTIONS, POST"),
+        (PATH + b"/ak_1", b"DELETE, GET, HEAD, OPTIONS, PATCH"),
         (b"/v1/health", b"GET, HEAD, OPTIONS"),
         (b"/v1/openapi.json", b"GET, HEAD, OPTIONS"),
         (b"/v1/ui/x", b"GET, HEAD, OPTIONS"),
@@ -274,7 +276,7 @@ def test_405_names_the_methods(server: Server, path: bytes, allow: bytes) -> Non
 def test_204_to_options(server: Server) -> None:
     answer = request(server, None, method=b"OPTIONS", headers=b"")
     assert status(answer) == 204
-    assert header(answer, b"allow") == b"OPTIONS, POST"
+    assert header(answer, b"allow") == b"GET, HEAD, OPTIONS, POST"
     assert header(answer, b"x-request-id") is not None
 
 

@@ -3,7 +3,7 @@
 import secrets
 from typing import Any
 
-from hookstream_keys import ids, keys
+from hookstream_keys import ids, keys, timestamps
 from hookstream_keys.store import (
     ApiKey,
     AuditEvent,
@@ -13,6 +13,7 @@ from hookstream_keys.store import (
     Tenant,
     User,
 )
+from hookstream_keys.verification import Use
 
 NOON = "2026-11-24T12:00:00.000Z"
 
@@ -71,3 +72,7 @@ def tenant() -> Tenant:
         key_digest=keys.generate("live").digest,
         events=(event_of(key), event_of(key, action="organization.created")),
     )
+
+
+#: A key wanted for nothing in particular, now.
+USE = Use(now=timestamps.to_text(timestamps.now()))

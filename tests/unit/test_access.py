@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from unit import samples
 from unit.conftest import Engine
 
 from hookstream_keys import ids, verification
@@ -51,7 +52,7 @@ def refusal(store: Store, tenant: Tenant, principal: Principal, **changes: str) 
 
 def test_a_member_creates_a_key(store: Store, tenant: Tenant) -> None:
     created = create(store, tenant, SessionPrincipal("ses_1", tenant.user.id))
-    found = verification.verify(store, created["key"])
+    found = verification.verify(store, created["key"], samples.USE)
     assert found.code == "VALID"
     assert found.key is not None
     assert found.key.created_by == tenant.user.id
@@ -59,14 +60,14 @@ def test_a_member_creates_a_key(store: Store, tenant: Tenant) -> None:
 
 def test_the_operator_creates_a_key(store: Store, tenant: Tenant) -> None:
     created = create(store, tenant, Operator())
-    found = verification.verify(store, created["key"])
+    found = verification.verify(store, created["key"], samples.USE)
     assert found.key is not None
     assert found.key.created_by is None
 
 
 def test_a_key_creates_a_key_in_its_own_environment(store: Store, tenant: Tenant) -> None:
     created = create(store, tenant, key_principal(tenant, "*"))
-    found = verification.verify(store, created["key"])
+    found = verification.verify(store, created["key"], samples.USE)
     assert found.key is not None
     assert found.key.created_by == tenant.key.id
 

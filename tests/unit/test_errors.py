@@ -35,6 +35,8 @@ def every_error() -> list[ApiError]:
         Unauthorized(credential_sent=True),
         Unauthorized(credential_sent=False),
         errors.EnvironmentNotFound(),
+        errors.KeyNotFound(),
+        errors.OrganizationNotFound(),
         errors.InternalError(),
         Unavailable(),
     ]
@@ -94,6 +96,12 @@ def test_the_examples_of_the_document_say_what_is_really_said() -> None:
     said = {error.message for error in every_error()}
     examples = {
         name: DOCUMENT["components"]["responses"][name]["content"]["application/json"]["example"]
-        for name in ("Unauthorized", "EnvironmentNotFound", "Unavailable")
+        for name in (
+            "Unauthorized",
+            "EnvironmentNotFound",
+            "ApiKeyNotFound",
+            "OrganizationOrEnvironmentNotFound",
+            "Unavailable",
+        )
     }
     assert {example["error"] for example in examples.values()} <= said

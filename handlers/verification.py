@@ -1,0 +1,84 @@
+"""Verification: whether a key is good, for the product that it opens."""
+
+from collections.abc import Callable
+from typing import Any
+
+from hookstream_keys import timestamps, verification
+from hookstream_keys.call import Answer, Call
+from hookstream_keys.errors import Forbidden, InsufficientScope
+from hookstream_keys.handlers import access
+from hookstream_keys.handlers.api_keys import view
+from hookstream_keys.principal import KeyPrincipal, SessionPrincipal
+from hookstream_keys.scopes import Scopes
+from hookstream_keys.store import ApiKey
+
+
+def verify_api_key(call: Call, body: dict[str, Any]) -> Answer:
+    """Say whether a key is good, and if not, why."""
+    access.require_scope(call, "api-keys:verify")
+    return _verify(call, body, access.sees_key(call)), 200
+
+
+def verify_api_keys(call: Call, body: dict[str, Any]) -> Answer:
+    """Say it of several, in their order. One that is no good does not touch the others."""
+    access.require_scope(call, "api-keys:verify")
+    sees = access.sees_key(call)
+    return {"results": [_verify(call, item, sees) for item in body["requests"]]}, 200
+
+
+def authorize(call: Call, scope: str | None = None) -> Answer:
+    """Tell a reverse proxy whether the request that it asks about may pass."""
+    key = _own_key(call)
+    wanted = Scopes.parse(scope).names if scope else ()
+    beyond = key.scopes.beyond(wanted)
+    if beyond:
+        raise InsufficientScope(f"The key's scopes do not cover {' '.join(beyond)}.")
+    return None, 204, {
+        "X-Key-Id": key.key_id,
+        "X-Org-Id": key.org_id,
+        "X-Env-Id": key.env_id,
+        "X-Scopes": str(key.scopes),
+    }  # fmt: skip
+
+
+def whoami(call: Call) -> Answer:
+    """Tell the caller whom its credential makes it."""
+    match call.principal:
+        case SessionPrincipal(user_id=user_id, session_id=session_id):
+            return {"type": "session", "user_id": user_id, "session_id": session_id}, 200
+        case _:
+            key = _own_key(call)
+            return {
+                "type": "api_key",
+                "key_id": key.key_id,
+                "org_id": key.org_id,
+                "env_id": key.env_id,
+                "scopes": str(key.scopes),
+                "expires_at": key.expires_at,
+            }, 200
+
+
+def _own_key(call: Call) -> KeyPrincipal:
+    if not isinstance(call.principal, KeyPrincipal):
+        raise Forbidden("Send an API key; a session opens nothing here.")
+    return call.principal
+
+
+def _verify(call: Call, body: dict[str, Any], sees: Callable[[ApiKey], bool]) -> dict[str, Any]:
+    env_id = body.get("env_id")
+    found = verification.verify(
+        call.store,
+        body["key"],
+        verification.Use(
+            now=timestamps.to_text(call.now),
+            ip=body.get("ip"),
+            scopes=Scopes.parse(body["scopes"]).names if "scopes" in body else (),
+        ),
+        lambda key: sees(key) and env_id in (None, key.env_id),
+    )
+    answer: dict[str, Any] = {"valid": found.code == "VALID", "code": found.code}
+    if found.key is not None:
+        answer["api_key"] = view(call, found.key)
+        if body.get("explain"):
+            answer["failed_rule"] = found.rule
+    return answer

@@ -1,0 +1,44 @@
+"""Addresses and the networks that a key may be used from, in CIDR notation, IPv4 and IPv6."""
+
+import ipaddress
+from collections.abc import Iterable
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def canonical(networks: Iterable[str]) -> tuple[str, ...]:
+    """The networks as they are stored: host bits cleared, each once, in the order given.
+
+    An address alone is the network of it only. Raises ValueError for what is neither; the
+    pattern in `openapi.yaml` lets no such thing through.
+    """
+    return tuple(dict.fromkeys(str(_network(text)) for text in networks))
+
+
+def contain(networks: Iterable[str], address: str | None) -> bool:
+    """Whether `address` is in one of the networks. What is no address is in none."""
+    if address is None:
+        return False
+    try:
+        wanted = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    # A client of IPv4 reaches a socket of IPv6 as ::ffff:a.b.c.d; it is the same client.
+    wanted = getattr(wanted, "ipv4_mapped", None) or wanted
+    return any(wanted in network for network in map(_network, networks))
+
+
+def beyond(networks: Iterable[str], others: Iterable[str]) -> list[str]:
+    """Those of `others` that lie in none of `networks`."""
+    mine = [_network(text) for text in networks]
+    return [text for text in others if not any(_inside(_network(text), own) for own in mine)]
+
+
+def _inside(inner: Network, outer: Network) -> bool:
+    if isinstance(inner, ipaddress.IPv4Network):
+        return isinstance(outer, ipaddress.IPv4Network) and inner.subnet_of(outer)
+    return isinstance(outer, ipaddress.IPv6Network) and inner.subnet_of(outer)
+
+
+def _network(text: str) -> Network:
+    return ipaddress.ip_network(text, strict=False)

@@ -1,0 +1,448 @@
+"""GET, PATCH and DELETE /auth/api-keys/{id}, the list, and revocation by the secret."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from support import Server, Tenant, assert_error, cookie
+
+Create = Callable[..., httpx.Response]
+
+UNION = {
+    "id", "org_id", "env_id", "name", "prefix", "key_prefix", "scopes", "state", "enabled",
+    "expires_at", "allowed_ips", "metadata", "external_id", "created_by", "created_at", "revoked",
+    "revoked_at", "revocation_reason",
+}  # fmt: skip
+LONG_AGO = "2001-01-01T00:00:00Z"
+FAR_OFF = "2999-12-31T23:59:59Z"
+
+
+@pytest.fixture(scope="module")
+def owner(server: Server, tenant: Tenant) -> dict[str, str]:
+    return {"Authorization": f"Bearer {server.database.add_session(tenant.user_id)}"}
+
+
+def member(server: Server, org_id: str, role: str = "member") -> dict[str, str]:
+    user = server.database.add_user()
+    server.database.add_member(org_id, user, role)
+    return {"Authorization": f"Bearer {server.database.add_session(user)}"}
+
+
+def ask(
+    server: Server, method: str, path: str, headers: dict[str, str], **arguments: Any
+) -> httpx.Response:
+    return server.request(method, f"/auth/api-keys{path}", headers=headers, **arguments)
+
+
+def key_header(created: dict[str, Any]) -> dict[str, str]:
+    return {"X-API-Key": created["key"]}
+
+
+# Create, what is more than the seed
+
+
+def test_201_with_rules_that_the_key_then_has(
+    create: Create, server: Server, owner: dict[str, str]
+) -> None:
+    created = create(
+        expires_at="2999-01-01T00:00:00Z",
+        allowed_ips=["203.0.113.7/24", "2001:DB8::/32", "127.0.0.1"],
+        metadata={"plan": "pro", "": "ø"},
+        external_id="customer 7",
+    ).json()
+    assert set(created) == {"id", "name", "key", "key_prefix", "scopes", "created_at"}
+    shown = ask(server, "GET", f"/{created['id']}", owner).json()["api_key"]
+    assert shown["expires_at"] == "2999-01-01T00:00:00.000Z"
+    assert shown["allowed_ips"] == ["203.0.113.0/24", "2001:db8::/32", "127.0.0.1/32"]
+    assert shown["metadata"] == {"plan": "pro", "": "ø"}
+    assert shown["external_id"] == "customer 7"
+
+
+@pytest.mark.parametrize(
+    ("changes", "location"),
+    [
+        ({"expires_at": "tomorrow"}, "body/expires_at"),
+        ({"expires_at": "2027-02-29T00:00:00Z"}, "body/expires_at"),
+        ({"expires_at": "2027-01-01T00:00:00+01:00"}, "body/expires_at"),
+        ({"allowed_ips": ["256.0.0.1"]}, "body/allowed_ips/0"),
+        ({"allowed_ips": ["10.0.0.0/8", "::/129"]}, "body/allowed_ips/1"),
+        ({"allowed_ips": "10.0.0.0/8"}, "body/allowed_ips"),
+        ({"allowed_ips": ["10.0.0.0/8"] * 51}, "body/allowed_ips"),
+        ({"metadata": {"a": 1}}, "body/metadata/a"),
+        ({"metadata": {str(number): "" for number in range(51)}}, "body/metadata"),
+        ({"external_id": ""}, "body/external_id"),
+    ],
+)
+def test_400_to_rules_that_are_none(create: Create, changes: dict[str, Any], location: str) -> None:
+    assert_error(create(**changes), 400, "bad_request", location)
+
+
+def test_403_to_limits_wider_than_the_makers(create: Create) -> None:
+    maker = create(
+        scopes="*", expires_at="2999-01-01T00:00:00Z", allowed_ips=["127.0.0.0/8", "::1"]
+    ).json()
+    limits = {"expires_at": "2998-01-01T00:00:00Z", "allowed_ips": ["127.0.0.1"]}
+    assert create(headers=key_header(maker), **limits).status_code == 201
+    for wider, location in (
+        ({"expires_at": FAR_OFF}, "body/expires_at"),
+        ({"expires_at": None}, "body/expires_at"),
+        ({"allowed_ips": ["0.0.0.0/0"]}, "body/allowed_ips"),
+        ({"allowed_ips": []}, "body/allowed_ips"),
+        ({"allowed_ips": ["127.0.0.1", "10.0.0.1"]}, "body/allowed_ips"),
+    ):
+        answer = create(headers=key_header(maker), **{**limits, **wider})
+        assert_error(answer, 403, "insufficient_scope", location)
+
+
+# Get
+
+
+def test_200_get_shows_the_union_of_both_of_hookstreams_pages(
+    create: Create, server: Server, tenant: Tenant
+) -> None:
+    created = create(name="Shown").json()
+    answer = ask(server, "GET", f"/{created['id']}", {"X-API-Key": tenant.key})
+    assert answer.status_code == 200
+    shown = answer.json()["api_key"]
+    assert set(shown) == UNION
+    assert (shown["state"], shown["revoked"], shown["revoked_at"]) == ("active", 0, None)
+    assert shown["prefix"] == shown["key_prefix"] == created["key_prefix"]
+    assert created["key"] not in answer.text
+
+
+def test_404_get_of_what_is_not_the_callers_is_as_of_what_never_was(
+    create: Create, server: Server, tenant: Tenant, owner: dict[str, str]
+) -> None:
+    org = server.database.add_organization()
+    env = server.database.add_environment(org)
+    theirs = member(server, org)
+    foreign = create(headers=theirs, org_id=org, env_id=env).json()["id"]
+    sibling_env = server.database.add_environment(tenant.org_id)
+    sibling = create(headers=owner, env_id=sibling_env).json()["id"]
+    key = {"X-API-Key": tenant.key}
+    answers = []
+    for method, body in (("GET", None), ("PATCH", {"name": "mine"}), ("DELETE", None)):
+        for headers, target in (
+            (owner, foreign), (owner, "ak_0"), (key, foreign), (key, sibling), (key, "ak_0"),
+        ):  # fmt: skip
+            answers.append(ask(server, method, f"/{target}", headers, json=body))
+    texts = set()
+    for answer in answers:
+        body = assert_error(answer, 404, "api_key_not_found")
+        texts.add(answer.text.replace(body["request_id"], ""))
+    assert len(texts) == 1
+
+
+def test_403_without_the_scope(create: Create, server: Server) -> None:
+    narrow = create(scopes="api-keys:create").json()
+    for method, body in (("GET", None), ("PATCH", {"name": "x"}), ("DELETE", None)):
+        answer = ask(server, method, f"/{narrow['id']}", key_header(narrow), json=body)
+        assert_error(answer, 403, "insufficient_scope")
+    assert_error(ask(server, "GET", "", key_header(narrow)), 403, "insufficient_scope")
+
+
+def test_401_without_a_credential(server: Server) -> None:
+    for method, path in (("GET", ""), ("GET", "/ak_0"), ("PATCH", "/ak_0"), ("DELETE", "/ak_0")):
+        assert_error(ask(server, method, path, {}), 401, "unauthorized")
+
+
+# Update
+
+
+def test_200_update_changes_what_is_named_and_leaves_the_rest(
+    create: Create, server: Server, owner: dict[str, str]
+) -> None:
+    created = create(scopes="events:*", metadata={"a": "b"}).json()
+    before = ask(server, "GET", f"/{created['id']}", owner).json()["api_key"]
+    changes = {"name": "New name", "scopes": "events:read", "expires_at": FAR_OFF}
+    answer = ask(server, "PATCH", f"/{created['id']}", owner, json=changes)
+    assert answer.status_code == 200
+    after = answer.json()["api_key"]
+    changed = {**before, **changes, "expires_at": "2999-12-31T23:59:59.000Z"}
+    assert after == changed
+    assert ask(server, "GET", f"/{created['id']}", owner).json()["api_key"] == changed
+    again = ask(server, "PATCH", f"/{created['id']}", owner, json={"expires_at": None})
+    assert again.json()["api_key"]["expires_at"] is None
+
+
+def test_200_a_disabled_key_is_no_good_until_it_is_enabled(
+    create: Create, server: Server, owner: dict[str, str]
+) -> None:
+    created = create().json()
+    path = f"/{created['id']}"
+    off = ask(server, "PATCH", path, owner, json={"enabled": False})
+    assert off.json()["api_key"]["state"] == "disabled"
+    assert_error(create(headers=key_header(created)), 401, "unauthorized")
+    ask(server, "PATCH", path, owner, json={"enabled": True})
+    assert create(headers=key_header(created)).status_code == 201
+
+
+def test_200_a_key_with_an_end_in_the_past_has_expired(
+    create: Create, server: Server, owner: dict[str, str]
+) -> None:
+    created = create().json()
+    answer = ask(server, "PATCH", f"/{created['id']}", owner, json={"expires_at": LONG_AGO})
+    assert answer.json()["api_key"]["state"] == "expired"
+    assert_error(create(headers=key_header(created)), 401, "unauthorized")
+
+
+def test_200_a_key_is_good_from_its_addresses_only(
+    create: Create, server: Server, owner: dict[str, str]
+) -> None:
+    created = create().json()
+    path = f"/{created['id']}"
+    ask(server, "PATCH", path, owner, json={"allowed_ips": ["10.0.0.0/8"]})
+    assert_error(create(headers=key_header(created)), 401, "unauthorized")
+    ask(server, "PATCH", path, owner, json={"allowed_ips": ["10.0.0.0/8", "127.0.0.0/8"]})
+    answer = create(headers=key_header(created), allowed_ips=["127.0.0.1"])
+    assert answer.status_code == 201
+
+
+def test_403_a_key_cannot_make_one_that_may_do_more_than_itself(
+    create: Create, server: Server, owner: dict[str, str]
+) -> None:
+    editor = create(scopes="api-keys:update events:read").json()
+    target = create(scopes="events:read").json()
+    mighty = create(scopes="*").json()
+    itself = f"/{editor['id']}"
+    mine = key_header(editor)
+    for path, changes in (
+        (f"/{target['id']}", {"scopes": "events:*"}),
+        (itself, {"scopes": "*"}),
+        (f"/{mighty['id']}", {"enabled": True}),
+    ):
+        answer = ask(server, "PATCH", path, mine, json=changes)
+        assert_error(answer, 403, "insufficient_scope", "body/scopes")
+    assert ask(server, "PATCH", itself, mine, json={"name": "Me"}).status_code == 200
+
+
+def test_403_a_member_manages_only_what_she_made(
+    create: Create, server: Server, tenant: Tenant
+) -> None:
+    others = create().json()["id"]
+    ada = member(server, tenant.org_id)
+    own = create(headers=ada).json()["id"]
+    assert ask(server, "GET", f"/{others}", ada).status_code == 200
+    for method, body in (("PATCH", {"name": "x"}), ("DELETE", None)):
+        assert_error(ask(server, method, f"/{others}", ada, json=body), 403, "forbidden")
+        assert ask(server, method, f"/{own}", ada, json=body).status_code < 300
+    admin = member(server, tenant.org_id, "member,admin")
+    assert ask(server, "PATCH", f"/{others}", admin, json={"name": "x"}).status_code == 200
+
+
+@pytest.mark.parametrize("changes", [{}, {"id": "x"}, {"name": ""}, {"enabled": "yes"}])
+def test_400_to_a_change_that_is_none(
+    create: Create, server: Server, owner: dict[str, str], changes: dict[str, Any]
+) -> None:
+    path = f"/{create().json()['id']}"
+    answer = ask(server, "PATCH", path, owner, json=changes)
+    assert answer.status_code == 400
+
+
+def test_403_a_cookie_from_elsewhere_changes_nothing(
+    create: Create, server: Server, tenant: Tenant
+) -> None:
+    path = f"/{create().json()['id']}"
+    jar = {"Cookie": cookie(server.database.add_session(tenant.user_id))}
+    for method, body in (("PATCH", {"name": "x"}), ("DELETE", None)):
+        answer = ask(server, method, path, jar, json=body)
+        assert_error(answer, 403, "untrusted_origin", "header/origin")
+    assert ask(server, "GET", path, jar).status_code == 200
+
+
+# Revoke
+
+
+def test_204_revoke_is_at_once_and_for_ever(
+    create: Create, server: Server, owner: dict[str, str]
+) -> None:
+    created = create().json()
+    path = f"/{created['id']}"
+    assert create(headers=key_header(created)).status_code == 201
+    answer = ask(server, "DELETE", f"{path}?reason=keyCompromise", owner)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert_error(create(headers=key_header(created)), 401, "unauthorized")
+    shown = ask(server, "GET", path, owner).json()["api_key"]
+    assert (shown["state"], shown["revoked"]) == ("revoked", 1)
+    assert shown["revocation_reason"] == "keyCompromise"
+    # Again: nothing changes, and nothing is recorded twice.
+    assert ask(server, "DELETE", path, owner).status_code == 204
+    assert ask(server, "GET", path, owner).json()["api_key"] == shown
+    events = server.database.execute(
+        "select action from audit_log where resource_id = ? order by seq", (created["id"],)
+    )
+    assert events == [("api_key.created",), ("api_key.revoked",)]
+
+
+def test_409_a_revoked_key_cannot_be_changed(
+    create: Create, server: Server, owner: dict[str, str]
+) -> None:
+    path = f"/{create().json()['id']}"
+    ask(server, "DELETE", path, owner)
+    answer = ask(server, "PATCH", path, owner, json={"enabled": True})
+    assert_error(answer, 409, "conflict")
+
+
+def test_400_to_a_reason_that_is_none(server: Server, owner: dict[str, str]) -> None:
+    answer = ask(server, "DELETE", "/ak_0?reason=because", owner)
+    assert_error(answer, 400, "bad_request", "query/reason")
+
+
+def test_204_whoever_holds_a_key_may_end_it(create: Create, server: Server) -> None:
+    created = create().json()
+    body = {"key": created["key"], "reason": "keyCompromise"}
+    assert ask(server, "POST", "/revoke", {}, json=body).status_code == 204
+    assert_error(create(headers=key_header(created)), 401, "unauthorized")
+
+
+def test_204_the_same_answer_when_there_is_no_such_key(create: Create, server: Server) -> None:
+    revoked = create().json()["key"]
+    answers = [
+        ask(server, "POST", "/revoke", {}, json={"key": text})
+        for text in (revoked, revoked, revoked[:-1], "nonsense", "")
+    ]
+    shown = {
+        (answer.status_code, answer.content, tuple(sorted(set(answer.headers) - {"date"})))
+        for answer in answers
+    }
+    assert len(shown) == 1
+
+
+# List
+
+
+@pytest.fixture(scope="module")
+def many(server: Server, tenant: Tenant) -> tuple[dict[str, str], str, list[str]]:
+    """An environment of its own with 45 keys, by a member; their ids, newest first."""
+    env = server.database.add_environment(tenant.org_id)
+    ada = member(server, tenant.org_id)
+    ids = []
+    for number in range(45):
+        answer = server.request(
+            "POST",
+            "/auth/api-keys",
+            headers=ada,
+            json={"name": f"Key {number % 3}", "org_id": tenant.org_id, "env_id": env},
+        )
+        ids.append(answer.json()["id"])
+    return ada, env, ids[::-1]
+
+
+def pages(server: Server, headers: dict[str, str], query: str) -> list[list[str]]:
+    found = []
+    cursor = ""
+    while True:
+        answer = ask(server, "GET", f"?{query}{cursor}", headers)
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        found.append([key["id"] for key in page["api_keys"]])
+        assert page["has_more"] == (page["cursor"] is not None)
+        if page["cursor"] is None:
+            return found
+        cursor = f"&cursor={page['cursor']}"
+
+
+def flat(found: list[list[str]]) -> list[str]:
+    return [key_id for page in found for key_id in page]
+
+
+def test_200_pages_hold_every_key_once_newest_first(
+    server: Server, many: tuple[dict[str, str], str, list[str]]
+) -> None:
+    headers, env, ids = many
+    found = pages(server, headers, f"env_id={env}")
+    assert [len(page) for page in found] == [20, 20, 5]
+    assert sorted(flat(found)) == sorted(ids)
+    assert [len(page) for page in pages(server, headers, f"env_id={env}&limit=45")] == [45]
+    assert [len(page) for page in pages(server, headers, f"env_id={env}&limit=44")] == [44, 1]
+
+
+def test_200_pages_are_stable_while_keys_are_added(
+    create: Create, server: Server, many: tuple[dict[str, str], str, list[str]]
+) -> None:
+    headers, env, _ = many
+    old = flat(pages(server, headers, f"env_id={env}&limit=100"))
+    first = ask(server, "GET", f"?env_id={env}&limit=10", headers).json()
+    assert create(headers=headers, env_id=env, name="Meanwhile").status_code == 201
+    rest = pages(server, headers, f"env_id={env}&limit=10&cursor={first['cursor']}")
+    assert [key["id"] for key in first["api_keys"]] + flat(rest) == old
+
+
+def test_200_filters_can_be_combined(
+    create: Create, server: Server, many: tuple[dict[str, str], str, list[str]]
+) -> None:
+    headers, env, ids = many
+    named = flat(pages(server, headers, f"env_id={env}&name=Key%201"))
+    assert len(named) == 15
+    creator = ask(server, "GET", f"/{ids[0]}", headers).json()["api_key"]["created_by"]
+    ask(server, "DELETE", f"/{named[0]}", headers)
+    ask(server, "PATCH", f"/{named[1]}", headers, json={"enabled": False})
+    ask(server, "PATCH", f"/{named[2]}", headers, json={"expires_at": LONG_AGO})
+    query = f"env_id={env}&name=Key%201&created_by={creator}&state="
+    for state, expected in (
+        ("revoked", named[:1]), ("disabled", named[1:2]), ("expired", named[2:3]),
+        ("active", named[3:]),
+    ):  # fmt: skip
+        assert flat(pages(server, headers, query + state)) == expected, state
+    assert flat(pages(server, headers, f"env_id={env}&created_by=usr_0")) == []
+
+
+def test_200_a_key_lists_its_own_environment(
+    create: Create, server: Server, tenant: Tenant
+) -> None:
+    reader = create(scopes="api-keys:read").json()
+    answer = ask(server, "GET", "?limit=100", key_header(reader)).json()
+    assert {key["env_id"] for key in answer["api_keys"]} == {tenant.env_id}
+    assert reader["key"] not in str(answer)
+
+
+def test_200_a_session_lists_its_organization(
+    server: Server, tenant: Tenant, owner: dict[str, str]
+) -> None:
+    answer = ask(server, "GET", "", owner).json()
+    assert {key["org_id"] for key in answer["api_keys"]} == {tenant.org_id}
+    named = ask(server, "GET", f"?org_id={tenant.org_id}", owner).json()
+    assert named["api_keys"] == answer["api_keys"]
+
+
+def test_400_where_there_is_no_only_organization(server: Server, tenant: Tenant) -> None:
+    user = server.database.add_user()
+    headers = {"Authorization": f"Bearer {server.database.add_session(user)}"}
+    assert_error(ask(server, "GET", "", headers), 400, "bad_request", "query/org_id")
+    for org in (tenant.org_id, server.database.add_organization()):
+        server.database.add_member(org, user)
+    assert_error(ask(server, "GET", "", headers), 400, "bad_request", "query/org_id")
+    assert ask(server, "GET", f"?org_id={tenant.org_id}", headers).status_code == 200
+
+
+def test_404_list_of_what_is_not_the_callers(
+    server: Server, tenant: Tenant, owner: dict[str, str]
+) -> None:
+    org = server.database.add_organization()
+    env = server.database.add_environment(org)
+    key = {"X-API-Key": tenant.key}
+    for headers in (owner, key):
+        for other in (org, "org_0"):
+            answer = ask(server, "GET", f"?org_id={other}", headers)
+            assert_error(answer, 404, "organization_not_found")
+        for other in (env, "env_0"):
+            answer = ask(server, "GET", f"?env_id={other}", headers)
+            assert_error(answer, 404, "environment_not_found")
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=101", "limit=x", "limit=", "cursor=", "cursor=!!", "state=old", "name=%00"],
+)
+def test_400_to_a_query_that_is_none(server: Server, owner: dict[str, str], query: str) -> None:
+    location = f"query/{query.partition('=')[0]}"
+    assert_error(ask(server, "GET", f"?{query}", owner), 400, "bad_request", location)
+
+
+@pytest.mark.parametrize("cursor", ["x", "bnVsbA", "WyJhIl0", "W10", "WzEsMl0", "____", "a" * 512])
+def test_400_to_a_cursor_that_no_page_came_with(
+    server: Server, owner: dict[str, str], cursor: str
+) -> None:
+    answer = ask(server, "GET", f"?cursor={cursor}", owner)
+    assert_error(answer, 400, "bad_request", "query/cursor")
