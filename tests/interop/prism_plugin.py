@@ -155,7 +155,8 @@ def _patterns() -> dict[re.Pattern[str], tuple[str, frozenset[str]]]:
     paths = yaml.safe_load(DOCUMENT.read_bytes())["paths"]
     return {
         re.compile(re.sub(r"\{[^}]*\}", "[^/]+", path)): (path, frozenset(item))
-        for path, item in paths.items()
+        # What is most specific first: `/auth/api-keys/verify` is no `/auth/api-keys/{id}`.
+        for path, item in sorted(paths.items(), key=lambda item: spec.specificity(item[0]))
     }
 
 
