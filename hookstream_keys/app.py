@@ -32,7 +32,7 @@ from hookstream_keys.routes import Routes
 from hookstream_keys.security import Authenticator, security_map
 from hookstream_keys.settings import Settings, signing_secret
 from hookstream_keys.store import Store, database_path, open_store
-from hookstream_keys.validation import VALIDATORS, Json
+from hookstream_keys.validation import VALIDATORS, Json, ParameterReader
 
 #: Without Connexion's two error layers, since the gate answers errors, and without its
 #: Swagger UI, which would publish another document than ours.
@@ -69,6 +69,7 @@ def create_app(settings: Settings) -> ASGIApp:
         middlewares=list(MIDDLEWARES),
         lifespan=_lifespan(store),
         jsonifier=Json(),
+        uri_parser_class=ParameterReader,
         strict_validation=True,
         validate_responses=settings.validate_responses,
         validator_map=VALIDATORS,

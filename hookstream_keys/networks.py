@@ -24,8 +24,8 @@ def contain(networks: Iterable[str], address: str | None) -> bool:
     except ValueError:
         return False
     # A client of IPv4 reaches a socket of IPv6 as ::ffff:a.b.c.d; it is the same client.
-    wanted = getattr(wanted, "ipv4_mapped", None) or wanted
-    return any(wanted in network for network in map(_network, networks))
+    names = {wanted, getattr(wanted, "ipv4_mapped", None) or wanted}
+    return any(name in network for network in map(_network, networks) for name in names)
 
 
 def beyond(networks: Iterable[str], others: Iterable[str]) -> list[str]:

@@ -1,0 +1,88 @@
+import ipaddress
+import re
+from datetime import datetime
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hookstream_keys import networks, spec
+
+SCHEMAS = yaml.safe_load(spec.source())["components"]["schemas"]
+NETWORK = re.compile(SCHEMAS["Network"]["pattern"].removesuffix("$") + r"\Z", re.ASCII)
+EXPIRY = re.compile(SCHEMAS["Expiry"]["pattern"].removesuffix("$") + r"\Z", re.ASCII)
+
+ADDRESSES = st.ip_addresses().map(str)
+NETWORKS = st.one_of(
+    st.tuples(st.ip_addresses(v=4), st.integers(0, 32)),
+    st.tuples(st.ip_addresses(v=6), st.integers(0, 128)),
+).map(lambda pair: f"{pair[0]}/{pair[1]}")
+
+
+@given(st.from_regex(NETWORK, fullmatch=True))
+def test_what_the_document_lets_through_is_a_network(text: str) -> None:
+    assert networks.canonical([text])
+
+
+@given(st.one_of(ADDRESSES, NETWORKS))
+def test_the_document_lets_every_network_through(text: str) -> None:
+    assert NETWORK.match(text)
+    assert NETWORK.match(ipaddress.ip_network(text, strict=False).exploded)
+
+
+@given(NETWORKS, ADDRESSES)
+def test_a_network_contains_what_is_in_it(network: str, address: str) -> None:
+    if ipaddress.ip_address(address) in ipaddress.ip_network(network, strict=False):
+        assert networks.contain([network], address)
+
+
+@given(NETWORKS, ADDRESSES)
+def test_a_network_contains_nothing_else(network: str, address: str) -> None:
+    wanted = ipaddress.ip_address(address)
+    if wanted not in ipaddress.ip_network(network, strict=False):
+        mapped = getattr(wanted, "ipv4_mapped", None)
+        same = mapped is not None and mapped in ipaddress.ip_network(network, strict=False)
+        assert networks.contain([network], address) == same
+
+
+@pytest.mark.parametrize("address", [None, "", "here", "10.0.0.0/8", "::1%eth0x"])
+def test_what_is_no_address_is_in_none(address: str | None) -> None:
+    assert not networks.contain(["0.0.0.0/0"], address)
+
+
+def test_a_client_of_ipv4_is_the_same_on_a_socket_of_ipv6() -> None:
+    assert networks.contain(["192.0.2.0/24"], "::ffff:192.0.2.7")
+    assert not networks.contain(["192.0.2.0/24"], "::ffff:198.51.100.7")
+
+
+@given(NETWORKS)
+def test_nothing_lies_beyond_itself_or_everything(network: str) -> None:
+    assert networks.beyond([network], [network]) == []
+    assert networks.beyond(["0.0.0.0/0", "::/0"], [network]) == []
+
+
+@given(NETWORKS, NETWORKS, ADDRESSES)
+def test_what_is_within_contains_no_more(outer: str, inner: str, address: str) -> None:
+    if networks.beyond([outer], [inner]) == [] and networks.contain([inner], address):
+        assert networks.contain([outer], address)
+
+
+def test_one_family_is_never_within_the_other() -> None:
+    assert networks.beyond(["0.0.0.0/0"], ["::1/128"]) == ["::1/128"]
+    assert networks.beyond(["::/0"], ["10.0.0.0/8"]) == ["10.0.0.0/8"]
+
+
+def test_networks_are_kept_once_and_without_host_bits() -> None:
+    given_ = ["10.1.2.3/8", "10.0.0.0/8", "2001:DB8::1"]
+    assert networks.canonical(given_) == ("10.0.0.0/8", "2001:db8::1/128")
+
+
+@given(st.datetimes(min_value=datetime.fromisoformat("2000-01-01")))
+def test_every_moment_from_2000_on_may_be_an_expiry(moment: datetime) -> None:
+    assert EXPIRY.match(f"{moment:%Y-%m-%dT%H:%M:%S}Z")
+
+
+@given(st.from_regex(EXPIRY, fullmatch=True))
+def test_what_the_document_lets_through_is_a_moment(text: str) -> None:
+    assert datetime.fromisoformat(text).utcoffset() is not None
