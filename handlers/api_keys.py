@@ -144,7 +144,8 @@ def _state(key: ApiKey, now: str) -> KeyState:
 
 def _rules(body: dict[str, Any]) -> dict[str, Any]:
     """What of `body` are fields of a key, in the form that they are stored in."""
-    rules = {name: body[name] for name in ("name", "enabled", "external_id") if name in body}
+    as_they_are = ("name", "enabled", "metadata", "external_id")
+    rules: dict[str, Any] = {name: body[name] for name in as_they_are if name in body}
     if "scopes" in body:
         rules["scopes"] = str(Scopes.parse(body["scopes"]))
     if "expires_at" in body:
@@ -152,6 +153,4 @@ def _rules(body: dict[str, Any]) -> dict[str, Any]:
         rules["expires_at"] = text and timestamps.to_text(datetime.fromisoformat(text))
     if "allowed_ips" in body:
         rules["allowed_ips"] = networks.canonical(body["allowed_ips"])
-    if "metadata" in body:
-        rules["metadata"] = body["metadata"]
     return rules

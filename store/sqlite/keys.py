@@ -129,17 +129,15 @@ def insert_key(connection: sqlite3.Connection, key: ApiKey, digest: bytes) -> No
 
 
 def _key(row: Row) -> ApiKey:
-    *facts, enabled, expires_at, allowed_ips, metadata, external_id, revoked_at, reason = row
-    return ApiKey(
-        *facts,
-        enabled=bool(enabled),
-        expires_at=expires_at,
-        allowed_ips=tuple(allowed_ips.split()),
-        metadata={} if metadata == "{}" else json.loads(metadata),
-        external_id=external_id,
-        revoked_at=revoked_at,
-        revocation_reason=reason,
+    # In the order of _COLUMNS, which is that of the record's fields.
+    enabled, expires_at, allowed_ips, metadata = row[8:12]
+    limits = (
+        bool(enabled),
+        expires_at,
+        tuple(allowed_ips.split()),
+        {} if metadata == "{}" else json.loads(metadata),
     )
+    return ApiKey(*(row[:8] + limits + row[12:]))
 
 
 def _stored(value: Any) -> Any:
