@@ -129,8 +129,8 @@ def test_404_get_of_what_is_not_the_callers_is_as_of_what_never_was(
             answers.append(ask(server, method, f"/{target}", headers, json=body))
     texts = set()
     for answer in answers:
-        body = assert_error(answer, 404, "api_key_not_found")
-        texts.add(answer.text.replace(body["request_id"], ""))
+        error = assert_error(answer, 404, "api_key_not_found")
+        texts.add(answer.text.replace(error["request_id"], ""))
     assert len(texts) == 1
 
 
