@@ -97,4 +97,12 @@ def _event(
         ip_address=call.address,
         request_id=call.request_id,
         created_at=timestamps.to_text(call.now),
+        env_id=_environment_of(action, resource_id, details),
     )
+
+
+def _environment_of(action: str, resource_id: str, details: Mapping[str, Any]) -> str | None:
+    """The environment that an event is about: the one that it names, or is of itself."""
+    if action.startswith("environment."):
+        return resource_id
+    return details.get("env_id")

@@ -17,6 +17,9 @@ from hookstream_keys.store.errors import (
 from hookstream_keys.store.records import (
     ApiKey,
     AuditEvent,
+    AuditFilter,
+    ChainCheck,
+    ChainFault,
     Environment,
     KeyFilter,
     KeyState,
@@ -31,6 +34,9 @@ from hookstream_keys.store.sqlite import SqliteStore
 __all__ = [
     "ApiKey",
     "AuditEvent",
+    "AuditFilter",
+    "ChainCheck",
+    "ChainFault",
     "DatabaseTooNew",
     "Environment",
     "KeyFilter",

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 from hookstream_keys.store.records import (
     ApiKey,
     AuditEvent,
+    AuditFilter,
+    ChainCheck,
     Environment,
     KeyFilter,
     Session,
@@ -86,4 +88,24 @@ class Store(Protocol):
         """Store the tenant if the database has no user and no organization yet.
 
         Returns whether it was stored; all or nothing, also when two processes try at once.
+        """
+
+    def list_events(
+        self, wanted: AuditFilter, *, before: int | None, limit: int
+    ) -> list[AuditEvent]:
+        """At most `limit` events, newest first; with `before`, only those of lower positions."""
+
+    def find_event_position(self, org_id: str, event_id: str) -> int | None:
+        """Where in the audit log the organization's event is. Later events are higher."""
+
+    def find_roles(self, user_id: str) -> dict[str, str]:
+        """The organizations that the user is a member of, with the roles there.
+
+        better-auth lets a member have several roles, separated by commas.
+        """
+
+    def check_audit_log(self, kept: str | None = None) -> ChainCheck:
+        """Follow the audit log's hash chain, as it is at this moment, from its beginning.
+
+        `kept` is the hash, in hexadecimal, of an earlier head that the chain must still contain.
         """

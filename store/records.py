@@ -117,6 +117,44 @@ class AuditEvent:
     ip_address: str | None
     request_id: str
     created_at: str
+    #: The environment that it is about, if it is about one.
+    env_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which events are wanted: those of the organization that have all the values given."""
+
+    org_id: str
+    env_id: str | None = None
+    resource_type: str | None = None
+    resource_id: str | None = None
+    action: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChainFault:
+    """The first place where the audit log is not what was written.
+
+    `changed`: the row was changed, or what preceded it was removed and it was numbered anew.
+    `removed`: the row is missing. `reordered`: another row stands in its place, and it
+    elsewhere. `head`: the rows fit, but not to the head that was kept of them.
+    """
+
+    problem: Literal["changed", "removed", "reordered", "head"]
+    seq: int
+    #: Of the row that stands there, if one does.
+    id: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChainCheck:
+    """How far the audit log's chain holds: `rows` rows, of which the last has the hash `head`."""
+
+    rows: int
+    head: str
+    fault: ChainFault | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,31 +2,105 @@
 
 import json
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 
-from hookstream_keys.store.records import AuditEvent
+from hookstream_keys.store import chain
+from hookstream_keys.store.errors import StoreUnavailable
+from hookstream_keys.store.records import AuditEvent, AuditFilter, ChainCheck
+from hookstream_keys.store.sqlite.engine import Engine, Parameters, translated
 
-_ADD_EVENT = """
-    insert into audit_log (id, org_id, user_id, api_key_id, action, resource_type, resource_id,
-                           details, ip_address, request_id, created_at)
-    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
+_COLUMNS = ", ".join(chain.COLUMNS)
+_HEAD = "select seq, hash from audit_head"
+_ADD_EVENT = (
+    f"insert into audit_log ({_COLUMNS}, hash) "  # noqa: S608 - constants
+    f"values ({', '.join('?' for _ in chain.COLUMNS)}, ?)"
+)
+_ALL = f"select {_COLUMNS}, hash from audit_log order by seq"  # noqa: S608 - a constant
+_EVENT_COLUMNS = (
+    "id, org_id, user_id, api_key_id, action, resource_type, resource_id, details, ip_address, "
+    "request_id, created_at, env_id"
+)
+_FIND_POSITION = "select seq from audit_log where id = ? and org_id = ?"
+_FIND_ROLES = 'select "organizationId", role from "member" where "userId" = ?'
+
+
+class AuditLog(Engine):
+    """The questions about the audit log."""
+
+    def list_events(
+        self, wanted: AuditFilter, *, before: int | None, limit: int
+    ) -> list[AuditEvent]:
+        conditions = {
+            "org_id = ?": wanted.org_id,
+            "env_id = ?": wanted.env_id,
+            "resource_type = ?": wanted.resource_type,
+            "resource_id = ?": wanted.resource_id,
+            "action = ?": wanted.action,
+            "seq < ?": before,
+        }
+        given = {words: value for words, value in conditions.items() if value is not None}
+        parameters: Parameters = (*given.values(), limit)
+        rows = self.all(
+            f"select {_EVENT_COLUMNS} from audit_log "  # noqa: S608 - constants, see above
+            f"where {' and '.join(given)} order by seq desc limit ?",
+            parameters,
+        )
+        return [AuditEvent(*row[:7], json.loads(row[7]), *row[8:]) for row in rows]
+
+    def find_event_position(self, org_id: str, event_id: str) -> int | None:
+        row = self.one(_FIND_POSITION, (event_id, org_id))
+        return row[0] if row else None
+
+    def find_roles(self, user_id: str) -> dict[str, str]:
+        return dict(self.all(_FIND_ROLES, (user_id,)))
+
+    def check_audit_log(self, kept: str | None = None) -> ChainCheck:
+        # A connection of its own: it reads texts that are no UTF-8, which only a fault can be.
+        with translated(), closing(self._open(create=False)) as connection:
+            connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+            connection.execute("begin")
+            head = connection.execute(_HEAD).fetchone()
+
+            def read() -> Iterator[chain.Row]:
+                yield from connection.execute(_ALL)
+
+            return chain.check(read, head, kept)
 
 
 def insert_event(connection: sqlite3.Connection, event: AuditEvent) -> None:
-    """Store an event inside the transaction of what it is about."""
-    connection.execute(
-        _ADD_EVENT,
-        (
-            event.id,
-            event.org_id,
-            event.user_id,
-            event.api_key_id,
-            event.action,
-            event.resource_type,
-            event.resource_id,
-            json.dumps(event.details, separators=(",", ":")),
-            event.ip_address,
-            event.request_id,
-            event.created_at,
-        ),
-    )
+    """Store an event inside the transaction of what it is about, as the next of the chain.
+
+    Raises StoreUnavailable when the head of the chain cannot be used: what cannot be
+    recorded is not done.
+    """
+    # Not the last row: were that removed, the next would hide it.
+    last, previous = _head(connection)
+    row = {
+        "seq": last + 1,
+        "id": event.id,
+        "org_id": event.org_id,
+        "env_id": event.env_id,
+        "user_id": event.user_id,
+        "api_key_id": event.api_key_id,
+        "action": event.action,
+        "resource_type": event.resource_type,
+        "resource_id": event.resource_id,
+        "details": json.dumps(event.details, separators=(",", ":")),
+        "ip_address": event.ip_address,
+        "request_id": event.request_id,
+        "created_at": event.created_at,
+    }
+    link = chain.link(previous, row).hex()
+    connection.execute(_ADD_EVENT, (*(row[name] for name in chain.COLUMNS), link))
+    connection.execute("update audit_head set seq = ?, hash = ?", (last + 1, link))
+
+
+def _head(connection: sqlite3.Connection) -> tuple[int, bytes]:
+    try:
+        seq, link = connection.execute(_HEAD).fetchone()
+        return seq, bytes.fromhex(link)
+    except (TypeError, ValueError):
+        raise StoreUnavailable(
+            "the head of the audit log is gone or damaged; run hookstream-keys audit verify"
+        ) from None

@@ -8,6 +8,8 @@ before, and never altered.
 
 from sqlite_utils import Database, Migrations
 
+from hookstream_keys.store import chain
+
 migrations = Migrations("hookstream-keys")
 
 
@@ -160,6 +162,77 @@ def m0003_key_rules(db: Database) -> None:
         create index api_key_org on api_key (org_id, created_at, id)
         """,
     )
+
+
+@migrations()
+def m0004_audit_chain(db: Database) -> None:
+    """The audit log becomes a hash chain, and nothing in it can be changed by accident.
+
+    The rows that are there are numbered from 1 without gaps and chained as they are.
+    """
+    _run(
+        db,
+        """
+        alter table audit_log rename to audit_log_unchained;
+        drop index audit_log_org;
+        create table audit_log (
+            seq integer primary key,
+            id text not null unique,
+            org_id text not null,
+            env_id text,
+            user_id text,
+            api_key_id text,
+            action text not null,
+            resource_type text not null,
+            resource_id text not null,
+            details text not null check (json_valid(details)),
+            ip_address text,
+            request_id text not null,
+            created_at text not null,
+            hash text not null check (length(hash) = 64)
+        ) strict;
+        create table audit_head (
+            id integer primary key check (id = 1),
+            seq integer not null,
+            hash text not null check (length(hash) = 64)
+        ) strict
+        """,
+    )
+    names = ("seq", "id", "org_id", "env_id", "user_id", "api_key_id", "action", "resource_type",
+             "resource_id", "details", "ip_address", "request_id", "created_at")  # fmt: skip
+    columns = f"{', '.join(names)}, hash"
+    places = ", ".join("?" for _ in (*names, "hash"))
+    seq, link = 0, chain.GENESIS
+    for values in db.execute(
+        """select id, org_id,
+               coalesce(json_extract(details, '$.env_id'),
+                        iif(resource_type = 'environment', resource_id, null)),
+               user_id, api_key_id, action, resource_type, resource_id, details, ip_address,
+               request_id, created_at
+           from audit_log_unchained order by seq"""
+    ):
+        seq += 1
+        link = chain.link(link, dict(zip(names, (seq, *values), strict=True)))
+        db.execute(
+            f"insert into audit_log ({columns}) values ({places})",  # noqa: S608 - constants
+            (seq, *values, link.hex()),
+        )
+    db.execute("insert into audit_head (id, seq, hash) values (1, ?, ?)", (seq, link.hex()))
+    _run(
+        db,
+        """
+        drop table audit_log_unchained;
+        create index audit_log_org on audit_log (org_id, seq);
+        create index audit_log_env on audit_log (org_id, env_id, seq);
+        create index audit_log_resource on audit_log (org_id, resource_id, seq)
+        """,
+    )
+    for change in ("update", "delete"):
+        # Whoever means harm drops these first; the chain is what finds that.
+        db.execute(
+            f"""create trigger audit_log_no_{change} before {change} on audit_log
+                begin select raise(abort, 'the audit log is only added to'); end"""
+        )
 
 
 def _run(db: Database, statements: str) -> None:
