@@ -8,7 +8,7 @@ SQL and no framework.
 from collections.abc import Callable
 
 from hookstream_keys.call import Answer
-from hookstream_keys.handlers import api_keys, documentation, health, verification
+from hookstream_keys.handlers import api_keys, audit_log, documentation, health, verification
 
 Handler = Callable[..., Answer]
 
@@ -24,6 +24,7 @@ OPERATIONS: dict[str, Handler] = {
     "getSwaggerUi": documentation.get_swagger_ui,
     "getSwaggerUiAsset": documentation.get_swagger_ui_asset,
     "listApiKeys": api_keys.list_api_keys,
+    "listAuditLog": audit_log.list_audit_log,
     "redirectToSwaggerUi": documentation.redirect_to_swagger_ui,
     "revokeApiKey": api_keys.revoke_api_key,
     "revokeBySecret": api_keys.revoke_by_secret,

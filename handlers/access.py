@@ -20,7 +20,7 @@ from hookstream_keys.errors import (
 )
 from hookstream_keys.principal import Anonymous, KeyPrincipal, Operator, SessionPrincipal
 from hookstream_keys.scopes import Scopes
-from hookstream_keys.store import ApiKey, Environment, KeyFilter
+from hookstream_keys.store import ApiKey, AuditFilter, Environment, KeyFilter
 
 #: The roles that manage what others made.
 MANAGERS = {"owner", "admin"}
@@ -57,7 +57,7 @@ def key_to(call: Call, action: str, key_id: str) -> ApiKey:
             raise InsufficientScope(f"The key's scopes do not cover {action}.")
         case SessionPrincipal(user_id=user_id) if action not in EVERY_MEMBER:
             role = call.store.roles_of(user_id).get(key.org_id, "")
-            if key.created_by != user_id and not MANAGERS & set(role.split(",")):
+            if key.created_by != user_id and not _manages(role):
                 raise Forbidden("Only an owner, an admin or whoever created the key may do this.")
     return key
 
@@ -92,16 +92,7 @@ def key_filter(call: Call, org_id: str | None, env_id: str | None) -> KeyFilter:
             require_scope(call, "api-keys:read")
             return KeyFilter(key.org_id, now, env_id=key.env_id)
         case SessionPrincipal(user_id=user_id):
-            mine = call.store.roles_of(user_id)
-            if org_id is None:
-                if len(mine) != 1:
-                    raise BadRequest(
-                        "Name one of your organizations.",
-                        details=[Detail("query/org_id", "is required: there is no only one")],
-                    )
-                (org_id,) = mine
-            if org_id not in mine:
-                raise OrganizationNotFound
+            org_id, _ = _own_organization(call, user_id, org_id)
             if env_id is not None and call.store.find_environment(org_id, env_id) is None:
                 raise EnvironmentNotFound
             return KeyFilter(org_id, now, env_id=env_id)
@@ -143,6 +134,54 @@ def require_no_broader(call: Call, wanted: ApiKey) -> None:
             "What is left out means no limit: name limits within its own.",
             details=details,
         )
+
+
+def audit_log_to(call: Call, org_id: str | None) -> AuditFilter:
+    """What the caller may read of the audit log: of the organization `org_id`, or of its only one.
+
+    An owner or admin reads all of the organization's events. A key that has
+    `audit-log:read` reads those that are about its own environment.
+
+    Raises OrganizationNotFound when the organization does not exist or is none of the
+    caller's business, BadRequest when the caller has several and names none,
+    InsufficientScope or Forbidden when it may not read the log.
+    """
+    match call.principal:
+        case KeyPrincipal() as key:
+            if org_id not in (None, key.org_id):
+                raise OrganizationNotFound
+            require_scope(call, "audit-log:read")
+            return AuditFilter(key.org_id, key.env_id)
+        case SessionPrincipal() as session:
+            wanted, role = _own_organization(call, session.user_id, org_id)
+            if not _manages(role):
+                raise Forbidden("Only owners and admins may read the audit log.")
+            return AuditFilter(wanted)
+        case _:
+            # The document secures every operation that comes here; a test holds it to that.
+            raise InternalError
+
+
+def _own_organization(call: Call, user_id: str, org_id: str | None) -> tuple[str, str]:
+    """The organization that the user names, or the only one, and the user's role in it.
+
+    Raises OrganizationNotFound when it is none of the user's, BadRequest when there is a choice.
+    """
+    roles = call.store.roles_of(user_id)
+    if org_id is None and len(roles) > 1:
+        raise BadRequest(
+            "The request's parameters are not valid.",
+            details=[Detail("query/org_id", "is required: you belong to several organizations")],
+        )
+    wanted = org_id if org_id is not None else next(iter(roles), "")
+    if wanted not in roles:
+        raise OrganizationNotFound
+    return wanted, roles[wanted]
+
+
+def _manages(role: str) -> bool:
+    """Whether a member of this role manages what others made. better-auth may list several."""
+    return not MANAGERS.isdisjoint(part.strip() for part in role.split(","))
 
 
 def _visible_environment(call: Call, org_id: str, env_id: str) -> Environment | None:

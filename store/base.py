@@ -82,7 +82,10 @@ class Store(Protocol):
         """
 
     def roles_of(self, user_id: str) -> dict[str, str]:
-        """The user's role in each organization, by the organization's id."""
+        """The user's role in each organization, by the organization's id.
+
+        better-auth lets a member have several, separated by commas.
+        """
 
     def add_first_tenant(self, tenant: Tenant) -> bool:
         """Store the tenant if the database has no user and no organization yet.
@@ -97,12 +100,6 @@ class Store(Protocol):
 
     def find_event_position(self, org_id: str, event_id: str) -> int | None:
         """Where in the audit log the organization's event is. Later events are higher."""
-
-    def find_roles(self, user_id: str) -> dict[str, str]:
-        """The organizations that the user is a member of, with the roles there.
-
-        better-auth lets a member have several roles, separated by commas.
-        """
 
     def check_audit_log(self, kept: str | None = None) -> ChainCheck:
         """Follow the audit log's hash chain, as it is at this moment, from its beginning.

@@ -8,7 +8,7 @@ from contextlib import closing
 from hookstream_keys.store import chain
 from hookstream_keys.store.errors import StoreUnavailable
 from hookstream_keys.store.records import AuditEvent, AuditFilter, ChainCheck
-from hookstream_keys.store.sqlite.engine import Engine, Parameters, translated
+from hookstream_keys.store.sqlite.engine import Engine, Parameters, Row, translated
 
 _COLUMNS = ", ".join(chain.COLUMNS)
 _HEAD = "select seq, hash from audit_head"
@@ -22,7 +22,6 @@ _EVENT_COLUMNS = (
     "request_id, created_at, env_id"
 )
 _FIND_POSITION = "select seq from audit_log where id = ? and org_id = ?"
-_FIND_ROLES = 'select "organizationId", role from "member" where "userId" = ?'
 
 
 class AuditLog(Engine):
@@ -46,14 +45,11 @@ class AuditLog(Engine):
             f"where {' and '.join(given)} order by seq desc limit ?",
             parameters,
         )
-        return [AuditEvent(*row[:7], json.loads(row[7]), *row[8:]) for row in rows]
+        return [_event(row) for row in rows]
 
     def find_event_position(self, org_id: str, event_id: str) -> int | None:
         row = self.one(_FIND_POSITION, (event_id, org_id))
         return row[0] if row else None
-
-    def find_roles(self, user_id: str) -> dict[str, str]:
-        return dict(self.all(_FIND_ROLES, (user_id,)))
 
     def check_audit_log(self, kept: str | None = None) -> ChainCheck:
         # A connection of its own: it reads texts that are no UTF-8, which only a fault can be.
@@ -66,6 +62,11 @@ class AuditLog(Engine):
                 yield from connection.execute(_ALL)
 
             return chain.check(read, head, kept)
+
+
+def _event(row: Row) -> AuditEvent:
+    values = dict(zip(_EVENT_COLUMNS.split(", "), row, strict=True))
+    return AuditEvent(**(values | {"details": json.loads(values["details"])}))
 
 
 def insert_event(connection: sqlite3.Connection, event: AuditEvent) -> None:

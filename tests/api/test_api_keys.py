@@ -411,7 +411,7 @@ def test_200_a_session_lists_its_organization(
 def test_400_where_there_is_no_only_organization(server: Server, tenant: Tenant) -> None:
     user = server.database.add_user()
     headers = {"Authorization": f"Bearer {server.database.add_session(user)}"}
-    assert_error(ask(server, "GET", "", headers), 400, "bad_request", "query/org_id")
+    assert_error(ask(server, "GET", "", headers), 404, "organization_not_found")
     for org in (tenant.org_id, server.database.add_organization()):
         server.database.add_member(org, user)
     assert_error(ask(server, "GET", "", headers), 400, "bad_request", "query/org_id")

@@ -30,6 +30,7 @@ EXPECTED = {
     ("POST", "/auth/api-keys/verify-batch"): {200, 400},
     ("GET", "/auth/authorize"): {204, 400, 401, 403},
     ("GET", "/auth/whoami"): {200, 401},
+    ("GET", "/audit-log"): {200, 400, 401, 403, 404},
     ("GET", "/health"): {200, 400},
     ("GET", "/health/ready"): {200, 503},
     ("GET", "/openapi.yaml"): {200},

@@ -101,10 +101,10 @@ def test_an_event_has_no_position_elsewhere(store: Store, tenant: Tenant) -> Non
 
 
 def test_roles_are_found_by_organization(engine: Engine, store: Store, tenant: Tenant) -> None:
-    assert store.find_roles(tenant.user.id) == {tenant.organization.id: "owner"}
-    assert store.find_roles(ids.new("usr")) == {}
+    assert store.roles_of(tenant.user.id) == {tenant.organization.id: "owner"}
+    assert store.roles_of(ids.new("usr")) == {}
     engine.run('update "member" set role = ?', "admin,member")
-    assert store.find_roles(tenant.user.id) == {tenant.organization.id: "admin,member"}
+    assert store.roles_of(tenant.user.id) == {tenant.organization.id: "admin,member"}
 
 
 # The chain

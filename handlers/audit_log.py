@@ -1,0 +1,67 @@
+"""The audit log: reading it."""
+
+import dataclasses
+from typing import Any
+
+from hookstream_keys import cursors
+from hookstream_keys.call import Answer, Call
+from hookstream_keys.errors import BadRequest, Detail
+from hookstream_keys.handlers import access
+from hookstream_keys.store import AuditEvent
+
+
+def list_audit_log(
+    call: Call,
+    limit: int,
+    org_id: str | None = None,
+    resource_type: str | None = None,
+    resource_id: str | None = None,
+    action: str | None = None,
+    cursor: str | None = None,
+) -> Answer:
+    """A page of the events that the caller may read, newest first."""
+    visible = access.audit_log_to(call, org_id)
+    wanted = dataclasses.replace(
+        visible, resource_type=resource_type, resource_id=resource_id, action=action
+    )
+    before = None if cursor is None else _position(call, visible.org_id, cursor)
+    # One more than asked for tells whether there are more.
+    events = call.store.list_events(wanted, before=before, limit=limit + 1)
+    page, more = events[:limit], len(events) > limit
+    return {
+        "audit_log": [_shown(event) for event in page],
+        "has_more": more,
+        "next_cursor": cursors.encode(page[-1].id) if more else None,
+    }, 200
+
+
+def _position(call: Call, org_id: str, cursor: str) -> int:
+    """Where the page before ended. Raises BadRequest for a cursor that this log never gave.
+
+    A cursor names an event, not its number: numbers are counted over all organizations.
+    """
+    (event_id,) = cursors.decode(cursor, 1)
+    # A forged one may hold what no database takes for text.
+    position = call.store.find_event_position(org_id, event_id) if event_id.isascii() else None
+    if position is None:
+        raise BadRequest(
+            "The request's parameters are not valid.",
+            details=[Detail("query/cursor", "is not a cursor of this list")],
+        )
+    return position
+
+
+def _shown(event: AuditEvent) -> dict[str, Any]:
+    return {
+        "id": event.id,
+        "org_id": event.org_id,
+        "user_id": event.user_id,
+        "api_key_id": event.api_key_id,
+        "action": event.action,
+        "resource_type": event.resource_type,
+        "resource_id": event.resource_id,
+        "details": event.details,
+        "ip_address": event.ip_address,
+        "request_id": event.request_id,
+        "created_at": event.created_at,
+    }
