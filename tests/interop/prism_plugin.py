@@ -136,7 +136,7 @@ class PrismPlugin:
     def _operation(self, method: str, path: str, arguments: dict[str, Any]) -> str | None:
         """The path of the operation, or None for what Prism cannot pass on and check."""
         # It reads a JSON body and writes it anew, and chokes on any other.
-        if not arguments.keys() <= {"json", "headers"}:
+        if not arguments.keys() <= {"json", "headers", "params"}:
             return None
         # It decodes a path, and encodes it otherwise.
         if "%" in path:
