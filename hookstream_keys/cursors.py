@@ -12,7 +12,7 @@ from hookstream_keys.errors import BadRequest, Detail
 
 
 def encode(*parts: str) -> str:
-    """The cursor after the row of this sort key: URL-safe base64, without padding."""
+    """The cursor after the row of this sort key, of ASCII: URL-safe base64, without padding."""
     text = json.dumps(parts, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
@@ -24,7 +24,7 @@ def decode(text: str, parts: int) -> tuple[str, ...]:
         key = json.loads(raw)
     except (ValueError, binascii.Error, RecursionError):
         key = None
-    if isinstance(key, list) and len(key) == parts and all(isinstance(part, str) for part in key):
+    if isinstance(key, list) and len(key) == parts and all(map(_is_part, key)):
         found = tuple(key)
         if encode(*found) == text:
             return found
@@ -32,3 +32,8 @@ def decode(text: str, parts: int) -> tuple[str, ...]:
         "The request's parameters are not valid.",
         details=[Detail("query/cursor", "is not one that a page of this list came with")],
     )
+
+
+def _is_part(part: object) -> bool:
+    # A forged one may hold what no database takes for text.
+    return isinstance(part, str) and part.isascii()

@@ -460,7 +460,9 @@ def test_400_to_a_query_that_is_none(server: Server, owner: dict[str, str], quer
     assert_error(ask(server, "GET", f"?{query}", owner), 400, "bad_request", location)
 
 
-@pytest.mark.parametrize("cursor", ["x", "bnVsbA", "WyJhIl0", "W10", "WzEsMl0", "____", "a" * 512])
+@pytest.mark.parametrize(
+    "cursor", ["x", "bnVsbA", "WyJhIl0", "W10", "WzEsMl0", "____", "WyJcdWQ4MDAiLCJhIl0", "a" * 512]
+)
 def test_400_to_a_cursor_that_no_page_came_with(
     server: Server, owner: dict[str, str], cursor: str
 ) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hookstream_keys import cursors
 from hookstream_keys.errors import BadRequest
 
-PARTS = st.lists(st.text(max_size=40), min_size=1, max_size=4)
+PARTS = st.lists(st.text(st.characters(max_codepoint=127), max_size=40), min_size=1, max_size=4)
 
 
 @given(PARTS)
@@ -33,6 +33,12 @@ def test_what_is_no_cursor_is_refused_and_nothing_else_happens(text: str, parts:
     with suppress(BadRequest):
         # One text for one place: there is no second spelling of a cursor.
         assert cursors.encode(*cursors.decode(text, parts)) == text
+
+
+@given(st.text(st.characters(min_codepoint=128, exclude_categories=()), min_size=1, max_size=5))
+def test_what_no_database_takes_for_text_is_refused(part: str) -> None:
+    with pytest.raises(BadRequest):
+        cursors.decode(cursors.encode(part), 1)
 
 
 def test_the_refusal_names_the_place() -> None:
