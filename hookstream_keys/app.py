@@ -113,6 +113,10 @@ def _bound(store: Store, operation_id: str) -> Handler:
         )
         body, status, *headers = handler(call, **arguments)
         # Here as well as at the gate: the document requires it, and responses may be validated.
-        return body, status, {"X-Request-Id": call.request_id, **(headers[0] if headers else {})}
+        common = {"X-Request-Id": call.request_id}
+        expires_at = getattr(call.principal, "expires_at", None)
+        if expires_at is not None:
+            common["X-Key-Expires-At"] = expires_at
+        return body, status, {**common, **(headers[0] if headers else {})}
 
     return bound

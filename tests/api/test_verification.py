@@ -260,6 +260,22 @@ def test_400_authorize_a_scope_that_is_none(server: Server, tenant: Tenant) -> N
     assert_error(answer, 400, "bad_request", "query/scope")
 
 
+# What a key that ends is told
+
+
+def test_200_a_key_that_ends_is_told_when(create: Create, server: Server) -> None:
+    ending = create(expires_at="2999-01-01T00:00:00Z").json()["key"]
+    endless = create().json()["key"]
+    for path, key, expected in (
+        ("/auth/authorize", ending, "2999-01-01T00:00:00.000Z"),
+        ("/auth/whoami", ending, "2999-01-01T00:00:00.000Z"),
+        ("/auth/whoami", endless, None),
+        ("/health", ending, None),
+    ):
+        answer = server.request("GET", path, headers={"X-API-Key": key})
+        assert answer.headers.get("x-key-expires-at") == expected, path
+
+
 # Who am I
 
 
