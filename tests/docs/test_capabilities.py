@@ -1,0 +1,18 @@
+"""docs/capabilities.md names tests that there are."""
+
+import re
+
+from support.readme import ROOT
+
+TEXT = (ROOT / "docs" / "capabilities.md").read_text(encoding="utf-8")
+ROWS = [line for line in TEXT.splitlines() if line.startswith("| ")][1:]
+
+
+def test_every_capability_is_proved_by_a_test_that_exists() -> None:
+    assert len(ROWS) > 10
+    for row in ROWS:
+        path = re.search(r"\]\(\.\./([\w/]+\.py)\)", row)
+        assert path, row
+        source = (ROOT / path[1]).read_text(encoding="utf-8")
+        for name in re.findall(r"`(test_\w+)`", row):
+            assert f"def {name}(" in source, name
