@@ -16,6 +16,10 @@ from hookstream_keys import spec
 
 HERE = Path(__file__).parent
 
+#: Forward authentication is for keys: to a session it says 403 and nothing else, which Schemathesis
+#: rightly warns of as an operation that it could not test. It is tested with the other schemes.
+NOT_FOR = {"sessionCookie": ["--exclude-operation-id=authorize"]}
+
 
 @dataclass(frozen=True)
 class Run:
@@ -76,6 +80,7 @@ def schemathesis(contract: tuple[Server, Tenant], tmp_path: Path) -> Callable[..
                 "run",
                 str(Path(spec.__file__).with_name("openapi.yaml")),
                 f"--url={server.url}",
+                *NOT_FOR.get(scheme, ()),
                 "--no-color",
                 *arguments,
             ],
