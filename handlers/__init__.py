@@ -8,27 +8,51 @@ SQL and no framework.
 from collections.abc import Callable
 
 from hookstream_keys.call import Answer
-from hookstream_keys.handlers import api_keys, audit_log, documentation, health, verification
+from hookstream_keys.handlers import (
+    api_keys,
+    audit_log,
+    documentation,
+    environments,
+    health,
+    members,
+    organizations,
+    verification,
+)
 
 Handler = Callable[..., Answer]
 
 #: The handler of every operationId. A test holds it against the document.
 OPERATIONS: dict[str, Handler] = {
+    "addMember": members.add_member,
     "authorize": verification.authorize,
     "createApiKey": api_keys.create_api_key,
+    "createEnvironment": environments.create_environment,
+    "createOrganization": organizations.create_organization,
+    "deleteEnvironment": environments.delete_environment,
+    "deleteOrganization": organizations.delete_organization,
     "getApiKey": api_keys.get_api_key,
+    "getEnvironment": environments.get_environment,
     "getHealth": health.get_health,
+    "getMember": members.get_member,
     "getOpenapiJson": documentation.get_openapi_json,
     "getOpenapiYaml": documentation.get_openapi_yaml,
+    "getOrganization": organizations.get_organization,
     "getReadiness": health.get_readiness,
     "getSwaggerUi": documentation.get_swagger_ui,
     "getSwaggerUiAsset": documentation.get_swagger_ui_asset,
     "listApiKeys": api_keys.list_api_keys,
     "listAuditLog": audit_log.list_audit_log,
+    "listEnvironments": environments.list_environments,
+    "listMembers": members.list_members,
+    "listOrganizations": organizations.list_organizations,
     "redirectToSwaggerUi": documentation.redirect_to_swagger_ui,
+    "removeMember": members.remove_member,
     "revokeApiKey": api_keys.revoke_api_key,
     "revokeBySecret": api_keys.revoke_by_secret,
     "updateApiKey": api_keys.update_api_key,
+    "updateEnvironment": environments.update_environment,
+    "updateMember": members.update_member,
+    "updateOrganization": organizations.update_organization,
     "verifyApiKey": verification.verify_api_key,
     "verifyApiKeys": verification.verify_api_keys,
     "whoami": verification.whoami,

@@ -1,75 +1,118 @@
 """Who may do what: the rules of visibility and rights, each written once.
 
 Visibility comes first. What the caller may not know of is answered exactly as
-what never existed; only of what it can see is it told that a right is missing.
+what never existed, after the same questions to the store, so that the time tells
+no more than the answer; only of what it can see is it told that a right is missing.
+Rights are scopes, a key's own or those of a role: `hookstream_keys.roles`.
 """
 
 from collections.abc import Callable
 
-from hookstream_keys import networks, timestamps
+from hookstream_keys import networks, roles, timestamps
 from hookstream_keys.call import Call
 from hookstream_keys.errors import (
-    BadRequest,
     Detail,
     EnvironmentNotFound,
     Forbidden,
     InsufficientScope,
     InternalError,
     KeyNotFound,
+    MemberNotFound,
     OrganizationNotFound,
 )
 from hookstream_keys.principal import Anonymous, KeyPrincipal, Operator, SessionPrincipal
-from hookstream_keys.scopes import Scopes
-from hookstream_keys.store import ApiKey, AuditFilter, Environment, KeyFilter
+from hookstream_keys.scopes import ALL, Scopes
+from hookstream_keys.store import (
+    ApiKey,
+    AuditFilter,
+    Environment,
+    KeyFilter,
+    Member,
+    Organization,
+    User,
+)
 
-#: The roles that manage what others made.
-MANAGERS = {"owner", "admin"}
-#: What every member may do to every key of the organization.
-EVERY_MEMBER = {"api-keys:read"}
+
+def organization_to(call: Call, scope: str, org_id: str) -> Organization:
+    """The organization, if the caller can see it and may do there what `scope` names.
+
+    Raises OrganizationNotFound, InsufficientScope or Forbidden.
+    """
+    rights = _rights(call, org_id)
+    organization = call.store.find_organization(org_id)
+    if rights is None or organization is None:
+        raise OrganizationNotFound
+    _require(call, rights, scope)
+    return organization
 
 
-def environment_to(call: Call, scope: str, *, org_id: str, env_id: str) -> Environment:
+def member_to(call: Call, scope: str, org_id: str, member_id: str) -> Member:
+    """The member of the organization, if the caller may do to her what `scope` names.
+
+    To an owner only an owner may do anything; everybody may remove herself. Raises
+    OrganizationNotFound, MemberNotFound, InsufficientScope or Forbidden.
+    """
+    organization = organization_to(call, "members:read", org_id)
+    member = call.store.find_member(organization.id, member_id)
+    if member is None:
+        raise MemberNotFound
+    leaves = scope == "members:delete" and _user(call) == member.user_id
+    if not leaves:
+        require(call, scope, organization.id)
+        if scope != "members:read":
+            require_may_make(call, member.role, organization.id)
+    return member
+
+
+def require_may_make(call: Call, role: str, org_id: str) -> None:
+    """Refuse whoever may not make a member of this role, or of such a member another. Forbidden."""
+    if roles.is_owner(role):
+        require(call, "owners:update", org_id)
+
+
+def environment_to(
+    call: Call, scope: str, *, env_id: str, org_id: str | None = None
+) -> Environment:
     """The environment, if the caller can see it and may do there what `scope` names.
 
-    Raises EnvironmentNotFound when it does not exist, does not belong to the
-    organization, or is none of the caller's business; InsufficientScope when the caller
-    is a key of this environment that lacks the scope.
+    With `org_id` it must belong to that organization. Raises EnvironmentNotFound when it does
+    not exist or is none of the caller's business; InsufficientScope or Forbidden otherwise.
     """
-    environment = _visible_environment(call, org_id, env_id)
-    if environment is None:
+    found = call.store.find_environment(env_id)
+    rights = _rights(call, found.org_id if found else "", env_id)
+    if found is None or rights is None or org_id not in (None, found.org_id):
         raise EnvironmentNotFound
-    require_scope(call, scope)
-    return environment
+    _require(call, rights, scope)
+    return found
 
 
-def key_to(call: Call, action: str, key_id: str) -> ApiKey:
-    """The key, if the caller can see it and may do to it what `action` names.
+def key_to(call: Call, scope: str, key_id: str) -> ApiKey:
+    """The key, if the caller can see it and may do to it what `scope` names.
 
-    A session may do everything to the keys that its user created, and as owner or admin of the
-    organization to all of them; as member it may read the others. Raises KeyNotFound,
-    InsufficientScope or Forbidden.
+    Raises KeyNotFound, InsufficientScope or Forbidden.
     """
     key = call.store.find_key_by_id(key_id)
-    if key is None or not sees_key(call)(key):
+    rights = _rights(call, key.org_id if key else "", key.env_id if key else None)
+    if key is None or rights is None:
         raise KeyNotFound
-    match call.principal:
-        case KeyPrincipal(scopes=scopes) if not scopes.allow(action):
-            raise InsufficientScope(f"The key's scopes do not cover {action}.")
-        case SessionPrincipal(user_id=user_id) if action not in EVERY_MEMBER:
-            role = call.store.roles_of(user_id).get(key.org_id, "")
-            if key.created_by != user_id and not _manages(role):
-                raise Forbidden("Only an owner, an admin or whoever created the key may do this.")
+    made_it = key.created_by is not None and _user(call) == key.created_by
+    if not (made_it and roles.of_creators().allow(scope)):
+        _require(call, rights, scope)
     return key
 
 
-def sees_key(call: Call) -> Callable[[ApiKey], bool]:
-    """Whether the caller may know of a key: a question to be asked of several."""
+def sees_key(call: Call, scope: str) -> Callable[[ApiKey], bool]:
+    """Whether the caller may know of a key and do to it what `scope` names: asked of several.
+
+    Raises InsufficientScope when the caller is a key that may not do it to any.
+    """
     match call.principal:
-        case KeyPrincipal(org_id=org_id, env_id=env_id):
+        case KeyPrincipal(org_id=org_id, env_id=env_id, scopes=scopes):
+            _require(call, scopes, scope)
             return lambda key: (key.org_id, key.env_id) == (org_id, env_id)
         case SessionPrincipal(user_id=user_id):
-            roles = call.store.roles_of(user_id)
-            return lambda key: key.org_id in roles
+            role = call.store.roles_of(user_id)
+            return lambda key: roles.scopes_of(role.get(key.org_id, "")).allow(scope)
         case Operator():
             return lambda _: True
         case Anonymous():
@@ -79,31 +122,60 @@ def sees_key(call: Call) -> Callable[[ApiKey], bool]:
 def key_filter(call: Call, org_id: str | None, env_id: str | None) -> KeyFilter:
     """What the caller may list of an organization: a key its own environment, others all of it.
 
-    Without `org_id` it is the caller's only one. Raises OrganizationNotFound,
-    EnvironmentNotFound, InsufficientScope, or BadRequest when there is a choice.
+    Raises as `own_organization`, and EnvironmentNotFound.
     """
-    now = timestamps.to_text(call.now)
+    org_id = own_organization(call, "api-keys:read", org_id)
+    if isinstance(call.principal, KeyPrincipal):
+        env_id = env_id or call.principal.env_id
+    if env_id is not None:
+        environment_to(call, "api-keys:read", org_id=org_id, env_id=env_id)
+    return KeyFilter(org_id, timestamps.to_text(call.now), env_id=env_id)
+
+
+def audit_log_to(call: Call, org_id: str | None) -> AuditFilter:
+    """What the caller may read of an organization's audit log.
+
+    A key reads what is about its own environment, others all of it. Raises as
+    `own_organization`.
+    """
+    org_id = own_organization(call, "audit-log:read", org_id)
+    env_id = call.principal.env_id if isinstance(call.principal, KeyPrincipal) else None
+    return AuditFilter(org_id, env_id)
+
+
+def own_organization(call: Call, scope: str, org_id: str | None) -> str:
+    """The organization that the caller names, or else its own.
+
+    A key's own is the one that it is of; a session's is its active one, or the first that the
+    user joined. Raises OrganizationNotFound when it is none of the caller's, InsufficientScope
+    or Forbidden when it may not do there what `scope` names.
+    """
     match call.principal:
-        case KeyPrincipal() as key:
-            if org_id not in (None, key.org_id):
-                raise OrganizationNotFound
-            if env_id not in (None, key.env_id):
-                raise EnvironmentNotFound
-            require_scope(call, "api-keys:read")
-            return KeyFilter(key.org_id, now, env_id=key.env_id)
-        case SessionPrincipal(user_id=user_id):
-            org_id, _ = _own_organization(call, user_id, org_id)
-            if env_id is not None and call.store.find_environment(org_id, env_id) is None:
-                raise EnvironmentNotFound
-            return KeyFilter(org_id, now, env_id=env_id)
-        case _:
-            raise InternalError
+        case KeyPrincipal() | SessionPrincipal() as who if org_id is None:
+            org_id = who.org_id
+    rights = _rights(call, org_id or "")
+    if org_id is None or rights is None:
+        raise OrganizationNotFound
+    _require(call, rights, scope)
+    return org_id
 
 
-def require_scope(call: Call, scope: str) -> None:
-    """Refuse a key whose scopes do not cover `scope`. Raises InsufficientScope."""
-    if isinstance(call.principal, KeyPrincipal) and not call.principal.scopes.allow(scope):
-        raise InsufficientScope(f"The key's scopes do not cover {scope}.")
+def require(call: Call, scope: str, org_id: str) -> None:
+    """Refuse whoever may not do in an organization that it can see what `scope` names.
+
+    Raises InsufficientScope when it is a key whose scopes do not cover it, Forbidden when no
+    key may do it or the user's role does not cover it.
+    """
+    _require(call, _rights(call, org_id) or Scopes(()), scope)
+
+
+def signed_in(call: Call) -> User:
+    """The user who is signed in. Raises Forbidden when the caller is a key."""
+    user_id = _user(call)
+    user = None if user_id is None else call.store.find_user(user_id)
+    if user is None:
+        raise Forbidden("No key may do this; sign in.")
+    return user
 
 
 def require_no_broader(call: Call, wanted: ApiKey) -> None:
@@ -136,64 +208,35 @@ def require_no_broader(call: Call, wanted: ApiKey) -> None:
         )
 
 
-def audit_log_to(call: Call, org_id: str | None) -> AuditFilter:
-    """What the caller may read of the audit log: of the organization `org_id`, or of its only one.
+def _rights(call: Call, org_id: str, env_id: str | None = None) -> Scopes | None:
+    """What the caller may do in the organization, or in the environment of it.
 
-    An owner or admin reads all of the organization's events. A key that has
-    `audit-log:read` reads those that are about its own environment.
-
-    Raises OrganizationNotFound when the organization does not exist or is none of the
-    caller's business, BadRequest when the caller has several and names none,
-    InsufficientScope or Forbidden when it may not read the log.
+    None when it may not know of it.
     """
     match call.principal:
         case KeyPrincipal() as key:
-            if org_id not in (None, key.org_id):
-                raise OrganizationNotFound
-            require_scope(call, "audit-log:read")
-            return AuditFilter(key.org_id, key.env_id)
-        case SessionPrincipal() as session:
-            wanted, role = _own_organization(call, session.user_id, org_id)
-            if not _manages(role):
-                raise Forbidden("Only owners and admins may read the audit log.")
-            return AuditFilter(wanted)
-        case _:
-            # The document secures every operation that comes here; a test holds it to that.
-            raise InternalError
-
-
-def _own_organization(call: Call, user_id: str, org_id: str | None) -> tuple[str, str]:
-    """The organization that the user names, or the only one, and the user's role in it.
-
-    Raises OrganizationNotFound when it is none of the user's, BadRequest when there is a choice.
-    """
-    roles = call.store.roles_of(user_id)
-    if org_id is None and len(roles) > 1:
-        raise BadRequest(
-            "The request's parameters are not valid.",
-            details=[Detail("query/org_id", "is required: you belong to several organizations")],
-        )
-    wanted = org_id if org_id is not None else next(iter(roles), "")
-    if wanted not in roles:
-        raise OrganizationNotFound
-    return wanted, roles[wanted]
-
-
-def _manages(role: str) -> bool:
-    """Whether a member of this role manages what others made. better-auth may list several."""
-    return not MANAGERS.isdisjoint(part.strip() for part in role.split(","))
-
-
-def _visible_environment(call: Call, org_id: str, env_id: str) -> Environment | None:
-    match call.principal:
-        case KeyPrincipal() as key:
-            if (key.org_id, key.env_id) != (org_id, env_id):
-                return None
-            return call.store.find_environment(org_id, env_id)
-        case SessionPrincipal() as session:
-            return call.store.find_environment_of_member(org_id, env_id, session.user_id)
+            mine = key.org_id == org_id and env_id in (None, key.env_id)
+            return key.scopes if mine else None
+        case SessionPrincipal(user_id=user_id):
+            role = call.store.roles_of(user_id).get(org_id)
+            return None if role is None else roles.scopes_of(role)
         case Operator():
-            return call.store.find_environment(org_id, env_id)
+            return Scopes((ALL,))
         case Anonymous():
             # The document secures every operation that comes here; a test holds it to that.
             raise InternalError
+
+
+def _require(call: Call, rights: Scopes, scope: str) -> None:
+    is_key = isinstance(call.principal, KeyPrincipal)
+    if is_key and not roles.of_keys().allow(scope):
+        raise Forbidden("No key may do this; sign in.")
+    if rights.allow(scope):
+        return
+    if is_key:
+        raise InsufficientScope(f"The key's scopes do not cover {scope}.")
+    raise Forbidden(f"Your role in the organization does not cover {scope}.")
+
+
+def _user(call: Call) -> str | None:
+    return call.principal.user_id if isinstance(call.principal, SessionPrincipal) else None

@@ -4,10 +4,10 @@ import dataclasses
 from datetime import datetime
 from typing import Any
 
-from hookstream_keys import cursors, ids, keys, networks, timestamps
+from hookstream_keys import ids, keys, networks, timestamps
 from hookstream_keys.call import Answer, Call
 from hookstream_keys.errors import Conflict, EnvironmentNotFound
-from hookstream_keys.handlers import access, audit
+from hookstream_keys.handlers import access, audit, pages
 from hookstream_keys.scopes import Scopes
 from hookstream_keys.store import ApiKey, KeyState, ReferenceGone
 
@@ -58,23 +58,21 @@ def list_api_keys(
     wanted = dataclasses.replace(
         access.key_filter(call, org_id, env_id), created_by=created_by, name=name, state=state
     )
-    before = cursors.decode(cursor, 2) if cursor is not None else None
-    # One more than asked for tells whether there is another page.
-    found = call.store.list_keys(wanted, limit + 1, (before[0], before[1]) if before else None)
-    page, more = found[:limit], len(found) > limit
-    return {
-        "api_keys": [view(call, key) for key in page],
-        "cursor": cursors.encode(page[-1].created_at, page[-1].id) if more else None,
-        "has_more": more,
-    }, 200
+    return pages.answer(
+        "api_keys",
+        limit,
+        cursor,
+        lambda page: call.store.list_keys(wanted, page),
+        lambda key: view(call, key),
+    )
 
 
-def get_api_key(call: Call, id: str) -> Answer:  # noqa: A002 - the parameter's name in the document
+def get_api_key(call: Call, id: str) -> Answer:
     """Show one key."""
     return {"api_key": view(call, access.key_to(call, "api-keys:read", id))}, 200
 
 
-def update_api_key(call: Call, id: str, body: dict[str, Any]) -> Answer:  # noqa: A002
+def update_api_key(call: Call, id: str, body: dict[str, Any]) -> Answer:
     """Change what a key is called or may do; its secret stays what it is."""
     key = access.key_to(call, "api-keys:update", id)
     changes = _rules(body)
@@ -85,7 +83,7 @@ def update_api_key(call: Call, id: str, body: dict[str, Any]) -> Answer:  # noqa
     return {"api_key": view(call, changed)}, 200
 
 
-def revoke_api_key(call: Call, id: str, reason: str) -> Answer:  # noqa: A002
+def revoke_api_key(call: Call, id: str, reason: str) -> Answer:
     """Revoke a key, at once and for ever. Revoked before, it stays as it is."""
     key = access.key_to(call, "api-keys:revoke", id)
     _revoke(call, key, reason)

@@ -1,12 +1,15 @@
 """What the audit log says of a change. An event is stored in the transaction of the change."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hookstream_keys import ids, timestamps
 from hookstream_keys.call import Call
 from hookstream_keys.principal import KeyPrincipal, SessionPrincipal
-from hookstream_keys.store import ApiKey, AuditEvent, Environment, Organization
+from hookstream_keys.store import ApiKey, AuditEvent, Environment, Member, Organization
+
+#: Why a key ends with its environment, in the words of RFC 5280, section 5.3.1.
+END_OF_OPERATION = "cessationOfOperation"
 
 
 def actor(call: Call) -> str | None:
@@ -22,62 +25,104 @@ def actor(call: Call) -> str | None:
 
 def organization_created(call: Call, organization: Organization) -> AuditEvent:
     """A tenant came to be."""
-    return _event(
-        call,
-        "organization.created",
-        org_id=organization.id,
-        resource_id=organization.id,
-        details={"name": organization.name, "slug": organization.slug},
-    )
+    return _of_organization(call, "organization.created", organization, **_called(organization))
+
+
+def organization_updated(
+    call: Call, organization: Organization, changes: Mapping[str, str]
+) -> AuditEvent:
+    """A tenant is called something else: `changes` says what."""
+    return _of_organization(call, "organization.updated", organization, changes=dict(changes))
+
+
+def organization_deleted(call: Call, organization: Organization) -> AuditEvent:
+    """A tenant is no more."""
+    return _of_organization(call, "organization.deleted", organization, **_called(organization))
+
+
+def member_added(call: Call, member: Member) -> AuditEvent:
+    """A user belongs to a tenant."""
+    return _of_member(call, "member.added", member, role=member.role)
+
+
+def member_updated(call: Call, member: Member, role: str) -> AuditEvent:
+    """A member was given another role."""
+    return _of_member(call, "member.updated", member, role=role, was=member.role)
+
+
+def member_removed(call: Call, member: Member) -> AuditEvent:
+    """A user does not belong to a tenant any more."""
+    return _of_member(call, "member.removed", member, was=member.role)
 
 
 def environment_created(call: Call, environment: Environment) -> AuditEvent:
     """An environment came to be."""
-    return _event(
-        call,
-        "environment.created",
-        org_id=environment.org_id,
-        resource_id=environment.id,
-        details={"name": environment.name, "slug": environment.slug, "mode": environment.mode},
+    return _of_environment(
+        call, "environment.created", environment, **_called(environment), mode=environment.mode
     )
+
+
+def environment_updated(
+    call: Call, environment: Environment, changes: Mapping[str, str]
+) -> AuditEvent:
+    """An environment is called something else: `changes` says what."""
+    return _of_environment(call, "environment.updated", environment, changes=dict(changes))
+
+
+def environment_deleted(call: Call, environment: Environment) -> AuditEvent:
+    """An environment is no more."""
+    return _of_environment(call, "environment.deleted", environment, **_called(environment))
 
 
 def key_created(call: Call, key: ApiKey) -> AuditEvent:
     """A key was issued."""
-    return _event(
-        call,
-        "api_key.created",
-        org_id=key.org_id,
-        resource_id=key.id,
-        details={
-            "env_id": key.env_id,
-            "name": key.name,
-            "key_prefix": key.prefix,
-            "scopes": key.scopes,
-        },
-    )
+    details = {"name": key.name, "key_prefix": key.prefix, "scopes": key.scopes}
+    return _of_key(call, "api_key.created", key, **details)
 
 
 def key_updated(call: Call, key: ApiKey, changes: Mapping[str, Any]) -> AuditEvent:
     """A key was given other rules: `changes` says what they are now."""
-    return _event(
-        call,
-        "api_key.updated",
-        org_id=key.org_id,
-        resource_id=key.id,
-        details={"env_id": key.env_id, "changes": dict(changes)},
-    )
+    return _of_key(call, "api_key.updated", key, changes=dict(changes))
 
 
 def key_revoked(call: Call, key: ApiKey, reason: str) -> AuditEvent:
     """A key was ended, for a reason of RFC 5280."""
+    return _of_key(call, "api_key.revoked", key, key_prefix=key.prefix, reason=reason)
+
+
+def ending_with_its_home(call: Call) -> Callable[[ApiKey], AuditEvent]:
+    """What to record of each key that ends with its environment or organization."""
+    return lambda key: key_revoked(call, key, END_OF_OPERATION)
+
+
+def _called(what: Organization | Environment) -> dict[str, str]:
+    return {"name": what.name, "slug": what.slug}
+
+
+def _of_organization(
+    call: Call, action: str, organization: Organization, **details: Any
+) -> AuditEvent:
     return _event(
-        call,
-        "api_key.revoked",
-        org_id=key.org_id,
-        resource_id=key.id,
-        details={"env_id": key.env_id, "key_prefix": key.prefix, "reason": reason},
+        call, action, org_id=organization.id, resource_id=organization.id, details=details
     )
+
+
+def _of_member(call: Call, action: str, member: Member, **details: Any) -> AuditEvent:
+    details = {"user_id": member.user_id, **details}
+    return _event(call, action, org_id=member.org_id, resource_id=member.id, details=details)
+
+
+def _of_environment(
+    call: Call, action: str, environment: Environment, **details: Any
+) -> AuditEvent:
+    return _event(
+        call, action, org_id=environment.org_id, resource_id=environment.id, details=details
+    )
+
+
+def _of_key(call: Call, action: str, key: ApiKey, **details: Any) -> AuditEvent:
+    details = {"env_id": key.env_id, **details}
+    return _event(call, action, org_id=key.org_id, resource_id=key.id, details=details)
 
 
 def _event(

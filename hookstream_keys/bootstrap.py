@@ -1,22 +1,13 @@
 """The first tenant: what `hookstream-keys init` puts into an empty database."""
 
-import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from hookstream_keys import ids, keys, passwords, timestamps
+from hookstream_keys import ids, keys, passwords, tenancy, timestamps
 from hookstream_keys.call import Call
 from hookstream_keys.handlers import audit
 from hookstream_keys.principal import Operator
-from hookstream_keys.store import (
-    ApiKey,
-    Environment,
-    Member,
-    Organization,
-    Store,
-    Tenant,
-    User,
-)
+from hookstream_keys.store import ApiKey, Credential, Store, Tenant, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,48 +26,37 @@ def create_first_tenant(
 
     Returns None, and changes nothing, when the database has users or organizations already.
     """
+    call = Call(store, Operator(), ids.new("req"), None, now)
     created_at = timestamps.to_text(now)
     password = passwords.generate()
-    new = keys.generate("live")
     user = User(
         id=ids.new("usr"),
         name=email.partition("@")[0],
-        email=email,
-        account_id=ids.new("acc"),
-        password_hash=passwords.hashed(password),
+        email=email.lower(),
         created_at=created_at,
+        updated_at=created_at,
+        email_verified=True,
     )
-    organization = Organization(ids.new("org"), org, slug(org), created_at)
-    environment = Environment(ids.new("env"), organization.id, env, slug(env), "live", created_at)
+    begun = tenancy.begin(call, user, org=org, org_slug=tenancy.slug(org), env=env)
+    new = keys.generate("live")
     key = ApiKey(
         id=ids.new("ak"),
-        org_id=organization.id,
-        env_id=environment.id,
+        org_id=begun.organization.id,
+        env_id=begun.environment.id,
         name="First key",
         prefix=new.prefix,
         scopes="*",
         created_by=user.id,
         created_at=created_at,
     )
-    call = Call(store, Operator(), ids.new("req"), None, now)
     tenant = Tenant(
         user=user,
-        organization=organization,
-        member=Member(ids.new("mem"), organization.id, user.id, "owner", created_at),
-        environment=environment,
+        credential=Credential(ids.new("acc"), user.id, passwords.hashed(password), created_at),
+        tenancy=begun,
         key=key,
         key_digest=new.digest,
-        events=(
-            audit.organization_created(call, organization),
-            audit.environment_created(call, environment),
-            audit.key_created(call, key),
-        ),
+        key_event=audit.key_created(call, key),
     )
     if not store.add_first_tenant(tenant):
         return None
     return FirstTenant(tenant, new.secret, password)
-
-
-def slug(name: str) -> str:
-    """`name` as it may stand in an address: letters and digits in lower case, joined by hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "default"

@@ -83,8 +83,8 @@ def init(org: str, env: str, email: str, as_json: bool, database: str) -> None:
         click.echo(json.dumps({"message": message}) if as_json else message)
         return
     facts = {
-        "org_id": first.tenant.organization.id,
-        "env_id": first.tenant.environment.id,
+        "org_id": first.tenant.tenancy.organization.id,
+        "env_id": first.tenant.tenancy.environment.id,
         "user_id": first.tenant.user.id,
         "email": first.tenant.user.email,
         "password": first.password,

@@ -140,6 +140,27 @@ class OrganizationNotFound(NotFound):
         super().__init__("Organization not found")
 
 
+class MemberNotFound(NotFound):
+    """404: the organization has no such member."""
+
+    code = "member_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("Member not found")
+
+
+class UserNotFound(NotFound):
+    """404: nobody has signed up with the address."""
+
+    code = "user_not_found"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Nobody has signed up with this email address.",
+            details=[Detail("body/email", "is nobody's")],
+        )
+
+
 class Conflict(ApiError):
     """409: the thing is in a state in which this cannot be done to it."""
 

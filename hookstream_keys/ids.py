@@ -12,4 +12,9 @@ Kind = Literal["ak", "org", "env", "req", "al", "usr", "acc", "mem"]
 
 def new(kind: Kind) -> str:
     """A fresh identifier, such as `ak_` and 32 hexadecimal digits."""
-    return f"{kind}_{secrets.token_hex(16)}"
+    return f"{kind}_{random(16)}"
+
+
+def random(size: int) -> str:
+    """So many random bytes in hexadecimal."""
+    return secrets.token_hex(size)

@@ -23,6 +23,8 @@ class SessionPrincipal:
 
     session_id: str
     user_id: str
+    #: The organization that is meant where none is named.
+    org_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,9 @@ class Authenticator:
         if not token:
             return None
         session = self._store.find_session(token, timestamps.to_text(timestamps.now()))
-        return SessionPrincipal(session.id, session.user_id) if session else None
+        if session is None:
+            return None
+        return SessionPrincipal(session.id, session.user_id, session.org_id)
 
 
 def security_map(authenticator: Authenticator) -> dict[str, type]:

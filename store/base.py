@@ -1,6 +1,6 @@
 """The questions that the service asks its database. Every engine answers them the same way."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from hookstream_keys.store.records import (
@@ -10,8 +10,12 @@ from hookstream_keys.store.records import (
     ChainCheck,
     Environment,
     KeyFilter,
+    Member,
+    Organization,
+    Page,
     Session,
     Tenant,
+    User,
 )
 
 
@@ -40,25 +44,124 @@ class Store(Protocol):
     def find_key_by_id(self, key_id: str) -> ApiKey | None:
         """The key of this id, revoked or not."""
 
-    def list_keys(
-        self, wanted: KeyFilter, limit: int, before: tuple[str, str] | None
-    ) -> list[ApiKey]:
-        """At most `limit` keys, newest first, after the one of these `created_at` and `id`.
+    def list_keys(self, wanted: KeyFilter, page: Page) -> list[ApiKey]:
+        """A page of keys, newest first.
 
-        What comes before in that order makes it no dearer, and what is added meanwhile
-        neither repeats a key nor leaves one out.
+        What comes before it in that order makes a page no dearer, here and in the other
+        lists, and what is added meanwhile neither repeats a row nor leaves one out.
         """
 
     def find_session(self, token: str, now: str) -> Session | None:
         """The session of this token, unless it has expired at `now`."""
 
-    def find_environment(self, org_id: str, env_id: str) -> Environment | None:
-        """The environment, if it belongs to the organization."""
+    def find_organization(self, org_id: str) -> Organization | None:
+        """The organization of this id."""
 
-    def find_environment_of_member(
-        self, org_id: str, env_id: str, user_id: str
+    def list_organizations(self, user_id: str, page: Page) -> list[Organization]:
+        """A page of the organizations that the user is a member of, with her role in each."""
+
+    def add_organization(
+        self, organization: Organization, member: Member, event: AuditEvent
+    ) -> None:
+        """Store an organization with its first member and the audit event.
+
+        Raises Taken when another has its slug.
+        """
+
+    def update_organization(
+        self, org_id: str, changes: Mapping[str, str], event: AuditEvent
+    ) -> Organization | None:
+        """Give the organization another name or slug, with the audit event.
+
+        Returns it as it then is, or None when it is gone. Raises Taken when another has the slug.
+        """
+
+    def delete_organization(
+        self,
+        org_id: str,
+        deleted_at: str,
+        reason: str,
+        event: AuditEvent,
+        revoked: Callable[[ApiKey], AuditEvent],
+    ) -> bool:
+        """Delete the organization, its members' places, environments and keys, with the events.
+
+        `revoked` makes the event of every key that was not revoked before. Returns False, and
+        changes nothing, when it is gone.
+        """
+
+    def roles_of(self, user_id: str) -> dict[str, str]:
+        """The user's role in each organization, by the organization's id.
+
+        better-auth lets a member have several, separated by commas.
+        """
+
+    def find_member(self, org_id: str, member_id: str) -> Member | None:
+        """The member, if she is one of the organization."""
+
+    def list_members(self, org_id: str, page: Page) -> list[Member]:
+        """A page of the organization's members, newest first."""
+
+    def add_member(self, member: Member, event: AuditEvent) -> None:
+        """Store a member with the audit event.
+
+        Raises Taken when the user is one already, ReferenceGone when the organization or the
+        user is no longer there.
+        """
+
+    def update_member(self, member_id: str, role: str, event: AuditEvent) -> bool:
+        """Give the member another role, with the audit event.
+
+        Returns False, and changes nothing, when she is gone. Raises LastOwner.
+        """
+
+    def remove_member(self, member_id: str, event: AuditEvent) -> bool:
+        """Delete the member, with the audit event.
+
+        Returns False, and changes nothing, when she is gone. Raises LastOwner.
+        """
+
+    def find_user(self, user_id: str) -> User | None:
+        """The user of this id."""
+
+    def find_user_by_email(self, email: str) -> User | None:
+        """The user of this address, which is in small letters."""
+
+    def find_environment(self, env_id: str) -> Environment | None:
+        """The environment of this id, unless it was deleted."""
+
+    def list_environments(self, org_id: str, env_id: str | None, page: Page) -> list[Environment]:
+        """A page of the organization's environments, newest first, or only the one of this id."""
+
+    def add_environment(self, environment: Environment, event: AuditEvent) -> None:
+        """Store an environment with the audit event.
+
+        Raises Taken when another of the organization has its slug, ReferenceGone when the
+        organization is no longer there.
+        """
+
+    def update_environment(
+        self, env_id: str, changes: Mapping[str, str], event: AuditEvent
     ) -> Environment | None:
-        """The environment, if it belongs to the organization and the user is a member of that."""
+        """Give the environment another name or slug, with the audit event.
+
+        Returns it as it then is, or None when it is gone. Raises Taken when another of the
+        organization has the slug.
+        """
+
+    def delete_environment(
+        self,
+        env_id: str,
+        deleted_at: str,
+        reason: str,
+        event: AuditEvent,
+        revoked: Callable[[ApiKey], AuditEvent],
+    ) -> bool:
+        """Delete the environment and revoke its keys for `reason`, with the events.
+
+        `revoked` makes the event of every key that was not revoked before. Returns False, and
+        changes nothing, when it is gone.
+        """
 
     def add_key(self, key: ApiKey, digest: bytes, event: AuditEvent) -> None:
         """Store a key with its audit event. When this returns, both survive a power failure.
@@ -79,12 +182,6 @@ class Store(Protocol):
 
         Returns False, and changes nothing, when it was revoked before or is gone. When this
         returns, no `find_key` of any process hands the key out as good.
-        """
-
-    def roles_of(self, user_id: str) -> dict[str, str]:
-        """The user's role in each organization, by the organization's id.
-
-        better-auth lets a member have several, separated by commas.
         """
 
     def add_first_tenant(self, tenant: Tenant) -> bool:

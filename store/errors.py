@@ -22,3 +22,11 @@ class UnsupportedDatabase(StoreError):
 
 class ReferenceGone(StoreError):
     """What the new row would belong to was deleted in the meantime. Nothing was stored."""
+
+
+class Taken(StoreError):
+    """Another has it already, and no two may: the text names the field. Nothing was stored."""
+
+
+class LastOwner(StoreError):
+    """An organization would be left without an owner. Nothing was changed."""

@@ -2,22 +2,39 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from hookstream_keys.keys import Mode
 
-#: better-auth's organization roles.
-Role = Literal["owner", "admin", "member"]
+
+class Page(NamedTuple):
+    """A part of a list, newest first: at most `limit`, after the row of this time and id."""
+
+    limit: int
+    before: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person, as better-auth stores one: a user with one credential account for the password."""
+    """A person."""
 
     id: str
     name: str
+    #: In small letters; no two users have the same.
     email: str
+    created_at: str
+    updated_at: str
+    email_verified: bool = False
+    #: The address of a picture.
+    image: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A user's password, as better-auth stores one: in an account of its own."""
+
     account_id: str
+    user_id: str
     #: As `hookstream_keys.passwords` makes it.
     password_hash: str = field(repr=False)
     created_at: str
@@ -30,6 +47,9 @@ class Session:
     id: str
     user_id: str
     expires_at: str
+    #: The organization that is meant where none is named: the session's active one, or else the
+    #: first that the user joined. None when she belongs to none.
+    org_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +60,8 @@ class Organization:
     name: str
     slug: str
     created_at: str
+    #: What the user who asks is in it, where a list of hers is asked for.
+    role: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +71,12 @@ class Member:
     id: str
     org_id: str
     user_id: str
-    role: Role
+    #: A role, or what better-auth made of several: their names, separated by commas.
+    role: str
     created_at: str
+    #: Of the user.
+    name: str
+    email: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +184,22 @@ class ChainCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class Tenancy:
+    """What a user begins with: an organization, her place in it, and an environment."""
+
+    organization: Organization
+    member: Member
+    environment: Environment
+    events: tuple[AuditEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Tenant:
     """An owner with an organization, an environment and a first key: all there is to begin with."""
 
     user: User
-    organization: Organization
-    member: Member
-    environment: Environment
+    credential: Credential
+    tenancy: Tenancy
     key: ApiKey
     key_digest: bytes = field(repr=False)
-    events: tuple[AuditEvent, ...]
+    key_event: AuditEvent

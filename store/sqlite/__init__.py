@@ -1,10 +1,14 @@
 """The store on one SQLite file: a module for each subject, joined here."""
 
 from hookstream_keys.store.sqlite.audit import AuditLog
+from hookstream_keys.store.sqlite.environments import Environments
 from hookstream_keys.store.sqlite.keys import Keys
+from hookstream_keys.store.sqlite.members import Members
+from hookstream_keys.store.sqlite.organizations import Organizations
 from hookstream_keys.store.sqlite.sessions import Sessions
 from hookstream_keys.store.sqlite.tenants import Tenants
+from hookstream_keys.store.sqlite.users import Users
 
 
-class SqliteStore(AuditLog, Keys, Sessions, Tenants):
+class SqliteStore(AuditLog, Environments, Keys, Members, Organizations, Sessions, Tenants, Users):
     """A `Store` on the SQLite file at `path`."""

@@ -18,7 +18,8 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from hookstream_keys.store.errors import DatabaseTooNew, ReferenceGone, StoreUnavailable
+from hookstream_keys.store.errors import DatabaseTooNew, ReferenceGone, StoreUnavailable, Taken
+from hookstream_keys.store.records import Page
 from hookstream_keys.store.sqlite.migrations import migrations
 
 #: How long a statement waits for another writer before the store counts as unavailable.
@@ -74,6 +75,29 @@ class Engine:
             row: Row | None = self.connection().execute(sql, parameters).fetchone()
             return row
 
+    def page(
+        self,
+        select: str,
+        conditions: Mapping[str, Value],
+        page: Page,
+        order: tuple[str, str] = ("created_at", "id"),
+    ) -> list[Row]:
+        """A page of what `select` gives, which ends in conditions: those of `conditions` are added.
+
+        Each holds for its value, and is left out where that is None. Newest first; the index
+        on what is asked for and `order` makes every page as cheap as the first.
+        """
+        given = {words: value for words, value in conditions.items() if value is not None}
+        parameters: list[Value] = list(given.values())
+        words = list(given)
+        if page.before is not None:
+            words.append(f"({', '.join(order)}) < (?, ?)")
+            parameters += page.before
+        return self.all(
+            f"{select} and {' and '.join(words)} order by {order[0]} desc, {order[1]} desc limit ?",
+            (*parameters, page.limit),
+        )
+
     @contextmanager
     def change(self) -> Iterator[sqlite3.Connection]:
         """A write transaction: all of the block, or on any error nothing of it."""
@@ -127,6 +151,23 @@ def translated() -> Iterator[None]:
         raise
     except (sqlite3.DatabaseError, OSError) as error:
         raise StoreUnavailable(f"the database does not answer: {error}") from error
+
+
+@contextmanager
+def unique(column: str) -> Iterator[None]:
+    """Raise Taken where another row has the value for `column` that the block wants to store."""
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        is_unique = error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_UNIQUE
+        if is_unique and str(error).endswith(f".{column}"):
+            raise Taken(column) from error
+        raise
+
+
+def assignments(changes: Mapping[str, Any], columns: Mapping[str, str] | None = None) -> str:
+    """What stands behind `set`: every field under its own name, bound by its name."""
+    return ", ".join(f"{(columns or {}).get(name, name)} = :{name}" for name in changes)
 
 
 @contextmanager

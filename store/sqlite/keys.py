@@ -2,12 +2,13 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
-from hookstream_keys.store.records import ApiKey, AuditEvent, KeyFilter
+from hookstream_keys.store.errors import ReferenceGone
+from hookstream_keys.store.records import ApiKey, AuditEvent, KeyFilter, Page
 from hookstream_keys.store.sqlite.audit import insert_event
-from hookstream_keys.store.sqlite.engine import Engine, Row
+from hookstream_keys.store.sqlite.engine import Engine, Row, Value, assignments
 
 _COLUMNS = (
     "id, org_id, env_id, name, prefix, scopes, created_by, created_at, enabled, expires_at,"
@@ -21,14 +22,16 @@ _ADD_KEY = (
     f"insert into api_key ({_COLUMNS}, digest)"  # noqa: S608
     " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_ENVIRONMENT = "select 1 from environment where id = ? and org_id = ? and deleted_at is null"
 _REVOKE = """
     update api_key set revoked_at = ?, revocation_reason = ? where id = ? and revoked_at is null
 """
+#: What a key of each state is like, at the moment that is bound. No time is later than `~`.
 _STATES = {
-    "revoked": "revoked_at is not null",
-    "disabled": "revoked_at is null and enabled = 0",
-    "expired": "revoked_at is null and enabled = 1 and expires_at <= :now",
-    "active": "revoked_at is null and enabled = 1 and (expires_at is null or expires_at > :now)",
+    "revoked": "revoked_at is not null and ? is not null",
+    "disabled": "revoked_at is null and enabled = 0 and ? is not null",
+    "expired": "revoked_at is null and enabled = 1 and expires_at <= ?",
+    "active": "revoked_at is null and enabled = 1 and coalesce(expires_at, '~') > ?",
 }
 _CHANGEABLE = ("name", "scopes", "enabled", "expires_at", "allowed_ips", "metadata", "external_id")
 
@@ -44,35 +47,16 @@ class Keys(Engine):
         row = self.one(_FIND_KEY_BY_ID, (key_id,))
         return _key(row) if row else None
 
-    def list_keys(
-        self, wanted: KeyFilter, limit: int, before: tuple[str, str] | None
-    ) -> list[ApiKey]:
-        conditions = ["org_id = :org_id"]
-        conditions += [
-            f"{column} = :{column}"
-            for column in ("env_id", "created_by", "name")
-            if getattr(wanted, column) is not None
-        ]
+    def list_keys(self, wanted: KeyFilter, page: Page) -> list[ApiKey]:
+        conditions: dict[str, Value] = {
+            "org_id = ?": wanted.org_id,
+            "env_id = ?": wanted.env_id,
+            "created_by = ?": wanted.created_by,
+            "name = ?": wanted.name,
+        }
         if wanted.state is not None:
-            conditions.append(_STATES[wanted.state])
-        if before is not None:
-            conditions.append("(created_at, id) < (:created_at, :id)")
-        created_at, key_id = before or ("", "")
-        rows = self.all(
-            f"{_SELECT} where {' and '.join(conditions)}"
-            " order by created_at desc, id desc limit :limit",
-            {
-                "org_id": wanted.org_id,
-                "env_id": wanted.env_id,
-                "created_by": wanted.created_by,
-                "name": wanted.name,
-                "now": wanted.now,
-                "created_at": created_at,
-                "id": key_id,
-                "limit": limit,
-            },
-        )
-        return [_key(row) for row in rows]
+            conditions[_STATES[wanted.state]] = wanted.now
+        return [_key(row) for row in self.page(f"{_SELECT} where true", conditions, page)]
 
     def add_key(self, key: ApiKey, digest: bytes, event: AuditEvent) -> None:
         with self.change() as connection:
@@ -83,10 +67,9 @@ class Keys(Engine):
         self, key_id: str, changes: Mapping[str, Any], event: AuditEvent
     ) -> ApiKey | None:
         values = {name: _stored(changes[name]) for name in _CHANGEABLE if name in changes}
-        assignments = ", ".join(f"{name} = :{name}" for name in values)
         with self.change() as connection:
             row = connection.execute(
-                f"update api_key set {assignments}"  # noqa: S608
+                f"update api_key set {assignments(values)}"  # noqa: S608
                 f" where id = :id and revoked_at is null returning {_COLUMNS}",
                 {**values, "id": key_id},
             ).fetchone()
@@ -103,8 +86,28 @@ class Keys(Engine):
             return True
 
 
+def revoke_all(
+    connection: sqlite3.Connection,
+    of: tuple[Literal["env_id", "org_id"], str],
+    revoked_at: str,
+    reason: str,
+    event: Callable[[ApiKey], AuditEvent],
+) -> None:
+    """Revoke every key of an environment or organization, each with its event."""
+    column, value = of
+    rows = connection.execute(
+        f"update api_key set revoked_at = ?, revocation_reason = ?"  # noqa: S608 - see its type
+        f" where {column} = ? and revoked_at is null returning {_COLUMNS}",
+        (revoked_at, reason, value),
+    ).fetchall()
+    for row in rows:
+        insert_event(connection, event(_key(row)))
+
+
 def insert_key(connection: sqlite3.Connection, key: ApiKey, digest: bytes) -> None:
-    """Store a key inside a transaction."""
+    """Store a key inside a transaction. Raises ReferenceGone when its environment is no more."""
+    if connection.execute(_ENVIRONMENT, (key.env_id, key.org_id)).fetchone() is None:
+        raise ReferenceGone(f"the environment {key.env_id} is gone")
     connection.execute(
         _ADD_KEY,
         (

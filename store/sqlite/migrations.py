@@ -3,7 +3,7 @@
 The tables `user`, `session`, `account`, `verification`, `organization`, `member`
 and `invitation` are better-auth's own, with its column names, so that one
 database serves both. They are created only where better-auth has not been
-before, and never altered.
+before, and altered only to be what they are with its organization plugin.
 """
 
 from sqlite_utils import Database, Migrations
@@ -233,6 +233,19 @@ def m0004_audit_chain(db: Database) -> None:
             f"""create trigger audit_log_no_{change} before {change} on audit_log
                 begin select raise(abort, 'the audit log is only added to'); end"""
         )
+
+
+@migrations()
+def m0005_deleted_environments(db: Database) -> None:
+    """An environment that was deleted keeps its row: its keys, revoked with it, refer to it."""
+    _run(db, "alter table environment add column deleted_at text")
+
+
+@migrations()
+def m0006_active_organization(db: Database) -> None:
+    """Where better-auth was first, and without its organization plugin, a session has no such."""
+    if "activeOrganizationId" not in db.table("session").columns_dict:
+        _run(db, 'alter table "session" add column "activeOrganizationId" text')
 
 
 def _run(db: Database, statements: str) -> None:

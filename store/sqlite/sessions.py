@@ -1,12 +1,21 @@
 """Sessions, as better-auth stores them."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from hookstream_keys.store.records import Session
+from hookstream_keys.store.sqlite import better_auth
 from hookstream_keys.store.sqlite.engine import Engine
 from hookstream_keys.timestamps import to_text
 
-_FIND_SESSION = """select id, "userId", "expiresAt" from "session" where token = ?"""
+_FIND_SESSION = """
+    select s.id, s."userId", s."expiresAt",
+           coalesce(
+               (select m."organizationId" from "member" m where m."userId" = s."userId"
+                and m."organizationId" = s."activeOrganizationId"),
+               (select m."organizationId" from "member" m where m."userId" = s."userId"
+                order by m."createdAt", m.id limit 1))
+    from "session" s where s.token = ?
+"""
 
 
 class Sessions(Engine):
@@ -16,15 +25,7 @@ class Sessions(Engine):
         row = self.one(_FIND_SESSION, (token,))
         if row is None:
             return None
-        expires_at = _moment(row[2])
+        expires_at = better_auth.moment(row[2])
         if expires_at <= datetime.fromisoformat(now):
             return None
-        return Session(id=row[0], user_id=row[1], expires_at=to_text(expires_at))
-
-
-def _moment(value: str | int | float) -> datetime:
-    """A time as better-auth's adapters store it: ISO text, or milliseconds since 1970."""
-    if isinstance(value, str):
-        moment = datetime.fromisoformat(value)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return datetime.fromtimestamp(value / 1000, UTC)
+        return Session(row[0], row[1], to_text(expires_at), row[3])

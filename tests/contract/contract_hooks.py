@@ -12,27 +12,49 @@ import schemathesis
 ORG_ID = os.environ["CONTRACT_ORG_ID"]
 ENV_ID = os.environ["CONTRACT_ENV_ID"]
 
-#: The last cursor that a list gave, by operationId.
-_CURSORS: dict[str, str] = {}
+#: What may not be done, lest the run has nothing left to stand on: its key must stay what it is.
+SPARED = {
+    "DELETE": {ORG_ID, ENV_ID, os.environ["CONTRACT_KEY_ID"]},
+    "PATCH": {os.environ["CONTRACT_KEY_ID"]},
+}
+#: Addresses of people who have signed up, to be added to organizations.
+EMAILS = os.environ["CONTRACT_EMAILS"].split()
+
+#: The last cursor that a list gave, by operationId and organization.
+_CURSORS: dict[tuple[str, str], str] = {}
 _CURSOR = re.compile(r"[A-Za-z0-9_-]+")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_EMAIL = re.compile(r"[^@]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
 
 
 @schemathesis.hook
 def before_call(_: Any, case: Any, __: Any) -> None:
-    """Give half of the bodies that name an environment well one that exists; likewise cursors.
+    """Give half of the bodies that name an environment or a person well one that exists.
 
-    A body that is wrong there stays wrong; one that is wrong elsewhere stays so, too.
+    Likewise cursors. A body that is wrong there stays wrong; one that is wrong elsewhere stays
+    so, too.
     """
     _turn_to_a_page(case)
+    _keep_the_ground(case)
     body = case.body
     if not isinstance(body, dict):
         return
+    chance = hashlib.sha256(repr(sorted(map(repr, body.items()))).encode()).digest()
+    email = body.get("email")
+    if isinstance(email, str) and _EMAIL.fullmatch(email) and chance[0] % 2:
+        body["email"] = EMAILS[int.from_bytes(chance[1:3]) % len(EMAILS)]
     ids = [body.get("org_id"), body.get("env_id")]
     if not all(isinstance(text, str) and _ID.fullmatch(text) for text in ids):
         return
-    if hashlib.sha256(repr(sorted(body.items())).encode()).digest()[0] % 2:
+    if chance[0] % 2:
         body["org_id"], body["env_id"] = ORG_ID, ENV_ID
+
+
+def _keep_the_ground(case: Any) -> None:
+    """Aim at something else what would change or end what the run stands on."""
+    path = case.path_parameters or {}
+    if path.get("id") in SPARED.get(case.method, ()):
+        path["id"] = "spared"
 
 
 def _turn_to_a_page(case: Any) -> None:
@@ -45,7 +67,7 @@ def _turn_to_a_page(case: Any) -> None:
     cursor = query.get("cursor")
     if isinstance(cursor, str) and _CURSOR.fullmatch(cursor):
         del query["cursor"]
-        known = _CURSORS.get(case.operation.definition.raw["operationId"])
+        known = _CURSORS.get(_list_of(case))
         if known is not None:
             query["cursor"] = known
 
@@ -57,7 +79,11 @@ def after_call(_: Any, case: Any, response: Any) -> None:
         page = response.json()
         cursor = page.get("cursor") or page.get("next_cursor")
         if cursor is not None:
-            _CURSORS[case.operation.definition.raw["operationId"]] = cursor
+            _CURSORS[_list_of(case)] = cursor
+
+
+def _list_of(case: Any) -> tuple[str, str]:
+    return case.operation.definition.raw["operationId"], str((case.query or {}).get("org_id"))
 
 
 @schemathesis.check

@@ -7,9 +7,11 @@ from hookstream_keys import ids, keys, timestamps
 from hookstream_keys.store import (
     ApiKey,
     AuditEvent,
+    Credential,
     Environment,
     Member,
     Organization,
+    Tenancy,
     Tenant,
     User,
 )
@@ -49,29 +51,67 @@ def event_of(key: ApiKey, **changes: Any) -> AuditEvent:
     return AuditEvent(**(values | changes))
 
 
+def user(**changes: Any) -> User:
+    values: dict[str, Any] = {
+        "id": ids.new("usr"),
+        "name": "owner",
+        "email": f"{secrets.token_hex(4)}@example.com",
+        "created_at": NOON,
+        "updated_at": NOON,
+    }
+    return User(**(values | changes))
+
+
+def organization(**changes: Any) -> Organization:
+    values: dict[str, Any] = {
+        "id": ids.new("org"),
+        "name": "Example",
+        "slug": secrets.token_hex(4),
+        "created_at": NOON,
+    }
+    return Organization(**(values | changes))
+
+
+def member(of: Organization, who: User, role: str = "owner", **changes: Any) -> Member:
+    values: dict[str, Any] = {"id": ids.new("mem"), "created_at": NOON}
+    values |= {"org_id": of.id, "user_id": who.id, "role": role}
+    return Member(name=who.name, email=who.email, **(values | changes))
+
+
+def environment(of: Organization, **changes: Any) -> Environment:
+    values: dict[str, Any] = {
+        "id": ids.new("env"),
+        "org_id": of.id,
+        "name": "Production",
+        "slug": "production",
+        "mode": "live",
+        "created_at": NOON,
+    }
+    return Environment(**(values | changes))
+
+
 def tenant() -> Tenant:
-    user = User(
-        id=ids.new("usr"),
-        name="owner",
-        email=f"{secrets.token_hex(4)}@example.com",
-        account_id=ids.new("acc"),
-        password_hash="salt:hash",
-        created_at=NOON,
-    )
-    organization = Organization(ids.new("org"), "Example", secrets.token_hex(4), NOON)
-    environment = Environment(
-        ids.new("env"), organization.id, "Production", "production", "live", NOON
-    )
-    key = key_of(environment, created_by=user.id)
+    owner, home = user(), organization()
+    made = environment(home)
+    key = key_of(made, created_by=owner.id)
     return Tenant(
-        user=user,
-        organization=organization,
-        member=Member(ids.new("mem"), organization.id, user.id, "owner", NOON),
-        environment=environment,
+        user=owner,
+        credential=Credential(ids.new("acc"), owner.id, "salt:hash", NOON),
+        tenancy=Tenancy(
+            organization=home,
+            member=member(home, owner),
+            environment=made,
+            events=(event_of(key, action="organization.created"),),
+        ),
         key=key,
         key_digest=keys.generate("live").digest,
-        events=(event_of(key), event_of(key, action="organization.created")),
+        key_event=event_of(key),
     )
+
+
+def events(of: Tenant) -> tuple[AuditEvent, ...]:
+    """Everything that the audit log has of a first tenant, in its order."""
+    return (*of.tenancy.events, of.key_event)
 
 
 #: A key wanted for nothing in particular, now.

@@ -36,6 +36,8 @@ def every_error() -> list[ApiError]:
         Unauthorized(credential_sent=False),
         errors.EnvironmentNotFound(),
         errors.KeyNotFound(),
+        errors.MemberNotFound(),
+        errors.UserNotFound(),
         errors.OrganizationNotFound(),
         errors.InternalError(),
         Unavailable(),

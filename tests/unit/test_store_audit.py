@@ -27,7 +27,7 @@ from hookstream_keys.store.sqlite.migrations import migrations
 
 def add(store: Store, tenant: Tenant, **changes: Any) -> AuditEvent:
     """Add a key, and with it an event."""
-    key = samples.key_of(tenant.environment)
+    key = samples.key_of(tenant.tenancy.environment)
     event = samples.event_of(key, **changes)
     store.add_key(key, keys.generate("live").digest, event)
     return event
@@ -37,12 +37,12 @@ def add(store: Store, tenant: Tenant, **changes: Any) -> AuditEvent:
 
 
 def test_events_are_listed_as_they_were_stored_newest_first(store: Store, tenant: Tenant) -> None:
-    org_id = tenant.organization.id
+    org_id = tenant.tenancy.organization.id
     added = [
         add(store, tenant, user_id="usr_1", env_id="env_1", details={"a": ["\u00e9", {"b": None}]}),
         add(store, tenant, api_key_id="ak_1", ip_address=None),
     ]
-    expected = [*added[::-1], *tenant.events[::-1]]
+    expected = [*added[::-1], *samples.events(tenant)[::-1]]
     assert store.list_events(AuditFilter(org_id), before=None, limit=10) == expected
     assert store.list_events(AuditFilter(org_id), before=None, limit=3) == expected[:3]
 
@@ -50,13 +50,13 @@ def test_events_are_listed_as_they_were_stored_newest_first(store: Store, tenant
 def test_events_of_another_organization_are_not_listed(store: Store, tenant: Tenant) -> None:
     event = add(store, tenant, org_id="org_2", resource_id="r")
     assert store.list_events(AuditFilter("org_2"), before=None, limit=10) == [event]
-    mine = store.list_events(AuditFilter(tenant.organization.id), before=None, limit=10)
+    mine = store.list_events(AuditFilter(tenant.tenancy.organization.id), before=None, limit=10)
     assert event not in mine
     assert store.list_events(AuditFilter("org_3"), before=None, limit=10) == []
 
 
 def test_filters_are_joined_by_and(store: Store, tenant: Tenant) -> None:
-    org_id = tenant.organization.id
+    org_id = tenant.tenancy.organization.id
     values = {
         "env_id": ["env_1", "env_2"],
         "resource_type": ["api_key", "session"],
@@ -78,14 +78,14 @@ def test_filters_are_joined_by_and(store: Store, tenant: Tenant) -> None:
             found = store.list_events(wanted, before=None, limit=100)
             expected = [
                 other
-                for other in reversed([*tenant.events, *events])
+                for other in reversed([*samples.events(tenant), *events])
                 if all(getattr(other, name) == getattr(event, name) for name in chosen)
             ]
             assert found == expected, (number, chosen)
 
 
 def test_a_position_divides_older_events_from_newer(store: Store, tenant: Tenant) -> None:
-    org_id = tenant.organization.id
+    org_id = tenant.tenancy.organization.id
     events = [add(store, tenant) for _ in range(4)]
     position = store.find_event_position(org_id, events[2].id)
     assert position is not None
@@ -95,16 +95,16 @@ def test_a_position_divides_older_events_from_newer(store: Store, tenant: Tenant
 
 
 def test_an_event_has_no_position_elsewhere(store: Store, tenant: Tenant) -> None:
-    event = tenant.events[0]
-    assert store.find_event_position(tenant.organization.id, ids.new("al")) is None
+    event = samples.events(tenant)[0]
+    assert store.find_event_position(tenant.tenancy.organization.id, ids.new("al")) is None
     assert store.find_event_position(ids.new("org"), event.id) is None
 
 
 def test_roles_are_found_by_organization(engine: Engine, store: Store, tenant: Tenant) -> None:
-    assert store.roles_of(tenant.user.id) == {tenant.organization.id: "owner"}
+    assert store.roles_of(tenant.user.id) == {tenant.tenancy.organization.id: "owner"}
     assert store.roles_of(ids.new("usr")) == {}
     engine.run('update "member" set role = ?', "admin,member")
-    assert store.roles_of(tenant.user.id) == {tenant.organization.id: "admin,member"}
+    assert store.roles_of(tenant.user.id) == {tenant.tenancy.organization.id: "admin,member"}
 
 
 # The chain
@@ -120,7 +120,7 @@ def test_every_event_continues_the_chain(engine: Engine, store: Store, tenant: T
     for number in range(3):
         add(store, tenant, details={"n": number, "text": "\N{GRINNING FACE}\x7f\u2028"})
         found = store.check_audit_log()
-        assert (found.rows, found.fault) == (len(tenant.events) + number + 1, None)
+        assert (found.rows, found.fault) == (len(samples.events(tenant)) + number + 1, None)
         assert found.head not in heads
         heads.append(found.head)
     for kept in heads:
@@ -131,7 +131,7 @@ def test_every_event_continues_the_chain(engine: Engine, store: Store, tenant: T
 
 def test_what_is_not_stored_leaves_the_chain_as_it_was(store: Store, tenant: Tenant) -> None:
     before = store.check_audit_log()
-    failure(lambda: add(store, tenant, id=tenant.events[0].id))
+    failure(lambda: add(store, tenant, id=samples.events(tenant)[0].id))
     assert store.check_audit_log() == before
 
 
@@ -142,7 +142,7 @@ def test_many_threads_make_one_chain(store: Store, tenant: Tenant) -> None:
 
     at_once(*[write] * 4, lambda: [store.check_audit_log() for _ in range(10)])
     found = store.check_audit_log()
-    assert (found.rows, found.fault) == (len(tenant.events) + 40, None)
+    assert (found.rows, found.fault) == (len(samples.events(tenant)) + 40, None)
 
 
 # SQLite: what somebody with the file can do
@@ -273,7 +273,7 @@ def unchained(path: Path, rows: int) -> Tenant:
                 (
                     2 * number + 5,
                     f"al_{number}",
-                    tenant.organization.id,
+                    tenant.tenancy.organization.id,
                     "environment.created" if of_environment else "api_key.created",
                     "environment" if of_environment else "api_key",
                     f"r_{number}",
@@ -293,11 +293,13 @@ def test_rows_from_before_the_chain_are_chained(tmp_path: Path, rows: int) -> No
     assert "m0004_audit_chain" in store.migrate()
     found = store.check_audit_log()
     assert (found.rows, found.fault) == (rows, None)
-    events = store.list_events(AuditFilter(tenant.organization.id), before=None, limit=10)[::-1]
+    events = store.list_events(AuditFilter(tenant.tenancy.organization.id), before=None, limit=10)[
+        ::-1
+    ]
     assert [event.id for event in events] == [f"al_{number}" for number in range(rows)]
     env_ids = ["r_0", None, "env_1", "r_3", None, "env_1", "r_6"]
     assert [event.env_id for event in events] == env_ids[:rows]
     assert store.add_first_tenant(tenant)
     assert store.check_audit_log(found.head).fault is None
-    assert store.check_audit_log().rows == rows + len(tenant.events)
+    assert store.check_audit_log().rows == rows + len(samples.events(tenant))
     store.close()

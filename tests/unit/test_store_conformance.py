@@ -1,5 +1,6 @@
 """What every engine must do. Nothing here knows which one it is."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -14,12 +15,12 @@ from unit.conftest import Engine
 from hookstream_keys import ids, keys, timestamps
 from hookstream_keys.store import (
     DatabaseTooNew,
-    Member,
-    Organization,
+    LastOwner,
     ReferenceGone,
     Store,
     StoreError,
     StoreUnavailable,
+    Taken,
     Tenant,
     UnsupportedDatabase,
     open_store,
@@ -141,26 +142,26 @@ def test_of_8_processes_that_migrate_at_once_one_does_it_and_all_succeed(engine:
 
 
 def test_the_first_tenant_is_stored_whole(engine: Engine, store: Store, tenant: Tenant) -> None:
-    environment = tenant.environment
+    environment = tenant.tenancy.environment
     assert store.find_key(tenant.key_digest) == tenant.key
-    assert store.find_environment(environment.org_id, environment.id) == environment
-    assert (
-        store.find_environment_of_member(environment.org_id, environment.id, tenant.user.id)
-        == environment
-    )
+    assert store.find_environment(environment.id) == environment
+    assert store.find_organization(environment.org_id) == tenant.tenancy.organization
+    assert store.find_member(environment.org_id, tenant.tenancy.member.id) == tenant.tenancy.member
+    assert store.find_user(tenant.user.id) == tenant.user
     assert counts(engine) == dict.fromkeys(TABLES, 1) | {"audit_log": 2}
 
 
 def test_the_owner_has_a_password_as_better_auth_stores_it(engine: Engine, tenant: Tenant) -> None:
     user = tenant.user
     accounts = engine.run('select id, "accountId", "providerId", "userId", password from "account"')
-    assert accounts == [(user.account_id, user.id, "credential", user.id, user.password_hash)]
+    stored = tenant.credential
+    assert accounts == [(stored.account_id, user.id, "credential", user.id, stored.password_hash)]
 
 
 def test_the_member_is_the_owner(engine: Engine, tenant: Tenant) -> None:
     members = engine.run('select id, "organizationId", "userId", role from "member"')
-    member = tenant.member
-    assert members == [(member.id, tenant.organization.id, tenant.user.id, "owner")]
+    member = tenant.tenancy.member
+    assert members == [(member.id, tenant.tenancy.organization.id, tenant.user.id, "owner")]
 
 
 def test_there_is_no_second_first_tenant(engine: Engine, store: Store, tenant: Tenant) -> None:
@@ -192,15 +193,7 @@ def test_of_two_first_tenants_at_once_one_is_stored(engine: Engine, store: Store
 
 def test_a_first_tenant_that_cannot_be_stored_leaves_nothing(engine: Engine, store: Store) -> None:
     good = samples.tenant()
-    bad = Tenant(
-        user=good.user,
-        organization=good.organization,
-        member=good.member,
-        environment=good.environment,
-        key=good.key,
-        key_digest=good.key_digest,
-        events=(good.events[0], good.events[0]),
-    )
+    bad = dataclasses.replace(good, key_event=good.tenancy.events[0])
     failure(lambda: store.add_first_tenant(bad))
     assert counts(engine) == dict.fromkeys(TABLES, 0)
     assert store.add_first_tenant(good) is True
@@ -212,7 +205,7 @@ def test_a_first_tenant_that_cannot_be_stored_leaves_nothing(engine: Engine, sto
 def test_a_key_is_found_as_it_was_added(store: Store, tenant: Tenant) -> None:
     digest = keys.generate("live").digest
     key = samples.key_of(
-        tenant.environment,
+        tenant.tenancy.environment,
         name='L\'\N{LATIN SMALL LETTER E WITH ACUTE}quipe "\N{GRINNING FACE}"; --',
         scopes="events:read deliveries:*",
         created_by=tenant.user.id,
@@ -223,7 +216,7 @@ def test_a_key_is_found_as_it_was_added(store: Store, tenant: Tenant) -> None:
 
 def test_a_key_may_have_been_made_by_nobody(store: Store, tenant: Tenant) -> None:
     digest = keys.generate("live").digest
-    key = samples.key_of(tenant.environment, created_by=None)
+    key = samples.key_of(tenant.tenancy.environment, created_by=None)
     store.add_key(key, digest, samples.event_of(key))
     assert store.find_key(digest) == key
 
@@ -251,7 +244,7 @@ def test_what_another_process_stored_is_found_at_once(engine: Engine, store: Sto
 
 
 def test_a_key_is_added_with_its_audit_event(engine: Engine, store: Store, tenant: Tenant) -> None:
-    key = samples.key_of(tenant.environment)
+    key = samples.key_of(tenant.tenancy.environment)
     event = samples.event_of(key, user_id="usr_1", api_key_id="ak_1", details={"a": ["\u00e9", 1]})
     store.add_key(key, keys.generate("live").digest, event)
     rows = engine.run(
@@ -280,7 +273,7 @@ def test_audit_events_are_numbered_in_the_order_of_their_changes(
 ) -> None:
     added = []
     for _ in range(5):
-        key = samples.key_of(tenant.environment)
+        key = samples.key_of(tenant.tenancy.environment)
         store.add_key(key, keys.generate("live").digest, samples.event_of(key))
         added.append(key.id)
     rows = engine.run("select resource_id from audit_log order by seq")
@@ -292,8 +285,8 @@ def test_without_its_audit_event_a_key_is_not_added(
 ) -> None:
     before = counts(engine)
     digest = keys.generate("live").digest
-    key = samples.key_of(tenant.environment)
-    event = samples.event_of(key, id=tenant.events[0].id)
+    key = samples.key_of(tenant.tenancy.environment)
+    event = samples.event_of(key, id=samples.events(tenant)[0].id)
     failure(lambda: store.add_key(key, digest, event))
     assert store.find_key(digest) is None
     assert counts(engine) == before
@@ -305,7 +298,7 @@ def test_a_second_key_of_one_digest_is_not_added(
     engine: Engine, store: Store, tenant: Tenant
 ) -> None:
     before = counts(engine)
-    key = samples.key_of(tenant.environment)
+    key = samples.key_of(tenant.tenancy.environment)
     failure(lambda: store.add_key(key, tenant.key_digest, samples.event_of(key)))
     assert store.find_key(tenant.key_digest) == tenant.key
     assert counts(engine) == before
@@ -315,9 +308,9 @@ def test_a_second_key_of_one_digest_is_not_added(
 def test_what_is_there_already_is_not_taken_for_something_gone(
     store: Store, tenant: Tenant, again: str
 ) -> None:
-    key = tenant.key if again == "key" else samples.key_of(tenant.environment)
+    key = tenant.key if again == "key" else samples.key_of(tenant.tenancy.environment)
     digest = tenant.key_digest if again == "digest" else keys.generate("live").digest
-    event = tenant.events[0] if again == "event" else samples.event_of(key)
+    event = samples.events(tenant)[0] if again == "event" else samples.event_of(key)
     # A client would be told that its environment does not exist.
     assert not isinstance(failure(lambda: store.add_key(key, digest, event)), ReferenceGone)
 
@@ -325,10 +318,10 @@ def test_what_is_there_already_is_not_taken_for_something_gone(
 def test_a_key_cannot_be_added_to_an_environment_that_is_gone(
     engine: Engine, store: Store, tenant: Tenant
 ) -> None:
-    engine.run("delete from environment where id = ?", tenant.environment.id)
+    engine.run("delete from environment where id = ?", tenant.tenancy.environment.id)
     before = counts(engine)
     digest = keys.generate("live").digest
-    key = samples.key_of(tenant.environment)
+    key = samples.key_of(tenant.tenancy.environment)
     with pytest.raises(ReferenceGone):
         store.add_key(key, digest, samples.event_of(key))
     assert counts(engine) == before
@@ -338,7 +331,7 @@ def test_a_key_cannot_be_added_to_an_environment_that_is_gone(
 def test_a_key_cannot_be_added_to_an_organization_that_is_gone(
     engine: Engine, store: Store, tenant: Tenant
 ) -> None:
-    key = samples.key_of(tenant.environment, org_id=ids.new("org"))
+    key = samples.key_of(tenant.tenancy.environment, org_id=ids.new("org"))
     before = counts(engine)
     with pytest.raises(ReferenceGone):
         store.add_key(key, keys.generate("live").digest, samples.event_of(key))
@@ -348,10 +341,10 @@ def test_a_key_cannot_be_added_to_an_organization_that_is_gone(
 def test_keys_go_with_their_environment_and_the_audit_log_stays(
     engine: Engine, store: Store, tenant: Tenant
 ) -> None:
-    engine.run('delete from "organization" where id = ?', tenant.organization.id)
+    engine.run('delete from "organization" where id = ?', tenant.tenancy.organization.id)
     assert store.find_key(tenant.key_digest) is None
-    assert store.find_environment(tenant.organization.id, tenant.environment.id) is None
-    assert counts(engine)["audit_log"] == len(tenant.events)
+    assert store.find_environment(tenant.tenancy.environment.id) is None
+    assert counts(engine)["audit_log"] == len(samples.events(tenant))
 
 
 def test_keys_are_added_from_many_threads(store: Store, tenant: Tenant) -> None:
@@ -359,7 +352,7 @@ def test_keys_are_added_from_many_threads(store: Store, tenant: Tenant) -> None:
 
     def add(mine: list[bytes]) -> None:
         for digest in mine:
-            key = samples.key_of(tenant.environment)
+            key = samples.key_of(tenant.tenancy.environment)
             store.add_key(key, digest, samples.event_of(key))
             assert store.find_key(digest) == key
 
@@ -414,90 +407,6 @@ def test_a_session_goes_with_its_user(engine: Engine, store: Store, tenant: Tena
     assert store.find_session("token", samples.NOON) is None
 
 
-# Environments
-
-
-@pytest.fixture
-def other_org(engine: Engine, tenant: Tenant) -> Organization:
-    """An organization that has no environment and no member."""
-    other = Organization(ids.new("org"), "Other", "other", tenant.organization.created_at)
-    engine.run(
-        'insert into "organization" (id, name, slug, "createdAt") values (?, ?, ?, ?)',
-        other.id,
-        other.name,
-        other.slug,
-        other.created_at,
-    )
-    return other
-
-
-@pytest.fixture
-def stranger(engine: Engine, other_org: Organization) -> Member:
-    """A user who is a member of the other organization only."""
-    member = Member(ids.new("mem"), other_org.id, ids.new("usr"), "owner", other_org.created_at)
-    engine.run(
-        """insert into "user" (id, name, email, "emailVerified", "createdAt", "updatedAt")
-           values (?, 'stranger', 'stranger@example.com', 1, ?, ?)""",
-        member.user_id,
-        member.created_at,
-        member.created_at,
-    )
-    engine.run(
-        'insert into "member" (id, "organizationId", "userId", role, "createdAt") '
-        "values (?, ?, ?, ?, ?)",
-        member.id,
-        member.org_id,
-        member.user_id,
-        member.role,
-        member.created_at,
-    )
-    return member
-
-
-def test_an_environment_is_found_in_its_organization(store: Store, tenant: Tenant) -> None:
-    environment = tenant.environment
-    assert store.find_environment(environment.org_id, environment.id) == environment
-
-
-def test_an_environment_is_not_found_elsewhere(
-    store: Store, tenant: Tenant, other_org: Organization
-) -> None:
-    env_id = tenant.environment.id
-    assert store.find_environment(other_org.id, env_id) is None
-    assert store.find_environment(ids.new("org"), env_id) is None
-    assert store.find_environment(tenant.organization.id, ids.new("env")) is None
-    assert store.find_environment(env_id, tenant.organization.id) is None
-
-
-def test_a_member_finds_an_environment(store: Store, tenant: Tenant) -> None:
-    environment = tenant.environment
-    found = store.find_environment_of_member(environment.org_id, environment.id, tenant.user.id)
-    assert found == environment
-
-
-def test_a_member_of_another_organization_finds_no_environment(
-    store: Store, tenant: Tenant, stranger: Member
-) -> None:
-    org_id, env_id = tenant.organization.id, tenant.environment.id
-    assert store.find_environment_of_member(org_id, env_id, stranger.user_id) is None
-    assert store.find_environment_of_member(stranger.org_id, env_id, stranger.user_id) is None
-    assert store.find_environment_of_member(stranger.org_id, env_id, tenant.user.id) is None
-
-
-def test_nobody_finds_no_environment(store: Store, tenant: Tenant) -> None:
-    org_id, env_id = tenant.organization.id, tenant.environment.id
-    assert store.find_environment_of_member(org_id, env_id, ids.new("usr")) is None
-    assert store.find_environment_of_member(org_id, env_id, "") is None
-
-
-def test_who_is_no_longer_a_member_finds_no_environment(
-    engine: Engine, store: Store, tenant: Tenant
-) -> None:
-    engine.run('delete from "member" where id = ?', tenant.member.id)
-    org_id, env_id = tenant.organization.id, tenant.environment.id
-    assert store.find_environment_of_member(org_id, env_id, tenant.user.id) is None
-
-
 # Threads and the end
 
 
@@ -528,7 +437,7 @@ def test_closing_twice_is_closing(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [DatabaseTooNew, ReferenceGone, StoreUnavailable, UnsupportedDatabase]
+    "kind", [DatabaseTooNew, LastOwner, ReferenceGone, StoreUnavailable, Taken, UnsupportedDatabase]
 )
 def test_every_fault_of_a_store_is_a_store_error(kind: type[Exception]) -> None:
     assert issubclass(kind, StoreError)

@@ -385,7 +385,7 @@ def test_while_somebody_else_writes_nothing_is_stored_and_everything_found(sqlit
     store.migrate()
     tenant = samples.tenant()
     store.add_first_tenant(tenant)
-    key, digest = samples.key_of(tenant.environment), keys.generate("live").digest
+    key, digest = samples.key_of(tenant.tenancy.environment), keys.generate("live").digest
     with another_writer(sqlite.path):
         with pytest.raises(StoreUnavailable, match="locked"):
             store.add_key(key, digest, samples.event_of(key))
@@ -428,7 +428,7 @@ def test_migrating_waits_for_a_writer(sqlite: Sqlite) -> None:
 def test_a_writer_waits_for_another(sqlite: Sqlite, store: SqliteStore) -> None:
     tenant = samples.tenant()
     store.add_first_tenant(tenant)
-    key, digest = samples.key_of(tenant.environment), keys.generate("live").digest
+    key, digest = samples.key_of(tenant.tenancy.environment), keys.generate("live").digest
     adding = threading.Thread(target=lambda: store.add_key(key, digest, samples.event_of(key)))
     with another_writer(sqlite.path) as other:
         adding.start()
@@ -447,7 +447,7 @@ def test_a_full_disk_is_unavailable_and_what_was_stored_stays(sqlite: Sqlite) ->
     store.add_first_tenant(tenant)
     pages = store.connection().execute("pragma page_count").fetchone()[0]
     store.connection().execute(f"pragma max_page_count = {pages}")
-    key = samples.key_of(tenant.environment)
+    key = samples.key_of(tenant.tenancy.environment)
     digest = keys.generate("live").digest
     event = samples.event_of(key, details={"much": "x" * 100_000})
     with pytest.raises(StoreUnavailable, match="full"):
@@ -465,7 +465,7 @@ store = SqliteStore(pathlib.Path(sys.argv[1]))
 tenant = samples.tenant()
 store.add_first_tenant(tenant)
 print(tenant.key_digest.hex(), flush=True)
-key = samples.key_of(tenant.environment)
+key = samples.key_of(tenant.tenancy.environment)
 keys.insert_event = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 store.add_key(key, bytes(range(32)), samples.event_of(key))
 """

@@ -16,7 +16,7 @@ def broken(tmp_path: Path) -> Store:
 
 def add(store: Store, tenant: Tenant) -> keys.NewKey:
     new = keys.generate("live")
-    key = samples.key_of(tenant.environment, prefix=new.prefix)
+    key = samples.key_of(tenant.tenancy.environment, prefix=new.prefix)
     store.add_key(key, new.digest, samples.event_of(key))
     return new
 

@@ -1,0 +1,95 @@
+"""Who belongs to an organization, and as what."""
+
+from typing import Any
+
+from hookstream_keys import ids, timestamps
+from hookstream_keys.call import Answer, Call
+from hookstream_keys.errors import Conflict, Detail, MemberNotFound, UserNotFound
+from hookstream_keys.handlers import access, audit, pages
+from hookstream_keys.store import LastOwner, Member, ReferenceGone, Taken
+
+
+def list_members(call: Call, id: str, limit: int, cursor: str | None = None) -> Answer:
+    """Show a page of the members, newest first."""
+    organization = access.organization_to(call, "members:read", id)
+    return pages.answer(
+        "members",
+        limit,
+        cursor,
+        lambda page: call.store.list_members(organization.id, page),
+        _view,
+    )
+
+
+def add_member(call: Call, id: str, body: dict[str, Any]) -> Answer:
+    """Make somebody who has signed up a member."""
+    organization = access.organization_to(call, "members:create", id)
+    access.require_may_make(call, body["role"], organization.id)
+    user = call.store.find_user_by_email(body["email"].lower())
+    if user is None:
+        raise UserNotFound
+    member = Member(
+        id=ids.new("mem"),
+        org_id=organization.id,
+        user_id=user.id,
+        role=body["role"],
+        created_at=timestamps.to_text(call.now),
+        name=user.name,
+        email=user.email,
+    )
+    try:
+        call.store.add_member(member, audit.member_added(call, member))
+    except Taken:
+        raise Conflict(
+            "The user is a member already.", details=[Detail("body/email", "is a member's")]
+        ) from None
+    except ReferenceGone:
+        raise UserNotFound from None
+    return {"member": _view(member)}, 201
+
+
+def get_member(call: Call, id: str, member_id: str) -> Answer:
+    """Show one member."""
+    return {"member": _view(access.member_to(call, "members:read", id, member_id))}, 200
+
+
+def update_member(call: Call, id: str, member_id: str, body: dict[str, Any]) -> Answer:
+    """Give a member another role."""
+    member = access.member_to(call, "members:update", id, member_id)
+    role = body["role"]
+    access.require_may_make(call, role, member.org_id)
+    try:
+        done = call.store.update_member(member.id, role, audit.member_updated(call, member, role))
+    except LastOwner:
+        raise _last_owner() from None
+    if not done:
+        raise MemberNotFound
+    return {"member": {**_view(member), "role": role}}, 200
+
+
+def remove_member(call: Call, id: str, member_id: str) -> Answer:
+    """Take a member's place in the organization away, or give up one's own."""
+    member = access.member_to(call, "members:delete", id, member_id)
+    try:
+        done = call.store.remove_member(member.id, audit.member_removed(call, member))
+    except LastOwner:
+        raise _last_owner() from None
+    if not done:
+        raise MemberNotFound
+    return None, 204
+
+
+def _last_owner() -> Conflict:
+    return Conflict("The organization would be left without an owner; make another one first.")
+
+
+def _view(member: Member) -> dict[str, Any]:
+    return {
+        "id": member.id,
+        "org_id": member.org_id,
+        "user_id": member.user_id,
+        "name": member.name,
+        "email": member.email,
+        "role": member.role,
+        "created_at": member.created_at,
+    }

@@ -1,0 +1,48 @@
+"""Roles as scopes: who may do what is the table `x-rights` of `openapi.yaml`.
+
+A role is a name for scopes, so that one rule decides for people and keys alike:
+`hookstream_keys.scopes`. `docs/roles.md` shows the table.
+"""
+
+from functools import cache
+from typing import Any
+
+from hookstream_keys import spec
+from hookstream_keys.scopes import Scopes
+
+
+@cache
+def scopes_of(role: str) -> Scopes:
+    """The scopes of a member of this role; what is no role has none.
+
+    It may be several, separated by commas: better-auth lets a member have them.
+    """
+    known = _table()["roles"]
+    names = [Scopes.parse(known[name]).names for name in _names(role) if name in known]
+    return Scopes(tuple(dict.fromkeys(scope for scopes in names for scope in scopes)))
+
+
+@cache
+def of_creators() -> Scopes:
+    """What a user may do, beside what her role allows, to a key that she made."""
+    return Scopes.parse(_table()["creator"])
+
+
+@cache
+def of_keys() -> Scopes:
+    """What a key may do at most, in its own environment."""
+    return Scopes.parse(_table()["key"])
+
+
+def is_owner(role: str) -> bool:
+    """Whether an owner is what a member of this role is, whatever else."""
+    return "owner" in _names(role)
+
+
+def _names(role: str) -> list[str]:
+    return [name.strip() for name in role.split(",")]
+
+
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = spec.document()["x-rights"]
+    return table

@@ -1,0 +1,90 @@
+"""Who belongs to an organization, and as what: better-auth's own table."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hookstream_keys import roles
+from hookstream_keys.store.errors import LastOwner, Taken
+from hookstream_keys.store.records import AuditEvent, Member, Page
+from hookstream_keys.store.sqlite import better_auth
+from hookstream_keys.store.sqlite.audit import insert_event
+from hookstream_keys.store.sqlite.engine import Engine, Row, Value
+
+_SELECT = """
+    select m.id, m."organizationId", m."userId", m.role, m."createdAt", u.name, u.email
+    from "member" m join "user" u on u.id = m."userId" where true
+"""
+_FIND = f"""{_SELECT} and m."organizationId" = ? and m.id = ?"""
+_ROLES = """select "organizationId", role from "member" where "userId" = ?"""
+_PLACE = """select "organizationId", role from "member" where id = ?"""
+_ALL_ROLES = """select role from "member" where "organizationId" = ?"""
+
+
+class Members(Engine):
+    """The questions about members."""
+
+    def roles_of(self, user_id: str) -> dict[str, str]:
+        return dict(self.all(_ROLES, (user_id,)))
+
+    def find_member(self, org_id: str, member_id: str) -> Member | None:
+        row = self.one(_FIND, (org_id, member_id))
+        return _member(row) if row else None
+
+    def list_members(self, org_id: str, page: Page) -> list[Member]:
+        of_it: dict[str, Value] = {'m."organizationId" = ?': org_id}
+        rows = self.page(_SELECT, of_it, page, ('m."createdAt"', "m.id"))
+        return [_member(row) for row in rows]
+
+    def add_member(self, member: Member, event: AuditEvent) -> None:
+        with self.change() as connection:
+            insert_member(connection, member)
+            insert_event(connection, event)
+
+    def update_member(self, member_id: str, role: str, event: AuditEvent) -> bool:
+        with self.change() as connection, _an_owner_left(connection, member_id) as found:
+            if found:
+                connection.execute('update "member" set role = ? where id = ?', (role, member_id))
+                insert_event(connection, event)
+            return found
+
+    def remove_member(self, member_id: str, event: AuditEvent) -> bool:
+        with self.change() as connection, _an_owner_left(connection, member_id) as found:
+            if found:
+                connection.execute('delete from "member" where id = ?', (member_id,))
+                insert_event(connection, event)
+            return found
+
+
+def _member(row: Row) -> Member:
+    member_id, org_id, user_id, role, created_at, name, email = row
+    return Member(member_id, org_id, user_id, role, better_auth.text(created_at), name, email)
+
+
+def insert_member(connection: sqlite3.Connection, member: Member) -> None:
+    """Store a member inside a transaction. Raises Taken when the user is one already.
+
+    The table does not see to that by itself.
+    """
+    taken = connection.execute(
+        'select 1 from "member" where "organizationId" = ? and "userId" = ?',
+        (member.org_id, member.user_id),
+    ).fetchone()
+    if taken:
+        raise Taken("user")
+    connection.execute(
+        """insert into "member" (id, "organizationId", "userId", role, "createdAt")
+           values (?, ?, ?, ?, ?)""",
+        (member.id, member.org_id, member.user_id, member.role, member.created_at),
+    )
+
+
+@contextmanager
+def _an_owner_left(connection: sqlite3.Connection, member_id: str) -> Iterator[bool]:
+    """Give whether the member is there. Raises LastOwner where the block leaves no owner."""
+    row = connection.execute(_PLACE, (member_id,)).fetchone()
+    yield row is not None
+    if row is not None and roles.is_owner(row[1]):
+        left = connection.execute(_ALL_ROLES, (row[0],)).fetchall()
+        if not any(roles.is_owner(role) for (role,) in left):
+            raise LastOwner(row[0])

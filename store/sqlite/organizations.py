@@ -1,0 +1,84 @@
+"""Organizations: better-auth's own table."""
+
+import sqlite3
+from collections.abc import Callable, Mapping
+
+from hookstream_keys.store.records import ApiKey, AuditEvent, Member, Organization, Page
+from hookstream_keys.store.sqlite import better_auth
+from hookstream_keys.store.sqlite.audit import insert_event
+from hookstream_keys.store.sqlite.engine import Engine, Row, assignments, unique
+from hookstream_keys.store.sqlite.keys import revoke_all
+from hookstream_keys.store.sqlite.members import insert_member
+
+_COLUMNS = 'o.id, o.name, o.slug, o."createdAt"'
+# All of these are constants of this module; values are bound.
+_FIND = f"select {_COLUMNS} from organization o where o.id = ?"  # noqa: S608
+_OF_USER = (
+    f"select {_COLUMNS}, m.role from organization o"  # noqa: S608
+    ' join "member" m on m."organizationId" = o.id where true'
+)
+
+
+class Organizations(Engine):
+    """The questions about organizations."""
+
+    def find_organization(self, org_id: str) -> Organization | None:
+        row = self.one(_FIND, (org_id,))
+        return _organization(row) if row else None
+
+    def list_organizations(self, user_id: str, page: Page) -> list[Organization]:
+        rows = self.page(_OF_USER, {'m."userId" = ?': user_id}, page, ('o."createdAt"', "o.id"))
+        return [_organization(row) for row in rows]
+
+    def add_organization(
+        self, organization: Organization, member: Member, event: AuditEvent
+    ) -> None:
+        with self.change() as connection:
+            insert_organization(connection, organization)
+            insert_member(connection, member)
+            insert_event(connection, event)
+
+    def update_organization(
+        self, org_id: str, changes: Mapping[str, str], event: AuditEvent
+    ) -> Organization | None:
+        with self.change() as connection, unique("slug"):
+            row = connection.execute(
+                f"update organization as o set {assignments(changes)}"  # noqa: S608
+                f' where o.id = :id returning id, name, slug, "createdAt"',
+                {**changes, "id": org_id},
+            ).fetchone()
+            if row is None:
+                return None
+            insert_event(connection, event)
+            return _organization(row)
+
+    def delete_organization(
+        self,
+        org_id: str,
+        deleted_at: str,
+        reason: str,
+        event: AuditEvent,
+        revoked: Callable[[ApiKey], AuditEvent],
+    ) -> bool:
+        with self.change() as connection:
+            # Each by its own event, before they go with everything else that is the organization's.
+            revoke_all(connection, ("org_id", org_id), deleted_at, reason, revoked)
+            done = connection.execute("delete from organization where id = ?", (org_id,))
+            if done.rowcount == 0:
+                return False
+            insert_event(connection, event)
+            return True
+
+
+def _organization(row: Row) -> Organization:
+    org_id, name, slug, created_at, *role = row
+    return Organization(org_id, name, slug, better_auth.text(created_at), *role)
+
+
+def insert_organization(connection: sqlite3.Connection, organization: Organization) -> None:
+    """Store an organization inside a transaction. Raises Taken when another has its slug."""
+    with unique("slug"):
+        connection.execute(
+            """insert into organization (id, name, slug, "createdAt") values (?, ?, ?, ?)""",
+            (organization.id, organization.name, organization.slug, organization.created_at),
+        )

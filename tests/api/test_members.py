@@ -1,0 +1,231 @@
+"""/organizations/{id}/members and /organizations/{id}/members/{member_id}: every method."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from support import Server, Tenant, assert_error
+
+Headers = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Person:
+    user_id: str
+    email: str
+    headers: Headers
+
+
+@dataclass(frozen=True)
+class Organization:
+    """One with an owner, an admin and a member, each by her role."""
+
+    server: Server
+    id: str
+    people: dict[str, Person]
+
+    def ask(self, who: str, method: str, path: str = "", **arguments: Any) -> httpx.Response:
+        headers = self.people[who].headers
+        return self.server.request(
+            method, f"/organizations/{self.id}/members{path}", headers=headers, **arguments
+        )
+
+    def place(self, who: str) -> str:
+        """The id of somebody's place."""
+        rows = self.server.database.execute(
+            'select id from "member" where "organizationId" = ? and "userId" = ?',
+            (self.id, self.people[who].user_id),
+        )
+        return str(rows[0][0])
+
+    def role(self, who: str) -> str | None:
+        rows = self.server.database.execute(
+            'select role from "member" where "organizationId" = ? and "userId" = ?',
+            (self.id, self.people[who].user_id),
+        )
+        return rows[0][0] if rows else None
+
+    def last_event(self) -> tuple[str, str]:
+        rows = self.server.database.execute(
+            "select action, user_id from audit_log where org_id = ? order by seq desc limit 1",
+            (self.id,),
+        )
+        return rows[0][0], rows[0][1]
+
+
+def person(server: Server) -> Person:
+    user = server.database.add_user()
+    session = server.database.add_session(user)
+    return Person(user, f"{user}@example.com", {"Authorization": f"Bearer {session}"})
+
+
+@pytest.fixture
+def organization(server: Server) -> Organization:
+    org_id = server.database.add_organization()
+    people = {role: person(server) for role in ("owner", "admin", "member")}
+    for role, who in people.items():
+        server.database.add_member(org_id, who.user_id, role)
+    return Organization(server, org_id, {**people, "stranger": person(server)})
+
+
+def add(organization: Organization, by: str, role: str, **changes: str) -> httpx.Response:
+    body = {"email": organization.people["stranger"].email, "role": role, **changes}
+    return organization.ask(by, "POST", json=body)
+
+
+def test_200_every_member_sees_the_members(organization: Organization) -> None:
+    for role in ("owner", "admin", "member"):
+        answer = organization.ask(role, "GET")
+        assert answer.status_code == 200
+        found = {each["user_id"]: each for each in answer.json()["members"]}
+        assert {each["role"] for each in found.values()} == {"owner", "admin", "member"}
+        me = found[organization.people[role].user_id]
+        assert me["email"] == organization.people[role].email
+        shown = organization.ask(role, "GET", f"/{me['id']}").json()
+        assert shown == {"member": me}
+
+
+def test_200_pages_are_whole(organization: Organization) -> None:
+    first = organization.ask("owner", "GET", params={"limit": 2}).json()
+    assert (len(first["members"]), first["has_more"]) == (2, True)
+    rest = organization.ask("owner", "GET", params={"cursor": first["cursor"]}).json()
+    assert (len(rest["members"]), rest["has_more"], rest["cursor"]) == (1, False, None)
+    assert len({each["id"] for each in first["members"] + rest["members"]}) == 3
+
+
+def test_201_an_admin_adds_somebody_who_has_signed_up(organization: Organization) -> None:
+    email = organization.people["stranger"].email.upper()
+    answer = add(organization, "admin", "member", email=email)
+    assert answer.status_code == 201, answer.text
+    made = answer.json()["member"]
+    assert (made["user_id"], made["role"]) == (
+        organization.people["stranger"].user_id,
+        "member",
+    )
+    assert organization.ask("stranger", "GET", f"/{made['id']}").json() == {"member": made}
+    assert organization.last_event() == ("member.added", organization.people["admin"].user_id)
+
+
+@pytest.mark.parametrize(
+    ("changes", "location"),
+    [
+        ({"email": "x"}, "body/email"),
+        ({"email": "a@b"}, "body/email"),
+        ({"email": ".a@example.com"}, "body/email"),
+        ({"email": "a b@example.com"}, "body/email"),
+        ({"role": "Owner"}, "body/role"),
+        ({"role": "admin,owner"}, "body/role"),
+    ],
+)
+def test_400_to_what_is_not_as_documented(
+    organization: Organization, changes: dict[str, str], location: str
+) -> None:
+    answer = add(organization, "owner", **{"role": "member", **changes})
+    assert_error(answer, 400, "bad_request", location)
+
+
+@pytest.mark.parametrize(
+    ("by", "role", "status"),
+    [
+        ("owner", "owner", 201),
+        ("owner", "admin", 201),
+        ("admin", "owner", 403),
+        ("admin", "admin", 201),
+        ("member", "member", 403),
+        ("stranger", "member", 404),
+    ],
+)
+def test_who_may_add_whom(organization: Organization, by: str, role: str, status: int) -> None:
+    answer = add(organization, by, role)
+    assert answer.status_code == status, answer.text
+    assert organization.role("stranger") == (role if status == 201 else None)
+
+
+def test_403_to_a_key(server: Server, tenant: Tenant) -> None:
+    path = f"/organizations/{tenant.org_id}/members"
+    key = {"X-API-Key": tenant.key}
+    assert_error(server.request("GET", path, headers=key), 403, "forbidden")
+    body = {"email": "x@example.com", "role": "owner"}
+    assert_error(server.request("POST", path, headers=key, json=body), 403, "forbidden")
+
+
+def test_404_to_who_has_not_signed_up(organization: Organization) -> None:
+    answer = add(organization, "owner", "member", email="nobody@example.com")
+    assert_error(answer, 404, "user_not_found", "body/email")
+
+
+def test_404_to_another_organization_s_member(server: Server, organization: Organization) -> None:
+    other = server.database.add_organization()
+    server.database.add_member(other, person(server).user_id, "owner")
+    (row,) = server.database.execute('select id from "member" where "organizationId" = ?', (other,))
+    for method, body in (("GET", None), ("PATCH", {"role": "member"}), ("DELETE", None)):
+        answer = organization.ask("owner", method, f"/{row[0]}", json=body)
+        assert_error(answer, 404, "member_not_found")
+
+
+def test_409_to_who_is_one_already(organization: Organization) -> None:
+    answer = add(organization, "owner", "owner", email=organization.people["member"].email)
+    assert_error(answer, 409, "conflict", "body/email")
+    assert organization.role("member") == "member"
+
+
+@pytest.mark.parametrize(
+    ("by", "whom", "role", "status"),
+    [
+        ("owner", "member", "owner", 200),
+        ("owner", "admin", "member", 200),
+        ("admin", "member", "admin", 200),
+        ("admin", "member", "owner", 403),
+        ("admin", "owner", "member", 403),
+        ("admin", "admin", "member", 200),
+        ("member", "member", "admin", 403),
+        ("member", "admin", "member", 403),
+        ("stranger", "member", "member", 404),
+    ],
+)
+def test_who_may_change_whom(
+    organization: Organization, by: str, whom: str, role: str, status: int
+) -> None:
+    path = f"/{organization.place(whom)}"
+    answer = organization.ask(by, "PATCH", path, json={"role": role})
+    assert answer.status_code == status, answer.text
+    assert organization.role(whom) == (role if status == 200 else whom)
+    if status == 200:
+        assert answer.json()["member"]["role"] == role
+        assert organization.last_event() == ("member.updated", organization.people[by].user_id)
+
+
+@pytest.mark.parametrize(
+    ("by", "whom", "status"),
+    [
+        ("owner", "member", 204),
+        ("owner", "admin", 204),
+        ("admin", "member", 204),
+        ("admin", "owner", 403),
+        ("admin", "admin", 204),
+        ("member", "admin", 403),
+        ("member", "member", 204),
+        ("stranger", "member", 404),
+    ],
+)
+def test_who_may_remove_whom(organization: Organization, by: str, whom: str, status: int) -> None:
+    answer = organization.ask(by, "DELETE", f"/{organization.place(whom)}")
+    assert answer.status_code == status, answer.text
+    assert organization.role(whom) == (None if status == 204 else whom)
+
+
+def test_204_who_is_removed_may_nothing_at_once(organization: Organization) -> None:
+    assert organization.ask("admin", "GET").status_code == 200
+    organization.ask("owner", "DELETE", f"/{organization.place('admin')}")
+    assert organization.last_event() == ("member.removed", organization.people["owner"].user_id)
+    assert_error(organization.ask("admin", "GET"), 404, "organization_not_found")
+
+
+def test_409_to_the_last_owner(organization: Organization) -> None:
+    path = f"/{organization.place('owner')}"
+    assert_error(organization.ask("owner", "DELETE", path), 409, "conflict")
+    answer = organization.ask("owner", "PATCH", path, json={"role": "admin"})
+    assert_error(answer, 409, "conflict")
+    organization.ask("owner", "PATCH", f"/{organization.place('admin')}", json={"role": "owner"})
+    assert organization.ask("owner", "DELETE", path).status_code == 204

@@ -1,0 +1,362 @@
+"""Organizations, members and environments: what every engine must do."""
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+from unit import samples
+from unit.conftest import Engine
+from unit.test_store_conformance import at_once
+
+from hookstream_keys import ids, keys
+from hookstream_keys.store import (
+    ApiKey,
+    AuditEvent,
+    Environment,
+    LastOwner,
+    Member,
+    Organization,
+    Page,
+    ReferenceGone,
+    Store,
+    Taken,
+    Tenant,
+    User,
+)
+
+LATER = "2026-11-24T12:00:01.000Z"
+ALL = Page(100)
+
+
+def event(tenant: Tenant, **changes: str) -> AuditEvent:
+    return samples.event_of(tenant.key, **changes)
+
+
+def log(engine: Engine) -> list[tuple[str, str]]:
+    rows = engine.run("select action, resource_id from audit_log order by seq")
+    return [(row[0], row[1]) for row in rows]
+
+
+def revoked(key: ApiKey) -> AuditEvent:
+    return samples.event_of(key, action="api_key.revoked")
+
+
+@pytest.fixture
+def another(engine: Engine, tenant: Tenant) -> User:
+    """A user who belongs nowhere yet."""
+    user = samples.user(name="Ada")
+    engine.run(
+        """insert into "user" (id, name, email, "emailVerified", "createdAt", "updatedAt")
+           values (?, ?, ?, 0, ?, ?)""",
+        user.id,
+        user.name,
+        user.email,
+        user.created_at,
+        user.updated_at,
+    )
+    return user
+
+
+@pytest.fixture
+def second(store: Store, tenant: Tenant, another: User) -> Organization:
+    """A second organization, which `another` owns."""
+    made = samples.organization(created_at=LATER)
+    store.add_organization(made, samples.member(made, another), event(tenant))
+    return made
+
+
+# Users
+
+
+def test_a_user_is_found_by_id_and_by_address(store: Store, another: User) -> None:
+    assert store.find_user(another.id) == another
+    assert store.find_user_by_email(another.email) == another
+    assert store.find_user("usr_0") is None
+    assert store.find_user_by_email(another.email.upper()) is None
+
+
+# Organizations
+
+
+def test_an_organization_is_added_with_its_owner_and_its_event(
+    engine: Engine, store: Store, tenant: Tenant, another: User
+) -> None:
+    made = samples.organization()
+    recorded = event(tenant, action="organization.created")
+    store.add_organization(made, samples.member(made, another), recorded)
+    assert store.find_organization(made.id) == made
+    assert store.roles_of(another.id) == {made.id: "owner"}
+    assert log(engine)[-1] == ("organization.created", recorded.resource_id)
+
+
+def test_a_slug_is_taken_once_and_then_nothing_is_stored(
+    engine: Engine, store: Store, tenant: Tenant, another: User
+) -> None:
+    before = log(engine)
+    made = samples.organization(slug=tenant.tenancy.organization.slug)
+    with pytest.raises(Taken):
+        store.add_organization(made, samples.member(made, another), event(tenant))
+    assert store.find_organization(made.id) is None
+    assert store.roles_of(another.id) == {}
+    assert log(engine) == before
+
+
+def test_a_list_has_a_user_s_organizations_and_what_she_is_in_them(
+    store: Store, tenant: Tenant, second: Organization, another: User
+) -> None:
+    home = tenant.tenancy.organization
+    store.add_member(samples.member(home, another, "admin"), event(tenant))
+    expected = [
+        dataclasses.replace(second, role="owner"),
+        dataclasses.replace(home, role="admin"),
+    ]
+    assert store.list_organizations(another.id, ALL) == expected
+    assert store.list_organizations(another.id, Page(1)) == expected[:1]
+    after = Page(5, (second.created_at, second.id))
+    assert store.list_organizations(another.id, after) == expected[1:]
+    assert store.list_organizations(tenant.user.id, ALL) == [
+        dataclasses.replace(home, role="owner")
+    ]
+
+
+def test_an_organization_is_changed_with_its_event(
+    engine: Engine, store: Store, tenant: Tenant, second: Organization
+) -> None:
+    changed = store.update_organization(
+        second.id, {"name": "New"}, event(tenant, action="organization.updated")
+    )
+    assert changed == dataclasses.replace(second, name="New")
+    assert store.find_organization(second.id) == changed
+    assert log(engine)[-1][0] == "organization.updated"
+    before = log(engine)
+    with pytest.raises(Taken):
+        store.update_organization(
+            second.id, {"name": "Newer", "slug": tenant.tenancy.organization.slug}, event(tenant)
+        )
+    assert store.update_organization("org_0", {"name": "New"}, event(tenant)) is None
+    assert store.find_organization(second.id) == changed
+    assert log(engine) == before
+
+
+def test_an_organization_goes_with_all_that_is_in_it(
+    engine: Engine, store: Store, tenant: Tenant, second: Organization
+) -> None:
+    home = tenant.tenancy.organization
+    gone = event(tenant, action="organization.deleted")
+    assert store.delete_organization(home.id, LATER, "cessationOfOperation", gone, revoked)
+    assert store.find_organization(home.id) is None
+    assert store.find_key(tenant.key_digest) is None
+    assert store.find_environment(tenant.tenancy.environment.id) is None
+    assert store.roles_of(tenant.user.id) == {}
+    assert log(engine)[-2:] == [
+        ("api_key.revoked", tenant.key.id),
+        ("organization.deleted", gone.resource_id),
+    ]
+    before = log(engine)
+    assert not store.delete_organization(home.id, LATER, "unspecified", gone, revoked)
+    assert log(engine) == before
+    assert store.find_organization(second.id) == second
+
+
+# Members
+
+
+def test_a_member_is_added_once(store: Store, tenant: Tenant, another: User) -> None:
+    home = tenant.tenancy.organization
+    member = samples.member(home, another, "member", created_at=LATER)
+    store.add_member(member, event(tenant))
+    assert store.find_member(home.id, member.id) == member
+    assert store.list_members(home.id, ALL) == [member, tenant.tenancy.member]
+    assert store.list_members(home.id, Page(5, (LATER, member.id))) == [tenant.tenancy.member]
+    with pytest.raises(Taken):
+        store.add_member(samples.member(home, another, "owner"), event(tenant))
+    assert store.list_members(home.id, ALL) == [member, tenant.tenancy.member]
+
+
+def test_a_member_is_found_in_her_own_organization_only(
+    store: Store, tenant: Tenant, second: Organization
+) -> None:
+    (theirs,) = store.list_members(second.id, ALL)
+    assert store.find_member(tenant.tenancy.organization.id, theirs.id) is None
+    assert store.find_member("", theirs.id) is None
+
+
+def test_who_is_gone_cannot_become_a_member(store: Store, tenant: Tenant, another: User) -> None:
+    home = tenant.tenancy.organization
+    for member in (
+        samples.member(home, samples.user()),
+        samples.member(samples.organization(), another),
+    ):
+        with pytest.raises(ReferenceGone):
+            store.add_member(member, event(tenant))
+
+
+def test_a_role_is_changed_with_its_event(
+    engine: Engine, store: Store, tenant: Tenant, another: User
+) -> None:
+    member = samples.member(tenant.tenancy.organization, another, "member")
+    store.add_member(member, event(tenant))
+    assert store.update_member(member.id, "admin", event(tenant, action="member.updated"))
+    assert store.roles_of(another.id) == {member.org_id: "admin"}
+    assert log(engine)[-1][0] == "member.updated"
+    assert store.remove_member(member.id, event(tenant, action="member.removed"))
+    assert store.roles_of(another.id) == {}
+    assert log(engine)[-1][0] == "member.removed"
+    before = log(engine)
+    assert not store.update_member(member.id, "owner", event(tenant))
+    assert not store.remove_member(member.id, event(tenant))
+    assert log(engine) == before
+
+
+@pytest.mark.parametrize("role", ["owner", "member,owner"])
+def test_the_last_owner_stays(engine: Engine, store: Store, tenant: Tenant, role: str) -> None:
+    engine.run('update "member" set role = ?', role)
+    before = log(engine)
+    member = tenant.tenancy.member
+    with pytest.raises(LastOwner):
+        store.update_member(member.id, "admin", event(tenant))
+    with pytest.raises(LastOwner):
+        store.remove_member(member.id, event(tenant))
+    assert store.roles_of(tenant.user.id) == {member.org_id: role}
+    assert log(engine) == before
+
+
+def test_of_two_owners_who_leave_at_once_one_stays(
+    store: Store, tenant: Tenant, another: User
+) -> None:
+    home = tenant.tenancy.organization
+    member = samples.member(home, another)
+    store.add_member(member, event(tenant))
+    failures: list[LastOwner] = []
+
+    def leave(who: Member) -> Callable[[], None]:
+        def leaving() -> None:
+            try:
+                store.remove_member(who.id, event(tenant))
+            except LastOwner as error:
+                failures.append(error)
+
+        return leaving
+
+    at_once(leave(member), leave(tenant.tenancy.member))
+    assert len(failures) == 1
+    assert [left.role for left in store.list_members(home.id, ALL)] == ["owner"]
+
+
+# Environments
+
+
+@pytest.fixture
+def staging(store: Store, tenant: Tenant) -> Environment:
+    made = samples.environment(
+        tenant.tenancy.organization, name="Staging", slug="staging", mode="test", created_at=LATER
+    )
+    store.add_environment(made, event(tenant, action="environment.created"))
+    return made
+
+
+def test_an_environment_is_added_with_its_event(
+    engine: Engine, store: Store, tenant: Tenant, staging: Environment
+) -> None:
+    home = tenant.tenancy
+    assert store.find_environment(staging.id) == staging
+    assert log(engine)[-1][0] == "environment.created"
+    assert store.list_environments(home.organization.id, None, ALL) == [staging, home.environment]
+    assert store.list_environments(home.organization.id, staging.id, ALL) == [staging]
+    assert store.list_environments(home.organization.id, None, Page(1)) == [staging]
+    after = Page(5, (LATER, staging.id))
+    assert store.list_environments(home.organization.id, None, after) == [home.environment]
+
+
+@pytest.mark.usefixtures("staging")
+def test_a_slug_is_taken_once_in_an_organization(
+    store: Store, tenant: Tenant, second: Organization
+) -> None:
+    store.add_environment(samples.environment(second, slug="staging"), event(tenant))
+    with pytest.raises(Taken):
+        store.add_environment(
+            samples.environment(tenant.tenancy.organization, slug="staging"), event(tenant)
+        )
+    with pytest.raises(ReferenceGone):
+        store.add_environment(samples.environment(samples.organization()), event(tenant))
+
+
+def test_an_environment_is_changed_with_its_event(
+    engine: Engine, store: Store, tenant: Tenant, staging: Environment
+) -> None:
+    recorded = event(tenant, action="environment.updated")
+    changed = store.update_environment(staging.id, {"name": "QA", "slug": "qa"}, recorded)
+    assert changed == dataclasses.replace(staging, name="QA", slug="qa")
+    assert log(engine)[-1][0] == "environment.updated"
+    before = log(engine)
+    with pytest.raises(Taken):
+        store.update_environment(staging.id, {"slug": "production"}, event(tenant))
+    assert store.update_environment("env_0", {"name": "x"}, event(tenant)) is None
+    assert store.find_environment(staging.id) == changed
+    assert log(engine) == before
+
+
+def test_an_environment_goes_and_its_keys_are_revoked_with_it(
+    engine: Engine, store: Store, tenant: Tenant, staging: Environment
+) -> None:
+    made = [samples.key_of(staging, name=str(number)) for number in range(3)]
+    for key in made:
+        store.add_key(key, keys.generate("test").digest, samples.event_of(key))
+    store.revoke_key(made[0].id, samples.NOON, "superseded", revoked(made[0]))
+    gone = event(tenant, action="environment.deleted")
+    assert store.delete_environment(staging.id, LATER, "cessationOfOperation", gone, revoked)
+
+    assert store.find_environment(staging.id) is None
+    assert store.list_environments(staging.org_id, None, ALL) == [tenant.tenancy.environment]
+    found = [store.find_key_by_id(key.id) for key in made]
+    assert [(key.revoked_at, key.revocation_reason) for key in found if key] == [
+        (samples.NOON, "superseded"),
+        (LATER, "cessationOfOperation"),
+        (LATER, "cessationOfOperation"),
+    ]
+    assert sorted(log(engine)[-3:]) == sorted([
+        ("api_key.revoked", made[1].id),
+        ("api_key.revoked", made[2].id),
+        ("environment.deleted", gone.resource_id),
+    ])  # fmt: skip
+    assert store.find_key_by_id(tenant.key.id) == tenant.key
+
+    before = log(engine)
+    assert not store.delete_environment(staging.id, LATER, "unspecified", gone, revoked)
+    assert store.update_environment(staging.id, {"name": "x"}, event(tenant)) is None
+    late = samples.key_of(staging)
+    with pytest.raises(ReferenceGone):
+        store.add_key(late, keys.generate("test").digest, samples.event_of(late))
+    assert log(engine) == before
+    # Its slug may be used again, and then be free again.
+    for _ in range(2):
+        again = samples.environment(tenant.tenancy.organization, slug="staging")
+        store.add_environment(again, event(tenant))
+        store.delete_environment(again.id, LATER, "unspecified", event(tenant), revoked)
+
+
+def test_a_key_is_added_before_its_environment_goes_or_not_at_all(
+    store: Store, tenant: Tenant, staging: Environment
+) -> None:
+    added: list[str] = []
+
+    def add() -> None:
+        for _ in range(20):
+            key = samples.key_of(staging)
+            try:
+                store.add_key(key, keys.generate("test").digest, samples.event_of(key))
+            except ReferenceGone:
+                return
+            added.append(key.id)
+
+    def delete() -> None:
+        store.delete_environment(staging.id, LATER, "unspecified", event(tenant), revoked)
+
+    at_once(add, add, delete)
+    assert all(key and key.revoked_at for key in map(store.find_key_by_id, added))
+
+
+def test_ids_are_never_looked_up_in_part(store: Store, staging: Environment) -> None:
+    for wrong in ("", staging.id[:-1], staging.id + "0", staging.id.upper(), ids.new("env")):
+        assert store.find_environment(wrong) is None
+        assert store.find_organization(wrong) is None
