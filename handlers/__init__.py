@@ -16,6 +16,7 @@ from hookstream_keys.handlers import (
     health,
     members,
     organizations,
+    sessions,
     verification,
 )
 
@@ -38,6 +39,7 @@ OPERATIONS: dict[str, Handler] = {
     "getOpenapiYaml": documentation.get_openapi_yaml,
     "getOrganization": organizations.get_organization,
     "getReadiness": health.get_readiness,
+    "getSession": sessions.get_session,
     "getSwaggerUi": documentation.get_swagger_ui,
     "getSwaggerUiAsset": documentation.get_swagger_ui_asset,
     "listApiKeys": api_keys.list_api_keys,
@@ -49,6 +51,9 @@ OPERATIONS: dict[str, Handler] = {
     "removeMember": members.remove_member,
     "revokeApiKey": api_keys.revoke_api_key,
     "revokeBySecret": api_keys.revoke_by_secret,
+    "signInEmail": sessions.sign_in_email,
+    "signOut": sessions.sign_out,
+    "signUpEmail": sessions.sign_up_email,
     "updateApiKey": api_keys.update_api_key,
     "updateEnvironment": environments.update_environment,
     "updateMember": members.update_member,

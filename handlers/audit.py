@@ -6,7 +6,16 @@ from typing import Any
 from hookstream_keys import ids, timestamps
 from hookstream_keys.call import Call
 from hookstream_keys.principal import KeyPrincipal, SessionPrincipal
-from hookstream_keys.store import ApiKey, AuditEvent, Environment, Member, Organization
+from hookstream_keys.store import (
+    ApiKey,
+    AuditEvent,
+    Environment,
+    Member,
+    Organization,
+    Session,
+    Tenancy,
+    User,
+)
 
 #: Why a key ends with its environment, in the words of RFC 5280, section 5.3.1.
 END_OF_OPERATION = "cessationOfOperation"
@@ -95,6 +104,22 @@ def ending_with_its_home(call: Call) -> Callable[[ApiKey], AuditEvent]:
     return lambda key: key_revoked(call, key, END_OF_OPERATION)
 
 
+def user_created(call: Call, user: User, tenancy: Tenancy) -> AuditEvent:
+    """Somebody signed up."""
+    org_id, details = tenancy.organization.id, {"email": user.email}
+    return _event(call, "user.created", org_id=org_id, resource_id=user.id, details=details)
+
+
+def session_created(call: Call, session: Session) -> AuditEvent:
+    """Somebody signed in."""
+    return _of_session(call, "session.created", session, expires_at=session.expires_at)
+
+
+def session_deleted(call: Call, session: Session) -> AuditEvent:
+    """Somebody signed out."""
+    return _of_session(call, "session.deleted", session)
+
+
 def _called(what: Organization | Environment) -> dict[str, str]:
     return {"name": what.name, "slug": what.slug}
 
@@ -125,8 +150,24 @@ def _of_key(call: Call, action: str, key: ApiKey, **details: Any) -> AuditEvent:
     return _event(call, action, org_id=key.org_id, resource_id=key.id, details=details)
 
 
+def _of_session(call: Call, action: str, session: Session, **details: Any) -> AuditEvent:
+    return _event(
+        call,
+        action,
+        # Whoever belongs nowhere is recorded all the same: by herself.
+        org_id=session.org_id or session.user_id,
+        resource_id=session.id,
+        details=details,
+    )
+
+
 def _event(
-    call: Call, action: str, *, org_id: str, resource_id: str, details: Mapping[str, Any]
+    call: Call,
+    action: str,
+    *,
+    org_id: str,
+    resource_id: str,
+    details: Mapping[str, Any],
 ) -> AuditEvent:
     """An event of `action`, which begins with the kind of resource that it is about."""
     who = call.principal

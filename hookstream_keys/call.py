@@ -1,14 +1,29 @@
 """What a handler is given besides its input."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from hookstream_keys.origins import Origins
 from hookstream_keys.principal import Principal
+from hookstream_keys.signing import Signer
 from hookstream_keys.store import Store
 
+#: A header that a response has several times has them in a list.
+Headers = dict[str, Any]
+
 #: A handler's answer: the body (a JSON value, or bytes), the status, and headers if there are any.
-Answer = tuple[Any, int] | tuple[Any, int, dict[str, str]]
+Answer = tuple[Any, int] | tuple[Any, int, Headers]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a server has for all of its requests. The command line, which serves none, has none."""
+
+    signer: Signer = field(default_factory=lambda: Signer(""))
+    origins: Origins = field(default_factory=Origins)
+    #: Whether strangers may sign up.
+    sign_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +36,7 @@ class Call:
     #: The client's address, or None for the command line.
     address: str | None
     now: datetime
+    user_agent: str | None = None
+    #: Whether nobody on the way could read the request: it came over https.
+    secure: bool = False
+    service: Service = field(default_factory=Service)

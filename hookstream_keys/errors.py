@@ -49,6 +49,9 @@ class ApiError(Exception):
             "request_id": request_id,
             "code": self.code,
         }
+        if self.code.isupper():
+            # A code of better-auth's is for its client as well, which looks for a message.
+            body["message"] = self.message
         if self.details:
             body["details"] = [
                 {
@@ -104,6 +107,49 @@ class UntrustedOrigin(Forbidden):
     """403: a session cookie came with a request that another site's page may have made."""
 
     code = "untrusted_origin"
+
+
+class SignUpClosed(ApiError):
+    """400: the operator does not let strangers sign up."""
+
+    status = 400
+    code = "EMAIL_PASSWORD_SIGN_UP_DISABLED"
+
+    def __init__(self) -> None:
+        super().__init__("Email and password sign up is not enabled")
+
+
+class SignInRefused(ApiError):
+    """401: there is no such user, or the password is another."""
+
+    status = 401
+    code = "INVALID_EMAIL_OR_PASSWORD"
+
+    def __init__(self) -> None:
+        challenge = {"WWW-Authenticate": 'Bearer realm="hookstream"'}
+        super().__init__("Invalid email or password", headers=challenge)
+
+
+class UntrustedRedirect(ApiError):
+    """403: a signed-in user would be sent on to a site that the operator does not trust."""
+
+    status = 403
+    code = "INVALID_CALLBACK_URL"
+
+    def __init__(self) -> None:
+        details = [Detail("body/callbackURL", "is no path, and of no trusted origin")]
+        super().__init__("Invalid callbackURL", details=details)
+
+
+class UserExists(ApiError):
+    """422: somebody has signed up with the address before."""
+
+    status = 422
+    code = "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL"
+
+    def __init__(self) -> None:
+        details = [Detail("body/email", "is somebody's already")]
+        super().__init__("User already exists. Use another email.", details=details)
 
 
 class NotFound(ApiError):

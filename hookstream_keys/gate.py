@@ -9,6 +9,7 @@ whole, within the limit, under exactly one `Content-Type`.
 import logging
 import re
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hookstream_keys import spec
@@ -21,6 +22,7 @@ from hookstream_keys.errors import (
     NotFound,
     UnsupportedMediaType,
 )
+from hookstream_keys.origins import Origins
 from hookstream_keys.responses import Response, as_api_error, send_error
 from hookstream_keys.routes import Routes
 
@@ -39,9 +41,12 @@ Header = tuple[bytes, bytes]
 class Gate:
     """An ASGI application around `app`, in front of everything else."""
 
-    def __init__(self, app: ASGIApp, *, routes: Routes, max_body_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, routes: Routes, origins: Origins, max_body_bytes: int
+    ) -> None:
         self.app = app
         self.routes = routes
+        self.origins = origins
         self.max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,6 +98,8 @@ class Gate:
                 "The request's parameters are not valid.",
                 details=[Detail("path", "has a control character")],
             )
+        if operation.same_site:
+            self.origins.refuse_foreign(Headers(scope=scope), scope["scheme"])
         headers, body = await self._canonical(scope["headers"], operation, receive)
         await self.app(
             {**scope, "method": method, "headers": headers}, _replay(body, receive), response

@@ -7,7 +7,7 @@ Whoever receives an identifier treats it as opaque.
 import secrets
 from typing import Literal
 
-Kind = Literal["ak", "org", "env", "req", "al", "usr", "acc", "mem"]
+Kind = Literal["ak", "org", "env", "req", "al", "usr", "acc", "mem", "ses"]
 
 
 def new(kind: Kind) -> str:

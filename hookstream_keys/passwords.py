@@ -11,6 +11,9 @@ import secrets
 import string
 import unicodedata
 
+#: What is stored of the password of nobody: no password matches it, and it takes as long to see.
+NOBODYS = f"{'0' * 32}:{'0' * 128}"
+
 _ALPHABET = string.ascii_letters + string.digits
 
 

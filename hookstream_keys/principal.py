@@ -25,6 +25,10 @@ class SessionPrincipal:
     user_id: str
     #: The organization that is meant where none is named.
     org_id: str | None = None
+    #: Whether it is old enough to be renewed by this use.
+    due: bool = False
+    #: Whether a browser keeps it.
+    by_cookie: bool = False
 
 
 @dataclass(frozen=True, slots=True)

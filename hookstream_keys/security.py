@@ -7,6 +7,7 @@ raises 401 itself, because Connexion would let that hide a database that does
 not answer.
 """
 
+import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import unquote
@@ -15,9 +16,10 @@ from connexion.lifecycle import ConnexionRequest
 from connexion.security import NO_VALUE
 
 from hookstream_keys import cookies, sessions, timestamps, verification
-from hookstream_keys.errors import Detail, UntrustedOrigin
+from hookstream_keys.origins import Origins
 from hookstream_keys.principal import KeyPrincipal, Principal, SessionPrincipal
 from hookstream_keys.scopes import Scopes
+from hookstream_keys.signing import Signer
 from hookstream_keys.store import Store
 
 #: RFC 9110, section 9.2.1: these change nothing, so no page can do harm with them.
@@ -29,10 +31,9 @@ Check = Callable[[ConnexionRequest], Awaitable[Any]]
 class Authenticator:
     """Knows which credentials are good."""
 
-    def __init__(self, store: Store, secret: str, trusted_origins: tuple[str, ...]) -> None:
+    def __init__(self, store: Store, signer: Signer) -> None:
         self._store = store
-        self._secret = secret
-        self._trusted_origins = frozenset(trusted_origins)
+        self._signer = signer
 
     def by_key(self, text: str, address: str | None) -> KeyPrincipal | None:
         """Who sent this API key from `address`, if it is a good one."""
@@ -58,74 +59,84 @@ class Authenticator:
         # better-auth hands tokens out percent-encoded in cookies, and takes them either way.
         token = unquote(text)
         # A token has no dot of its own, so a dot means a signature, which must then be good.
-        return self._by_token(sessions.unsign(token, self._secret) if "." in token else token)
+        return self._by_token(self._signer.unsign(token) if "." in token else token)
 
     def by_cookie(self, value: str) -> SessionPrincipal | None:
         """Whose session this cookie holds. Unlike a bearer token it must be signed."""
-        return self._by_token(sessions.unsign(value, self._secret))
+        return self._by_token(self._signer.unsign(value), by_cookie=True)
 
-    def check_origin(self, request: ConnexionRequest) -> None:
-        """Refuse a change that a page of another site may have made with the user's cookie.
-
-        Raises UntrustedOrigin unless `Origin`, or where a browser sends none
-        `Sec-Fetch-Site`, says that the request is this server's or a trusted origin's.
-        """
-        origin = request.headers.get("origin")
-        if origin is None:
-            trusted = request.headers.get("sec-fetch-site") == "same-origin"
-        else:
-            own = f"{request.scope['scheme']}://{request.headers.get('host', '')}".lower()
-            trusted = origin == own or origin in self._trusted_origins
-        if not trusted:
-            raise UntrustedOrigin(
-                "A session cookie changes something only from this server's own pages or a trusted "
-                "origin. Send an API key, or add the origin to HOOKSTREAM_TRUSTED_ORIGINS.",
-                details=[Detail("header/origin", "is missing or not trusted")],
-            )
-
-    def _by_token(self, token: str | None) -> SessionPrincipal | None:
+    def _by_token(self, token: str | None, *, by_cookie: bool = False) -> SessionPrincipal | None:
         if not token:
             return None
-        session = self._store.find_session(token, timestamps.to_text(timestamps.now()))
+        now = timestamps.now()
+        session = self._store.find_session(token, timestamps.to_text(now))
         if session is None:
             return None
-        return SessionPrincipal(session.id, session.user_id, session.org_id)
+        due = sessions.is_due(session, now)
+        return SessionPrincipal(session.id, session.user_id, session.org_id, due, by_cookie)
 
 
-def security_map(authenticator: Authenticator) -> dict[str, type]:
-    """Connexion's `security_map`: what stands behind the document's security schemes."""
+class Schemes:
+    """What stands behind the document's security schemes."""
 
-    def accepted(principal: Principal | None) -> Any:
-        return NO_VALUE if principal is None else {"sub": principal}
+    def __init__(self, authenticator: Authenticator, origins: Origins) -> None:
+        self._authenticator = authenticator
+        self._origins = origins
 
-    async def header_key(request: ConnexionRequest) -> Any:
+    def security_map(self) -> dict[str, type]:
+        """The same in the words of Connexion."""
+        by_place = {"header": _kept(self.header_key), "cookie": _kept(self.cookie)}
+        bearer = _kept(self.bearer)
+
+        class ApiKeyScheme:
+            def get_fn(self, scheme: dict[str, str], _: list[str]) -> Check:
+                return by_place[scheme["in"]]
+
+        class BearerScheme:
+            def get_fn(self, *_: Any) -> Check:
+                return bearer
+
+        return {"apiKey": ApiKeyScheme, "bearer": BearerScheme}
+
+    async def header_key(self, request: ConnexionRequest) -> Any:
+        """The key in `X-API-Key`."""
         text = request.headers.get("x-api-key")
-        return accepted(authenticator.by_key(text, _address(request)) if text else None)
+        return _accepted(self._authenticator.by_key(text, _address(request)) if text else None)
 
-    async def bearer(request: ConnexionRequest) -> Any:
+    async def bearer(self, request: ConnexionRequest) -> Any:
+        """The key or the session's token in `Authorization`."""
         scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
         if scheme.lower() != "bearer":
             return NO_VALUE
-        return accepted(authenticator.by_bearer(token.strip(), _address(request)))
+        return _accepted(self._authenticator.by_bearer(token.strip(), _address(request)))
 
-    async def cookie(request: ConnexionRequest) -> Any:
+    async def cookie(self, request: ConnexionRequest) -> Any:
+        """The session in the cookie, which changes something from pages of ours only."""
         value = cookies.read(
             request.headers.get("cookie", ""), (sessions.SECURE_COOKIE, sessions.COOKIE)
         )
-        principal = authenticator.by_cookie(value) if value else None
+        principal = self._authenticator.by_cookie(value) if value else None
         if principal is not None and request.method not in SAFE_METHODS:
-            authenticator.check_origin(request)
-        return accepted(principal)
+            self._origins.require_ours(request.headers, request.scope["scheme"])
+        return _accepted(principal)
 
-    class ApiKeyScheme:
-        def get_fn(self, scheme: dict[str, str], _: list[str]) -> Check:
-            return {"header": header_key, "cookie": cookie}[scheme["in"]]
 
-    class BearerScheme:
-        def get_fn(self, *_: Any) -> Check:
-            return bearer
+def _accepted(principal: Principal | None) -> Any:
+    return NO_VALUE if principal is None else {"sub": principal}
 
-    return {"apiKey": ApiKeyScheme, "bearer": BearerScheme}
+
+def _kept(check: Check) -> Check:
+    """Keep an error of `check`, which Connexion drops where an operation needs no credential."""
+
+    @functools.wraps(check)
+    async def checked(request: ConnexionRequest) -> Any:
+        try:
+            return await check(request)
+        except Exception as error:
+            request.scope["state"]["refusal"] = error
+            raise
+
+    return checked
 
 
 def _address(request: ConnexionRequest) -> str | None:

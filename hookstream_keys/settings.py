@@ -21,6 +21,7 @@ _NUMBER = re.compile(r"0*[1-9][0-9]{0,11}", re.ASCII)
 _ORIGIN = re.compile(
     r"(?!http:.*:80$|https:.*:443$)https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.ASCII
 )
+_SIGN_UP = {"open", "closed"}
 _LOG_LEVELS = {"debug", "info", "warning", "error"}
 
 
@@ -58,6 +59,11 @@ class Settings:
         "Addresses of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed, "
         "separated by commas; nobody's without it.",
     )
+    sign_up: str = _setting(
+        "HOOKSTREAM_SIGN_UP",
+        "closed",
+        "`open` lets everybody sign up, who then has an organization of her own; `closed`.",
+    )
     max_body_bytes: int = _setting(
         "HOOKSTREAM_MAX_BODY_BYTES", 65_536, "The largest request body; more is 413."
     )
@@ -88,11 +94,13 @@ class Settings:
             if text:
                 values[item.name] = _parse(variable, text, item.default)
         settings = cls(**values)
-        if settings.log_level not in _LOG_LEVELS:
-            raise SettingsError(
-                f"HOOKSTREAM_LOG_LEVEL is {settings.log_level!r}; it takes one of "
-                + ", ".join(sorted(_LOG_LEVELS))
-            )
+        for variable, value, words in (
+            ("HOOKSTREAM_LOG_LEVEL", settings.log_level, _LOG_LEVELS),
+            ("HOOKSTREAM_SIGN_UP", settings.sign_up, _SIGN_UP),
+        ):
+            if value not in words:
+                known = ", ".join(sorted(words))
+                raise SettingsError(f"{variable} is {value!r}; it takes one of {known}")
         for origin in settings.trusted_origins:
             _check_origin(origin)
         return settings

@@ -34,6 +34,8 @@ class Operation:
     secured: bool
     #: What the caller's scopes, or those of its role, must cover; None where nothing is asked for.
     required_scope: str | None
+    #: Whether a page of another site may not even ask.
+    same_site: bool
 
 
 @cache
@@ -87,6 +89,7 @@ def operations(document: Document) -> Iterator[Operation]:
                     consumes=tuple(operation.get("requestBody", {}).get("content", {})),
                     secured=bool(operation.get("security", document.get("security"))),
                     required_scope=operation.get("x-required-scope"),
+                    same_site=operation.get("x-same-site", False),
                 )
 
 

@@ -1,6 +1,6 @@
 """The questions that the service asks its database. Every engine answers them the same way."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from hookstream_keys.store.records import (
@@ -8,12 +8,14 @@ from hookstream_keys.store.records import (
     AuditEvent,
     AuditFilter,
     ChainCheck,
+    Credential,
     Environment,
     KeyFilter,
     Member,
     Organization,
     Page,
     Session,
+    Tenancy,
     Tenant,
     User,
 )
@@ -53,6 +55,42 @@ class Store(Protocol):
 
     def find_session(self, token: str, now: str) -> Session | None:
         """The session of this token, unless it has expired at `now`."""
+
+    def find_session_by_id(self, session_id: str, now: str) -> Session | None:
+        """The session of this id, unless it has expired at `now`."""
+
+    def add_session(self, session: Session, tenancy: Tenancy | None, event: AuditEvent) -> None:
+        """Store a session with the audit event.
+
+        With `tenancy` a user who belongs to no organization gets that as well. Raises
+        ReferenceGone when the user is no longer there.
+        """
+
+    def renew_session(self, session_id: str, expires_at: str, updated_at: str) -> bool:
+        """Let the session last longer. Returns False, and changes nothing, when it is gone."""
+
+    def end_session(self, session_id: str, event: AuditEvent) -> bool:
+        """Delete the session, with the audit event.
+
+        Returns False, and changes nothing, when it is gone. When this returns, no process
+        finds the session any more.
+        """
+
+    def find_credential(self, email: str) -> tuple[User, Credential] | None:
+        """The user of this address, which is in small letters, if she has a password."""
+
+    def add_user(
+        self,
+        user: User,
+        credential: Credential,
+        tenancy: Tenancy,
+        session: Session,
+        events: Sequence[AuditEvent],
+    ) -> None:
+        """Store a user with all that she begins with, and the audit events.
+
+        Raises Taken when another has her address.
+        """
 
     def find_organization(self, org_id: str) -> Organization | None:
         """The organization of this id."""

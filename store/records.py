@@ -46,10 +46,17 @@ class Session:
 
     id: str
     user_id: str
+    token: str = field(repr=False)
     expires_at: str
-    #: The organization that is meant where none is named: the session's active one, or else the
-    #: first that the user joined. None when she belongs to none.
-    org_id: str | None
+    created_at: str
+    #: When it was last renewed.
+    updated_at: str
+    ip_address: str | None = None
+    user_agent: str | None = None
+    active_org_id: str | None = None
+    #: The organization that is meant where none is named: the active one, or else the first that
+    #: the user joined. None when she belongs to none.
+    org_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

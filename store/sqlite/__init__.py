@@ -6,9 +6,12 @@ from hookstream_keys.store.sqlite.keys import Keys
 from hookstream_keys.store.sqlite.members import Members
 from hookstream_keys.store.sqlite.organizations import Organizations
 from hookstream_keys.store.sqlite.sessions import Sessions
+from hookstream_keys.store.sqlite.sign_in import SignIn
 from hookstream_keys.store.sqlite.tenants import Tenants
 from hookstream_keys.store.sqlite.users import Users
 
 
-class SqliteStore(AuditLog, Environments, Keys, Members, Organizations, Sessions, Tenants, Users):
+class SqliteStore(
+    AuditLog, Environments, Keys, Members, Organizations, Sessions, SignIn, Tenants, Users
+):
     """A `Store` on the SQLite file at `path`."""

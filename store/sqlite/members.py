@@ -16,7 +16,10 @@ _SELECT = """
     from "member" m join "user" u on u.id = m."userId" where true
 """
 _FIND = f"""{_SELECT} and m."organizationId" = ? and m.id = ?"""
-_ROLES = """select "organizationId", role from "member" where "userId" = ?"""
+#: A user's role in each organization, the one that she joined first coming first.
+ROLES = """
+    select "organizationId", role from "member" where "userId" = ? order by "createdAt", id
+"""
 _PLACE = """select "organizationId", role from "member" where id = ?"""
 _ALL_ROLES = """select role from "member" where "organizationId" = ?"""
 
@@ -25,7 +28,7 @@ class Members(Engine):
     """The questions about members."""
 
     def roles_of(self, user_id: str) -> dict[str, str]:
-        return dict(self.all(_ROLES, (user_id,)))
+        return dict(self.all(ROLES, (user_id,)))
 
     def find_member(self, org_id: str, member_id: str) -> Member | None:
         row = self.one(_FIND, (org_id, member_id))

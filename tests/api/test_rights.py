@@ -105,7 +105,7 @@ def test_every_operation_that_asks_for_nothing_is_known() -> None:
         for operation in spec.operations(DOCUMENT)
         if operation.secured and operation.required_scope is None
     }
-    assert free == {"authorize", "whoami", "createOrganization"}
+    assert free == {"authorize", "whoami", "createOrganization", "getSession", "signOut"}
 
 
 def test_every_scope_that_is_asked_for_is_one() -> None:

@@ -23,7 +23,8 @@ NO_KEY_MAY = {
     for operation in spec.operations(spec.document())
     if operation.required_scope and not roles.of_keys().allow(operation.required_scope)
 } | {"createOrganization"}
-NO_SESSION_MAY = {"authorize"}
+#: Signing out would be the end of a run that is authenticated by a session.
+NO_SESSION_MAY = {"authorize", "signOut"}
 LEFT_OUT = {
     "apiKeyHeader": NO_KEY_MAY,
     "bearerToken": NO_SESSION_MAY,
@@ -58,7 +59,7 @@ def contract(tmp_path: Path) -> Iterator[tuple[Server, Tenant]]:
     # The first key belongs to another environment; move it to the examples'.
     database.execute("update api_key set org_id = ?, env_id = ?", (org_id, env_id))
     tenant = Tenant(org_id, env_id, first.user_id, first.email, first.password, first.key)
-    with serving(database, workers=2) as server:
+    with serving(database, workers=2, HOOKSTREAM_SIGN_UP="open") as server:
         yield server, tenant
 
 
@@ -104,6 +105,8 @@ def schemathesis(contract: tuple[Server, Tenant], tmp_path: Path) -> Callable[..
                 "CONTRACT_ORG_ID": tenant.org_id,
                 "CONTRACT_ENV_ID": tenant.env_id,
                 "CONTRACT_KEY_ID": server.database.execute("select id from api_key")[0][0],
+                "CONTRACT_EMAIL": tenant.email,
+                "CONTRACT_PASSWORD": tenant.password,
                 "CONTRACT_EMAILS": " ".join(
                     f"{server.database.add_user()}@example.com" for _ in range(50)
                 ),

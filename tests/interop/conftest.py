@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from interop import better_auth
 
 HERE = Path(__file__).parent
 
@@ -38,3 +39,15 @@ def node_modules(node: str) -> Path:  # it is of no use without Node.js
     if not folder.is_dir():
         missing(f"{folder} is missing; run: python {HERE / 'npm_ci.py'}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def peer(node: str, node_modules: Path) -> better_auth.Run:
+    """Run better-auth's migration code on a file: what it prints, and its warnings."""
+    return better_auth.runner(node)
+
+
+@pytest.fixture(scope="session")
+def serve(node: str, node_modules: Path) -> better_auth.Serve:
+    """Run better-auth's server on a file."""
+    return better_auth.server(node)

@@ -1,32 +1,15 @@
 """better-auth itself, on the same database file and with the same secret as a running server."""
 
 import json
-import secrets
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import httpx
 import pytest
-from support import (
-    SECRET,
-    Database,
-    Server,
-    Tenant,
-    assert_error,
-    cookie,
-    environment,
-    iso,
-    run,
-    serving,
-)
-
-PEER = Path(__file__).with_name("better_auth_peer.mjs")
+from interop.better_auth import BetterAuth, Person, Run, Serve
+from support import SECRET, Database, Server, Tenant, assert_error, cookie, iso, run, serving
 
 NOTHING_TO_DO: dict[str, list[object]] = {
     "toBeCreated": [],
@@ -37,104 +20,11 @@ NOTHING_TO_DO: dict[str, list[object]] = {
 }
 
 
-@dataclass(frozen=True)
-class Person:
-    """Somebody who is signed in at better-auth, and what she was given for it."""
-
-    id: str
-    email: str
-    #: Name and value as in Set-Cookie.
-    cookie: str
-    #: The header `set-auth-token`: the token and its signature.
-    signed_token: str
-    token: str
-
-
-@dataclass(frozen=True)
-class BetterAuth:
-    """A running better-auth."""
-
-    url: str
-
-    def post(
-        self, path: str, body: dict[str, Any], headers: dict[str, str] | None = None
-    ) -> httpx.Response:
-        return httpx.post(
-            f"{self.url}/api/auth{path}",
-            json=body,
-            headers={"Origin": self.url, **(headers or {})},
-            timeout=20,
-            trust_env=False,
-        )
-
-    def do(self, person: Person, path: str, **body: Any) -> dict[str, Any]:
-        """What a person does in her browser, which must succeed."""
-        answer = self.post(path, body, {"Cookie": person.cookie})
-        assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
-
-    def sign_up(self) -> Person:
-        email = f"{secrets.token_hex(8)}@example.com"
-        body = {"name": "Ada", "email": email, "password": "correct horse"}
-        return _signed_in(self.post("/sign-up/email", body))
-
-    def sign_in(self, email: str, password: str) -> Person:
-        return _signed_in(self.post("/sign-in/email", {"email": email, "password": password}))
-
-    def session_of(self, header: str) -> dict[str, Any] | None:
-        answer = httpx.get(
-            f"{self.url}/api/auth/get-session",
-            headers={"Cookie": header},
-            timeout=20,
-            trust_env=False,
-        )
-        assert answer.status_code == 200, answer.text
-        found: dict[str, Any] | None = answer.json()
-        return found
-
-
-def _signed_in(answer: httpx.Response) -> Person:
-    assert answer.status_code == 200, answer.text
-    body = answer.json()
-    return Person(
-        id=body["user"]["id"],
-        email=body["user"]["email"],
-        cookie=answer.headers["set-cookie"].partition(";")[0],
-        signed_token=answer.headers["set-auth-token"],
-        token=body["token"],
-    )
-
-
-def _process_environment(database: Database) -> dict[str, str]:
-    return environment(database.path, NODE_ENV="test")
-
-
 Plan = Callable[[Database], tuple[dict[str, Any], str]]
-Serve = Callable[[Database], AbstractContextManager[BetterAuth]]
 
 
 @pytest.fixture(scope="module")
-def peer(node: str, node_modules: Path) -> Callable[[str, Database], tuple[str, str]]:
-    """Run better-auth's migration code on a file: what it prints, and its warnings."""
-
-    def command(name: str, database: Database) -> tuple[str, str]:
-        done = subprocess.run(
-            [node, str(PEER), name, str(database.path)],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env=_process_environment(database),
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout, done.stderr
-
-    return command
-
-
-@pytest.fixture(scope="module")
-def plan(peer: Callable[[str, Database], tuple[str, str]]) -> Plan:
+def plan(peer: Run) -> Plan:
     """What better-auth would do to a file, and what it says about it."""
 
     def ask(database: Database) -> tuple[dict[str, Any], str]:
@@ -142,35 +32,6 @@ def plan(peer: Callable[[str, Database], tuple[str, str]]) -> Plan:
         return json.loads(printed), warnings
 
     return ask
-
-
-@pytest.fixture(scope="module")
-def serve(node: str, node_modules: Path) -> Serve:
-    """Run better-auth's server on a file."""
-
-    @contextmanager
-    def serving_better_auth(database: Database) -> Iterator[BetterAuth]:
-        log = database.path.with_name("better-auth.log")
-        with (
-            log.open("a", encoding="utf-8") as sink,
-            subprocess.Popen(
-                [node, str(PEER), "serve", str(database.path)],
-                stdout=subprocess.PIPE,
-                stderr=sink,
-                text=True,
-                env=_process_environment(database),
-            ) as process,
-        ):
-            try:
-                assert process.stdout is not None
-                line = process.stdout.readline()
-                assert line, log.read_text(encoding="utf-8")
-                yield BetterAuth(**json.loads(line))
-            finally:
-                process.terminate()
-                process.wait(timeout=30)
-
-    return serving_better_auth
 
 
 # One file, served by both
@@ -273,7 +134,7 @@ def test_better_auth_would_say_so_if_a_table_a_column_or_a_type_were_wrong(
 
 def test_init_adds_our_tables_to_a_database_of_better_auth_and_leaves_its_own_alone(
     database: Database,
-    peer: Callable[[str, Database], tuple[str, str]],
+    peer: Run,
     plan: Plan,
     serve: Serve,
 ) -> None:

@@ -39,6 +39,10 @@ def every_error() -> list[ApiError]:
         errors.MemberNotFound(),
         errors.UserNotFound(),
         errors.OrganizationNotFound(),
+        errors.SignInRefused(),
+        errors.SignUpClosed(),
+        errors.UntrustedRedirect(),
+        errors.UserExists(),
         errors.InternalError(),
         Unavailable(),
     ]

@@ -1,94 +1,91 @@
-import base64
-import hashlib
-import hmac
+import dataclasses
+import re
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from unit import samples
 
-from hookstream_keys import cookies, sessions
+from hookstream_keys import sessions, timestamps
+from hookstream_keys.signing import Signer
+from hookstream_keys.store import Session
 
-SECRET = "a secret that better-auth knows too"
-TOKEN = "vT0uqYqcP6vJfUQb0kZ1s2xW3yR4zN5m"
-# printf %s "$TOKEN" | openssl dgst -sha256 -hmac "$SECRET" -binary | base64
-SIGNATURE = "i5f41t2BcB9EPX1IhUPMDIzt8pxVmPs6Wqukhh/kB68="
-
-any_text = st.text(st.characters(exclude_categories=["Cs"]))
-tokens = any_text.filter(bool)
+NOON = datetime.fromisoformat(samples.NOON)
+SIGNER = Signer("a secret")
+TOKEN = "t" * 32
 
 
-def test_a_known_token_has_the_known_signature() -> None:
-    assert sessions.sign(TOKEN, SECRET) == f"{TOKEN}.{SIGNATURE}"
-    assert sessions.unsign(f"{TOKEN}.{SIGNATURE}", SECRET) == TOKEN
+def session(updated_at: datetime, lasts: timedelta) -> Session:
+    return Session(
+        id="ses_1",
+        user_id="usr_1",
+        token=TOKEN,
+        expires_at=timestamps.to_text(updated_at + lasts),
+        created_at=samples.NOON,
+        updated_at=timestamps.to_text(updated_at),
+    )
 
 
-@given(token=tokens, secret=any_text)
-def test_the_signature_is_base64_of_hmac_sha_256(token: str, secret: str) -> None:
-    mac = hmac.new(secret.encode(), token.encode(), hashlib.sha256).digest()
-    assert sessions.sign(token, secret) == token + "." + base64.b64encode(mac).decode()
+def test_a_token_is_32_random_letters_and_digits() -> None:
+    tokens = [sessions.new_token() for _ in range(100)]
+    assert all(re.fullmatch("[A-Za-z0-9]{32}", token) for token in tokens)
+    assert len(set(tokens)) == 100
 
 
-@given(token=tokens, secret=any_text)
-def test_what_was_signed_is_unsigned(token: str, secret: str) -> None:
-    assert sessions.unsign(sessions.sign(token, secret), secret) == token
-
-
-@given(tokens)
-def test_a_signature_has_44_characters(token: str) -> None:
-    assert len(sessions.sign(token, SECRET)) == len(token) + 1 + 44
-
-
-@given(position=st.integers(0, len(TOKEN) + 44), replacement=st.characters(codec="utf-8"))
-def test_any_changed_character_makes_it_no_session(position: int, replacement: str) -> None:
-    signed = sessions.sign(TOKEN, SECRET)
-    changed = signed[:position] + replacement + signed[position + 1 :]
-    assert sessions.unsign(changed, SECRET) == (TOKEN if changed == signed else None)
-
-
-@given(any_text)
-def test_another_secret_makes_it_no_session(secret: str) -> None:
-    expected = TOKEN if secret == SECRET else None
-    assert sessions.unsign(sessions.sign(TOKEN, secret), SECRET) == expected
+def test_a_session_does_not_show_its_token() -> None:
+    assert TOKEN not in repr(session(NOON, sessions.LIFETIME))
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("age", "due"),
     [
-        "",
-        ".",
-        TOKEN,
-        f"{TOKEN}.",
-        f".{SIGNATURE}",
-        SIGNATURE,
-        f"{TOKEN}.{SIGNATURE[:-1]}",
-        f"{TOKEN}.{SIGNATURE}=",
-        f"{TOKEN}.{SIGNATURE} ",
-        f"{TOKEN}.{SIGNATURE}.",
-        f"x{TOKEN}.{SIGNATURE}",
-        f"{TOKEN}.{quote(SIGNATURE, safe='')}",
-        f"{TOKEN}.\N{LATIN SMALL LETTER E WITH ACUTE}",
+        (timedelta(0), False),
+        (timedelta(hours=23, minutes=59), False),
+        (timedelta(days=1), True),
+        (timedelta(days=6), True),
     ],
 )
-def test_what_is_not_signed_is_no_session(text: str) -> None:
-    assert sessions.unsign(text, SECRET) is None
+def test_a_session_is_due_when_it_is_a_day_old(*, age: timedelta, due: bool) -> None:
+    assert sessions.is_due(session(NOON, sessions.LIFETIME), NOON + age) is due
 
 
-@given(any_text)
-def test_arbitrary_text_is_no_session(text: str) -> None:
-    assert sessions.unsign(text, SECRET) is None
+@pytest.mark.parametrize("hours", [0, 12, 23, 24])
+def test_a_brief_session_is_never_due(hours: int) -> None:
+    brief = session(NOON, sessions.BRIEF_LIFETIME)
+    assert not sessions.is_due(brief, NOON + timedelta(hours=hours))
 
 
-def test_the_signature_of_an_empty_token_is_no_session() -> None:
-    assert sessions.unsign(sessions.sign("", SECRET), SECRET) is None
+def test_a_renewed_session_lasts_as_long_as_a_new_one() -> None:
+    renewed = dataclasses.replace(
+        session(NOON, sessions.LIFETIME),
+        updated_at=timestamps.to_text(NOON + timedelta(days=2)),
+        expires_at=sessions.expiry(NOON + timedelta(days=2)),
+    )
+    assert renewed.expires_at == "2026-12-03T12:00:00.000Z"
+    assert not sessions.is_due(renewed, NOON + timedelta(days=2, hours=23))
+    assert sessions.expiry(datetime(2026, 1, 1, tzinfo=UTC), brief=True).startswith("2026-01-02")
 
 
-def test_the_last_dot_separates() -> None:
-    assert sessions.unsign(sessions.sign("a.b", SECRET), SECRET) == "a.b"
+def test_cookies_over_http() -> None:
+    signed = quote(SIGNER.sign(TOKEN), safe="")
+    assert sessions.cookies(TOKEN, SIGNER, secure=False) == [
+        f"better-auth.session_token={signed}; Max-Age=604800; Path=/; HttpOnly; SameSite=Lax",
+        "better-auth.dont_remember=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax",
+    ]
 
 
-def test_a_cookie_as_better_auth_writes_it_is_a_session() -> None:
-    header = f"theme=dark; {sessions.COOKIE}={quote(f'{TOKEN}.{SIGNATURE}', safe='')}"
-    value = cookies.read(header, (sessions.SECURE_COOKIE, sessions.COOKIE))
-    assert value is not None
-    assert sessions.unsign(value, SECRET) == TOKEN
+def test_cookies_over_https_until_the_window_closes() -> None:
+    signed = quote(SIGNER.sign(TOKEN), safe="")
+    true = quote(SIGNER.sign("true"), safe="")
+    end = "Path=/; HttpOnly; SameSite=Lax; Secure"
+    assert sessions.cookies(TOKEN, SIGNER, secure=True, brief=True) == [
+        f"__Secure-better-auth.session_token={signed}; {end}",
+        f"__Secure-better-auth.dont_remember={true}; {end}",
+    ]
+
+
+def test_cookies_that_take_the_session_away() -> None:
+    assert sessions.no_cookies(secure=False) == [
+        f"{name}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"
+        for name in ("better-auth.session_token", "better-auth.dont_remember")
+    ]

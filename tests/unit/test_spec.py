@@ -135,7 +135,23 @@ def test_the_public_operations_are_these() -> None:
         "getSwaggerUi",
         "getSwaggerUiAsset",
         "revokeBySecret",
+        "signInEmail",
+        "signUpEmail",
     }
+
+
+def test_without_a_credential_these_are_served_as_well() -> None:
+    optional = [
+        operation["operationId"]
+        for _, _, operation in raw_operations()
+        if {} in operation.get("security", [])
+    ]
+    assert sorted(optional) == ["getSession", "signOut"]
+
+
+def test_what_signs_somebody_in_or_out_is_for_pages_of_ours() -> None:
+    guarded = {operation.id for operation in spec.operations(DOCUMENT) if operation.same_site}
+    assert guarded == {"signUpEmail", "signInEmail", "signOut"}
 
 
 @pytest.mark.parametrize(

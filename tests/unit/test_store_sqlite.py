@@ -484,3 +484,14 @@ def test_who_dies_while_adding_leaves_what_was_acknowledged_and_no_half(
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     assert store.find_key(bytes.fromhex(ended.stdout)) is not None
     assert store.find_key(bytes(range(32))) is None
+
+
+def test_a_database_of_better_auth_s_without_organizations_gets_what_is_missing(
+    sqlite: Sqlite, store: SqliteStore
+) -> None:
+    sqlite.run('alter table "session" drop column "activeOrganizationId"')
+    sqlite.run("delete from _sqlite_migrations where name = 'm0006_active_organization'")
+    with pytest.raises(StoreUnavailable):
+        store.find_session("token", samples.NOON)
+    assert store.migrate() == ["m0006_active_organization"]
+    assert store.find_session("token", samples.NOON) is None

@@ -1,0 +1,38 @@
+"""Signing up and in: a session, and what it takes that is not there yet, in one transaction."""
+
+from collections.abc import Sequence
+
+from hookstream_keys.store.records import AuditEvent, Credential, Session, Tenancy, User
+from hookstream_keys.store.sqlite.audit import insert_event
+from hookstream_keys.store.sqlite.engine import Engine
+from hookstream_keys.store.sqlite.members import ROLES
+from hookstream_keys.store.sqlite.sessions import insert_session
+from hookstream_keys.store.sqlite.tenants import insert_tenancy
+from hookstream_keys.store.sqlite.users import insert_user
+
+
+class SignIn(Engine):
+    """The changes that make somebody signed in."""
+
+    def add_user(
+        self,
+        user: User,
+        credential: Credential,
+        tenancy: Tenancy,
+        session: Session,
+        events: Sequence[AuditEvent],
+    ) -> None:
+        with self.change() as connection:
+            insert_user(connection, user, credential)
+            insert_tenancy(connection, tenancy)
+            insert_session(connection, session)
+            for event in events:
+                insert_event(connection, event)
+
+    def add_session(self, session: Session, tenancy: Tenancy | None, event: AuditEvent) -> None:
+        with self.change() as connection:
+            # Two sign-ins at once make one tenancy between them.
+            if tenancy and not connection.execute(ROLES, (session.user_id,)).fetchone():
+                insert_tenancy(connection, tenancy)
+            insert_session(connection, session)
+            insert_event(connection, event)

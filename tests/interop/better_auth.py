@@ -1,0 +1,138 @@
+"""better-auth itself, as a browser and as its own command line see it."""
+
+import json
+import secrets
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from support import Database, environment
+
+PEER = Path(__file__).with_name("better_auth_peer.mjs")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who is signed in at better-auth, and what she was given for it."""
+
+    id: str
+    email: str
+    #: Name and value as in Set-Cookie.
+    cookie: str
+    #: The header `set-auth-token`: the token and its signature.
+    signed_token: str
+    token: str
+
+
+@dataclass(frozen=True)
+class BetterAuth:
+    """A running better-auth."""
+
+    url: str
+
+    def post(
+        self, path: str, body: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        return httpx.post(
+            f"{self.url}/api/auth{path}",
+            json=body,
+            headers={"Origin": self.url, **(headers or {})},
+            timeout=20,
+            trust_env=False,
+        )
+
+    def do(self, person: Person, path: str, **body: Any) -> dict[str, Any]:
+        """What a person does in her browser, which must succeed."""
+        answer = self.post(path, body, {"Cookie": person.cookie})
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def sign_up(self) -> Person:
+        email = f"{secrets.token_hex(8)}@example.com"
+        body = {"name": "Ada", "email": email, "password": "correct horse"}
+        return _signed_in(self.post("/sign-up/email", body))
+
+    def sign_in(self, email: str, password: str) -> Person:
+        return _signed_in(self.post("/sign-in/email", {"email": email, "password": password}))
+
+    def session_of(self, header: str) -> dict[str, Any] | None:
+        answer = httpx.get(
+            f"{self.url}/api/auth/get-session",
+            headers={"Cookie": header},
+            timeout=20,
+            trust_env=False,
+        )
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] | None = answer.json()
+        return found
+
+
+def _signed_in(answer: httpx.Response) -> Person:
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    return Person(
+        id=body["user"]["id"],
+        email=body["user"]["email"],
+        cookie=answer.headers["set-cookie"].partition(";")[0],
+        signed_token=answer.headers["set-auth-token"],
+        token=body["token"],
+    )
+
+
+Run = Callable[[str, Database], tuple[str, str]]
+Serve = Callable[[Database], AbstractContextManager[BetterAuth]]
+
+
+def runner(node: str) -> Run:
+    """Run better-auth's migration code on a file: what it prints, and its warnings."""
+
+    def command(name: str, database: Database) -> tuple[str, str]:
+        done = subprocess.run(
+            [node, str(PEER), name, str(database.path)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env=_process_environment(database),
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout, done.stderr
+
+    return command
+
+
+def server(node: str) -> Serve:
+    """Run better-auth's server on a file."""
+
+    @contextmanager
+    def serving_better_auth(database: Database) -> Iterator[BetterAuth]:
+        log = database.path.with_name("better-auth.log")
+        with (
+            log.open("a", encoding="utf-8") as sink,
+            subprocess.Popen(
+                [node, str(PEER), "serve", str(database.path)],
+                stdout=subprocess.PIPE,
+                stderr=sink,
+                text=True,
+                env=_process_environment(database),
+            ) as process,
+        ):
+            try:
+                assert process.stdout is not None
+                line = process.stdout.readline()
+                assert line, log.read_text(encoding="utf-8")
+                yield BetterAuth(**json.loads(line))
+            finally:
+                process.terminate()
+                process.wait(timeout=30)
+
+    return serving_better_auth
+
+
+def _process_environment(database: Database) -> dict[str, str]:
+    return environment(database.path, NODE_ENV="test")

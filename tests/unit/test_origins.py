@@ -1,0 +1,92 @@
+import pytest
+
+from hookstream_keys.errors import UntrustedOrigin
+from hookstream_keys.origins import Origins
+
+ORIGINS = Origins(["https://console.example.com"])
+HOST = {"host": "keys.example.com"}
+
+
+def ours(headers: dict[str, str], scheme: str = "https") -> bool:
+    try:
+        ORIGINS.require_ours({**HOST, **headers}, scheme)
+    except UntrustedOrigin:
+        return False
+    return True
+
+
+def foreign(headers: dict[str, str], scheme: str = "https") -> bool:
+    try:
+        ORIGINS.refuse_foreign({**HOST, **headers}, scheme)
+    except UntrustedOrigin:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("origin", ["https://keys.example.com", "https://console.example.com"])
+def test_an_origin_of_ours(origin: str) -> None:
+    assert ours({"origin": origin})
+    assert not foreign({"origin": origin})
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "null",
+        "",
+        "http://keys.example.com",
+        "https://keys.example.com.evil.example",
+        "https://evil.example",
+        "https://console.example.com:8443",
+        "https://KEYS.example.com",
+    ],
+)
+def test_an_origin_that_is_none_of_ours(origin: str) -> None:
+    assert not ours({"origin": origin})
+    assert foreign({"origin": origin})
+    # What a browser says of the site does not mend it.
+    assert not ours({"origin": origin, "sec-fetch-site": "same-origin"})
+
+
+@pytest.mark.parametrize(
+    ("site", "is_ours", "is_foreign"),
+    [
+        ("same-origin", True, False),
+        ("same-site", False, True),
+        ("cross-site", False, True),
+        ("none", False, False),
+        (None, False, False),
+    ],
+)
+def test_without_an_origin_the_browser_says_which_site(
+    *, site: str | None, is_ours: bool, is_foreign: bool
+) -> None:
+    headers = {} if site is None else {"sec-fetch-site": site}
+    assert ours(headers) is is_ours
+    assert foreign(headers) is is_foreign
+
+
+def test_the_scheme_is_part_of_the_origin() -> None:
+    assert ours({"origin": "http://keys.example.com"}, scheme="http")
+    assert not ours({"origin": "https://keys.example.com"}, scheme="http")
+
+
+@pytest.mark.parametrize(
+    ("url", "trusted"),
+    [
+        ("/", True),
+        ("/console/keys?x=//y", True),
+        ("https://console.example.com", True),
+        ("https://console.example.com/keys", True),
+        ("//evil.example", False),
+        ("/\\evil.example", False),
+        ("https://console.example.com.evil.example", False),
+        ("https://console.example.com@evil.example", False),
+        ("http://console.example.com/", False),
+        ("https://[", False),
+        ("console", False),
+        ("", False),
+    ],
+)
+def test_where_somebody_may_be_sent_on_to(*, url: str, trusted: bool) -> None:
+    assert ORIGINS.trust(url) is trusted

@@ -1,0 +1,163 @@
+"""Signing up, in and out: what every engine must do."""
+
+import dataclasses
+from datetime import datetime, timedelta
+
+import pytest
+from unit import samples
+from unit.conftest import Engine
+from unit.test_store_conformance import at_once, counts
+
+from hookstream_keys import ids, sessions, timestamps
+from hookstream_keys.store import (
+    Credential,
+    ReferenceGone,
+    Session,
+    Store,
+    Taken,
+    Tenancy,
+    Tenant,
+    User,
+)
+
+NOON = datetime.fromisoformat(samples.NOON)
+LATER = timestamps.to_text(NOON + timedelta(days=1))
+
+
+def session_of(user: User, **changes: str) -> Session:
+    values = {
+        "id": ids.new("ses"),
+        "user_id": user.id,
+        "token": sessions.new_token(),
+        "expires_at": sessions.expiry(NOON),
+        "created_at": samples.NOON,
+        "updated_at": samples.NOON,
+        "ip_address": "203.0.113.7",
+        "user_agent": "curl",
+    }
+    return Session(**(values | changes))
+
+
+def tenancy_of(user: User, tenant: Tenant) -> Tenancy:
+    home = samples.organization()
+    event = samples.event_of(tenant.key, action="organization.created")
+    return Tenancy(home, samples.member(home, user), samples.environment(home), (event,))
+
+
+def sign_up(store: Store, tenant: Tenant, user: User) -> tuple[Credential, Tenancy, Session]:
+    credential = Credential(ids.new("acc"), user.id, "salt:hash", samples.NOON)
+    tenancy, session = tenancy_of(user, tenant), session_of(user)
+    event = samples.event_of(tenant.key, action="user.created")
+    store.add_user(user, credential, tenancy, session, [event])
+    return credential, tenancy, dataclasses.replace(session, org_id=tenancy.organization.id)
+
+
+def test_a_user_is_added_with_all_that_she_begins_with(store: Store, tenant: Tenant) -> None:
+    user = samples.user(name="Ada", image="https://example.com/ada.png")
+    credential, tenancy, session = sign_up(store, tenant, user)
+    assert store.find_credential(user.email) == (user, credential)
+    assert store.roles_of(user.id) == {tenancy.organization.id: "owner"}
+    assert store.find_environment(tenancy.environment.id) == tenancy.environment
+    assert store.find_session(session.token, samples.NOON) == session
+    assert store.find_session_by_id(session.id, samples.NOON) == session
+
+
+def test_of_one_address_there_is_one_user(engine: Engine, store: Store, tenant: Tenant) -> None:
+    user = samples.user()
+    sign_up(store, tenant, user)
+    before = counts(engine)
+    with pytest.raises(Taken):
+        sign_up(store, tenant, samples.user(email=user.email))
+    assert counts(engine) == before
+
+
+def test_without_a_password_there_is_no_credential(
+    engine: Engine, store: Store, tenant: Tenant
+) -> None:
+    assert store.find_credential(tenant.user.email) is not None
+    assert store.find_credential("nobody@example.com") is None
+    engine.run("""update "account" set "providerId" = 'github'""")
+    assert store.find_credential(tenant.user.email) is None
+    engine.run("""update "account" set "providerId" = 'credential', password = null""")
+    assert store.find_credential(tenant.user.email) is None
+
+
+def test_a_session_is_added_with_a_tenancy_only_to_who_has_none(
+    engine: Engine, store: Store, tenant: Tenant
+) -> None:
+    before = counts(engine)['"organization"']
+    event = samples.event_of(tenant.key, action="session.created")
+    session = session_of(tenant.user)
+    store.add_session(session, tenancy_of(tenant.user, tenant), event)
+    assert counts(engine)['"organization"'] == before
+    found = store.find_session(session.token, samples.NOON)
+    assert found == dataclasses.replace(session, org_id=tenant.tenancy.organization.id)
+
+    engine.run('delete from "member"')
+    at_once(
+        *[
+            lambda: store.add_session(
+                session_of(tenant.user),
+                tenancy_of(tenant.user, tenant),
+                samples.event_of(tenant.key),
+            )
+        ]
+        * 4
+    )
+    assert counts(engine)['"organization"'] == before + 1
+    assert list(store.roles_of(tenant.user.id).values()) == ["owner"]
+
+
+def test_who_is_gone_cannot_sign_in(store: Store, tenant: Tenant) -> None:
+    nobody = samples.user()
+    with pytest.raises(ReferenceGone):
+        store.add_session(session_of(nobody), None, samples.event_of(tenant.key))
+
+
+def test_a_session_is_renewed_unless_it_is_gone(store: Store, tenant: Tenant) -> None:
+    session = session_of(tenant.user)
+    store.add_session(session, None, samples.event_of(tenant.key))
+    end = timestamps.to_text(NOON + timedelta(days=8))
+    assert store.renew_session(session.id, end, LATER)
+    found = store.find_session(session.token, LATER)
+    assert found is not None
+    assert (found.expires_at, found.updated_at, found.created_at) == (end, LATER, samples.NOON)
+    assert store.end_session(session.id, samples.event_of(tenant.key))
+    assert not store.renew_session(session.id, end, LATER)
+    assert store.find_session(session.token, LATER) is None
+
+
+def test_a_session_ends_once_with_its_event(engine: Engine, store: Store, tenant: Tenant) -> None:
+    session = session_of(tenant.user)
+    store.add_session(session, None, samples.event_of(tenant.key))
+    before = counts(engine)["audit_log"]
+    event = samples.event_of(tenant.key, action="session.deleted")
+    assert store.end_session(session.id, event)
+    assert not store.end_session(session.id, event)
+    assert store.find_session_by_id(session.id, samples.NOON) is None
+    assert counts(engine)["audit_log"] == before + 1
+
+
+def test_what_is_meant_without_a_name_is_the_active_or_the_first_organization(
+    engine: Engine, store: Store, tenant: Tenant
+) -> None:
+    first = tenant.tenancy.organization
+    second = samples.organization()
+    member = samples.member(second, tenant.user, created_at=LATER)
+    store.add_organization(second, member, samples.event_of(tenant.key))
+    session = session_of(tenant.user)
+    store.add_session(session, None, samples.event_of(tenant.key))
+
+    def home() -> str | None:
+        found = store.find_session(session.token, samples.NOON)
+        assert found is not None
+        return found.org_id
+
+    assert home() == first.id
+    assert list(store.roles_of(tenant.user.id)) == [first.id, second.id]
+    engine.run('update "session" set "activeOrganizationId" = ?', second.id)
+    assert home() == second.id
+    engine.run('delete from "member" where "organizationId" = ?', second.id)
+    assert home() == first.id
+    engine.run('delete from "member"')
+    assert home() is None
