@@ -181,8 +181,8 @@ def signed_in(call: Call) -> User:
 def require_no_broader(call: Call, wanted: ApiKey) -> None:
     """Refuse to make a key, or to make of one, what may do more than the caller, being a key.
 
-    More is: scopes that the caller's do not cover, a later end, other addresses. Raises
-    InsufficientScope that names each.
+    More is: scopes that the caller's do not cover, a later end, other addresses, more often.
+    Raises InsufficientScope that names each.
     """
     if not isinstance(call.principal, KeyPrincipal):
         return
@@ -200,6 +200,8 @@ def require_no_broader(call: Call, wanted: ApiKey) -> None:
             Detail("body/allowed_ips", f"{network} is not within the caller's own")
             for network in networks.beyond(own.allowed_ips, others)
         ]
+    if own.rate_limit and not (wanted.rate_limit and wanted.rate_limit.is_within(own.rate_limit)):
+        details.append(Detail("body/rate_limit", "is more than the caller's own"))
     if details:
         raise InsufficientScope(
             "A key cannot make one that may do more than itself. "

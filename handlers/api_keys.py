@@ -8,6 +8,7 @@ from hookstream_keys import ids, keys, networks, timestamps
 from hookstream_keys.call import Answer, Call
 from hookstream_keys.errors import Conflict, EnvironmentNotFound
 from hookstream_keys.handlers import access, audit, pages
+from hookstream_keys.limits import Limit
 from hookstream_keys.scopes import Scopes
 from hookstream_keys.store import ApiKey, KeyState, ReferenceGone
 
@@ -119,12 +120,19 @@ def view(call: Call, key: ApiKey) -> dict[str, Any]:
         "allowed_ips": list(key.allowed_ips),
         "metadata": dict(key.metadata),
         "external_id": key.external_id,
+        "rate_limit": limit_view(key),
         "created_by": key.created_by,
         "created_at": key.created_at,
         "revoked": int(key.revoked_at is not None),
         "revoked_at": key.revoked_at,
         "revocation_reason": key.revocation_reason,
     }
+
+
+def limit_view(key: ApiKey) -> dict[str, int] | None:
+    """How often a key may be used as the API shows it: `RateLimit` of the document."""
+    limit = key.rate_limit
+    return limit and {"requests": limit.requests, "window_seconds": limit.seconds}
 
 
 def _revoke(call: Call, key: ApiKey, reason: str) -> None:
@@ -151,4 +159,7 @@ def _rules(body: dict[str, Any]) -> dict[str, Any]:
         rules["expires_at"] = text and timestamps.to_text(datetime.fromisoformat(text))
     if "allowed_ips" in body:
         rules["allowed_ips"] = networks.canonical(body["allowed_ips"])
+    if "rate_limit" in body:
+        limit = body["rate_limit"]
+        rules["rate_limit"] = limit and Limit(limit["requests"], limit["window_seconds"])
     return rules

@@ -6,7 +6,7 @@ from typing import Any
 from hookstream_keys import ids, passwords, sessions, tenancy, timestamps
 from hookstream_keys.call import Answer, Call, Headers
 from hookstream_keys.errors import SignInRefused, SignUpClosed, UntrustedRedirect, UserExists
-from hookstream_keys.handlers import audit
+from hookstream_keys.handlers import audit, throttle
 from hookstream_keys.principal import SessionPrincipal
 from hookstream_keys.store import Credential, Session, Taken, Tenancy, User
 
@@ -23,6 +23,7 @@ def sign_up_email(call: Call, body: dict[str, Any]) -> Answer:
     if not call.service.sign_up:
         raise SignUpClosed
     _check_redirect(call, body)
+    throttle.sign_up(call)
     now = timestamps.to_text(call.now)
     user = User(
         id=ids.new("usr"),
@@ -52,11 +53,13 @@ def sign_up_email(call: Call, body: dict[str, Any]) -> Answer:
 def sign_in_email(call: Call, body: dict[str, Any]) -> Answer:
     """Sign somebody in who knows her password."""
     _check_redirect(call, body)
+    attempt = throttle.Attempt(call, body["email"].lower())
     found = call.store.find_credential(body["email"].lower())
     # A password is tried where nobody is found, too: the time tells no more than the answer.
     stored = found[1].password_hash if found else passwords.NOBODYS
     if not passwords.matches(body["password"], stored) or found is None:
         raise SignInRefused
+    attempt.succeeded()
     user = found[0]
     call = _as(call, user)
     belongs = next(iter(call.store.roles_of(user.id)), None)

@@ -5,9 +5,10 @@ from typing import Any
 
 from hookstream_keys import timestamps, verification
 from hookstream_keys.call import Answer, Call
-from hookstream_keys.errors import Forbidden, InsufficientScope
+from hookstream_keys.errors import Forbidden, InsufficientScope, RateLimited
 from hookstream_keys.handlers import access
-from hookstream_keys.handlers.api_keys import view
+from hookstream_keys.handlers.api_keys import limit_view
+from hookstream_keys.limits import Decision
 from hookstream_keys.principal import KeyPrincipal, SessionPrincipal
 from hookstream_keys.scopes import Scopes
 from hookstream_keys.store import ApiKey
@@ -31,11 +32,14 @@ def authorize(call: Call, scope: str | None = None) -> Answer:
     beyond = key.scopes.beyond(wanted)
     if beyond:
         raise InsufficientScope(f"The key's scopes do not cover {' '.join(beyond)}.")
+    decision = spend(call)
     return None, 204, {
         "X-Key-Id": key.key_id,
         "X-Org-Id": key.org_id,
         "X-Env-Id": key.env_id,
         "X-Scopes": str(key.scopes),
+        # Of the key's own limit, where it has one, for the proxy to pass on.
+        **(decision.headers() if decision else {}),
     }  # fmt: skip
 
 
@@ -56,6 +60,20 @@ def whoami(call: Call) -> Answer:
             }, 200
 
 
+def spend(call: Call) -> Decision | None:
+    """Count a use of the key that the caller is, if it has a limit of its own.
+
+    Raises RateLimited.
+    """
+    key, buckets = call.principal, call.service.buckets
+    if not isinstance(key, KeyPrincipal) or key.rate_limit is None or buckets is None:
+        return None
+    decision = buckets.take(verification.bucket(key.key_id), key.rate_limit)
+    if not decision.allowed:
+        raise RateLimited("The key is used more often than its own limit allows.", decision)
+    return decision
+
+
 def _own_key(call: Call) -> KeyPrincipal:
     if not isinstance(call.principal, KeyPrincipal):
         raise Forbidden("Send an API key; a session opens nothing here.")
@@ -72,11 +90,34 @@ def _verify(call: Call, body: dict[str, Any], sees: Callable[[ApiKey], bool]) ->
             ip=body.get("ip"),
             scopes=Scopes.parse(body["scopes"]).names if "scopes" in body else (),
         ),
-        lambda key: sees(key) and env_id in (None, key.env_id),
+        sees=lambda key: sees(key) and env_id in (None, key.env_id),
+        buckets=call.service.buckets,
     )
     answer: dict[str, Any] = {"valid": found.code == "VALID", "code": found.code}
     if found.key is not None:
-        answer["api_key"] = view(call, found.key)
+        answer["api_key"] = _view(found.key)
+        if found.limit is not None:
+            answer["rate_limit"] = {
+                "remaining": found.limit.remaining,
+                "reset_seconds": found.limit.reset,
+                "retry_after_seconds": found.limit.retry_after,
+            }
         if body.get("explain"):
             answer["failed_rule"] = found.rule
     return answer
+
+
+def _view(key: ApiKey) -> dict[str, Any]:
+    """What a service needs to know of a key that it lets in, or not: `VerifiedApiKey`."""
+    return {
+        "id": key.id,
+        "org_id": key.org_id,
+        "env_id": key.env_id,
+        "name": key.name,
+        "key_prefix": key.prefix,
+        "scopes": key.scopes,
+        "expires_at": key.expires_at,
+        "metadata": key.metadata,
+        "external_id": key.external_id,
+        "rate_limit": limit_view(key),
+    }

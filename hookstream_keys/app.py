@@ -6,14 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-import flask
-
 with warnings.catch_warnings():
     # Connexion imports starlette's test client, which this server never uses, and which warns
     # that it wants another HTTP library.
     warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
     from connexion import FlaskApp
-from connexion.context import context, operation
 from connexion.middleware.context import ContextMiddleware
 from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.middleware.request_validation import RequestValidationMiddleware
@@ -23,12 +20,14 @@ from connexion.middleware.security import SecurityMiddleware
 from connexion.resolver import Resolver
 from starlette.types import ASGIApp
 
-from hookstream_keys import spec, timestamps
-from hookstream_keys.call import Answer, Call, Headers, Service
+from hookstream_keys import spec
+from hookstream_keys.binding import bound
+from hookstream_keys.buckets import Buckets
+from hookstream_keys.call import Service
 from hookstream_keys.gate import Gate
-from hookstream_keys.handlers import OPERATIONS, Handler, sessions
+from hookstream_keys.handlers import OPERATIONS
 from hookstream_keys.origins import Origins
-from hookstream_keys.principal import Anonymous
+from hookstream_keys.rate_limiting import CountCaller, RateLimiting
 from hookstream_keys.routes import Routes
 from hookstream_keys.security import Authenticator, Schemes
 from hookstream_keys.settings import Settings, signing_secret
@@ -36,19 +35,22 @@ from hookstream_keys.signing import Signer
 from hookstream_keys.store import Store, database_path, open_store
 from hookstream_keys.validation import VALIDATORS, Json, ParameterReader
 
-#: So much of a User-Agent is kept with a session; nobody reads on.
-MAX_USER_AGENT = 300
 
-#: Without Connexion's two error layers, since the gate answers errors, and without its
-#: Swagger UI, which would publish another document than ours.
-MIDDLEWARES = [
-    RoutingMiddleware,
-    SecurityMiddleware,
-    RequestValidationMiddleware,
-    ResponseValidationMiddleware,
-    LifespanMiddleware,
-    ContextMiddleware,
-]
+def middlewares(limiting: RateLimiting) -> list[Callable[..., ASGIApp]]:
+    """Connexion's, and one of ours among them.
+
+    Without its two error layers, since the gate answers errors, and without its Swagger UI,
+    which would publish another document than ours.
+    """
+    return [
+        RoutingMiddleware,
+        SecurityMiddleware,
+        functools.partial(CountCaller, limiting=limiting),
+        RequestValidationMiddleware,
+        ResponseValidationMiddleware,
+        LifespanMiddleware,
+        ContextMiddleware,
+    ]
 
 
 def create_app(settings: Settings) -> ASGIApp:
@@ -59,10 +61,14 @@ def create_app(settings: Settings) -> ASGIApp:
     """
     store = open_store(settings.database)
     store.migrate()
+    path = database_path(settings.database)
+    buckets = Buckets(path.with_name(path.name + ".limits"))
+    limiting = RateLimiting(buckets, settings.requests_per_minute)
     service = Service(
-        signer=Signer(signing_secret(settings, database_path(settings.database))),
+        signer=Signer(signing_secret(settings, path)),
         origins=Origins(settings.trusted_origins),
         sign_up=settings.sign_up == "open",
+        buckets=buckets,
     )
     document = spec.load()
     routes = Routes(document)
@@ -74,8 +80,8 @@ def create_app(settings: Settings) -> ASGIApp:
         "hookstream_keys",
         # Flask would serve a folder called `static` by itself.
         server_args={"static_folder": None},
-        middlewares=list(MIDDLEWARES),
-        lifespan=_lifespan(store),
+        middlewares=middlewares(limiting),
+        lifespan=_lifespan(store, buckets),
         jsonifier=Json(),
         uri_parser_class=ParameterReader,
         strict_validation=True,
@@ -83,8 +89,14 @@ def create_app(settings: Settings) -> ASGIApp:
         validator_map=VALIDATORS,
         security_map=Schemes(Authenticator(store, service.signer), service.origins).security_map(),
     )
-    app.add_api(document, resolver=Resolver(functools.partial(_bound, store, service)))
-    return Gate(app, routes=routes, origins=service.origins, max_body_bytes=settings.max_body_bytes)
+    app.add_api(document, resolver=Resolver(functools.partial(bound, store, service)))
+    return Gate(
+        app,
+        routes=routes,
+        origins=service.origins,
+        limiting=limiting,
+        max_body_bytes=settings.max_body_bytes,
+    )
 
 
 def from_environment() -> ASGIApp:
@@ -92,52 +104,11 @@ def from_environment() -> ASGIApp:
     return create_app(Settings.from_environment())
 
 
-def _lifespan(store: Store) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+def _lifespan(store: Store, buckets: Buckets) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         yield
         store.close()
+        buckets.close()
 
     return lifespan
-
-
-def _bound(store: Store, service: Service, operation_id: str) -> Handler:
-    """The handler of an operation as Connexion calls it: with the request turned into a `Call`."""
-    handler = OPERATIONS[operation_id]
-
-    @functools.wraps(handler)
-    def bound(**arguments: Any) -> Answer:
-        if operation.operation_id != operation_id:
-            # Connexion's router and Flask's disagree: fail closed, whoever is wrong.
-            raise RuntimeError(f"{operation_id} was reached as {operation.operation_id}")
-        call = _call(store, service)
-        body, status, *headers = handler(call, **arguments)
-        # Here as well as at the gate: the document requires it, and responses may be validated.
-        common: Headers = {"X-Request-Id": call.request_id}
-        expires_at = getattr(call.principal, "expires_at", None)
-        if expires_at is not None:
-            common["X-Key-Expires-At"] = expires_at
-        if operation_id not in sessions.OPERATIONS:
-            common |= sessions.renew(call)
-        return body, status, {**common, **(headers[0] if headers else {})}
-
-    return bound
-
-
-def _call(store: Store, service: Service) -> Call:
-    """The request that is being served. Raises what security kept of a credential it refused."""
-    scope = flask.request.environ["asgi.scope"]
-    client = scope.get("client")
-    principal = context.get("user") or Anonymous()
-    if isinstance(principal, Anonymous) and "refusal" in scope["state"]:
-        raise scope["state"]["refusal"]
-    return Call(
-        store=store,
-        principal=principal,
-        request_id=scope["state"]["request_id"],
-        address=client[0] if client else None,
-        now=timestamps.now(),
-        user_agent=flask.request.headers.get("user-agent", "")[:MAX_USER_AGENT],
-        secure=scope["scheme"] == "https",
-        service=service,
-    )

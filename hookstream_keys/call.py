@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from hookstream_keys.buckets import Buckets
 from hookstream_keys.origins import Origins
 from hookstream_keys.principal import Principal
 from hookstream_keys.signing import Signer
@@ -24,6 +25,8 @@ class Service:
     origins: Origins = field(default_factory=Origins)
     #: Whether strangers may sign up.
     sign_up: bool = False
+    #: What was taken of limits; without them nothing is limited.
+    buckets: Buckets | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from hookstream_keys.limits import Decision
+
 #: `ErrorDetail` takes no more; a client mends ten mistakes before it needs the next.
 MAX_DETAILS = 10
 MAX_DETAIL_LENGTH = 500
@@ -240,6 +242,16 @@ class UnsupportedMediaType(ApiError):
 
     status = 415
     code = "unsupported_media_type"
+
+
+class RateLimited(ApiError):
+    """429: more than a limit allows; nothing was done."""
+
+    status = 429
+    code = "rate_limited"
+
+    def __init__(self, message: str, decision: Decision) -> None:
+        super().__init__(message, headers=decision.headers())
 
 
 class HeaderFieldsTooLarge(ApiError):

@@ -14,17 +14,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hookstream_keys import spec
 from hookstream_keys.errors import (
+    ApiError,
     BadRequest,
     ContentTooLarge,
     Detail,
     InternalError,
     MethodNotAllowed,
     NotFound,
+    RateLimited,
     UnsupportedMediaType,
 )
 from hookstream_keys.origins import Origins
+from hookstream_keys.rate_limiting import RateLimiting
 from hookstream_keys.responses import Response, as_api_error, send_error
 from hookstream_keys.routes import Routes
+from hookstream_keys.store import StoreError
 
 log = logging.getLogger("hookstream_keys")
 
@@ -42,11 +46,18 @@ class Gate:
     """An ASGI application around `app`, in front of everything else."""
 
     def __init__(
-        self, app: ASGIApp, *, routes: Routes, origins: Origins, max_body_bytes: int
+        self,
+        app: ASGIApp,
+        *,
+        routes: Routes,
+        origins: Origins,
+        limiting: RateLimiting,
+        max_body_bytes: int,
     ) -> None:
         self.app = app
         self.routes = routes
         self.origins = origins
+        self.limiting = limiting
         self.max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,25 +75,38 @@ class Gate:
             if response.started:
                 # Half a response is out; only breaking the connection tells the client.
                 raise
-            await send_error(response, error)
+            await send_error(response, self._counted(scope, error))
         finally:
             response.log()
+
+    def _counted(self, scope: Scope, error: ApiError) -> ApiError:
+        """The error, or that there were too many."""
+        try:
+            self.limiting.count_error(scope, error)
+        except RateLimited as limited:
+            return limited
+        except StoreError as failure:
+            # The answer is an error in any case.
+            log.warning("request_id=%s %s", scope["state"]["request_id"], failure)
+        return error
 
     async def _pass(self, scope: Scope, receive: Receive, response: Response) -> None:
         path: str = scope["path"]
         root: str = scope.get("root_path", "")
+        method: str = scope["method"]
         route = self.routes.find(path.removeprefix(root) if root else path)
+        if route is not None:
+            response.path = route.path
+            if method == "HEAD" and "GET" in route.operations:
+                # RFC 9110, section 9.3.2: the same headers as GET, no content.
+                response.bodiless = True
+                method = "GET"
+        operation = None if route is None else route.operations.get(method)
+        self._count(scope, operation)
         if route is None:
             raise NotFound(
                 "There is nothing at this address; /v1/openapi.json lists what there is."
             )
-        response.path = route.path
-        method: str = scope["method"]
-        if method == "HEAD" and "GET" in route.operations:
-            # RFC 9110, section 9.3.2: the same headers as GET, no content.
-            response.bodiless = True
-            method = "GET"
-        operation = route.operations.get(method)
         if operation is None:
             if method != "OPTIONS":
                 raise MethodNotAllowed(
@@ -104,6 +128,14 @@ class Gate:
         await self.app(
             {**scope, "method": method, "headers": headers}, _replay(body, receive), response
         )
+
+    def _count(self, scope: Scope, operation: spec.Operation | None) -> None:
+        """Count a request of nobody in particular, or leave it until it is known whose it is."""
+        state = scope["state"]
+        state["counted"] = operation is None or operation.rate_limited
+        state["secured"] = operation is not None and operation.secured
+        if not state["secured"]:
+            self.limiting.count_stranger(scope)
 
     async def _canonical(
         self, headers: list[Header], operation: spec.Operation, receive: Receive

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from hookstream_keys.limits import Limit
 from hookstream_keys.scopes import Scopes
 
 
@@ -15,6 +16,7 @@ class KeyPrincipal:
     scopes: Scopes
     expires_at: str | None = None
     allowed_ips: tuple[str, ...] = ()
+    rate_limit: Limit | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,13 @@ from starlette.types import Message, Scope, Send
 
 from hookstream_keys import ids
 from hookstream_keys.errors import ApiError, InternalError, Unauthorized, Unavailable
+from hookstream_keys.limits import Decision
 from hookstream_keys.store import StoreError
 
 log = logging.getLogger("hookstream_keys")
 
 REQUEST_ID = b"x-request-id"
+RATE_LIMIT = b"ratelimit-limit"
 #: A browser takes a body for what it is said to be, and never runs one that is not a script.
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 
@@ -34,7 +36,8 @@ class Response:
         self._status = 0
         self._begun = time.perf_counter()
         self._send = send
-        scope.setdefault("state", {})["request_id"] = self.request_id
+        self._state = scope.setdefault("state", {})
+        self._state["request_id"] = self.request_id
 
     async def __call__(self, message: Message) -> None:
         """Send one ASGI message."""
@@ -42,8 +45,12 @@ class Response:
             self.started = True
             self._status = message["status"]
             headers = [*message["headers"], NO_SNIFFING]
-            if not any(name.lower() == REQUEST_ID for name, _ in headers):
+            names = {name.lower() for name, _ in headers}
+            if REQUEST_ID not in names:
                 headers.append((REQUEST_ID, self.request_id.encode()))
+            if "limit" in self._state and RATE_LIMIT not in names:
+                limit: Decision = self._state["limit"]
+                headers += [(n.encode(), v.encode()) for n, v in limit.headers().items()]
             message = {**message, "headers": headers}
         elif self.bodiless:
             message = {**message, "body": b""}

@@ -118,9 +118,12 @@ def _json_schema(schema: Any) -> Any:
         elif word not in ("nullable", "components"):
             # `components` is the whole document's, put there by Connexion.
             words[word] = _json_schema(value)
-    if schema.get("nullable"):
-        return {"anyOf": [{"type": "null"}, words]}
-    return words
+    if not schema.get("nullable"):
+        return words
+    if isinstance(words.get("type"), str) and "enum" not in words:
+        # No other word says anything of null, and a fault is found at its own place.
+        return {**words, "type": [words["type"], "null"]}
+    return {"anyOf": [{"type": "null"}, words]}
 
 
 def _with_defaults(schema: Schema, value: Any) -> Any:

@@ -49,6 +49,7 @@ class Authenticator:
             scopes=Scopes.parse(key.scopes),
             expires_at=key.expires_at,
             allowed_ips=key.allowed_ips,
+            rate_limit=key.rate_limit,
         )
 
     def by_bearer(self, text: str, address: str | None) -> Principal | None:

@@ -64,6 +64,12 @@ class Settings:
         "closed",
         "`open` lets everybody sign up, who then has an organization of her own; `closed`.",
     )
+    rate_limit: str = _setting(
+        "HOOKSTREAM_RATE_LIMIT",
+        "6000",
+        "How many requests a minute an organization, or an address of strangers, may make; more is "
+        "429. Verification and forward authentication are not counted. `off` for no limit.",
+    )
     max_body_bytes: int = _setting(
         "HOOKSTREAM_MAX_BODY_BYTES", 65_536, "The largest request body; more is 413."
     )
@@ -101,9 +107,19 @@ class Settings:
             if value not in words:
                 known = ", ".join(sorted(words))
                 raise SettingsError(f"{variable} is {value!r}; it takes one of {known}")
+        if settings.rate_limit != "off" and not _NUMBER.fullmatch(settings.rate_limit):
+            raise SettingsError(
+                f"HOOKSTREAM_RATE_LIMIT is {settings.rate_limit!r}; it takes a whole number above "
+                "0, or off"
+            )
         for origin in settings.trusted_origins:
             _check_origin(origin)
         return settings
+
+    @property
+    def requests_per_minute(self) -> int | None:
+        """The limit on the API, or None for none."""
+        return None if self.rate_limit == "off" else int(self.rate_limit)
 
     def to_environment(self) -> dict[str, str]:
         """The variables that make `from_environment` give these settings again."""

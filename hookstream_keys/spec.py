@@ -36,6 +36,8 @@ class Operation:
     required_scope: str | None
     #: Whether a page of another site may not even ask.
     same_site: bool
+    #: Whether it counts for the limit on the API.
+    rate_limited: bool
 
 
 @cache
@@ -90,6 +92,7 @@ def operations(document: Document) -> Iterator[Operation]:
                     secured=bool(operation.get("security", document.get("security"))),
                     required_scope=operation.get("x-required-scope"),
                     same_site=operation.get("x-same-site", False),
+                    rate_limited=operation.get("x-rate-limited", True),
                 )
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hookstream_keys import keys, networks
+from hookstream_keys.buckets import Buckets
+from hookstream_keys.limits import Decision
 from hookstream_keys.scopes import Scopes
 from hookstream_keys.store import ApiKey, Store
 
@@ -22,6 +24,7 @@ Code = Literal[
     "EXPIRED",
     "IP_NOT_ALLOWED",
     "INSUFFICIENT_SCOPE",
+    "RATE_LIMITED",
 ]
 
 
@@ -44,14 +47,22 @@ class Verification:
     code: Code
     key: ApiKey | None = None
     rule: str | None = None
+    #: What the key's own limit said, where that was asked.
+    limit: Decision | None = None
 
 
 def verify(
-    store: Store, secret: str, use: Use, sees: Callable[[ApiKey], bool] = lambda _: True
+    store: Store,
+    secret: str,
+    use: Use,
+    *,
+    sees: Callable[[ApiKey], bool] = lambda _: True,
+    buckets: Buckets | None = None,
 ) -> Verification:
     """Find the key that `secret` is the secret of, and say whether it is good for `use`.
 
-    A key that the caller does not see is NOT_FOUND, exactly as one that never was.
+    A key that the caller does not see is NOT_FOUND, exactly as one that never was. With
+    `buckets` the use counts for the key's own limit, if it is good in every other way.
     """
     if not keys.is_well_formed(secret):
         return Verification("MALFORMED", rule="form")
@@ -61,7 +72,17 @@ def verify(
     for code, rule, holds in RULES:
         if not holds(key, use):
             return Verification(code, key, rule)
-    return Verification("VALID", key)
+    if key.rate_limit is None or buckets is None:
+        return Verification("VALID", key)
+    decision = buckets.take(bucket(key.id), key.rate_limit)
+    if not decision.allowed:
+        return Verification("RATE_LIMITED", key, "limit", decision)
+    return Verification("VALID", key, limit=decision)
+
+
+def bucket(key_id: str) -> str:
+    """The name of a key's bucket."""
+    return f"key {key_id}"
 
 
 def _address_allowed(key: ApiKey, use: Use) -> bool:

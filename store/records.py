@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from hookstream_keys.keys import Mode
+from hookstream_keys.limits import Limit
 
 
 class Page(NamedTuple):
@@ -116,6 +117,8 @@ class ApiKey:
     allowed_ips: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     external_id: str | None = None
+    #: How often it may be used.
+    rate_limit: Limit | None = None
     revoked_at: str | None = None
     revocation_reason: str | None = None
 

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from hookstream_keys.limits import Limit
 from hookstream_keys.store.errors import ReferenceGone
 from hookstream_keys.store.records import ApiKey, AuditEvent, KeyFilter, Page
 from hookstream_keys.store.sqlite.audit import insert_event
@@ -12,7 +13,7 @@ from hookstream_keys.store.sqlite.engine import Engine, Row, Value, assignments
 
 _COLUMNS = (
     "id, org_id, env_id, name, prefix, scopes, created_by, created_at, enabled, expires_at,"
-    " allowed_ips, metadata, external_id, revoked_at, revocation_reason"
+    " allowed_ips, metadata, external_id, rate_limit, revoked_at, revocation_reason"
 )
 # All of these are constants of this module; values are bound.
 _SELECT = f"select {_COLUMNS} from api_key"  # noqa: S608
@@ -20,7 +21,7 @@ _FIND_KEY = f"{_SELECT} where digest = ?"
 _FIND_KEY_BY_ID = f"{_SELECT} where id = ?"
 _ADD_KEY = (
     f"insert into api_key ({_COLUMNS}, digest)"  # noqa: S608
-    " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _ENVIRONMENT = "select 1 from environment where id = ? and org_id = ? and deleted_at is null"
 _REVOKE = """
@@ -33,7 +34,16 @@ _STATES = {
     "expired": "revoked_at is null and enabled = 1 and expires_at <= ?",
     "active": "revoked_at is null and enabled = 1 and coalesce(expires_at, '~') > ?",
 }
-_CHANGEABLE = ("name", "scopes", "enabled", "expires_at", "allowed_ips", "metadata", "external_id")
+_CHANGEABLE = (
+    "name",
+    "scopes",
+    "enabled",
+    "expires_at",
+    "allowed_ips",
+    "metadata",
+    "external_id",
+    "rate_limit",
+)
 
 
 class Keys(Engine):
@@ -124,6 +134,7 @@ def insert_key(connection: sqlite3.Connection, key: ApiKey, digest: bytes) -> No
             _stored(key.allowed_ips),
             _stored(key.metadata),
             key.external_id,
+            _stored(key.rate_limit),
             key.revoked_at,
             key.revocation_reason,
             digest,
@@ -133,20 +144,28 @@ def insert_key(connection: sqlite3.Connection, key: ApiKey, digest: bytes) -> No
 
 def _key(row: Row) -> ApiKey:
     # In the order of _COLUMNS, which is that of the record's fields.
-    enabled, expires_at, allowed_ips, metadata = row[8:12]
+    enabled, expires_at, allowed_ips, metadata, external_id, rate_limit = row[8:14]
     limits = (
         bool(enabled),
         expires_at,
         tuple(allowed_ips.split()),
         {} if metadata == "{}" else json.loads(metadata),
+        external_id,
+        None if rate_limit is None else Limit(*map(int, rate_limit.split("/"))),
     )
-    return ApiKey(*(row[:8] + limits + row[12:]))
+    return ApiKey(*(row[:8] + limits + row[14:]))
 
 
 def _stored(value: Any) -> Any:
     """A value of a record as its column holds it."""
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, Mapping):
-        return json.dumps(value, separators=(",", ":"))
-    return " ".join(value) if isinstance(value, tuple) else value
+    match value:
+        case bool():
+            return int(value)
+        case Mapping():
+            return json.dumps(value, separators=(",", ":"))
+        case Limit(requests, seconds):
+            return f"{requests}/{seconds}"
+        case tuple():
+            return " ".join(value)
+        case _:
+            return value

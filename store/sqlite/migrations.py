@@ -248,6 +248,12 @@ def m0006_active_organization(db: Database) -> None:
         _run(db, 'alter table "session" add column "activeOrganizationId" text')
 
 
+@migrations()
+def m0007_rate_limits(db: Database) -> None:
+    """How often a key may be used: `requests/seconds`."""
+    _run(db, "alter table api_key add column rate_limit text")
+
+
 def _run(db: Database, statements: str) -> None:
     # Not executescript: it would commit the migration's transaction half-way.
     for statement in statements.split(";"):

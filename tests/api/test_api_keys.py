@@ -11,8 +11,8 @@ Create = Callable[..., httpx.Response]
 
 UNION = {
     "id", "org_id", "env_id", "name", "prefix", "key_prefix", "scopes", "state", "enabled",
-    "expires_at", "allowed_ips", "metadata", "external_id", "created_by", "created_at", "revoked",
-    "revoked_at", "revocation_reason",
+    "expires_at", "allowed_ips", "metadata", "external_id", "rate_limit", "created_by",
+    "created_at", "revoked", "revoked_at", "revocation_reason",
 }  # fmt: skip
 LONG_AGO = "2001-01-01T00:00:00Z"
 FAR_OFF = "2999-12-31T23:59:59Z"
@@ -50,6 +50,7 @@ def test_201_with_rules_that_the_key_then_has(
         allowed_ips=["203.0.113.7/24", "2001:DB8::/32", "127.0.0.1"],
         metadata={"plan": "pro", "": "ø"},
         external_id="customer 7",
+        rate_limit={"requests": 100, "window_seconds": 60},
     ).json()
     assert set(created) == {"id", "name", "key", "key_prefix", "scopes", "created_at"}
     shown = ask(server, "GET", f"/{created['id']}", owner).json()["api_key"]
@@ -57,6 +58,7 @@ def test_201_with_rules_that_the_key_then_has(
     assert shown["allowed_ips"] == ["203.0.113.0/24", "2001:db8::/32", "127.0.0.1/32"]
     assert shown["metadata"] == {"plan": "pro", "": "ø"}
     assert shown["external_id"] == "customer 7"
+    assert shown["rate_limit"] == {"requests": 100, "window_seconds": 60}
 
 
 @pytest.mark.parametrize(
@@ -72,6 +74,13 @@ def test_201_with_rules_that_the_key_then_has(
         ({"metadata": {"a": 1}}, "body/metadata/a"),
         ({"metadata": {str(number): "" for number in range(51)}}, "body/metadata"),
         ({"external_id": ""}, "body/external_id"),
+        ({"rate_limit": {"requests": 0, "window_seconds": 60}}, "body/rate_limit/requests"),
+        (
+            {"rate_limit": {"requests": 1, "window_seconds": 86401}},
+            "body/rate_limit/window_seconds",
+        ),
+        ({"rate_limit": {"requests": 1}}, "body/rate_limit"),
+        ({"rate_limit": 10}, "body/rate_limit"),
     ],
 )
 def test_400_to_rules_that_are_none(create: Create, changes: dict[str, Any], location: str) -> None:
@@ -80,9 +89,16 @@ def test_400_to_rules_that_are_none(create: Create, changes: dict[str, Any], loc
 
 def test_403_to_limits_wider_than_the_makers(create: Create) -> None:
     maker = create(
-        scopes="*", expires_at="2999-01-01T00:00:00Z", allowed_ips=["127.0.0.0/8", "::1"]
+        scopes="*",
+        expires_at="2999-01-01T00:00:00Z",
+        allowed_ips=["127.0.0.0/8", "::1"],
+        rate_limit={"requests": 1000, "window_seconds": 60},
     ).json()
-    limits = {"expires_at": "2998-01-01T00:00:00Z", "allowed_ips": ["127.0.0.1"]}
+    limits = {
+        "expires_at": "2998-01-01T00:00:00Z",
+        "allowed_ips": ["127.0.0.1"],
+        "rate_limit": {"requests": 1000, "window_seconds": 60},
+    }
     assert create(headers=key_header(maker), **limits).status_code == 201
     for wider, location in (
         ({"expires_at": FAR_OFF}, "body/expires_at"),
@@ -90,6 +106,9 @@ def test_403_to_limits_wider_than_the_makers(create: Create) -> None:
         ({"allowed_ips": ["0.0.0.0/0"]}, "body/allowed_ips"),
         ({"allowed_ips": []}, "body/allowed_ips"),
         ({"allowed_ips": ["127.0.0.1", "10.0.0.1"]}, "body/allowed_ips"),
+        ({"rate_limit": None}, "body/rate_limit"),
+        ({"rate_limit": {"requests": 1001, "window_seconds": 100}}, "body/rate_limit"),
+        ({"rate_limit": {"requests": 100, "window_seconds": 5}}, "body/rate_limit"),
     ):
         answer = create(headers=key_header(maker), **{**limits, **wider})
         assert_error(answer, 403, "insufficient_scope", location)

@@ -168,4 +168,4 @@ def test_404_what_is_another_tenants_is_as_what_never_was(
 
 
 #: What tells of the time and the request, and not of what was asked for.
-VARYING = {"date", "x-request-id"}
+VARYING = {"date", "x-request-id", "ratelimit-remaining", "ratelimit-reset"}

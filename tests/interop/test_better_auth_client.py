@@ -130,7 +130,7 @@ def ask(origin: str, path: str, body: dict[str, Any] | None, cookie: str = "") -
             origin + path,
             headers={"Origin": origin, "User-Agent": "test"}
             | ({"Cookie": cookie} if cookie else {}),
-            **({} if body is None else {"json": body}),
+            json=body,
         )
 
 

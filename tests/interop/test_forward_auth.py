@@ -112,7 +112,12 @@ def protected(
     name, command = PROXIES[request.param]
     database = Database(folder / "hookstream.db")
     tenant = database.init()
-    with serving(database, workers=2, HOOKSTREAM_TRUSTED_PROXIES="127.0.0.1") as server:
+    with serving(
+        database,
+        workers=2,
+        HOOKSTREAM_TRUSTED_PROXIES="127.0.0.1",
+        HOOKSTREAM_RATE_LIMIT="600",
+    ) as server:
         port = free_port()
         config = (DOCS / name).read_text(encoding="utf-8")
         for printed, real in ((8080, server.address[1]), (9000, service), (8081, port)):
@@ -214,6 +219,18 @@ def test_403_without_the_scope(protected: Protected) -> None:
     assert protected.ask({"X-API-Key": created["key"]}).status_code == 403
 
 
+def test_429_when_the_key_is_used_more_often_than_it_may_be(protected: Protected) -> None:
+    created = protected.create(rate_limit={"requests": 3, "window_seconds": 3600})
+    key = {"X-API-Key": created["key"]}
+    assert [protected.ask(key).status_code for _ in range(3)] == [200] * 3
+    for method in ("GET", "POST"):
+        answer = protected.ask(key, method, "x" if method == "POST" else "")
+        assert answer.status_code == 429
+        assert 1190 <= int(answer.headers["retry-after"]) <= 1200
+    # Others are not touched.
+    assert protected.ask({"X-API-Key": protected.create()["key"]}).status_code == 200
+
+
 def test_the_address_is_the_clients(protected: Protected) -> None:
     elsewhere = protected.create(allowed_ips=["192.0.2.0/24"])
     here = protected.create(allowed_ips=["127.0.0.1"])
@@ -222,3 +239,10 @@ def test_the_address_is_the_clients(protected: Protected) -> None:
     # What the client says of itself is not what the proxy says of it.
     lie = {"X-Forwarded-For": "192.0.2.7"}
     assert protected.ask({"X-API-Key": elsewhere["key"], **lie}).status_code == 401
+
+
+def test_429_to_a_stranger_who_tries_too_many_keys_and_to_nobody_else(protected: Protected) -> None:
+    created = protected.create()
+    statuses = {protected.ask({"X-API-Key": "nonsense"}).status_code for _ in range(120)}
+    assert statuses == {401, 429}
+    assert protected.ask({"X-API-Key": created["key"]}).status_code == 200

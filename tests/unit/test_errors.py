@@ -7,8 +7,10 @@ from openapi_schema_validator import OAS30Validator
 
 from hookstream_keys import errors, ids, spec
 from hookstream_keys.errors import ApiError, BadRequest, Detail, Unauthorized, Unavailable
+from hookstream_keys.limits import SECOND, Limit, decide
 
 DOCUMENT = spec.load()
+REFUSED = decide(Limit(1, 60), 60 * SECOND, 0, 1)[1]
 ERROR = DOCUMENT["components"]["schemas"]["Error"]
 
 
@@ -39,6 +41,7 @@ def every_error() -> list[ApiError]:
         errors.MemberNotFound(),
         errors.UserNotFound(),
         errors.OrganizationNotFound(),
+        errors.RateLimited("Slow down.", REFUSED),
         errors.SignInRefused(),
         errors.SignUpClosed(),
         errors.UntrustedRedirect(),

@@ -1,0 +1,137 @@
+"""What was taken of limits: one table for all workers of a machine, in a file beside the database.
+
+Every worker reads and writes the same small file, under a lock of the operating system on
+the part that it is about, so that a limit is as exact over many workers as in one. Nothing of
+it is worth keeping: it is never synced, and what an earlier boot of the machine left is
+thrown away.
+
+The table is a hash table of a fixed size: 32,768 rows of 8 places, 16 bytes each. A place
+whose bucket has run empty is free. Should a row ever have none, the bucket that is the nearest
+to being empty makes room, and what was taken of it is forgotten.
+"""
+
+import fcntl
+import os
+import secrets
+import struct
+import threading
+import time
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+from hookstream_keys.limits import Decision, Limit, decide
+from hookstream_keys.store import StoreUnavailable
+
+ROWS = 32_768
+PLACES = 8
+_PLACE = struct.Struct("<QQ")
+_ROW = struct.Struct("<" + "QQ" * PLACES)
+#: Says what the file is, and of which boot of the machine; then the key of the hash.
+_HEADER = struct.Struct("<24s40s64s")
+_NAME = b"hookstream-keys limits 1"
+SIZE = _HEADER.size + ROWS * _ROW.size
+
+#: Linux names each boot. Where there is no such name, what is left of an earlier boot counts as
+#: full buckets, which empty within their period.
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class _Place(NamedTuple):
+    offset: int
+    empty_at: int
+
+
+class Buckets:
+    """The buckets in the file at `path`, which is made if there is none.
+
+    Every method raises StoreUnavailable when the file cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                self._key = self._prepare()
+            except BaseException:
+                os.close(self._file)
+                raise
+        except OSError as error:
+            raise StoreUnavailable(f"cannot use the file {path}: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._file)
+
+    def take(self, name: str, limit: Limit, cost: int = 1) -> Decision:
+        """Take `cost` of the bucket of this name, if the limit lets it."""
+        return self._change(name, limit, cost)
+
+    def give_back(self, name: str, limit: Limit, cost: int = 1) -> None:
+        """Undo what was taken."""
+        self._change(name, limit, -cost)
+
+    def look(self, name: str, limit: Limit) -> Decision:
+        """What is left of the bucket, without taking anything."""
+        row, mark = self._address(name)
+        try:
+            place = self._find(row, mark, now := time.monotonic_ns())
+        except OSError as error:
+            raise _unavailable(error) from error
+        return decide(limit, place.empty_at, now, 0)[1]
+
+    def _change(self, name: str, limit: Limit, cost: int) -> Decision:
+        row, mark = self._address(name)
+        # The operating system's lock is the process's; among its threads it is no lock.
+        with self._lock:
+            try:
+                fcntl.lockf(self._file, fcntl.LOCK_EX, _ROW.size, row)
+                try:
+                    now = time.monotonic_ns()
+                    place = self._find(row, mark, now)
+                    empty_at, decision = decide(limit, place.empty_at, now, cost)
+                    if empty_at != place.empty_at:
+                        os.pwrite(self._file, _PLACE.pack(mark, empty_at), place.offset)
+                finally:
+                    fcntl.lockf(self._file, fcntl.LOCK_UN, _ROW.size, row)
+            except OSError as error:
+                raise _unavailable(error) from error
+        return decision
+
+    def _find(self, row: int, mark: int, now: int) -> _Place:
+        """The bucket's place, or else the one in its row that it may have."""
+        values = _ROW.unpack(os.pread(self._file, _ROW.size, row))
+        emptiest, empty_at = 0, values[1]
+        for place in range(PLACES):
+            if values[2 * place] == mark:
+                return _Place(row + place * _PLACE.size, values[2 * place + 1])
+            if values[2 * place + 1] < empty_at:
+                emptiest, empty_at = place, values[2 * place + 1]
+        return _Place(row + emptiest * _PLACE.size, now)
+
+    def _address(self, name: str) -> tuple[int, int]:
+        """Where the bucket's row is, and the mark of its place. The key makes both unguessable."""
+        digest = blake2b(name.encode(), key=self._key, digest_size=16).digest()
+        row = int.from_bytes(digest[:8], "little") % ROWS
+        return _HEADER.size + row * _ROW.size, int.from_bytes(digest[8:], "little")
+
+    def _prepare(self) -> bytes:
+        """Make the file what it must be, whoever is first; and give the key of its hash."""
+        boot = _BOOT_ID.read_bytes().strip() if _BOOT_ID.exists() else b""
+        fcntl.lockf(self._file, fcntl.LOCK_EX, _HEADER.size, 0)
+        try:
+            found = os.pread(self._file, _HEADER.size, 0).ljust(_HEADER.size, b"\0")
+            name, of_boot, key = _HEADER.unpack(found)
+            whole = os.fstat(self._file).st_size >= SIZE
+            if not whole or (name, of_boot.rstrip(b"\0")) != (_NAME, boot):
+                key = secrets.token_bytes(64)
+                # All of it: a disk that is full says so now, and not when somebody is limited.
+                os.pwrite(self._file, _HEADER.pack(_NAME, boot, key).ljust(SIZE, b"\0"), 0)
+            return bytes(key)
+        finally:
+            fcntl.lockf(self._file, fcntl.LOCK_UN, _HEADER.size, 0)
+
+
+def _unavailable(error: OSError) -> StoreUnavailable:
+    return StoreUnavailable(f"the file of limits does not answer: {error.strerror}")

@@ -1,0 +1,366 @@
+"""Limits: on the API, of a key, and on guessing passwords."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from support import Database, Server, Tenant, assert_error, serving
+
+from hookstream_keys import spec
+from hookstream_keys.handlers.throttle import ONE_ADDRESS, ONE_USER
+from hookstream_keys.rate_limiting import REFUSAL_COST
+
+LIMIT = 20
+NOT_COUNTED = [
+    operation
+    for operation in spec.operations(spec.document())
+    if not operation.rate_limited and not operation.consumes
+]
+
+
+@contextmanager
+def limited(database: Database, workers: int = 2, trusted_proxies: str = "") -> Iterator[Server]:
+    with serving(
+        database,
+        workers=workers,
+        HOOKSTREAM_RATE_LIMIT=str(LIMIT),
+        HOOKSTREAM_TRUSTED_PROXIES=trusted_proxies,
+    ) as server:
+        yield server
+
+
+def left(answer: httpx.Response) -> int:
+    assert answer.headers["ratelimit-limit"] == str(LIMIT)
+    assert 0 <= int(answer.headers["ratelimit-reset"]) <= 60
+    return int(answer.headers["ratelimit-remaining"])
+
+
+def assert_limited(answer: httpx.Response) -> None:
+    assert_error(answer, 429, "rate_limited")
+    assert left(answer) == 0
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
+
+
+def session(server: Server, user: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {server.database.add_session(user)}"}
+
+
+# The API
+
+
+def test_an_organization_is_limited_over_all_workers_and_credentials(database: Database) -> None:
+    tenant = database.init()
+    with limited(database, workers=3) as server:
+        callers = [
+            {"X-API-Key": tenant.key},
+            {"Authorization": f"Bearer {tenant.key}"},
+            session(server, tenant.user_id),
+        ]
+        with ThreadPoolExecutor(6) as pool:
+            answers = list(
+                pool.map(
+                    lambda number: server.request(
+                        "GET", "/auth/whoami", headers=callers[number % 3]
+                    ),
+                    range(LIMIT * 2),
+                )
+            )
+        passed = [answer for answer in answers if answer.status_code == 200]
+        # While they were served a few became free again: one every three seconds.
+        assert LIMIT <= len(passed) <= LIMIT + 2
+        assert_limited(server.request("GET", "/auth/whoami", headers=callers[0]))
+        # Another organization is not touched, nor are strangers.
+        other = database.add_user()
+        database.add_member(database.add_organization(), other)
+        assert left(server.request("GET", "/auth/whoami", headers=session(server, other))) > 0
+        assert server.request("GET", "/openapi.json").status_code == 200
+
+
+def test_every_response_says_what_is_left(database: Database) -> None:
+    tenant = database.init()
+    with limited(database) as server:
+        key = {"X-API-Key": tenant.key}
+        assert left(server.request("GET", "/auth/whoami", headers=key)) == LIMIT - 1
+        body = {"name": "n", "org_id": tenant.org_id, "env_id": tenant.env_id}
+        created = server.request("POST", "/auth/api-keys", json=body, headers=key)
+        assert (created.status_code, left(created)) == (201, LIMIT - 2)
+        invalid = server.request("POST", "/auth/api-keys", json={}, headers=key)
+        assert (invalid.status_code, left(invalid)) == (400, LIMIT - 3)
+        missing = server.request("GET", "/auth/api-keys/ak_0", headers=key)
+        assert (missing.status_code, left(missing)) == (404, LIMIT - 4)
+        # Of strangers by their address.
+        nowhere = server.request("GET", "/nowhere")
+        assert (nowhere.status_code, left(nowhere)) == (404, LIMIT - 1)
+        wrong = server.request("DELETE", "/auth/whoami")
+        assert (wrong.status_code, left(wrong)) == (405, LIMIT - 2)
+        options = server.request("OPTIONS", "/auth/whoami")
+        assert (options.status_code, left(options)) == (204, LIMIT - 3)
+        too_much = server.request(
+            "POST", "/auth/api-keys", content="x" * 70_000, headers={"X-API-Key": tenant.key}
+        )
+        assert (too_much.status_code, left(too_much)) == (413, LIMIT - 4)
+        refused = server.request("GET", "/auth/whoami")
+        assert (refused.status_code, left(refused)) == (401, LIMIT - 4 - REFUSAL_COST)
+
+
+def test_verification_and_health_are_not_counted(database: Database) -> None:
+    tenant = database.init()
+    key = {"X-API-Key": tenant.key}
+    with limited(database, workers=1) as server:
+        for _ in range(LIMIT + 5):
+            body: dict[str, Any] = {"key": tenant.key}
+            verified = server.request("POST", "/auth/api-keys/verify", json=body, headers=key)
+            assert (verified.json()["code"], left(verified)) == ("VALID", LIMIT)
+            batch = {"requests": [body]}
+            verified = server.request(
+                "POST", "/auth/api-keys/verify-batch", json=batch, headers=key
+            )
+            assert (verified.status_code, left(verified)) == (200, LIMIT)
+            for operation in NOT_COUNTED:
+                answer = server.request(operation.method, operation.path, headers=key)
+                assert answer.is_success
+                assert left(answer) == LIMIT
+        for _ in range(LIMIT):
+            server.request("GET", "/auth/whoami", headers=key)
+        assert_limited(server.request("GET", "/auth/whoami", headers=key))
+        for operation in NOT_COUNTED:
+            assert server.request(operation.method, operation.path, headers=key).is_success
+    assert {operation.id for operation in NOT_COUNTED} == {
+        "authorize",
+        "getHealth",
+        "getReadiness",
+    }
+
+
+def test_a_stranger_uses_up_nobodys_limit_but_its_own(database: Database) -> None:
+    tenant = database.init()
+    with limited(database) as server:
+        # The prefix of a real key, and what else a stranger may know.
+        wrong = {"X-API-Key": tenant.key[:-1] + ("0" if tenant.key[-1] != "0" else "1")}
+        answers = [server.request("GET", "/auth/whoami", headers=wrong) for _ in range(5)]
+        assert [answer.status_code for answer in answers[:2]] == [401, 401]
+        for answer in answers[2:]:
+            assert_error(answer, 429, "rate_limited")
+        for path in ("/openapi.json", "/nowhere"):
+            assert_error(server.request("GET", path), 429, "rate_limited")
+        # Not the tenant whose key it guesses at, although she comes from the same address.
+        good = server.request("GET", "/auth/whoami", headers={"X-API-Key": tenant.key})
+        assert (good.status_code, left(good)) == (200, LIMIT - 1)
+        verify = server.request("GET", "/auth/authorize", headers={"X-API-Key": tenant.key})
+        assert verify.status_code == 204
+
+
+def test_addresses_are_the_clients_where_the_proxy_is_trusted(database: Database) -> None:
+    database.init()
+    with limited(database, trusted_proxies="127.0.0.1") as server:
+
+        def remaining(address: str) -> int:
+            headers = {"X-Forwarded-For": address}
+            return left(server.request("GET", "/openapi.json", headers=headers))
+
+        assert [remaining("203.0.113.7"), remaining("203.0.113.8")] == [LIMIT - 1] * 2
+        assert remaining("::ffff:203.0.113.7") == LIMIT - 2
+        # A customer has a whole network of these.
+        assert remaining("2001:db8::1") == LIMIT - 1
+        assert remaining("2001:db8::ffff:2") == LIMIT - 2
+        assert remaining("2001:db8:0:1::1") == LIMIT - 1
+
+
+def test_off_is_no_limit_and_says_nothing(database: Database) -> None:
+    tenant = database.init()
+    with serving(database, HOOKSTREAM_RATE_LIMIT="off") as server:
+        for headers in ({"X-API-Key": tenant.key}, {}):
+            answer = server.request("GET", "/auth/whoami", headers=headers)
+            assert not [name for name in answer.headers if name.startswith("ratelimit")]
+
+
+def test_a_limit_outlives_the_workers(database: Database) -> None:
+    tenant = database.init()
+    key = {"X-API-Key": tenant.key}
+    with limited(database) as server:
+        for _ in range(LIMIT):
+            server.request("GET", "/auth/whoami", headers=key)
+    with limited(database) as server:
+        assert left(server.request("GET", "/auth/whoami", headers=key)) <= 3
+
+
+# Of a key
+
+
+@pytest.fixture(scope="module")
+def verify(server: Server, tenant: Tenant) -> Any:
+    def send(key: str, **more: Any) -> dict[str, Any]:
+        answer = server.request(
+            "POST",
+            "/auth/api-keys/verify",
+            json={"key": key, "explain": True, **more},
+            headers={"X-API-Key": tenant.key},
+        )
+        assert answer.status_code == 200
+        found: dict[str, Any] = answer.json()
+        return found
+
+    return send
+
+
+HOUR = {"requests": 3, "window_seconds": 3600}
+
+
+def test_a_key_is_good_as_often_as_it_may_be(create: Any, verify: Any) -> None:
+    key = create(rate_limit=HOUR, scopes="events:read").json()["key"]
+    for remaining in (2, 1, 0):
+        found = verify(key)
+        assert (found["code"], found["failed_rule"]) == ("VALID", None)
+        assert found["rate_limit"]["remaining"] == remaining
+        assert found["rate_limit"]["retry_after_seconds"] == 0
+        # What is refused for another reason does not count.
+        assert verify(key, scopes="events:write")["code"] == "INSUFFICIENT_SCOPE"
+    found = verify(key)
+    assert (found["valid"], found["code"], found["failed_rule"]) == (False, "RATE_LIMITED", "limit")
+    assert found["rate_limit"]["remaining"] == 0
+    assert 1190 <= found["rate_limit"]["retry_after_seconds"] <= 1200
+    assert found["api_key"]["rate_limit"] == HOUR
+
+
+def test_a_key_without_a_limit_says_nothing_of_one(create: Any, verify: Any) -> None:
+    found = verify(create().json()["key"])
+    assert "rate_limit" not in found
+    assert found["api_key"]["rate_limit"] is None
+
+
+def test_a_key_is_good_again_after_a_while(create: Any, verify: Any) -> None:
+    key = create(rate_limit={"requests": 1, "window_seconds": 1}).json()["key"]
+    assert verify(key)["code"] == "VALID"
+    assert verify(key)["code"] == "RATE_LIMITED"
+    time.sleep(1.05)
+    assert verify(key)["code"] == "VALID"
+
+
+def test_each_of_a_batch_counts(create: Any, server: Server, tenant: Tenant) -> None:
+    key = create(rate_limit=HOUR).json()["key"]
+    answer = server.request(
+        "POST",
+        "/auth/api-keys/verify-batch",
+        json={"requests": [{"key": key}] * 5},
+        headers={"X-API-Key": tenant.key},
+    )
+    codes = [each["code"] for each in answer.json()["results"]]
+    assert codes == ["VALID"] * 3 + ["RATE_LIMITED"] * 2
+
+
+def test_forward_authentication_counts_and_says_so(create: Any, server: Server) -> None:
+    key = {"X-API-Key": create(rate_limit=HOUR, scopes="events:read").json()["key"]}
+    for remaining in ("2", "1", "0"):
+        answer = server.request("GET", "/auth/authorize?scope=events:read", headers=key)
+        assert answer.status_code == 204
+        assert answer.headers["ratelimit-limit"] == "3"
+        assert answer.headers["ratelimit-remaining"] == remaining
+        refused = server.request("GET", "/auth/authorize?scope=events:write", headers=key)
+        assert_error(refused, 403, "insufficient_scope")
+    answer = server.request("GET", "/auth/authorize?scope=events:read", headers=key)
+    assert_error(answer, 429, "rate_limited")
+    assert (answer.headers["ratelimit-limit"], answer.headers["ratelimit-remaining"]) == ("3", "0")
+    assert 1190 <= int(answer.headers["retry-after"]) <= 1200
+
+
+def test_whatever_a_key_is_used_for_counts(create: Any, server: Server, verify: Any) -> None:
+    secret = create(rate_limit=HOUR).json()["key"]
+    key = {"X-API-Key": secret}
+    assert server.request("GET", "/auth/whoami", headers=key).status_code == 200
+    assert verify(secret)["rate_limit"]["remaining"] == 1
+    assert server.request("GET", "/auth/authorize", headers=key).status_code == 204
+    answer = server.request("GET", "/auth/whoami", headers=key)
+    assert_error(answer, 429, "rate_limited")
+    assert answer.headers["ratelimit-limit"] == "3"
+    assert verify(secret)["code"] == "RATE_LIMITED"
+
+
+def test_a_limit_is_exact_over_the_workers(database: Database) -> None:
+    tenant = database.init()
+    key = {"X-API-Key": tenant.key}
+    with serving(database, workers=3) as server:
+        body = {
+            "name": "n",
+            "org_id": tenant.org_id,
+            "env_id": tenant.env_id,
+            "rate_limit": {"requests": 50, "window_seconds": 86_400},
+        }
+        secret = server.request("POST", "/auth/api-keys", json=body, headers=key).json()["key"]
+
+        def code(_: int) -> str:
+            sent = {"key": secret}
+            answer = server.request("POST", "/auth/api-keys/verify", json=sent, headers=key)
+            return str(answer.json()["code"])
+
+        with ThreadPoolExecutor(8) as pool:
+            codes = list(pool.map(code, range(120)))
+    assert (codes.count("VALID"), codes.count("RATE_LIMITED")) == (50, 70)
+
+
+def test_a_changed_limit_holds_from_then_on(
+    create: Any, server: Server, tenant: Tenant, verify: Any
+) -> None:
+    created = create(rate_limit=HOUR).json()
+    owner = session(server, tenant.user_id)
+
+    def change(limit: dict[str, int] | None) -> None:
+        path = f"/auth/api-keys/{created['id']}"
+        answer = server.request("PATCH", path, json={"rate_limit": limit}, headers=owner)
+        assert answer.json()["api_key"]["rate_limit"] == limit
+
+    for _ in range(3):
+        assert verify(created["key"])["code"] == "VALID"
+    change({"requests": 100, "window_seconds": 1})
+    # What was used before counts, but for no longer than the new window.
+    found = verify(created["key"])
+    assert (found["code"], found["rate_limit"]["retry_after_seconds"]) == ("RATE_LIMITED", 1)
+    time.sleep(1.05)
+    assert verify(created["key"])["code"] == "VALID"
+    change(None)
+    assert verify(created["key"])["code"] == "VALID"
+
+
+# Passwords
+
+
+def sign_in(
+    server: Server, email: str, password: str, address: str = "203.0.113.7"
+) -> httpx.Response:
+    body = {"email": email, "password": password}
+    headers = {"X-Forwarded-For": address}
+    return server.request("POST", "/auth/sign-in/email", json=body, headers=headers)
+
+
+def test_guessing_is_slowed_down_and_locks_nobody_else_out(database: Database) -> None:
+    tenant = database.init()
+    with serving(
+        database, workers=2, HOOKSTREAM_TRUSTED_PROXIES="127.0.0.1", HOOKSTREAM_RATE_LIMIT="off"
+    ) as server:
+        for _ in range(ONE_USER.requests):
+            answer = sign_in(server, tenant.email, "a wrong password")
+            assert_error(answer, 401, "INVALID_EMAIL_OR_PASSWORD")
+        for password in ("a wrong password", tenant.password):
+            answer = sign_in(server, tenant.email.upper(), password)
+            assert_error(answer, 429, "rate_limited")
+            assert int(answer.headers["retry-after"]) <= ONE_USER.seconds // ONE_USER.requests
+        # The user herself signs in, from elsewhere; and others from there.
+        assert sign_in(server, tenant.email, tenant.password, "203.0.113.8").status_code == 200
+        answer = sign_in(server, "somebody@example.com", "a wrong password")
+        assert_error(answer, 401, "INVALID_EMAIL_OR_PASSWORD")
+        # Whoever tries one after another is slowed down as well.
+        for number in range(ONE_ADDRESS.requests):
+            answer = sign_in(server, f"user{number}@example.com", "a wrong password", "192.0.2.1")
+            assert_error(answer, 401, "INVALID_EMAIL_OR_PASSWORD")
+        answer = sign_in(server, "another@example.com", "a wrong password", "192.0.2.1")
+        assert_error(answer, 429, "rate_limited")
+
+
+def test_who_signs_in_is_not_slowed_down(database: Database) -> None:
+    tenant = database.init()
+    with serving(database) as server:
+        for _ in range(ONE_USER.requests * 2):
+            assert sign_in(server, tenant.email, tenant.password).status_code == 200

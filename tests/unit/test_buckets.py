@@ -1,0 +1,199 @@
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from hookstream_keys import buckets as module
+from hookstream_keys.buckets import PLACES, ROWS, SIZE, Buckets
+from hookstream_keys.limits import Limit
+from hookstream_keys.store import StoreUnavailable
+
+#: What is taken of it does not come back while a test runs.
+SLOW = Limit(100, 86_400)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "keys.db.limits"
+
+
+@pytest.fixture
+def buckets(path: Path) -> Iterator[Buckets]:
+    opened = Buckets(path)
+    yield opened
+    opened.close()
+
+
+def taken(buckets: Buckets, name: str, times: int, limit: Limit = SLOW) -> int:
+    return sum(buckets.take(name, limit).allowed for _ in range(times))
+
+
+def test_each_name_has_a_bucket_of_its_own(buckets: Buckets) -> None:
+    assert taken(buckets, "one", 150) == 100
+    assert taken(buckets, "two", 150) == 100
+    assert taken(buckets, "one", 1) == 0
+
+
+def test_looking_takes_nothing(buckets: Buckets) -> None:
+    assert [buckets.look("one", SLOW).remaining for _ in range(3)] == [100] * 3
+    buckets.take("one", SLOW)
+    assert [buckets.look("one", SLOW).remaining for _ in range(3)] == [99] * 3
+
+
+def test_what_is_given_back_can_be_taken_again(buckets: Buckets) -> None:
+    taken(buckets, "one", 100)
+    buckets.give_back("one", SLOW)
+    assert taken(buckets, "one", 5) == 1
+
+
+def test_a_cost_is_taken_whole_or_not_at_all(buckets: Buckets) -> None:
+    assert buckets.take("one", SLOW, 95).allowed
+    assert not buckets.take("one", SLOW, 10).allowed
+    assert buckets.take("one", SLOW, 5).allowed
+
+
+def test_it_is_exact_over_threads(buckets: Buckets) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: taken(buckets, "one", 50), range(8)))
+    assert sum(found) == 100
+
+
+TAKE = """
+import sys
+from pathlib import Path
+from hookstream_keys.buckets import Buckets
+from hookstream_keys.limits import Limit
+buckets = Buckets(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+print(sum(buckets.take("one", Limit(1000, 86400)).allowed for _ in range(500)))
+"""
+
+
+def test_it_is_exact_over_processes(path: Path) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", TAKE, str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    found = [process.communicate("go\n", timeout=60)[0] for process in processes]
+    assert sum(map(int, found)) == 1000
+
+
+def test_who_dies_with_the_lock_lets_go_of_it(path: Path, buckets: Buckets) -> None:
+    held = """
+import fcntl, os, sys
+file = os.open(sys.argv[1], os.O_RDWR)
+fcntl.lockf(file, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.readline()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", held, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        process.kill()
+    assert buckets.take("one", SLOW).allowed
+
+
+def test_it_outlives_a_worker(path: Path) -> None:
+    first = Buckets(path)
+    taken(first, "one", 60)
+    first.close()
+    second = Buckets(path)
+    assert taken(second, "one", 60) == 40
+    second.close()
+
+
+def test_it_does_not_outlive_a_boot_of_the_machine(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Buckets(path)
+    taken(first, "one", 100)
+    first.close()
+    boot = path.with_name("boot_id")
+    boot.write_text("2d6f5b1c-another-boot\n")
+    monkeypatch.setattr(module, "_BOOT_ID", boot)
+    second = Buckets(path)
+    assert taken(second, "one", 100) == 100
+    second.close()
+
+
+def test_where_a_boot_has_no_name_the_table_is_kept(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BOOT_ID", path.with_name("none"))
+    first = Buckets(path)
+    taken(first, "one", 60)
+    first.close()
+    second = Buckets(path)
+    assert taken(second, "one", 60) == 40
+    second.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"x" * SIZE, b"\0" * SIZE])
+def test_a_file_that_is_something_else_is_made_anew(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    opened = Buckets(path)
+    assert taken(opened, "one", 101) == 100
+    opened.close()
+    assert path.stat().st_size == SIZE
+
+
+def test_the_file_is_private_and_says_nothing_of_names(path: Path, buckets: Buckets) -> None:
+    buckets.take("sign-in address 203.0.113.7 ada@example.com", SLOW)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    content = path.read_bytes()
+    assert b"ada@example.com" not in content
+    assert b"203.0.113.7" not in content
+
+
+def test_all_of_it_is_on_the_disk_from_the_beginning(path: Path, buckets: Buckets) -> None:
+    # A disk that is full is to be noticed at the start.
+    assert path.stat().st_blocks * 512 >= SIZE
+
+
+def test_many_names_are_kept_apart(buckets: Buckets) -> None:
+    names = [f"org {number}" for number in range(20_000)]
+    limit = Limit(2, 86_400)
+    for name in names:
+        assert buckets.take(name, limit).remaining == 1
+    assert all(buckets.take(name, limit).remaining == 0 for name in names)
+    assert not any(buckets.take(name, limit).allowed for name in names)
+
+
+def test_in_a_full_row_the_emptiest_makes_room(
+    buckets: Buckets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ROWS * PLACES >= 200_000
+    monkeypatch.setattr(module, "ROWS", 1)
+    for number in range(PLACES):
+        buckets.take(f"name {number}", SLOW, number + 1)
+    buckets.take("one more", SLOW, 50)
+    left = [buckets.look(f"name {number}", SLOW).remaining for number in range(PLACES)]
+    assert left == [100] + [99 - number for number in range(1, PLACES)]
+    assert buckets.look("one more", SLOW).remaining == 50
+
+
+def test_a_file_that_cannot_be_used_is_said(path: Path, tmp_path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(StoreUnavailable, match=r"keys\.db\.limits"):
+        Buckets(path)
+    opened = Buckets(tmp_path / "other")
+    os.close(opened._file)
+    for ask in (opened.take, opened.look):
+        with pytest.raises(StoreUnavailable):
+            ask("one", SLOW)
