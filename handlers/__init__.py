@@ -16,6 +16,7 @@ from hookstream_keys.handlers import (
     health,
     members,
     organizations,
+    rotations,
     sessions,
     verification,
 )
@@ -26,6 +27,7 @@ Handler = Callable[..., Answer]
 OPERATIONS: dict[str, Handler] = {
     "addMember": members.add_member,
     "authorize": verification.authorize,
+    "cancelRotation": rotations.cancel_rotation,
     "createApiKey": api_keys.create_api_key,
     "createEnvironment": environments.create_environment,
     "createOrganization": organizations.create_organization,
@@ -51,6 +53,7 @@ OPERATIONS: dict[str, Handler] = {
     "removeMember": members.remove_member,
     "revokeApiKey": api_keys.revoke_api_key,
     "revokeBySecret": api_keys.revoke_by_secret,
+    "rotateApiKey": rotations.rotate_api_key,
     "signInEmail": sessions.sign_in_email,
     "signOut": sessions.sign_out,
     "signUpEmail": sessions.sign_up_email,

@@ -4,13 +4,13 @@ import dataclasses
 from datetime import datetime
 from typing import Any
 
-from hookstream_keys import ids, keys, networks, timestamps
+from hookstream_keys import ids, keys, networks, timestamps, verification
 from hookstream_keys.call import Answer, Call
 from hookstream_keys.errors import Conflict, EnvironmentNotFound
-from hookstream_keys.handlers import access, audit, pages
+from hookstream_keys.handlers import access, audit, pages, rotations
 from hookstream_keys.limits import Limit
 from hookstream_keys.scopes import Scopes
-from hookstream_keys.store import ApiKey, KeyState, ReferenceGone
+from hookstream_keys.store import ApiKey, KeyState, ReferenceGone, Rotation
 
 
 def create_api_key(call: Call, body: dict[str, Any]) -> Answer:
@@ -64,13 +64,13 @@ def list_api_keys(
         limit,
         cursor,
         lambda page: call.store.list_keys(wanted, page),
-        lambda key: view(call, key),
+        lambda found: views(call, found),
     )
 
 
 def get_api_key(call: Call, id: str) -> Answer:
     """Show one key."""
-    return {"api_key": view(call, access.key_to(call, "api-keys:read", id))}, 200
+    return _answer(call, access.key_to(call, "api-keys:read", id))
 
 
 def update_api_key(call: Call, id: str, body: dict[str, Any]) -> Answer:
@@ -81,7 +81,7 @@ def update_api_key(call: Call, id: str, body: dict[str, Any]) -> Answer:
     changed = call.store.update_key(key.id, changes, audit.key_updated(call, key, changes))
     if changed is None:
         raise Conflict("The key is revoked; nothing can be changed any more.")
-    return {"api_key": view(call, changed)}, 200
+    return _answer(call, changed)
 
 
 def revoke_api_key(call: Call, id: str, reason: str) -> Answer:
@@ -98,13 +98,23 @@ def revoke_by_secret(call: Call, body: dict[str, Any]) -> Answer:
     """
     if keys.is_well_formed(body["key"]):
         key = call.store.find_key(keys.digest(body["key"]))
-        if key is not None:
+        if key is not None and verification.may_revoke(key, timestamps.to_text(call.now)):
             _revoke(call, key, body["reason"])
     return None, 204
 
 
-def view(call: Call, key: ApiKey) -> dict[str, Any]:
-    """A key as the API shows it, without its secret: `ApiKey` of the document."""
+def views(call: Call, found: list[ApiKey]) -> list[dict[str, Any]]:
+    """Keys as the API shows them, without their secrets: `ApiKey` of the document."""
+    now = timestamps.to_text(call.now)
+    under_way = call.store.rotations_of([key.id for key in found], now)
+    return [_view(key, now, under_way[key.id]) for key in found]
+
+
+def _answer(call: Call, key: ApiKey) -> Answer:
+    return {"api_key": views(call, [key])[0]}, 200
+
+
+def _view(key: ApiKey, now: str, under_way: list[Rotation]) -> dict[str, Any]:
     return {
         "id": key.id,
         "org_id": key.org_id,
@@ -114,13 +124,14 @@ def view(call: Call, key: ApiKey) -> dict[str, Any]:
         "prefix": key.prefix,
         "key_prefix": key.prefix,
         "scopes": key.scopes,
-        "state": _state(key, timestamps.to_text(call.now)),
+        "state": _state(key, now),
         "enabled": key.enabled,
         "expires_at": key.expires_at,
         "allowed_ips": list(key.allowed_ips),
         "metadata": dict(key.metadata),
         "external_id": key.external_id,
         "rate_limit": limit_view(key),
+        "rotations": [rotations.view(key, rotation) for rotation in under_way],
         "created_by": key.created_by,
         "created_at": key.created_at,
         "revoked": int(key.revoked_at is not None),

@@ -12,6 +12,7 @@ from hookstream_keys.store import (
     Environment,
     Member,
     Organization,
+    Rotation,
     Session,
     Tenancy,
     User,
@@ -97,6 +98,40 @@ def key_updated(call: Call, key: ApiKey, changes: Mapping[str, Any]) -> AuditEve
 def key_revoked(call: Call, key: ApiKey, reason: str) -> AuditEvent:
     """A key was ended, for a reason of RFC 5280."""
     return _of_key(call, "api_key.revoked", key, key_prefix=key.prefix, reason=reason)
+
+
+def key_rotated(call: Call, key: ApiKey, rotation: Rotation) -> AuditEvent:
+    """A key was given a new secret, which is pending."""
+    return _of_key(
+        call,
+        "api_key.rotated",
+        key,
+        rotation_id=rotation.id,
+        key_prefix=rotation.prefix,
+        grace_period_seconds=rotation.grace_period_seconds,
+    )
+
+
+def rotation_activated(call: Call, key: ApiKey, rotation: Rotation) -> AuditEvent:
+    """A new secret was used for the first time."""
+    return _of_key(
+        call,
+        "api_key.rotation_activated",
+        key,
+        rotation_id=rotation.id,
+        key_prefix=rotation.prefix,
+    )
+
+
+def rotation_cancelled(call: Call, key: ApiKey, rotation: Rotation) -> AuditEvent:
+    """A new secret will never be good."""
+    return _of_key(
+        call,
+        "api_key.rotation_cancelled",
+        key,
+        rotation_id=rotation.id,
+        key_prefix=rotation.prefix,
+    )
 
 
 def ending_with_its_home(call: Call) -> Callable[[ApiKey], AuditEvent]:

@@ -22,7 +22,7 @@ def list_environments(
         limit,
         cursor,
         lambda page: call.store.list_environments(wanted, own, page),
-        _view,
+        _views,
     )
 
 
@@ -72,6 +72,10 @@ def delete_environment(call: Call, id: str) -> Answer:
     if not call.store.delete_environment(id, now, end, event, audit.ending_with_its_home(call)):
         raise EnvironmentNotFound
     return None, 204
+
+
+def _views(found: list[Environment]) -> list[dict[str, Any]]:
+    return [_view(each) for each in found]
 
 
 def _view(environment: Environment) -> dict[str, Any]:

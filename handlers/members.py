@@ -17,7 +17,7 @@ def list_members(call: Call, id: str, limit: int, cursor: str | None = None) -> 
         limit,
         cursor,
         lambda page: call.store.list_members(organization.id, page),
-        _view,
+        _views,
     )
 
 
@@ -81,6 +81,10 @@ def remove_member(call: Call, id: str, member_id: str) -> Answer:
 
 def _last_owner() -> Conflict:
     return Conflict("The organization would be left without an owner; make another one first.")
+
+
+def _views(found: list[Member]) -> list[dict[str, Any]]:
+    return [_view(each) for each in found]
 
 
 def _view(member: Member) -> dict[str, Any]:

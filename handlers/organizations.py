@@ -19,7 +19,7 @@ def list_organizations(call: Call, limit: int, cursor: str | None = None) -> Ans
             return [] if page.before else [own]
         return call.store.list_organizations(access.signed_in(call).id, page)
 
-    return pages.answer("organizations", limit, cursor, fetch, lambda each: _view(each, each.role))
+    return pages.answer("organizations", limit, cursor, fetch, _views)
 
 
 def create_organization(call: Call, body: dict[str, Any]) -> Answer:
@@ -82,6 +82,10 @@ def _role(call: Call, org_id: str) -> str | None:
     if not isinstance(call.principal, SessionPrincipal):
         return None
     return call.store.roles_of(call.principal.user_id).get(org_id)
+
+
+def _views(found: list[Organization]) -> list[dict[str, Any]]:
+    return [_view(organization, organization.role) for organization in found]
 
 
 def _view(organization: Organization, role: str | None) -> dict[str, Any]:

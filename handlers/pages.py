@@ -28,7 +28,7 @@ def answer(
     limit: int,
     cursor: str | None,
     fetch: Callable[[Page], list[Item]],
-    view: Callable[[Item], dict[str, Any]],
+    views: Callable[[list[Item]], list[dict[str, Any]]],
 ) -> Answer:
     """A page of at most `limit` items under `name`, as `cursor` says where to go on.
 
@@ -39,7 +39,7 @@ def answer(
     found = fetch(Page(limit + 1, (before[0], before[1]) if before else None))
     page, more = found[:limit], len(found) > limit
     return {
-        name: [view(item) for item in page],
+        name: views(page),
         "cursor": cursors.encode(page[-1].created_at, page[-1].id) if more else None,
         "has_more": more,
     }, 200

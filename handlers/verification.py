@@ -5,8 +5,8 @@ from typing import Any
 
 from hookstream_keys import timestamps, verification
 from hookstream_keys.call import Answer, Call
-from hookstream_keys.errors import Forbidden, InsufficientScope, RateLimited
-from hookstream_keys.handlers import access
+from hookstream_keys.errors import Forbidden, InsufficientScope, RateLimited, Unauthorized
+from hookstream_keys.handlers import access, rotations
 from hookstream_keys.handlers.api_keys import limit_view
 from hookstream_keys.limits import Decision
 from hookstream_keys.principal import KeyPrincipal, SessionPrincipal
@@ -32,7 +32,7 @@ def authorize(call: Call, scope: str | None = None) -> Answer:
     beyond = key.scopes.beyond(wanted)
     if beyond:
         raise InsufficientScope(f"The key's scopes do not cover {' '.join(beyond)}.")
-    decision = spend(call)
+    decision = use(call)
     return None, 204, {
         "X-Key-Id": key.key_id,
         "X-Org-Id": key.org_id,
@@ -60,17 +60,23 @@ def whoami(call: Call) -> Answer:
             }, 200
 
 
-def spend(call: Call) -> Decision | None:
-    """Count a use of the key that the caller is, if it has a limit of its own.
+def use(call: Call) -> Decision | None:
+    """See to it that the caller, being a key, is used by this: what its own limit says, if any.
 
-    Raises RateLimited.
+    A use counts for the limit, and a secret that is used for the first time becomes the key's
+    own. Raises RateLimited, or Unauthorized when the secret has just stopped being good.
     """
     key, buckets = call.principal, call.service.buckets
-    if not isinstance(key, KeyPrincipal) or key.rate_limit is None or buckets is None:
+    if not isinstance(key, KeyPrincipal):
         return None
-    decision = buckets.take(verification.bucket(key.key_id), key.rate_limit)
-    if not decision.allowed:
-        raise RateLimited("The key is used more often than its own limit allows.", decision)
+    decision = None
+    if key.rate_limit is not None and buckets is not None:
+        decision = buckets.take(verification.bucket(key.key_id), key.rate_limit)
+        if not decision.allowed:
+            raise RateLimited("The key is used more often than its own limit allows.", decision)
+    pending = key.pending_rotation
+    if pending is not None and not rotations.activate(call, key.key_id, pending):
+        raise Unauthorized(credential_sent=True)
     return decision
 
 
@@ -81,18 +87,11 @@ def _own_key(call: Call) -> KeyPrincipal:
 
 
 def _verify(call: Call, body: dict[str, Any], sees: Callable[[ApiKey], bool]) -> dict[str, Any]:
-    env_id = body.get("env_id")
-    found = verification.verify(
-        call.store,
-        body["key"],
-        verification.Use(
-            now=timestamps.to_text(call.now),
-            ip=body.get("ip"),
-            scopes=Scopes.parse(body["scopes"]).names if "scopes" in body else (),
-        ),
-        sees=lambda key: sees(key) and env_id in (None, key.env_id),
-        buckets=call.service.buckets,
-    )
+    found = _find(call, body, sees)
+    pending = verification.pending(found.key) if found.key and found.code == "VALID" else None
+    if found.key and pending and not rotations.activate(call, found.key.id, pending):
+        # It was cancelled, or the key revoked, since it was looked at.
+        found = _find(call, body, sees)
     answer: dict[str, Any] = {"valid": found.code == "VALID", "code": found.code}
     if found.key is not None:
         answer["api_key"] = _view(found.key)
@@ -105,6 +104,23 @@ def _verify(call: Call, body: dict[str, Any], sees: Callable[[ApiKey], bool]) ->
         if body.get("explain"):
             answer["failed_rule"] = found.rule
     return answer
+
+
+def _find(
+    call: Call, body: dict[str, Any], sees: Callable[[ApiKey], bool]
+) -> verification.Verification:
+    env_id = body.get("env_id")
+    return verification.verify(
+        call.store,
+        body["key"],
+        verification.Use(
+            now=timestamps.to_text(call.now),
+            ip=body.get("ip"),
+            scopes=Scopes.parse(body["scopes"]).names if "scopes" in body else (),
+        ),
+        sees=lambda key: sees(key) and env_id in (None, key.env_id),
+        buckets=call.service.buckets,
+    )
 
 
 def _view(key: ApiKey) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def bound(store: Store, service: Service, operation_id: str) -> Handler:
         call = _call(store, service)
         if operation_id != "authorize":
             # Which does so itself, and only when everything else is right.
-            verification.spend(call)
+            verification.use(call)
         body, status, *headers = handler(call, **arguments)
         # Here as well as at the gate: the document requires it, and responses may be validated.
         common: Headers = {"X-Request-Id": call.request_id}

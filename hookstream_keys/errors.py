@@ -197,6 +197,15 @@ class MemberNotFound(NotFound):
         super().__init__("Member not found")
 
 
+class RotationNotFound(NotFound):
+    """404: the key has no such rotation."""
+
+    code = "rotation_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("Rotation not found")
+
+
 class UserNotFound(NotFound):
     """404: nobody has signed up with the address."""
 

@@ -7,7 +7,7 @@ Whoever receives an identifier treats it as opaque.
 import secrets
 from typing import Literal
 
-Kind = Literal["ak", "org", "env", "req", "al", "usr", "acc", "mem", "ses"]
+Kind = Literal["ak", "org", "env", "req", "al", "usr", "acc", "mem", "ses", "rot"]
 
 
 def new(kind: Kind) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from hookstream_keys.limits import Limit
 from hookstream_keys.scopes import Scopes
+from hookstream_keys.store import Rotation
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,8 @@ class KeyPrincipal:
     expires_at: str | None = None
     allowed_ips: tuple[str, ...] = ()
     rate_limit: Limit | None = None
+    #: The rotation whose secret was sent, where that has not been used before.
+    pending_rotation: Rotation | None = None
 
 
 @dataclass(frozen=True, slots=True)

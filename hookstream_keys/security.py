@@ -50,6 +50,7 @@ class Authenticator:
             expires_at=key.expires_at,
             allowed_ips=key.allowed_ips,
             rate_limit=key.rate_limit,
+            pending_rotation=verification.pending(key),
         )
 
     def by_bearer(self, text: str, address: str | None) -> Principal | None:

@@ -5,6 +5,7 @@ reaches the database. Nothing is cached, so a revocation holds from the moment
 that it is stored.
 """
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +14,7 @@ from hookstream_keys import keys, networks
 from hookstream_keys.buckets import Buckets
 from hookstream_keys.limits import Decision
 from hookstream_keys.scopes import Scopes
-from hookstream_keys.store import ApiKey, Store
+from hookstream_keys.store import ApiKey, Rotation, Store
 
 Code = Literal[
     "VALID",
@@ -66,9 +67,10 @@ def verify(
     """
     if not keys.is_well_formed(secret):
         return Verification("MALFORMED", rule="form")
-    key = store.find_key(keys.digest(secret))
-    if key is None or not sees(key):
+    found = store.find_key(keys.digest(secret))
+    if found is None or not sees(found):
         return Verification("NOT_FOUND", rule="exists")
+    key = through_its_secret(found)
     for code, rule, holds in RULES:
         if not holds(key, use):
             return Verification(code, key, rule)
@@ -78,6 +80,46 @@ def verify(
     if not decision.allowed:
         return Verification("RATE_LIMITED", key, "limit", decision)
     return Verification("VALID", key, limit=decision)
+
+
+def through_its_secret(key: ApiKey) -> ApiKey:
+    """The key as good as the secret is that it was found by, which a rotation may have made less.
+
+    The new secret of a rotation may have an end of its own, the old one has its grace; one that
+    was cancelled is as good as revoked.
+    """
+    rotation = key.rotation
+    match rotation:
+        case None:
+            return key
+        case Rotation(state="pending", sets_expiry=True):
+            end = rotation.expires_at
+        case Rotation(state="grace"):
+            # No time is later than a tilde. A key that is ended earlier ends for every secret.
+            end = min(rotation.expires_at or "~", key.expires_at or "~")
+        case _:
+            end = key.expires_at
+    cancelled = rotation.created_at if rotation.state == "cancelled" else None
+    return dataclasses.replace(
+        key, prefix=rotation.prefix, expires_at=end, revoked_at=key.revoked_at or cancelled
+    )
+
+
+def may_revoke(key: ApiKey, now: str) -> bool:
+    """Whether holding the secret that the key was found by is enough to end the key.
+
+    Of its own secret always; of another as long as it is good for anything.
+    """
+    if key.rotation is None:
+        return True
+    seen = through_its_secret(key)
+    return seen.revoked_at is None and (seen.expires_at is None or seen.expires_at > now)
+
+
+def pending(key: ApiKey) -> Rotation | None:
+    """The rotation that using the key now, by the secret that it was found by, would activate."""
+    rotation = key.rotation
+    return rotation if rotation is not None and rotation.state == "pending" else None
 
 
 def bucket(key_id: str) -> str:

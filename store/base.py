@@ -14,6 +14,7 @@ from hookstream_keys.store.records import (
     Member,
     Organization,
     Page,
+    Rotation,
     Session,
     Tenancy,
     Tenant,
@@ -41,7 +42,10 @@ class Store(Protocol):
         """Let go of the database. Nothing is lost; the store cannot be used afterwards."""
 
     def find_key(self, digest: bytes) -> ApiKey | None:
-        """The key whose secret has this SHA-256, revoked or not."""
+        """The key that has a secret of this SHA-256, revoked or not.
+
+        Where that is not the key's own secret, the key comes with the `rotation` that it is of.
+        """
 
     def find_key_by_id(self, key_id: str) -> ApiKey | None:
         """The key of this id, revoked or not."""
@@ -51,6 +55,34 @@ class Store(Protocol):
 
         What comes before it in that order makes a page no dearer, here and in the other
         lists, and what is added meanwhile neither repeats a row nor leaves one out.
+        """
+
+    def rotations_of(self, key_ids: Sequence[str], now: str) -> dict[str, list[Rotation]]:
+        """The rotations that have not come to their end, newest first, by the key's id."""
+
+    def find_rotation(self, key_id: str, rotation_id: str) -> Rotation | None:
+        """The rotation, if it is one of the key."""
+
+    def add_rotation(self, rotation: Rotation, digest: bytes, event: AuditEvent) -> bool:
+        """Store a pending rotation, with the digest of its secret and the audit event.
+
+        One that was pending is cancelled. Returns False, and changes nothing, when the key is
+        revoked or gone.
+        """
+
+    def activate_rotation(
+        self, rotation_id: str, activated_at: str, grace_ends_at: str, event: AuditEvent
+    ) -> bool:
+        """Make a pending secret the key's own, and the old one good until its grace ends.
+
+        Returns whether the secret is the key's own: also when another process was quicker. False
+        when the rotation was cancelled, or the key is revoked or gone; nothing was changed then.
+        """
+
+    def cancel_rotation(self, key_id: str, rotation_id: str, event: AuditEvent) -> bool:
+        """Make a pending rotation's secret useless for ever, with the audit event.
+
+        Returns False, and changes nothing, when it is not pending.
         """
 
     def find_session(self, token: str, now: str) -> Session | None:

@@ -100,6 +100,28 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
+class Rotation:
+    """A change of a key's secret, and the secret that is not the key's own because of it.
+
+    That is the new one while the rotation is `pending`, for ever when it was `cancelled`, and
+    the old one once the new one has taken its place: `grace`.
+    """
+
+    id: str
+    key_id: str
+    #: Of that secret, as is `expires_at`.
+    prefix: str
+    state: Literal["pending", "grace", "cancelled"]
+    grace_period_seconds: int
+    #: Whether the new secret has an end of its own: `expires_at`. Else the key's is its own.
+    sets_expiry: bool
+    expires_at: str | None
+    created_at: str
+    created_by: str | None
+    activated_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKey:
     """An issued key without its secret. `created_by` is the user or the key that made it."""
 
@@ -121,6 +143,8 @@ class ApiKey:
     rate_limit: Limit | None = None
     revoked_at: str | None = None
     revocation_reason: str | None = None
+    #: Where it was found by a secret that is not its own: the rotation that this is of.
+    rotation: Rotation | None = None
 
 
 KeyState = Literal["active", "disabled", "expired", "revoked"]

@@ -5,6 +5,7 @@ from hookstream_keys.store.sqlite.environments import Environments
 from hookstream_keys.store.sqlite.keys import Keys
 from hookstream_keys.store.sqlite.members import Members
 from hookstream_keys.store.sqlite.organizations import Organizations
+from hookstream_keys.store.sqlite.rotations import Rotations
 from hookstream_keys.store.sqlite.sessions import Sessions
 from hookstream_keys.store.sqlite.sign_in import SignIn
 from hookstream_keys.store.sqlite.tenants import Tenants
@@ -12,6 +13,15 @@ from hookstream_keys.store.sqlite.users import Users
 
 
 class SqliteStore(
-    AuditLog, Environments, Keys, Members, Organizations, Sessions, SignIn, Tenants, Users
+    AuditLog,
+    Environments,
+    Keys,
+    Members,
+    Organizations,
+    Rotations,
+    Sessions,
+    SignIn,
+    Tenants,
+    Users,
 ):
     """A `Store` on the SQLite file at `path`."""

@@ -3,11 +3,13 @@
 import json
 import sqlite3
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from hookstream_keys.limits import Limit
 from hookstream_keys.store.errors import ReferenceGone
 from hookstream_keys.store.records import ApiKey, AuditEvent, KeyFilter, Page
+from hookstream_keys.store.sqlite import rotations
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.engine import Engine, Row, Value, assignments
 
@@ -18,6 +20,11 @@ _COLUMNS = (
 # All of these are constants of this module; values are bound.
 _SELECT = f"select {_COLUMNS} from api_key"  # noqa: S608
 _FIND_KEY = f"{_SELECT} where digest = ?"
+_FIND_KEY_BY_ROTATION = f"""
+    select {", ".join(f"k.{column.strip()}" for column in _COLUMNS.split(","))},
+           {", ".join(f"r.{column.strip()}" for column in rotations.COLUMNS.split(","))}
+    from rotation r join api_key k on k.id = r.key_id where r.digest = ?
+"""  # noqa: S608
 _FIND_KEY_BY_ID = f"{_SELECT} where id = ?"
 _ADD_KEY = (
     f"insert into api_key ({_COLUMNS}, digest)"  # noqa: S608
@@ -28,6 +35,7 @@ _REVOKE = """
     update api_key set revoked_at = ?, revocation_reason = ? where id = ? and revoked_at is null
 """
 #: What a key of each state is like, at the moment that is bound. No time is later than `~`.
+_SAME_EXPIRY = "update rotation set sets_expiry = 0 where key_id = ? and state = 'pending'"
 _STATES = {
     "revoked": "revoked_at is not null and ? is not null",
     "disabled": "revoked_at is null and enabled = 0 and ? is not null",
@@ -51,7 +59,13 @@ class Keys(Engine):
 
     def find_key(self, digest: bytes) -> ApiKey | None:
         row = self.one(_FIND_KEY, (digest,))
-        return _key(row) if row else None
+        if row is not None:
+            return _key(row)
+        row = self.one(_FIND_KEY_BY_ROTATION, (digest,))
+        if row is None:
+            return None
+        of_key = len(_COLUMNS.split(","))
+        return replace(_key(row[:of_key]), rotation=rotations.rotation_of(row[of_key:]))
 
     def find_key_by_id(self, key_id: str) -> ApiKey | None:
         row = self.one(_FIND_KEY_BY_ID, (key_id,))
@@ -85,6 +99,9 @@ class Keys(Engine):
             ).fetchone()
             if row is None:
                 return None
+            if "expires_at" in values:
+                # What was said last holds, also of a secret that is pending.
+                connection.execute(_SAME_EXPIRY, (key_id,))
             insert_event(connection, event)
             return _key(row)
 

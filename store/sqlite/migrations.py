@@ -254,6 +254,31 @@ def m0007_rate_limits(db: Database) -> None:
     _run(db, "alter table api_key add column rate_limit text")
 
 
+@migrations()
+def m0008_rotations(db: Database) -> None:
+    """The secrets of keys that are not, or not any more, their own."""
+    _run(
+        db,
+        """
+        create table rotation (
+            id text primary key,
+            key_id text not null references api_key (id) on delete cascade,
+            digest blob not null unique check (length(digest) = 32),
+            prefix text not null check (length(prefix) = 12),
+            state text not null check (state in ('pending', 'grace', 'cancelled')),
+            grace_period_seconds integer not null check (grace_period_seconds >= 0),
+            sets_expiry integer not null check (sets_expiry in (0, 1)),
+            expires_at text,
+            created_at text not null,
+            created_by text,
+            activated_at text
+        ) strict;
+        create index rotation_key on rotation (key_id, created_at, id);
+        create unique index rotation_pending on rotation (key_id) where state = 'pending'
+        """,
+    )
+
+
 def _run(db: Database, statements: str) -> None:
     # Not executescript: it would commit the migration's transaction half-way.
     for statement in statements.split(";"):

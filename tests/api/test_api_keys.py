@@ -12,7 +12,7 @@ Create = Callable[..., httpx.Response]
 UNION = {
     "id", "org_id", "env_id", "name", "prefix", "key_prefix", "scopes", "state", "enabled",
     "expires_at", "allowed_ips", "metadata", "external_id", "rate_limit", "created_by",
-    "created_at", "revoked", "revoked_at", "revocation_reason",
+    "created_at", "rotations", "revoked", "revoked_at", "revocation_reason",
 }  # fmt: skip
 LONG_AGO = "2001-01-01T00:00:00Z"
 FAR_OFF = "2999-12-31T23:59:59Z"

@@ -19,7 +19,7 @@ from hookstream_keys import spec
 DOCUMENT = spec.document()
 
 #: What a name of a path, a query or a body names, by that name; what `id` is, by the path.
-KINDS = {"org_id": "org", "env_id": "env", "member_id": "member"}
+KINDS = {"org_id": "org", "env_id": "env", "member_id": "member", "rotation_id": "rotation"}
 PATHS = {"/organizations/": "org", "/environments/": "env", "/auth/api-keys/": "key"}
 
 #: Names that end like an id and are none of a resource that could be another tenant's.
@@ -34,6 +34,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "updateMember": {"role": "member"},
     "createEnvironment": {"name": "Mine", "slug": "mine"},
     "updateEnvironment": {"name": "Mine now"},
+    "rotateApiKey": {"grace_period_seconds": 0},
     "verifyApiKey": {"key": "nonsense"},
 }
 
@@ -101,7 +102,20 @@ def mine(server: Server, tenant: Tenant) -> dict[str, str]:
     (member,) = server.database.execute(
         'select id from "member" where "userId" = ?', (tenant.user_id,)
     )
-    return {"org": tenant.org_id, "env": tenant.env_id, "key": key["id"], "member": member[0]}
+    return {
+        "org": tenant.org_id,
+        "env": tenant.env_id,
+        "key": key["id"],
+        "member": member[0],
+        "rotation": rotation_of(server, key["id"], headers),
+    }
+
+
+def rotation_of(server: Server, key_id: str, headers: dict[str, str]) -> str:
+    """The id of a new rotation of the key."""
+    path = f"/auth/api-keys/{key_id}/rotations"
+    answer = server.request("POST", path, json={"grace_period_seconds": 0}, headers=headers)
+    return str(answer.json()["rotation"]["id"])
 
 
 @pytest.fixture(scope="module")
@@ -115,11 +129,17 @@ def foreign(server: Server) -> dict[str, str]:
     headers = {"Authorization": f"Bearer {server.database.add_session(user)}"}
     body = {"name": "Theirs", "org_id": org, "env_id": env}
     key = server.request("POST", "/auth/api-keys", headers=headers, json=body).json()
-    return {"org": org, "env": env, "key": key["id"], "member": member[0]}
+    return {
+        "org": org,
+        "env": env,
+        "key": key["id"],
+        "member": member[0],
+        "rotation": rotation_of(server, key["id"], headers),
+    }
 
 
 def test_there_are_places_of_every_kind() -> None:
-    assert {slot.kind for slot in SLOTS} == {"org", "env", "key", "member"}
+    assert {slot.kind for slot in SLOTS} == {"org", "env", "key", "member", "rotation"}
     assert {slot.place for slot in SLOTS} == {"path", "query", "body"}
     assert len(SLOTS) > 20
 

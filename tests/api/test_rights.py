@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from api.test_isolation import BODIES, DOCUMENT, SLOTS, ask
+from api.test_isolation import BODIES, DOCUMENT, SLOTS, ask, rotation_of
 from support import Server, Tenant
 
 from hookstream_keys import spec
@@ -18,7 +18,8 @@ EXPECTED = {
     "owner": {"*"},
     "admin": {
         "api-keys:create", "api-keys:read", "api-keys:update", "api-keys:revoke", "api-keys:verify",
-        "audit-log:read", "environments:create", "environments:read", "environments:update",
+        "api-keys:rotate", "audit-log:read", "environments:create", "environments:read",
+        "environments:update",
         "environments:delete", "members:create", "members:read", "members:update",
         "members:delete", "organizations:read", "organizations:update",
     },
@@ -44,7 +45,13 @@ def test_a_role_may_do_what_the_table_says(
     body = {"name": "k", "org_id": org, "env_id": env}
     by_owner = {"Authorization": f"Bearer {server.database.add_session(owner)}"}
     key = server.request("POST", "/auth/api-keys", json=body, headers=by_owner).json()
-    mine = {"org": org, "env": env, "key": key["id"], "member": member[0]}
+    mine = {
+        "org": org,
+        "env": env,
+        "key": key["id"],
+        "member": member[0],
+        "rotation": rotation_of(server, key["id"], by_owner),
+    }
     headers = {"Authorization": f"Bearer {server.database.add_session(user)}"}
 
     answer = _do(server, operation, mine, headers, key["key"])
@@ -93,6 +100,7 @@ def test_403_to_a_key_whose_scopes_do_not_cover_it(
         "env": tenant.env_id,
         "key": narrow["id"],
         "member": member[0],
+        "rotation": "rot_0",
     }
     answer = _do(server, operation, mine, {"X-API-Key": narrow["key"]}, narrow["key"])
     assert answer.status_code == 403, answer.text

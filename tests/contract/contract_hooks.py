@@ -16,6 +16,7 @@ ENV_ID = os.environ["CONTRACT_ENV_ID"]
 SPARED = {
     "DELETE": {ORG_ID, ENV_ID, os.environ["CONTRACT_KEY_ID"]},
     "PATCH": {os.environ["CONTRACT_KEY_ID"]},
+    "POST": {os.environ["CONTRACT_KEY_ID"]},
 }
 #: Addresses of people who have signed up, to be added to organizations.
 EMAILS = os.environ["CONTRACT_EMAILS"].split()

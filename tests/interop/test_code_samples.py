@@ -102,6 +102,12 @@ class Reader:
         (member,) = database.execute(
             """select id from "member" where "organizationId" = ? and role = 'member'""", (org,)
         )
+        rotation = server.request(
+            "POST",
+            f"/auth/api-keys/{other['id']}/rotations",
+            headers=headers,
+            json={"grace_period_seconds": 60},
+        ).json()
         return cls(
             words
             | {
@@ -111,6 +117,7 @@ class Reader:
                 "YOUR_ENV_ID": env,
                 "THE_KEY_IN_QUESTION": other["key"],
                 "THE_KEY_ID": other["id"],
+                "THE_ROTATION_ID": rotation["rotation"]["id"],
                 "THE_MEMBER_ID": member[0],
                 "COLLEAGUE": database.add_user(),
                 "SOMEBODY_NEW": secrets.token_hex(8),

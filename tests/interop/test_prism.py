@@ -25,6 +25,8 @@ EXPECTED = {
     ("GET", "/auth/api-keys/{id}"): {200, 401, 403, 404},
     ("PATCH", "/auth/api-keys/{id}"): {200, 400, 401, 403, 404, 409},
     ("DELETE", "/auth/api-keys/{id}"): {204, 400, 401, 403, 404},
+    ("POST", "/auth/api-keys/{id}/rotations"): {201, 400, 401, 403, 404, 409},
+    ("DELETE", "/auth/api-keys/{id}/rotations/{rotation_id}"): {204, 401, 403, 404, 409},
     ("POST", "/auth/api-keys/revoke"): {204},
     ("POST", "/auth/api-keys/verify"): {200, 400, 401, 403},
     ("POST", "/auth/api-keys/verify-batch"): {200, 400},

@@ -39,6 +39,7 @@ def every_error() -> list[ApiError]:
         errors.EnvironmentNotFound(),
         errors.KeyNotFound(),
         errors.MemberNotFound(),
+        errors.RotationNotFound(),
         errors.UserNotFound(),
         errors.OrganizationNotFound(),
         errors.RateLimited("Slow down.", REFUSED),

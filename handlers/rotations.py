@@ -1,0 +1,89 @@
+"""Rotations: giving a key a new secret while the old one is still good for a while."""
+
+import dataclasses
+from datetime import datetime, timedelta
+from typing import Any
+
+from hookstream_keys import ids, keys, timestamps
+from hookstream_keys.call import Answer, Call
+from hookstream_keys.errors import Conflict, RotationNotFound
+from hookstream_keys.handlers import access, audit
+from hookstream_keys.store import ApiKey, Rotation
+
+
+def rotate_api_key(call: Call, id: str, body: dict[str, Any]) -> Answer:
+    """Make a new secret for a key and show it, this once. It is pending until it is used."""
+    key = access.key_to(call, "api-keys:rotate", id)
+    now = timestamps.to_text(call.now)
+    if key.revoked_at is not None:
+        raise _revoked()
+    if key.expires_at is not None and key.expires_at <= now:
+        raise Conflict("The key has expired; make another one.")
+    expiry = body.get("expires_at")
+    sets_expiry = "expires_at" in body
+    new = keys.generate(_mode(key))
+    rotation = Rotation(
+        id=ids.new("rot"),
+        key_id=key.id,
+        prefix=new.prefix,
+        state="pending",
+        grace_period_seconds=body["grace_period_seconds"],
+        sets_expiry=sets_expiry,
+        expires_at=expiry and timestamps.to_text(datetime.fromisoformat(expiry)),
+        created_at=now,
+        created_by=audit.actor(call),
+    )
+    end = rotation.expires_at if sets_expiry else key.expires_at
+    access.require_no_broader(call, dataclasses.replace(key, expires_at=end))
+    if not call.store.add_rotation(rotation, new.digest, audit.key_rotated(call, key, rotation)):
+        raise _revoked()
+    answer = {"rotation": view(key, rotation), "key": new.secret}
+    return answer, 201, {"Cache-Control": "no-store"}
+
+
+def cancel_rotation(call: Call, id: str, rotation_id: str) -> Answer:
+    """Make a new secret useless before it was used."""
+    key = access.key_to(call, "api-keys:rotate", id)
+    rotation = call.store.find_rotation(key.id, rotation_id)
+    if rotation is None:
+        raise RotationNotFound
+    event = audit.rotation_cancelled(call, key, rotation)
+    if not call.store.cancel_rotation(key.id, rotation.id, event):
+        raise Conflict("The rotation is not pending any more.")
+    return None, 204
+
+
+def activate(call: Call, key_id: str, rotation: Rotation) -> bool:
+    """See to the first use of a pending secret. Returns whether the secret is still good."""
+    key = call.store.find_key_by_id(key_id)
+    if key is None:
+        return False
+    grace = timedelta(seconds=rotation.grace_period_seconds)
+    return call.store.activate_rotation(
+        rotation.id,
+        timestamps.to_text(call.now),
+        timestamps.to_text(call.now + grace),
+        audit.rotation_activated(call, key, rotation),
+    )
+
+
+def view(key: ApiKey, rotation: Rotation) -> dict[str, Any]:
+    """A rotation of the key as the API shows it: `Rotation` of the document."""
+    inherits = rotation.state == "pending" and not rotation.sets_expiry
+    return {
+        "id": rotation.id,
+        "state": rotation.state,
+        "key_prefix": rotation.prefix,
+        "grace_period_seconds": rotation.grace_period_seconds,
+        "expires_at": key.expires_at if inherits else rotation.expires_at,
+        "created_at": rotation.created_at,
+        "activated_at": rotation.activated_at,
+    }
+
+
+def _mode(key: ApiKey) -> keys.Mode:
+    return "live" if key.prefix.startswith("hs_live_") else "test"
+
+
+def _revoked() -> Conflict:
+    return Conflict("The key is revoked; its secret cannot be changed any more.")

@@ -1,0 +1,112 @@
+"""Rotations: a key's other secrets, each in a row of its own.
+
+The row has the secret that is not the key's own: the new one while it is pending, and from
+its first use on the old one, since the two then change places. So a digest stands in one
+place only, and the key's own secret is found without asking here.
+"""
+
+from collections.abc import Sequence
+
+from hookstream_keys.store.records import AuditEvent, Rotation
+from hookstream_keys.store.sqlite.audit import insert_event
+from hookstream_keys.store.sqlite.engine import Engine, Row
+
+COLUMNS = (
+    "id, key_id, prefix, state, grace_period_seconds, sets_expiry, expires_at, created_at,"
+    " created_by, activated_at"
+)
+# All of these are constants of this module; values are bound.
+_SELECT = f"select {COLUMNS} from rotation"  # noqa: S608
+_ADD = f"insert into rotation ({COLUMNS}, digest) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_CANCEL = "update rotation set state = 'cancelled' where state = 'pending' and"
+_CURRENT = "select digest, prefix, expires_at from api_key where id = ? and revoked_at is null"
+_TAKE_OVER = "update api_key set digest = ?, prefix = ?, expires_at = ? where id = ?"
+_STEP_BACK = """
+    update rotation set digest = ?, prefix = ?, state = 'grace', expires_at = ?, activated_at = ?
+    where id = ?
+"""
+
+
+class Rotations(Engine):
+    """The questions about rotations."""
+
+    def rotations_of(self, key_ids: Sequence[str], now: str) -> dict[str, list[Rotation]]:
+        found: dict[str, list[Rotation]] = {key_id: [] for key_id in key_ids}
+        places = ", ".join("?" for _ in key_ids)
+        for row in self.all(
+            f"{_SELECT} where key_id in ({places}) and (state = 'pending'"
+            " or state = 'grace' and coalesce(expires_at, '~') > ?)"
+            " order by created_at desc, id desc",
+            (*key_ids, now),
+        ):
+            rotation = rotation_of(row)
+            found[rotation.key_id].append(rotation)
+        return found
+
+    def add_rotation(self, rotation: Rotation, digest: bytes, event: AuditEvent) -> bool:
+        with self.change() as connection:
+            if connection.execute(_CURRENT, (rotation.key_id,)).fetchone() is None:
+                return False
+            connection.execute(f"{_CANCEL} key_id = ?", (rotation.key_id,))
+            connection.execute(
+                _ADD,
+                (
+                    rotation.id,
+                    rotation.key_id,
+                    rotation.prefix,
+                    rotation.state,
+                    rotation.grace_period_seconds,
+                    int(rotation.sets_expiry),
+                    rotation.expires_at,
+                    rotation.created_at,
+                    rotation.created_by,
+                    rotation.activated_at,
+                    digest,
+                ),
+            )
+            insert_event(connection, event)
+            return True
+
+    def activate_rotation(
+        self, rotation_id: str, activated_at: str, grace_ends_at: str, event: AuditEvent
+    ) -> bool:
+        with self.change() as connection:
+            row = connection.execute(
+                f"select {COLUMNS}, digest from rotation where id = ?",  # noqa: S608
+                (rotation_id,),
+            ).fetchone()
+            rotation = None if row is None else rotation_of(row[:-1])
+            if rotation is None or rotation.state != "pending":
+                # Somebody was quicker: with the same secret, or with cancelling it.
+                return rotation is not None and rotation.state == "grace"
+            current = connection.execute(_CURRENT, (rotation.key_id,)).fetchone()
+            if current is None:
+                return False
+            digest, prefix, expires_at = current
+            new_end = rotation.expires_at if rotation.sets_expiry else expires_at
+            # Never longer than it would have been good anyway; no time is later than a tilde.
+            old_end = min(grace_ends_at, expires_at or "~")
+            # First away, then in: no two rows may have one digest, and none is without.
+            connection.execute(_STEP_BACK, (digest, prefix, old_end, activated_at, rotation.id))
+            connection.execute(_TAKE_OVER, (row[-1], rotation.prefix, new_end, rotation.key_id))
+            insert_event(connection, event)
+            return True
+
+    def cancel_rotation(self, key_id: str, rotation_id: str, event: AuditEvent) -> bool:
+        with self.change() as connection:
+            done = connection.execute(f"{_CANCEL} id = ? and key_id = ?", (rotation_id, key_id))
+            if done.rowcount == 0:
+                return False
+            insert_event(connection, event)
+            return True
+
+    def find_rotation(self, key_id: str, rotation_id: str) -> Rotation | None:
+        row = self.one(f"{_SELECT} where id = ? and key_id = ?", (rotation_id, key_id))
+        return rotation_of(row) if row else None
+
+
+def rotation_of(row: Row) -> Rotation:
+    """The rotation of a row of COLUMNS."""
+    values = list(row)
+    values[5] = bool(values[5])
+    return Rotation(*values)

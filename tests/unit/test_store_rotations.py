@@ -1,0 +1,189 @@
+"""Rotations: what every engine must do. Which secret is good for what is verification's to say."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+from unit import samples
+from unit.conftest import Engine
+from unit.test_store_conformance import at_once
+
+from hookstream_keys import ids, keys
+from hookstream_keys.keys import NewKey
+from hookstream_keys.store import ApiKey, AuditEvent, Rotation, Store, Tenant
+
+LATER = "2026-11-24T13:00:00.000Z"
+LATEST = "2026-11-24T14:00:00.000Z"
+
+
+def rotation_of(key: ApiKey, new: NewKey, **changes: Any) -> Rotation:
+    values: dict[str, Any] = {
+        "id": ids.new("rot"),
+        "key_id": key.id,
+        "prefix": new.prefix,
+        "state": "pending",
+        "grace_period_seconds": 3600,
+        "sets_expiry": False,
+        "expires_at": None,
+        "created_at": samples.NOON,
+        "created_by": None,
+    }
+    return Rotation(**(values | changes))
+
+
+def event(tenant: Tenant, action: str = "api_key.rotated") -> AuditEvent:
+    return samples.event_of(tenant.key, action=action)
+
+
+def rotate(store: Store, tenant: Tenant, **changes: Any) -> tuple[Rotation, bytes]:
+    new = keys.generate("live")
+    rotation = rotation_of(tenant.key, new, **changes)
+    assert store.add_rotation(rotation, new.digest, event(tenant))
+    return rotation, new.digest
+
+
+def count(engine: Engine) -> int:
+    return int(engine.run("select count(*) from audit_log")[0][0])
+
+
+def test_the_new_secret_finds_the_key_with_its_rotation(store: Store, tenant: Tenant) -> None:
+    rotation, digest = rotate(store, tenant)
+    assert store.find_key(digest) == dataclasses.replace(tenant.key, rotation=rotation)
+    assert store.find_key(tenant.key_digest) == tenant.key
+    assert store.find_key_by_id(tenant.key.id) == tenant.key
+    assert store.rotations_of([tenant.key.id, "ak_0"], samples.NOON) == {
+        tenant.key.id: [rotation],
+        "ak_0": [],
+    }
+    assert store.find_rotation(tenant.key.id, rotation.id) == rotation
+    assert store.find_rotation("ak_0", rotation.id) is None
+
+
+def test_activation_lets_the_secrets_change_places(
+    engine: Engine, store: Store, tenant: Tenant
+) -> None:
+    rotation, digest = rotate(store, tenant)
+    activated = event(tenant, "api_key.rotation_activated")
+    assert store.activate_rotation(rotation.id, LATER, LATEST, activated)
+    own = dataclasses.replace(tenant.key, prefix=rotation.prefix)
+    assert store.find_key(digest) == own
+    old = dataclasses.replace(
+        rotation,
+        prefix=tenant.key.prefix,
+        state="grace",
+        expires_at=LATEST,
+        activated_at=LATER,
+    )
+    assert store.find_key(tenant.key_digest) == dataclasses.replace(own, rotation=old)
+    assert store.rotations_of([own.id], LATER) == {own.id: [old]}
+    assert store.rotations_of([own.id], LATEST) == {own.id: []}
+    assert engine.run("select action from audit_log order by seq desc limit 1") == [
+        ("api_key.rotation_activated",)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sets_expiry", "expires_at", "new_end"),
+    [(False, None, LATER), (True, None, None), (True, LATEST, LATEST)],
+)
+def test_the_new_secret_has_its_own_end_or_the_keys(
+    *, engine: Engine, store: Store, tenant: Tenant, sets_expiry: bool, expires_at: str | None,
+    new_end: str | None,
+) -> None:  # fmt: skip
+    engine.run("update api_key set expires_at = ?", LATER)
+    rotation, digest = rotate(store, tenant, sets_expiry=sets_expiry, expires_at=expires_at)
+    store.activate_rotation(rotation.id, samples.NOON, LATEST, event(tenant))
+    own, old = store.find_key(digest), store.find_key(tenant.key_digest)
+    assert own is not None
+    assert own.expires_at == new_end
+    assert old is not None
+    assert old.rotation is not None
+    # Its grace would end later than it would have ended itself.
+    assert old.rotation.expires_at == LATER
+
+
+def test_activation_happens_once(engine: Engine, store: Store, tenant: Tenant) -> None:
+    rotation, digest = rotate(store, tenant)
+    before = count(engine)
+    done: list[bool] = []
+    at_once(
+        *[lambda: done.append(store.activate_rotation(rotation.id, LATER, LATEST, event(tenant)))]
+        * 4
+    )
+    assert done == [True] * 4
+    assert count(engine) == before + 1
+    found = store.find_key(digest)
+    assert found is not None
+    assert found.rotation is None
+
+
+def test_what_was_cancelled_is_never_activated(
+    engine: Engine, store: Store, tenant: Tenant
+) -> None:
+    rotation, digest = rotate(store, tenant)
+    assert not store.cancel_rotation("ak_0", rotation.id, event(tenant))
+    assert store.cancel_rotation(tenant.key.id, rotation.id, event(tenant))
+    before = count(engine)
+    assert not store.cancel_rotation(tenant.key.id, rotation.id, event(tenant))
+    assert not store.activate_rotation(rotation.id, LATER, LATEST, event(tenant))
+    assert not store.activate_rotation("rot_0", LATER, LATEST, event(tenant))
+    assert count(engine) == before
+    found = store.find_key(digest)
+    assert found is not None
+    assert found.rotation == dataclasses.replace(rotation, state="cancelled")
+    assert store.rotations_of([tenant.key.id], samples.NOON) == {tenant.key.id: []}
+    assert store.find_key(tenant.key_digest) == tenant.key
+
+
+def test_what_was_activated_is_never_cancelled(store: Store, tenant: Tenant) -> None:
+    rotation, _ = rotate(store, tenant)
+    store.activate_rotation(rotation.id, LATER, LATEST, event(tenant))
+    assert not store.cancel_rotation(tenant.key.id, rotation.id, event(tenant))
+
+
+def test_one_is_pending_at_most(engine: Engine, store: Store, tenant: Tenant) -> None:
+    first, _ = rotate(store, tenant)
+    second, digest = rotate(store, tenant, created_at=LATER)
+    assert store.rotations_of([tenant.key.id], LATER) == {tenant.key.id: [second]}
+    store.activate_rotation(second.id, LATER, LATEST, event(tenant))
+    third, _ = rotate(store, tenant, created_at=LATEST)
+    states = engine.run("select id, state from rotation order by created_at")
+    assert states == [(first.id, "cancelled"), (second.id, "grace"), (third.id, "pending")]
+    assert store.find_key(digest) is not None
+
+
+def test_a_revoked_key_is_not_rotated(engine: Engine, store: Store, tenant: Tenant) -> None:
+    rotation, digest = rotate(store, tenant)
+    store.revoke_key(tenant.key.id, LATER, "unspecified", event(tenant))
+    before = count(engine)
+    new = keys.generate("live")
+    late = rotation_of(tenant.key, new)
+    assert not store.add_rotation(late, new.digest, event(tenant))
+    assert not store.activate_rotation(rotation.id, LATER, LATEST, event(tenant))
+    assert count(engine) == before
+    found = store.find_key(digest)
+    assert found is not None
+    assert found.revoked_at == LATER
+    assert found.rotation is not None
+    assert found.rotation.state == "pending"
+
+
+def test_another_end_of_the_key_is_that_of_a_pending_secret(store: Store, tenant: Tenant) -> None:
+    rotation, digest = rotate(store, tenant, sets_expiry=True, expires_at=LATEST)
+    store.update_key(tenant.key.id, {"name": "x"}, event(tenant))
+    kept = store.find_key(digest)
+    assert kept is not None
+    assert kept.rotation == rotation
+    store.update_key(tenant.key.id, {"expires_at": LATER}, event(tenant))
+    changed = store.find_key(digest)
+    assert changed is not None
+    assert changed.rotation is not None
+    assert changed.rotation.sets_expiry is False
+    assert changed.expires_at == LATER
+
+
+def test_rotations_go_with_their_key(engine: Engine, store: Store, tenant: Tenant) -> None:
+    _, digest = rotate(store, tenant)
+    engine.run("delete from api_key")
+    assert store.find_key(digest) is None
+    assert engine.run("select count(*) from rotation") == [(0,)]
