@@ -29,11 +29,6 @@ def create_api_key(call: Call, body: dict[str, Any]) -> Answer:
         **_rules(body),
     )
     access.require_no_broader(call, key)
-    try:
-        call.store.add_key(key, new.digest, audit.key_created(call, key))
-    except ReferenceGone:
-        raise EnvironmentNotFound from None
-
     created = {
         "id": key.id,
         "name": key.name,
@@ -42,7 +37,12 @@ def create_api_key(call: Call, body: dict[str, Any]) -> Answer:
         "scopes": key.scopes,
         "created_at": key.created_at,
     }
-    return created, 201, {"Cache-Control": "no-store"}
+    answer: Answer = (created, 201, {"Cache-Control": "no-store"})
+    try:
+        call.store.add_key(key, new.digest, audit.key_created(call, key), call.receipt(answer))
+    except ReferenceGone:
+        raise EnvironmentNotFound from None
+    return answer
 
 
 def list_api_keys(

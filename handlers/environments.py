@@ -37,13 +37,15 @@ def create_environment(call: Call, body: dict[str, Any]) -> Answer:
         mode=body["mode"],
         created_at=timestamps.to_text(call.now),
     )
+    answer: Answer = ({"environment": _view(environment)}, 201)
+    event = audit.environment_created(call, environment)
     try:
-        call.store.add_environment(environment, audit.environment_created(call, environment))
+        call.store.add_environment(environment, event, call.receipt(answer))
     except Taken:
         raise slug_taken() from None
     except ReferenceGone:
         raise OrganizationNotFound from None
-    return {"environment": _view(environment)}, 201
+    return answer
 
 
 def get_environment(call: Call, id: str) -> Answer:

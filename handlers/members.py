@@ -37,15 +37,16 @@ def add_member(call: Call, id: str, body: dict[str, Any]) -> Answer:
         name=user.name,
         email=user.email,
     )
+    answer: Answer = ({"member": _view(member)}, 201)
     try:
-        call.store.add_member(member, audit.member_added(call, member))
+        call.store.add_member(member, audit.member_added(call, member), call.receipt(answer))
     except Taken:
         raise Conflict(
             "The user is a member already.", details=[Detail("body/email", "is a member's")]
         ) from None
     except ReferenceGone:
         raise UserNotFound from None
-    return {"member": _view(member)}, 201
+    return answer
 
 
 def get_member(call: Call, id: str, member_id: str) -> Answer:

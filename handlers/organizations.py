@@ -33,13 +33,13 @@ def create_organization(call: Call, body: dict[str, Any]) -> Answer:
         created_at=timestamps.to_text(call.now),
     )
     member = tenancy.owner(organization, user)
+    answer: Answer = ({"organization": _view(organization, member.role)}, 201)
+    event = audit.organization_created(call, organization)
     try:
-        call.store.add_organization(
-            organization, member, audit.organization_created(call, organization)
-        )
+        call.store.add_organization(organization, member, event, call.receipt(answer))
     except Taken:
         raise slug_taken() from None
-    return {"organization": _view(organization, member.role)}, 201
+    return answer
 
 
 def get_organization(call: Call, id: str) -> Answer:

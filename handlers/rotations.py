@@ -35,10 +35,12 @@ def rotate_api_key(call: Call, id: str, body: dict[str, Any]) -> Answer:
     )
     end = rotation.expires_at if sets_expiry else key.expires_at
     access.require_no_broader(call, dataclasses.replace(key, expires_at=end))
-    if not call.store.add_rotation(rotation, new.digest, audit.key_rotated(call, key, rotation)):
+    rotated = {"rotation": view(key, rotation), "key": new.secret}
+    answer: Answer = (rotated, 201, {"Cache-Control": "no-store"})
+    event = audit.key_rotated(call, key, rotation)
+    if not call.store.add_rotation(rotation, new.digest, event, call.receipt(answer)):
         raise _revoked()
-    answer = {"rotation": view(key, rotation), "key": new.secret}
-    return answer, 201, {"Cache-Control": "no-store"}
+    return answer
 
 
 def cancel_rotation(call: Call, id: str, rotation_id: str) -> Answer:

@@ -4,11 +4,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from hookstream_keys import timestamps
 from hookstream_keys.buckets import Buckets
+from hookstream_keys.idempotency import Once
 from hookstream_keys.origins import Origins
 from hookstream_keys.principal import Principal
 from hookstream_keys.signing import Signer
-from hookstream_keys.store import Store
+from hookstream_keys.store import Receipt, Store
 
 #: A header that a response has several times has them in a list.
 Headers = dict[str, Any]
@@ -43,3 +45,11 @@ class Call:
     #: Whether nobody on the way could read the request: it came over https.
     secure: bool = False
     service: Service = field(default_factory=Service)
+    #: Where the client wants it done once.
+    once: Once | None = None
+
+    def receipt(self, answer: Answer) -> Receipt | None:
+        """What to store with the change that `answer` is about, if it is to be made once."""
+        if self.once is None:
+            return None
+        return self.once.receipt(answer, timestamps.to_text(self.now))

@@ -225,6 +225,16 @@ class Conflict(ApiError):
     code = "conflict"
 
 
+class IdempotencyKeyReused(Conflict):
+    """409: the key was used for something else, or what it was used for cannot be shown again."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self, message: str) -> None:
+        details = [Detail("header/idempotency-key", "was used before")]
+        super().__init__(message, details=details)
+
+
 class MethodNotAllowed(ApiError):
     """405: the address exists, with other methods."""
 

@@ -17,6 +17,9 @@ import yaml
 
 METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 
+#: The parameter of operations that can be done once.
+IDEMPOTENCY_KEY = "#/components/parameters/IdempotencyKey"
+
 _PARAMETER = re.compile(r"\{[^}]*\}")
 
 Document = dict[str, Any]
@@ -38,6 +41,8 @@ class Operation:
     same_site: bool
     #: Whether it counts for the limit on the API.
     rate_limited: bool
+    #: Whether a client may have it done once with an `Idempotency-Key`.
+    once: bool
 
 
 @cache
@@ -93,6 +98,7 @@ def operations(document: Document) -> Iterator[Operation]:
                     required_scope=operation.get("x-required-scope"),
                     same_site=operation.get("x-same-site", False),
                     rate_limited=operation.get("x-rate-limited", True),
+                    once={"$ref": IDEMPOTENCY_KEY} in operation.get("parameters", []),
                 )
 
 

@@ -14,6 +14,7 @@ from hookstream_keys.store.records import (
     Member,
     Organization,
     Page,
+    Receipt,
     Rotation,
     Session,
     Tenancy,
@@ -23,7 +24,11 @@ from hookstream_keys.store.records import (
 
 
 class Store(Protocol):
-    """A database. Safe to use from several threads; every method may raise StoreUnavailable."""
+    """A database. Safe to use from several threads; every method may raise StoreUnavailable.
+
+    What takes a `receipt` is done once: with one of an id that is there already it raises
+    Repeated and changes nothing.
+    """
 
     def migrate(self) -> list[str]:
         """Create or upgrade the database and return the migrations that were applied, in order.
@@ -63,7 +68,9 @@ class Store(Protocol):
     def find_rotation(self, key_id: str, rotation_id: str) -> Rotation | None:
         """The rotation, if it is one of the key."""
 
-    def add_rotation(self, rotation: Rotation, digest: bytes, event: AuditEvent) -> bool:
+    def add_rotation(
+        self, rotation: Rotation, digest: bytes, event: AuditEvent, receipt: Receipt | None = None
+    ) -> bool:
         """Store a pending rotation, with the digest of its secret and the audit event.
 
         One that was pending is cancelled. Returns False, and changes nothing, when the key is
@@ -131,7 +138,11 @@ class Store(Protocol):
         """A page of the organizations that the user is a member of, with her role in each."""
 
     def add_organization(
-        self, organization: Organization, member: Member, event: AuditEvent
+        self,
+        organization: Organization,
+        member: Member,
+        event: AuditEvent,
+        receipt: Receipt | None = None,
     ) -> None:
         """Store an organization with its first member and the audit event.
 
@@ -172,7 +183,7 @@ class Store(Protocol):
     def list_members(self, org_id: str, page: Page) -> list[Member]:
         """A page of the organization's members, newest first."""
 
-    def add_member(self, member: Member, event: AuditEvent) -> None:
+    def add_member(self, member: Member, event: AuditEvent, receipt: Receipt | None = None) -> None:
         """Store a member with the audit event.
 
         Raises Taken when the user is one already, ReferenceGone when the organization or the
@@ -203,7 +214,9 @@ class Store(Protocol):
     def list_environments(self, org_id: str, env_id: str | None, page: Page) -> list[Environment]:
         """A page of the organization's environments, newest first, or only the one of this id."""
 
-    def add_environment(self, environment: Environment, event: AuditEvent) -> None:
+    def add_environment(
+        self, environment: Environment, event: AuditEvent, receipt: Receipt | None = None
+    ) -> None:
         """Store an environment with the audit event.
 
         Raises Taken when another of the organization has its slug, ReferenceGone when the
@@ -233,7 +246,9 @@ class Store(Protocol):
         changes nothing, when it is gone.
         """
 
-    def add_key(self, key: ApiKey, digest: bytes, event: AuditEvent) -> None:
+    def add_key(
+        self, key: ApiKey, digest: bytes, event: AuditEvent, receipt: Receipt | None = None
+    ) -> None:
         """Store a key with its audit event. When this returns, both survive a power failure.
 
         Raises ReferenceGone when the environment or organization is no longer there.

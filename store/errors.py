@@ -1,5 +1,7 @@
 """What can go wrong with the database, whatever the engine."""
 
+from hookstream_keys.store.records import Receipt
+
 
 class StoreError(Exception):
     """The root of this tree; its text is one line that an operator can act on."""
@@ -26,6 +28,14 @@ class ReferenceGone(StoreError):
 
 class Taken(StoreError):
     """Another has it already, and no two may: the text names the field. Nothing was stored."""
+
+
+class Repeated(StoreError):
+    """What was to be done once has been done before: `receipt` is of that. Nothing was stored."""
+
+    def __init__(self, receipt: Receipt) -> None:
+        super().__init__("this was done before")
+        self.receipt = receipt
 
 
 class LastOwner(StoreError):

@@ -218,6 +218,16 @@ class ChainCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class Receipt:
+    """That something was done once, and what was answered: `hookstream_keys.idempotency`."""
+
+    id: bytes
+    fingerprint: bytes
+    sealed: bytes = field(repr=False)
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tenancy:
     """What a user begins with: an organization, her place in it, and an environment."""
 

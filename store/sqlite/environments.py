@@ -3,10 +3,11 @@
 import sqlite3
 from collections.abc import Callable, Mapping
 
-from hookstream_keys.store.records import ApiKey, AuditEvent, Environment, Page
+from hookstream_keys.store.records import ApiKey, AuditEvent, Environment, Page, Receipt
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.engine import Engine, assignments, unique
 from hookstream_keys.store.sqlite.keys import revoke_all
+from hookstream_keys.store.sqlite.receipts import insert_receipt
 
 _COLUMNS = "id, org_id, name, slug, mode, created_at"
 _SELECT = f"select {_COLUMNS} from environment where deleted_at is null"  # noqa: S608 - a constant
@@ -23,8 +24,11 @@ class Environments(Engine):
         rows = self.page(_SELECT, {"org_id = ?": org_id, "id = ?": env_id}, page)
         return [Environment(*row) for row in rows]
 
-    def add_environment(self, environment: Environment, event: AuditEvent) -> None:
+    def add_environment(
+        self, environment: Environment, event: AuditEvent, receipt: Receipt | None = None
+    ) -> None:
         with self.change() as connection:
+            insert_receipt(connection, receipt)
             insert_environment(connection, environment)
             insert_event(connection, event)
 

@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 from hookstream_keys.limits import Limit
 from hookstream_keys.store.errors import ReferenceGone
-from hookstream_keys.store.records import ApiKey, AuditEvent, KeyFilter, Page
+from hookstream_keys.store.records import ApiKey, AuditEvent, KeyFilter, Page, Receipt
 from hookstream_keys.store.sqlite import rotations
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.engine import Engine, Row, Value, assignments
+from hookstream_keys.store.sqlite.receipts import insert_receipt
 
 _COLUMNS = (
     "id, org_id, env_id, name, prefix, scopes, created_by, created_at, enabled, expires_at,"
@@ -82,8 +83,11 @@ class Keys(Engine):
             conditions[_STATES[wanted.state]] = wanted.now
         return [_key(row) for row in self.page(f"{_SELECT} where true", conditions, page)]
 
-    def add_key(self, key: ApiKey, digest: bytes, event: AuditEvent) -> None:
+    def add_key(
+        self, key: ApiKey, digest: bytes, event: AuditEvent, receipt: Receipt | None = None
+    ) -> None:
         with self.change() as connection:
+            insert_receipt(connection, receipt)
             insert_key(connection, key, digest)
             insert_event(connection, event)
 

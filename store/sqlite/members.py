@@ -6,10 +6,11 @@ from contextlib import contextmanager
 
 from hookstream_keys import roles
 from hookstream_keys.store.errors import LastOwner, Taken
-from hookstream_keys.store.records import AuditEvent, Member, Page
+from hookstream_keys.store.records import AuditEvent, Member, Page, Receipt
 from hookstream_keys.store.sqlite import better_auth
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.engine import Engine, Row, Value
+from hookstream_keys.store.sqlite.receipts import insert_receipt
 
 _SELECT = """
     select m.id, m."organizationId", m."userId", m.role, m."createdAt", u.name, u.email
@@ -39,8 +40,9 @@ class Members(Engine):
         rows = self.page(_SELECT, of_it, page, ('m."createdAt"', "m.id"))
         return [_member(row) for row in rows]
 
-    def add_member(self, member: Member, event: AuditEvent) -> None:
+    def add_member(self, member: Member, event: AuditEvent, receipt: Receipt | None = None) -> None:
         with self.change() as connection:
+            insert_receipt(connection, receipt)
             insert_member(connection, member)
             insert_event(connection, event)
 

@@ -279,6 +279,23 @@ def m0008_rotations(db: Database) -> None:
     )
 
 
+@migrations()
+def m0009_receipts(db: Database) -> None:
+    """What was done once, for those who ask again."""
+    _run(
+        db,
+        """
+        create table receipt (
+            id blob primary key check (length(id) = 32),
+            fingerprint blob not null check (length(fingerprint) = 32),
+            sealed blob not null,
+            created_at text not null
+        ) strict, without rowid;
+        create index receipt_age on receipt (created_at)
+        """,
+    )
+
+
 def _run(db: Database, statements: str) -> None:
     # Not executescript: it would commit the migration's transaction half-way.
     for statement in statements.split(";"):

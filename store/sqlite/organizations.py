@@ -3,12 +3,13 @@
 import sqlite3
 from collections.abc import Callable, Mapping
 
-from hookstream_keys.store.records import ApiKey, AuditEvent, Member, Organization, Page
+from hookstream_keys.store.records import ApiKey, AuditEvent, Member, Organization, Page, Receipt
 from hookstream_keys.store.sqlite import better_auth
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.engine import Engine, Row, assignments, unique
 from hookstream_keys.store.sqlite.keys import revoke_all
 from hookstream_keys.store.sqlite.members import insert_member
+from hookstream_keys.store.sqlite.receipts import insert_receipt
 
 _COLUMNS = 'o.id, o.name, o.slug, o."createdAt"'
 # All of these are constants of this module; values are bound.
@@ -31,9 +32,14 @@ class Organizations(Engine):
         return [_organization(row) for row in rows]
 
     def add_organization(
-        self, organization: Organization, member: Member, event: AuditEvent
+        self,
+        organization: Organization,
+        member: Member,
+        event: AuditEvent,
+        receipt: Receipt | None = None,
     ) -> None:
         with self.change() as connection:
+            insert_receipt(connection, receipt)
             insert_organization(connection, organization)
             insert_member(connection, member)
             insert_event(connection, event)

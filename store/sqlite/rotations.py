@@ -7,9 +7,10 @@ place only, and the key's own secret is found without asking here.
 
 from collections.abc import Sequence
 
-from hookstream_keys.store.records import AuditEvent, Rotation
+from hookstream_keys.store.records import AuditEvent, Receipt, Rotation
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.engine import Engine, Row
+from hookstream_keys.store.sqlite.receipts import insert_receipt
 
 COLUMNS = (
     "id, key_id, prefix, state, grace_period_seconds, sets_expiry, expires_at, created_at,"
@@ -43,8 +44,11 @@ class Rotations(Engine):
             found[rotation.key_id].append(rotation)
         return found
 
-    def add_rotation(self, rotation: Rotation, digest: bytes, event: AuditEvent) -> bool:
+    def add_rotation(
+        self, rotation: Rotation, digest: bytes, event: AuditEvent, receipt: Receipt | None = None
+    ) -> bool:
         with self.change() as connection:
+            insert_receipt(connection, receipt)
             if connection.execute(_CURRENT, (rotation.key_id,)).fetchone() is None:
                 return False
             connection.execute(f"{_CANCEL} key_id = ?", (rotation.key_id,))

@@ -42,6 +42,7 @@ def every_error() -> list[ApiError]:
         errors.RotationNotFound(),
         errors.UserNotFound(),
         errors.OrganizationNotFound(),
+        errors.IdempotencyKeyReused("It was used before."),
         errors.RateLimited("Slow down.", REFUSED),
         errors.SignInRefused(),
         errors.SignUpClosed(),

@@ -1,0 +1,78 @@
+"""Doing once what is asked for several times: the `Idempotency-Key` of a request that creates.
+
+What was answered is kept for a day, in the transaction of what was done, sealed with a key
+that is made of the client's own `Idempotency-Key`: the database does not have that, so whoever
+has the database cannot read what it was answered. A retry brings it again, and is given the
+same answer, the secret in it included.
+"""
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from hookstream_keys.errors import IdempotencyKeyReused
+from hookstream_keys.signing import Signer
+from hookstream_keys.store import Receipt
+
+_SALT = 16
+_NONCE = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A request that is to be done once, however often it comes."""
+
+    #: What it is known by: whose it is, what it asks for, and the client's key.
+    id: bytes
+    #: What of the request must be the same each time.
+    fingerprint: bytes
+    key: str = field(repr=False)
+    signer: Signer = field(repr=False)
+
+    @classmethod
+    def of(
+        cls, signer: Signer, key: str, *, caller: str, operation: str, arguments: dict[str, Any]
+    ) -> "Once":
+        """The request for `operation` with `arguments`, from whoever is known as `caller`."""
+        what = orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS)
+        return cls(
+            id=signer.derive("idempotency id", caller.encode(), operation.encode(), key.encode()),
+            fingerprint=signer.derive("idempotency request", operation.encode(), what),
+            key=key,
+            signer=signer,
+        )
+
+    def receipt(self, answer: Any, created_at: str) -> Receipt:
+        """What to keep of the answer, which is a JSON value."""
+        salt, nonce = secrets.token_bytes(_SALT), secrets.token_bytes(_NONCE)
+        sealed = self._cipher(salt).encrypt(nonce, orjson.dumps(answer), self.id)
+        return Receipt(self.id, self.fingerprint, salt + nonce + sealed, created_at)
+
+    def answer(self, receipt: Receipt) -> Any:
+        """What was answered the first time.
+
+        Raises IdempotencyKeyReused when that was to another request, or this server's secret has
+        changed since.
+        """
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - see `_cipher`
+
+        if receipt.fingerprint != self.fingerprint:
+            raise IdempotencyKeyReused(
+                "The Idempotency-Key came with another request before; use a new one."
+            )
+        salt, rest = receipt.sealed[:_SALT], receipt.sealed[_SALT:]
+        try:
+            text = self._cipher(salt).decrypt(rest[:_NONCE], rest[_NONCE:], self.id)
+        except InvalidTag:
+            raise IdempotencyKeyReused(
+                "The request was done before, and its answer cannot be shown again."
+            ) from None
+        return orjson.loads(text)
+
+    def _cipher(self, salt: bytes) -> Any:
+        # Here, so that a server that nobody sends such a key to never loads the library.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+
+        return AESGCM(self.signer.derive("idempotency answer", salt, self.key.encode()))

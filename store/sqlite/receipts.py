@@ -1,0 +1,34 @@
+"""Receipts of what was done once, kept for a day in the transaction of what was done."""
+
+import sqlite3
+from datetime import datetime, timedelta
+
+from hookstream_keys.store.errors import Repeated
+from hookstream_keys.store.records import Receipt
+from hookstream_keys.timestamps import to_text
+
+KEPT = timedelta(days=1)
+
+_FIND = "select id, fingerprint, sealed, created_at from receipt where id = ?"
+_ADD = "insert into receipt (id, fingerprint, sealed, created_at) values (?, ?, ?, ?)"
+#: A few with each that is added: as many as there are, in the long run, and never many at once.
+_FORGET = """
+    delete from receipt where id in (select id from receipt where created_at <= ? limit 10)
+"""
+
+
+def insert_receipt(connection: sqlite3.Connection, receipt: Receipt | None) -> None:
+    """Store a receipt, if there is one, before what it is of, inside its transaction.
+
+    Raises Repeated when there is one of the same id that is not too old.
+    """
+    if receipt is None:
+        return
+    forgotten = to_text(datetime.fromisoformat(receipt.created_at) - KEPT)
+    connection.execute("delete from receipt where id = ? and created_at <= ?",
+                       (receipt.id, forgotten))  # fmt: skip
+    row = connection.execute(_FIND, (receipt.id,)).fetchone()
+    if row is not None:
+        raise Repeated(Receipt(*row))
+    connection.execute(_FORGET, (forgotten,))
+    connection.execute(_ADD, (receipt.id, receipt.fingerprint, receipt.sealed, receipt.created_at))
