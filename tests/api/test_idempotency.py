@@ -138,10 +138,11 @@ def test_201_once_however_many_come_at_once(request_once: Request, owner: dict[s
 def test_409_to_another_request_with_the_same_key(
     request_once: Request, owner: dict[str, str]
 ) -> None:
-    other = {
+    others: dict[str, dict[str, Any]] = {
         "rotateApiKey": {"grace_period_seconds": 61},
         "addMember": {"role": "admin"},
-    }.get(request_once.operation.id, {"name": "another"})
+    }
+    other = others.get(request_once.operation.id, {"name": "another"})
     first = request_once.send(owner)
     assert first.status_code == 201
     before = request_once.rows()
