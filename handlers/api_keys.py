@@ -10,7 +10,7 @@ from hookstream_keys.errors import Conflict, EnvironmentNotFound
 from hookstream_keys.handlers import access, audit, pages, rotations
 from hookstream_keys.limits import Limit
 from hookstream_keys.scopes import Scopes
-from hookstream_keys.store import ApiKey, KeyState, ReferenceGone, Rotation
+from hookstream_keys.store import ApiKey, KeyState, KeyUsage, ReferenceGone, Rotation
 
 
 def create_api_key(call: Call, body: dict[str, Any]) -> Answer:
@@ -106,15 +106,17 @@ def revoke_by_secret(call: Call, body: dict[str, Any]) -> Answer:
 def views(call: Call, found: list[ApiKey]) -> list[dict[str, Any]]:
     """Keys as the API shows them, without their secrets: `ApiKey` of the document."""
     now = timestamps.to_text(call.now)
-    under_way = call.store.rotations_of([key.id for key in found], now)
-    return [_view(key, now, under_way[key.id]) for key in found]
+    ids_of = [key.id for key in found]
+    under_way, usage = call.store.rotations_of(ids_of, now), call.store.usage_of(ids_of)
+    return [_view(key, now, under_way[key.id], usage[key.id]) for key in found]
 
 
 def _answer(call: Call, key: ApiKey) -> Answer:
     return {"api_key": views(call, [key])[0]}, 200
 
 
-def _view(key: ApiKey, now: str, under_way: list[Rotation]) -> dict[str, Any]:
+def _view(key: ApiKey, now: str, under_way: list[Rotation], usage: KeyUsage) -> dict[str, Any]:
+    used = usage.used
     return {
         "id": key.id,
         "org_id": key.org_id,
@@ -132,6 +134,18 @@ def _view(key: ApiKey, now: str, under_way: list[Rotation]) -> dict[str, Any]:
         "external_id": key.external_id,
         "rate_limit": limit_view(key),
         "rotations": [rotations.view(key, rotation) for rotation in under_way],
+        "request_count": used.times if used else 0,
+        "last_used_at": used and used.last_at,
+        "last_used_ip": used and used.last_ip,
+        "failed_attempts": [
+            {
+                "reason": attempts.outcome,
+                "count": attempts.times,
+                "last_at": attempts.last_at,
+                "last_ip": attempts.last_ip,
+            }
+            for attempts in usage.refused
+        ],
         "created_by": key.created_by,
         "created_at": key.created_at,
         "revoked": int(key.revoked_at is not None),

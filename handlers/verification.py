@@ -11,7 +11,7 @@ from hookstream_keys.handlers.api_keys import limit_view
 from hookstream_keys.limits import Decision
 from hookstream_keys.principal import KeyPrincipal, SessionPrincipal
 from hookstream_keys.scopes import Scopes
-from hookstream_keys.store import ApiKey
+from hookstream_keys.store import USED, ApiKey
 
 
 def verify_api_key(call: Call, body: dict[str, Any]) -> Answer:
@@ -73,11 +73,20 @@ def use(call: Call) -> Decision | None:
     if key.rate_limit is not None and buckets is not None:
         decision = buckets.take(verification.bucket(key.key_id), key.rate_limit)
         if not decision.allowed:
+            count(call, "RATE_LIMITED")
             raise RateLimited("The key is used more often than its own limit allows.", decision)
     pending = key.pending_rotation
     if pending is not None and not rotations.activate(call, key.key_id, pending):
         raise Unauthorized(credential_sent=True)
+    count(call, USED)
     return decision
+
+
+def count(call: Call, outcome: str) -> None:
+    """Count a use of the key that the caller is, or a try that came to `outcome`."""
+    if isinstance(call.principal, KeyPrincipal):
+        now = timestamps.to_text(call.now)
+        call.service.count(call.principal.key_id, outcome, now, call.address)
 
 
 def _own_key(call: Call) -> KeyPrincipal:
@@ -94,6 +103,8 @@ def _verify(call: Call, body: dict[str, Any], sees: Callable[[ApiKey], bool]) ->
         found = _find(call, body, sees)
     answer: dict[str, Any] = {"valid": found.code == "VALID", "code": found.code}
     if found.key is not None:
+        now = timestamps.to_text(call.now)
+        call.service.count(found.key.id, found.code, now, body.get("ip"))
         answer["api_key"] = _view(found.key)
         if found.limit is not None:
             answer["rate_limit"] = {

@@ -33,6 +33,7 @@ from hookstream_keys.security import Authenticator, Schemes
 from hookstream_keys.settings import Settings, signing_secret
 from hookstream_keys.signing import Signer
 from hookstream_keys.store import Store, database_path, open_store
+from hookstream_keys.usage import Usage
 from hookstream_keys.validation import VALIDATORS, Json, ParameterReader
 
 
@@ -63,12 +64,14 @@ def create_app(settings: Settings) -> ASGIApp:
     store.migrate()
     path = database_path(settings.database)
     buckets = Buckets(path.with_name(path.name + ".limits"))
+    usage = Usage(store)
     limiting = RateLimiting(buckets, settings.requests_per_minute)
     service = Service(
         signer=Signer(signing_secret(settings, path)),
         origins=Origins(settings.trusted_origins),
         sign_up=settings.sign_up == "open",
         buckets=buckets,
+        count=usage.count,
     )
     document = spec.load()
     routes = Routes(document)
@@ -81,13 +84,13 @@ def create_app(settings: Settings) -> ASGIApp:
         # Flask would serve a folder called `static` by itself.
         server_args={"static_folder": None},
         middlewares=middlewares(limiting),
-        lifespan=_lifespan(store, buckets),
+        lifespan=_lifespan(store, buckets, usage),
         jsonifier=Json(),
         uri_parser_class=ParameterReader,
         strict_validation=True,
         validate_responses=settings.validate_responses,
         validator_map=VALIDATORS,
-        security_map=Schemes(Authenticator(store, service.signer), service.origins).security_map(),
+        security_map=Schemes(Authenticator(store, service), service.origins).security_map(),
     )
     app.add_api(document, resolver=Resolver(functools.partial(bound, store, service)))
     return Gate(
@@ -104,10 +107,14 @@ def from_environment() -> ASGIApp:
     return create_app(Settings.from_environment())
 
 
-def _lifespan(store: Store, buckets: Buckets) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    store: Store, buckets: Buckets, usage: Usage
+) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
+        usage.start()
         yield
+        usage.stop()
         store.close()
         buckets.close()
 

@@ -9,6 +9,7 @@ from connexion.context import context, operation
 
 from hookstream_keys import spec, timestamps
 from hookstream_keys.call import Answer, Call, Headers, Service
+from hookstream_keys.errors import InsufficientScope
 from hookstream_keys.handlers import OPERATIONS, Handler, audit, sessions, verification
 from hookstream_keys.idempotency import Once
 from hookstream_keys.principal import Anonymous
@@ -49,6 +50,9 @@ def bound(store: Store, service: Service, operation_id: str) -> Handler:
                 raise
             body, status, *headers = call.once.answer(repeated.receipt)
             headers = [{**(headers[0] if headers else {}), "Idempotency-Replayed": "true"}]
+        except InsufficientScope:
+            verification.count(call, "INSUFFICIENT_SCOPE")
+            raise
         # Here as well as at the gate: the document requires it, and responses may be validated.
         common: Headers = {"X-Request-Id": call.request_id}
         expires_at = getattr(call.principal, "expires_at", None)

@@ -11,6 +11,7 @@ from hookstream_keys.origins import Origins
 from hookstream_keys.principal import Principal
 from hookstream_keys.signing import Signer
 from hookstream_keys.store import Receipt, Store
+from hookstream_keys.usage import Count, not_counted
 
 #: A header that a response has several times has them in a list.
 Headers = dict[str, Any]
@@ -29,6 +30,8 @@ class Service:
     sign_up: bool = False
     #: What was taken of limits; without them nothing is limited.
     buckets: Buckets | None = None
+    #: Counts the uses of keys.
+    count: Count = not_counted
 
 
 @dataclass(frozen=True, slots=True)

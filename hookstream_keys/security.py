@@ -16,10 +16,10 @@ from connexion.lifecycle import ConnexionRequest
 from connexion.security import NO_VALUE
 
 from hookstream_keys import cookies, sessions, timestamps, verification
+from hookstream_keys.call import Service
 from hookstream_keys.origins import Origins
 from hookstream_keys.principal import KeyPrincipal, Principal, SessionPrincipal
 from hookstream_keys.scopes import Scopes
-from hookstream_keys.signing import Signer
 from hookstream_keys.store import Store
 
 #: RFC 9110, section 9.2.1: these change nothing, so no page can do harm with them.
@@ -31,17 +31,21 @@ Check = Callable[[ConnexionRequest], Awaitable[Any]]
 class Authenticator:
     """Knows which credentials are good."""
 
-    def __init__(self, store: Store, signer: Signer) -> None:
+    def __init__(self, store: Store, service: Service) -> None:
         self._store = store
-        self._signer = signer
+        self._signer = service.signer
+        self._count = service.count
 
     def by_key(self, text: str, address: str | None) -> KeyPrincipal | None:
         """Who sent this API key from `address`, if it is a good one."""
         use = verification.Use(now=timestamps.to_text(timestamps.now()), ip=address)
         found = verification.verify(self._store, text, use)
-        if found.code != "VALID" or found.key is None:
-            return None
         key = found.key
+        if key is None:
+            return None
+        if found.code != "VALID":
+            self._count(key.id, found.code, use.now, address)
+            return None
         return KeyPrincipal(
             key_id=key.id,
             org_id=key.org_id,

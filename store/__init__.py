@@ -18,7 +18,9 @@ from hookstream_keys.store.errors import (
     UnsupportedDatabase,
 )
 from hookstream_keys.store.records import (
+    USED,
     ApiKey,
+    Attempts,
     AuditEvent,
     AuditFilter,
     ChainCheck,
@@ -27,6 +29,7 @@ from hookstream_keys.store.records import (
     Environment,
     KeyFilter,
     KeyState,
+    KeyUsage,
     Member,
     Organization,
     Page,
@@ -40,7 +43,9 @@ from hookstream_keys.store.records import (
 from hookstream_keys.store.sqlite import SqliteStore
 
 __all__ = [
+    "USED",
     "ApiKey",
+    "Attempts",
     "AuditEvent",
     "AuditFilter",
     "ChainCheck",
@@ -50,6 +55,7 @@ __all__ = [
     "Environment",
     "KeyFilter",
     "KeyState",
+    "KeyUsage",
     "LastOwner",
     "Member",
     "Organization",

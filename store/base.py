@@ -5,12 +5,14 @@ from typing import Any, Protocol
 
 from hookstream_keys.store.records import (
     ApiKey,
+    Attempts,
     AuditEvent,
     AuditFilter,
     ChainCheck,
     Credential,
     Environment,
     KeyFilter,
+    KeyUsage,
     Member,
     Organization,
     Page,
@@ -91,6 +93,12 @@ class Store(Protocol):
 
         Returns False, and changes nothing, when it is not pending.
         """
+
+    def add_usage(self, counted: Sequence[Attempts]) -> None:
+        """Add to what was counted of keys. Counts go up and times forward only."""
+
+    def usage_of(self, key_ids: Sequence[str]) -> dict[str, KeyUsage]:
+        """What was counted of keys, by the key's id."""
 
     def find_session(self, token: str, now: str) -> Session | None:
         """The session of this token, unless it has expired at `now`."""

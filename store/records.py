@@ -1,6 +1,6 @@
 """What is stored, as values. Times are text as `hookstream_keys.timestamps` writes it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -145,6 +145,40 @@ class ApiKey:
     revocation_reason: str | None = None
     #: Where it was found by a secret that is not its own: the rotation that this is of.
     rotation: Rotation | None = None
+
+
+#: The outcome of a key that was good.
+USED = "VALID"
+
+
+class Attempts(NamedTuple):
+    """How often a key was used, or tried, with one outcome; and when and from where last."""
+
+    key_id: str
+    #: A code of verification's: `USED`, or why the key was refused.
+    outcome: str
+    times: int
+    last_at: str
+    last_ip: str | None
+
+
+class KeyUsage(NamedTuple):
+    """How a key was used, and how it was tried to be."""
+
+    used: Attempts | None
+    #: One for each reason for which it was refused.
+    refused: tuple[Attempts, ...]
+
+    @classmethod
+    def of(cls, attempts: Iterable[Attempts]) -> "KeyUsage":
+        """The usage of one key, from its attempts of each outcome."""
+        used, refused = None, []
+        for attempt in attempts:
+            if attempt.outcome == USED:
+                used = attempt
+            else:
+                refused.append(attempt)
+        return cls(used, tuple(refused))
 
 
 KeyState = Literal["active", "disabled", "expired", "revoked"]

@@ -9,6 +9,7 @@ from hookstream_keys.store.sqlite.rotations import Rotations
 from hookstream_keys.store.sqlite.sessions import Sessions
 from hookstream_keys.store.sqlite.sign_in import SignIn
 from hookstream_keys.store.sqlite.tenants import Tenants
+from hookstream_keys.store.sqlite.usage import Usage
 from hookstream_keys.store.sqlite.users import Users
 
 
@@ -22,6 +23,7 @@ class SqliteStore(
     Sessions,
     SignIn,
     Tenants,
+    Usage,
     Users,
 ):
     """A `Store` on the SQLite file at `path`."""

@@ -296,6 +296,24 @@ def m0009_receipts(db: Database) -> None:
     )
 
 
+@migrations()
+def m0010_usage(db: Database) -> None:
+    """How often keys are used: apart from the keys, which are read at every use."""
+    _run(
+        db,
+        """
+        create table key_usage (
+            key_id text not null references api_key (id) on delete cascade,
+            outcome text not null,
+            count integer not null check (count > 0),
+            last_at text not null,
+            last_ip text,
+            primary key (key_id, outcome)
+        ) strict, without rowid
+        """,
+    )
+
+
 def _run(db: Database, statements: str) -> None:
     # Not executescript: it would commit the migration's transaction half-way.
     for statement in statements.split(";"):

@@ -12,7 +12,8 @@ Create = Callable[..., httpx.Response]
 UNION = {
     "id", "org_id", "env_id", "name", "prefix", "key_prefix", "scopes", "state", "enabled",
     "expires_at", "allowed_ips", "metadata", "external_id", "rate_limit", "created_by",
-    "created_at", "rotations", "revoked", "revoked_at", "revocation_reason",
+    "created_at", "rotations", "request_count", "last_used_at", "last_used_ip", "failed_attempts",
+    "revoked", "revoked_at", "revocation_reason",
 }  # fmt: skip
 LONG_AGO = "2001-01-01T00:00:00Z"
 FAR_OFF = "2999-12-31T23:59:59Z"
@@ -33,6 +34,11 @@ def ask(
     server: Server, method: str, path: str, headers: dict[str, str], **arguments: Any
 ) -> httpx.Response:
     return server.request(method, f"/auth/api-keys{path}", headers=headers, **arguments)
+
+
+def ids(page: dict[str, Any]) -> list[str]:
+    """What is on a page. How a key is used may be written meanwhile."""
+    return [key["id"] for key in page["api_keys"]]
 
 
 def key_header(created: dict[str, Any]) -> dict[str, str]:
@@ -424,7 +430,7 @@ def test_200_a_session_lists_its_organization(
     answer = ask(server, "GET", "", owner).json()
     assert {key["org_id"] for key in answer["api_keys"]} == {tenant.org_id}
     named = ask(server, "GET", f"?org_id={tenant.org_id}", owner).json()
-    assert named["api_keys"] == answer["api_keys"]
+    assert ids(named) == ids(answer)
 
 
 def test_200_list_of_the_first_organization_where_none_is_named(
@@ -437,7 +443,7 @@ def test_200_list_of_the_first_organization_where_none_is_named(
         server.database.add_member(org, user)
     named = ask(server, "GET", f"?org_id={tenant.org_id}", headers)
     assert named.status_code == 200
-    assert ask(server, "GET", "", headers).json() == named.json()
+    assert ids(ask(server, "GET", "", headers).json()) == ids(named.json())
 
 
 def test_404_list_of_what_is_not_the_callers(

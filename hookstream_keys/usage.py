@@ -1,0 +1,91 @@
+"""Who uses a key, and who tries to: counted in memory, and written a few seconds later, in one go.
+
+Nothing is written while a key is verified. A worker that is stopped writes what it has; one that
+is killed loses what it counted since it last wrote: `FLUSH_SECONDS`, and as long as the writing
+takes. Counts only ever go up, and times only forward, whichever worker writes first.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from hookstream_keys.store import Attempts, Store, StoreError
+
+log = logging.getLogger("hookstream_keys")
+
+#: How long a count waits to be written.
+FLUSH_SECONDS = 5.0
+#: So many keys are counted at once; more make it write at once.
+MOST_KEYS = 10_000
+
+
+class Usage:
+    """Counts for the store `store`. Safe to use from several threads."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._counted: dict[tuple[str, str], Attempts] = {}
+        self._wake = threading.Event()
+        self._stopped = False
+        self._writer = threading.Thread(target=self._write_now_and_then, name="usage", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write now and then."""
+        self._writer.start()
+
+    def stop(self) -> None:
+        """Write what is there, and no more after that."""
+        self._stopped = True
+        self._wake.set()
+        self._writer.join()
+        self.flush()
+
+    def count(self, key_id: str, outcome: str, now: str, address: str | None) -> None:
+        """Count one use of a key, or one try that came to `outcome`: a code of verification's."""
+        with self._lock:
+            before = self._counted.get((key_id, outcome))
+            if before is None:
+                counted = Attempts(key_id, outcome, 1, now, address)
+            elif now >= before.last_at:
+                counted = Attempts(key_id, outcome, before.times + 1, now, address)
+            else:
+                counted = before._replace(times=before.times + 1)
+            self._counted[key_id, outcome] = counted
+            many = len(self._counted) >= MOST_KEYS
+        if many:
+            self._wake.set()
+
+    def flush(self) -> None:
+        """Write what was counted. What cannot be written now is kept for the next time."""
+        with self._lock:
+            counted, self._counted = self._counted, {}
+        if not counted:
+            return
+        try:
+            self._store.add_usage(list(counted.values()))
+        except StoreError as error:
+            log.warning("usage was not written, and will be later: %s", error)
+            self._take_back(counted)
+
+    def _take_back(self, counted: dict[tuple[str, str], Attempts]) -> None:
+        with self._lock:
+            for of, earlier in counted.items():
+                later = self._counted.get(of)
+                self._counted[of] = (
+                    earlier if later is None else later._replace(times=earlier.times + later.times)
+                )
+
+    def _write_now_and_then(self) -> None:
+        while not self._stopped:
+            self._wake.wait(FLUSH_SECONDS)
+            self._wake.clear()
+            self.flush()
+
+
+#: What counts one use, as `Usage.count` does.
+Count = Callable[[str, str, str, str | None], None]
+
+
+def not_counted(_: str, __: str, ___: str, ____: str | None) -> None:
+    """Count nothing: of what the operator asks at the command line, no key is used."""

@@ -1,0 +1,37 @@
+"""How often keys were used, and tried to be, and when and from where last."""
+
+from collections.abc import Sequence
+
+from hookstream_keys.store.records import Attempts, KeyUsage
+from hookstream_keys.store.sqlite.engine import Engine
+
+#: Counts are added up, and a time only ever moves forward, whoever writes last. What is counted of
+#: a key that is gone meanwhile is dropped.
+_ADD = """
+    insert into key_usage (key_id, outcome, count, last_at, last_ip)
+    select :key_id, :outcome, :times, :last_at, :last_ip
+    where exists (select 1 from api_key where id = :key_id)
+    on conflict (key_id, outcome) do update set
+        count = count + excluded.count,
+        last_ip = iif(excluded.last_at >= last_at, excluded.last_ip, last_ip),
+        last_at = max(last_at, excluded.last_at)
+"""
+
+
+class Usage(Engine):
+    """The questions about usage."""
+
+    def add_usage(self, counted: Sequence[Attempts]) -> None:
+        with self.change() as connection:
+            connection.executemany(_ADD, [each._asdict() for each in counted])
+
+    def usage_of(self, key_ids: Sequence[str]) -> dict[str, KeyUsage]:
+        found: dict[str, list[Attempts]] = {key_id: [] for key_id in key_ids}
+        places = ", ".join("?" for _ in key_ids)
+        for row in self.all(
+            "select key_id, outcome, count, last_at, last_ip from key_usage"  # noqa: S608
+            f" where key_id in ({places}) order by key_id, outcome",
+            tuple(key_ids),
+        ):
+            found[row[0]].append(Attempts(*row))
+        return {key_id: KeyUsage.of(attempts) for key_id, attempts in found.items()}

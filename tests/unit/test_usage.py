@@ -1,0 +1,153 @@
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from unit import samples
+from unit.conftest import Engine
+from unit.test_store_conformance import at_once
+
+from hookstream_keys import usage as module
+from hookstream_keys.store import USED, Attempts, KeyUsage, Store, StoreUnavailable, Tenant
+from hookstream_keys.usage import Usage
+
+EARLIER, NOON, LATER = (f"2026-11-24T{hour}:00:00.000Z" for hour in (11, 12, 13))
+
+
+@pytest.fixture
+def usage(store: Store) -> Usage:
+    return Usage(store)
+
+
+def of(store: Store, key_id: str) -> KeyUsage:
+    return store.usage_of([key_id])[key_id]
+
+
+def test_nothing_is_written_until_it_is_flushed(store: Store, tenant: Tenant, usage: Usage) -> None:
+    key = tenant.key.id
+    usage.count(key, USED, NOON, "203.0.113.7")
+    assert of(store, key) == KeyUsage(None, ())
+    usage.flush()
+    assert of(store, key) == KeyUsage(Attempts(key, USED, 1, NOON, "203.0.113.7"), ())
+    usage.flush()
+    assert of(store, key).used == Attempts(key, USED, 1, NOON, "203.0.113.7")
+
+
+def test_outcomes_are_counted_apart(store: Store, tenant: Tenant, usage: Usage) -> None:
+    key = tenant.key.id
+    for outcome, address in ((USED, "a"), ("REVOKED", "b"), (USED, "c"), ("EXPIRED", None)):
+        usage.count(key, outcome, NOON, address)
+    usage.flush()
+    assert of(store, key) == KeyUsage(
+        Attempts(key, USED, 2, NOON, "c"),
+        (Attempts(key, "EXPIRED", 1, NOON, None), Attempts(key, "REVOKED", 1, NOON, "b")),
+    )
+
+
+def test_counts_add_up_and_times_only_move_forward(store: Store, tenant: Tenant) -> None:
+    key = tenant.key.id
+    # As workers write that were slow, or whose clock is.
+    for counted in (
+        Attempts(key, USED, 2, NOON, "noon"),
+        Attempts(key, USED, 3, EARLIER, "earlier"),
+        Attempts(key, USED, 4, LATER, "later"),
+        Attempts(key, USED, 1, NOON, "noon"),
+    ):
+        store.add_usage([counted])
+    assert of(store, key).used == Attempts(key, USED, 10, LATER, "later")
+
+
+def test_times_only_move_forward_within_a_worker(
+    store: Store, tenant: Tenant, usage: Usage
+) -> None:
+    key = tenant.key.id
+    for now in (NOON, LATER, EARLIER):
+        usage.count(key, USED, now, now)
+    usage.flush()
+    assert of(store, key).used == Attempts(key, USED, 3, LATER, LATER)
+
+
+def test_a_key_that_is_gone_does_not_take_others_with_it(
+    engine: Engine, store: Store, tenant: Tenant, usage: Usage
+) -> None:
+    other = samples.key_of(tenant.tenancy.environment)
+    usage.count(other.id, USED, NOON, None)
+    usage.count(tenant.key.id, USED, NOON, None)
+    usage.flush()
+    assert engine.run("select key_id from key_usage") == [(tenant.key.id,)]
+    engine.run("delete from api_key")
+    assert engine.run("select count(*) from key_usage") == [(0,)]
+
+
+def test_many_threads_count_exactly(store: Store, tenant: Tenant, usage: Usage) -> None:
+    def count() -> None:
+        for number in range(500):
+            usage.count(tenant.key.id, USED, NOON, None)
+            if number % 50 == 0:
+                usage.flush()
+
+    at_once(*[count] * 6)
+    usage.flush()
+    used = of(store, tenant.key.id).used
+    assert used is not None
+    assert used.times == 3000
+
+
+def test_what_cannot_be_written_is_written_later(
+    engine: Engine, store: Store, tenant: Tenant, usage: Usage
+) -> None:
+    key = tenant.key.id
+    usage.count(key, USED, NOON, "noon")
+    usage.count(key, "EXPIRED", NOON, "noon")
+    engine.run("alter table key_usage rename to elsewhere")
+    with pytest.raises(StoreUnavailable):
+        store.usage_of([key])
+    usage.flush()
+    usage.count(key, USED, LATER, "later")
+    usage.flush()
+    engine.run("alter table elsewhere rename to key_usage")
+    usage.flush()
+    assert of(store, key) == KeyUsage(
+        Attempts(key, USED, 2, LATER, "later"), (Attempts(key, "EXPIRED", 1, NOON, "noon"),)
+    )
+
+
+@pytest.fixture
+def running(usage: Usage) -> Iterator[Usage]:
+    usage.start()
+    yield usage
+    if not usage._stopped:
+        usage.stop()
+
+
+def wait_until_used(store: Store, key_id: str) -> None:
+    deadline = time.monotonic() + 10
+    while of(store, key_id).used is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_it_is_written_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, store: Store, tenant: Tenant, usage: Usage
+) -> None:
+    monkeypatch.setattr(module, "FLUSH_SECONDS", 0.05)
+    usage.start()
+    usage.count(tenant.key.id, USED, NOON, None)
+    wait_until_used(store, tenant.key.id)
+    usage.stop()
+
+
+def test_many_keys_are_written_at_once(
+    monkeypatch: pytest.MonkeyPatch, store: Store, tenant: Tenant, running: Usage
+) -> None:
+    monkeypatch.setattr(module, "MOST_KEYS", 3)
+    for outcome in (USED, "EXPIRED", "REVOKED"):
+        running.count(tenant.key.id, outcome, NOON, None)
+    wait_until_used(store, tenant.key.id)
+
+
+def test_who_is_stopped_writes_what_it_has(store: Store, tenant: Tenant, running: Usage) -> None:
+    running.count(tenant.key.id, USED, NOON, None)
+    running.stop()
+    assert of(store, tenant.key.id).used is not None
+    assert "usage" not in [thread.name for thread in threading.enumerate()]
