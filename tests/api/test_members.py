@@ -222,6 +222,18 @@ def test_204_who_is_removed_may_nothing_at_once(organization: Organization) -> N
     assert_error(organization.ask("admin", "GET"), 404, "organization_not_found")
 
 
+def test_204_the_keys_that_she_made_stay_good(organization: Organization) -> None:
+    server = organization.server
+    env = server.database.add_environment(organization.id)
+    body = {"name": "k", "org_id": organization.id, "env_id": env}
+    headers = organization.people["admin"].headers
+    created = server.request("POST", "/auth/api-keys", json=body, headers=headers).json()
+    removed = organization.ask("owner", "DELETE", f"/{organization.place('admin')}")
+    assert removed.status_code == 204
+    key = {"X-API-Key": created["key"]}
+    assert server.request("GET", "/auth/whoami", headers=key).status_code == 200
+
+
 def test_409_to_the_last_owner(organization: Organization) -> None:
     path = f"/{organization.place('owner')}"
     assert_error(organization.ask("owner", "DELETE", path), 409, "conflict")

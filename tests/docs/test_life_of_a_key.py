@@ -1,0 +1,63 @@
+"""docs/life-of-a-key.md: its numbers and words are those of the code and the document."""
+
+import re
+from datetime import timedelta
+
+from support.readme import ROOT
+
+from hookstream_keys import spec
+from hookstream_keys.handlers import throttle
+from hookstream_keys.limits import SECOND, Limit
+from hookstream_keys.rate_limiting import REFUSAL_COST
+from hookstream_keys.settings import Settings
+from hookstream_keys.store.sqlite.receipts import KEPT
+from hookstream_keys.usage import FLUSH_SECONDS
+
+PAGE = " ".join((ROOT / "docs" / "life-of-a-key.md").read_text(encoding="utf-8").split())
+SCHEMAS = spec.document()["components"]["schemas"]
+
+
+def test_the_outcomes_are_told_in_their_order() -> None:
+    told = re.findall(r"\(`([A-Z_]+)`\)", PAGE)
+    words = SCHEMAS["Verification"]["properties"]["code"]["enum"]
+    assert sorted([*told, "VALID"]) == sorted(words)
+    order = SCHEMAS["Verification"]["properties"]["code"]["description"]
+    rules = re.findall(r"form|exists|revoked|enabled|expired|address|scopes|limit", order)[:8]
+    of_rule = {
+        "form": "MALFORMED",
+        "exists": "NOT_FOUND",
+        "revoked": "REVOKED",
+        "enabled": "DISABLED",
+        "expired": "EXPIRED",
+        "address": "IP_NOT_ALLOWED",
+        "scopes": "INSUFFICIENT_SCOPE",
+        "limit": "RATE_LIMITED",
+    }
+    assert told == [of_rule[rule] for rule in rules]
+
+
+def test_the_numbers_of_rotations() -> None:
+    grace = SCHEMAS["RotateRequest"]["properties"]["grace_period_seconds"]
+    assert grace["minimum"] == 0
+    assert f"at most {grace['maximum']} seconds" in PAGE
+
+
+def test_the_numbers_of_limits() -> None:
+    assert Limit(100, 60).interval == 0.6 * SECOND
+    assert f"{Settings().requests_per_minute} requests a minute" in PAGE
+    assert f"counts for {REFUSAL_COST} requests" in PAGE
+    one, many = throttle.ONE_USER, throttle.ONE_ADDRESS
+    assert f"{one.requests} at one user and then one a minute" in PAGE
+    assert one.interval == 60 * SECOND
+    assert f"{many.requests} in all and then one every 10 seconds" in PAGE
+    assert many.interval == 10 * SECOND
+
+
+def test_the_numbers_of_usage_and_receipts() -> None:
+    assert PAGE.count(f"{FLUSH_SECONDS:.0f} seconds") >= 2
+    assert timedelta(hours=24) == KEPT
+
+
+def test_the_example_is_a_limit_as_the_document_has_it() -> None:
+    assert '{"requests": 100, "window_seconds": 60}' in PAGE
+    assert SCHEMAS["RateLimit"]["example"] == {"requests": 100, "window_seconds": 60}
