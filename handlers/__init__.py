@@ -2,10 +2,11 @@
 
 A handler gets a `Call` and what the specification lets through, and returns a
 body and a status, or raises an error of `hookstream_keys.errors`. It knows no
-SQL and no framework.
+SQL and no framework. Pages are no part of the API, and get no call.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from hookstream_keys.call import Answer
 from hookstream_keys.handlers import (
@@ -23,7 +24,7 @@ from hookstream_keys.handlers import (
 
 Handler = Callable[..., Answer]
 
-#: The handler of every operationId. A test holds it against the document.
+#: The handler of every operation of the API. A test holds it against the document.
 OPERATIONS: dict[str, Handler] = {
     "addMember": members.add_member,
     "authorize": verification.authorize,
@@ -37,19 +38,14 @@ OPERATIONS: dict[str, Handler] = {
     "getEnvironment": environments.get_environment,
     "getHealth": health.get_health,
     "getMember": members.get_member,
-    "getOpenapiJson": documentation.get_openapi_json,
-    "getOpenapiYaml": documentation.get_openapi_yaml,
     "getOrganization": organizations.get_organization,
     "getReadiness": health.get_readiness,
     "getSession": sessions.get_session,
-    "getSwaggerUi": documentation.get_swagger_ui,
-    "getSwaggerUiAsset": documentation.get_swagger_ui_asset,
     "listApiKeys": api_keys.list_api_keys,
     "listAuditLog": audit_log.list_audit_log,
     "listEnvironments": environments.list_environments,
     "listMembers": members.list_members,
     "listOrganizations": organizations.list_organizations,
-    "redirectToSwaggerUi": documentation.redirect_to_swagger_ui,
     "removeMember": members.remove_member,
     "revokeApiKey": api_keys.revoke_api_key,
     "revokeBySecret": api_keys.revoke_by_secret,
@@ -64,4 +60,39 @@ OPERATIONS: dict[str, Handler] = {
     "verifyApiKey": verification.verify_api_key,
     "verifyApiKeys": verification.verify_api_keys,
     "whoami": verification.whoami,
+}
+
+#: Those that write nothing, as a rule.
+READING = {
+    "authorize",
+    "getApiKey",
+    "getEnvironment",
+    "getHealth",
+    "getMember",
+    "getOrganization",
+    "getReadiness",
+    "getSession",
+    "listApiKeys",
+    "listAuditLog",
+    "listEnvironments",
+    "listMembers",
+    "listOrganizations",
+    "verifyApiKey",
+    "verifyApiKeys",
+    "whoami",
+}
+
+#: What takes a while and writes nothing, before a handler is called with what came of it.
+PREPARED: dict[str, Callable[..., Any]] = {
+    "signInEmail": sessions.prepare_sign_in,
+    "signUpEmail": sessions.prepare_sign_up,
+}
+
+#: What answers for a page.
+PAGES: dict[str, Handler] = {
+    "getOpenapiJson": documentation.get_openapi_json,
+    "getOpenapiYaml": documentation.get_openapi_yaml,
+    "getSwaggerUi": documentation.get_swagger_ui,
+    "getSwaggerUiAsset": documentation.get_swagger_ui_asset,
+    "redirectToSwaggerUi": documentation.redirect_to_swagger_ui,
 }

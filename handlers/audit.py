@@ -5,7 +5,7 @@ from typing import Any
 
 from hookstream_keys import ids, timestamps
 from hookstream_keys.call import Call
-from hookstream_keys.principal import KeyPrincipal, SessionPrincipal
+from hookstream_keys.principal import KeyPrincipal, Principal, SessionPrincipal
 from hookstream_keys.store import (
     ApiKey,
     AuditEvent,
@@ -24,7 +24,12 @@ END_OF_OPERATION = "cessationOfOperation"
 
 def actor(call: Call) -> str | None:
     """The id of the user or key behind the call; None for the operator at the command line."""
-    match call.principal:
+    return actor_of(call.principal)
+
+
+def actor_of(principal: Principal) -> str | None:
+    """The id of the user or key that the principal is; None for nobody in particular."""
+    match principal:
         case SessionPrincipal(user_id=user_id):
             return user_id
         case KeyPrincipal(key_id=key_id):

@@ -18,12 +18,17 @@ FIRST_ORGANIZATION = "{name}'s organization"
 FIRST_ENVIRONMENT = "Default"
 
 
-def sign_up_email(call: Call, body: dict[str, Any]) -> Answer:
-    """Make a user with all that she begins with, and sign her in."""
+def prepare_sign_up(call: Call, body: dict[str, Any]) -> str:
+    """Hash the password of somebody who may sign up, which takes a while."""
     if not call.service.sign_up:
         raise SignUpClosed
     _check_redirect(call, body)
     throttle.sign_up(call)
+    return passwords.hashed(body["password"])
+
+
+def sign_up_email(call: Call, body: dict[str, Any], prepared: str) -> Answer:
+    """Make a user with all that she begins with, and sign her in."""
     now = timestamps.to_text(call.now)
     user = User(
         id=ids.new("usr"),
@@ -33,14 +38,13 @@ def sign_up_email(call: Call, body: dict[str, Any]) -> Answer:
         updated_at=now,
         image=body.get("image"),
     )
-    password = passwords.hashed(body["password"])
     call = _as(call, user)
     begun = _tenancy(call, user)
     session = _session(call, user, begun.organization.id, brief=not body["rememberMe"])
     try:
         call.store.add_user(
             user,
-            Credential(ids.new("acc"), user.id, password, now),
+            Credential(ids.new("acc"), user.id, prepared, now),
             begun,
             session,
             (audit.user_created(call, user, begun), audit.session_created(call, session)),
@@ -50,8 +54,8 @@ def sign_up_email(call: Call, body: dict[str, Any]) -> Answer:
     return {"token": session.token, "user": _user(user)}, 200, _cookies(call, session)
 
 
-def sign_in_email(call: Call, body: dict[str, Any]) -> Answer:
-    """Sign somebody in who knows her password."""
+def prepare_sign_in(call: Call, body: dict[str, Any]) -> User:
+    """Find the user who knows this password, which takes a while."""
     _check_redirect(call, body)
     attempt = throttle.Attempt(call, body["email"].lower())
     found = call.store.find_credential(body["email"].lower())
@@ -60,7 +64,12 @@ def sign_in_email(call: Call, body: dict[str, Any]) -> Answer:
     if not passwords.matches(body["password"], stored) or found is None:
         raise SignInRefused
     attempt.succeeded()
-    user = found[0]
+    return found[0]
+
+
+def sign_in_email(call: Call, body: dict[str, Any], prepared: User) -> Answer:
+    """Sign somebody in who knows her password."""
+    user = prepared
     call = _as(call, user)
     belongs = next(iter(call.store.roles_of(user.id)), None)
     begun = None if belongs else _tenancy(call, user)

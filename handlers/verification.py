@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hookstream_keys import timestamps, verification
-from hookstream_keys.call import Answer, Call
+from hookstream_keys.call import Answer, Call, MustWrite
 from hookstream_keys.errors import Forbidden, InsufficientScope, RateLimited, Unauthorized
 from hookstream_keys.handlers import access, rotations
 from hookstream_keys.handlers.api_keys import limit_view
@@ -16,13 +16,13 @@ from hookstream_keys.store import USED, ApiKey
 
 def verify_api_key(call: Call, body: dict[str, Any]) -> Answer:
     """Say whether a key is good, and if not, why."""
-    return _verify(call, body, access.sees_key(call, "api-keys:verify")), 200
+    (answer,) = _verify(call, [body])
+    return answer, 200
 
 
 def verify_api_keys(call: Call, body: dict[str, Any]) -> Answer:
     """Say it of several, in their order. One that is no good does not touch the others."""
-    sees = access.sees_key(call, "api-keys:verify")
-    return {"results": [_verify(call, item, sees) for item in body["requests"]]}, 200
+    return {"results": _verify(call, body["requests"])}, 200
 
 
 def authorize(call: Call, scope: str | None = None) -> Answer:
@@ -95,16 +95,50 @@ def _own_key(call: Call) -> KeyPrincipal:
     return call.principal
 
 
-def _verify(call: Call, body: dict[str, Any], sees: Callable[[ApiKey], bool]) -> dict[str, Any]:
-    found = _find(call, body, sees)
-    pending = verification.pending(found.key) if found.key and found.code == "VALID" else None
+def _verify(call: Call, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    sees = access.sees_key(call, "api-keys:verify")
+    if call.may_write:
+        # One after another: what the first activates, the second may already be refused for.
+        return [_outcome(call, each, _find(call, each, sees), sees) for each in wanted]
+    found = [_find(call, each, sees) for each in wanted]
+    if any(map(verification.activates, found)):
+        # Before anything is counted: all of it is asked again, where it may write.
+        raise MustWrite
+    return [_outcome(call, each, of, sees) for each, of in zip(wanted, found, strict=True)]
+
+
+def _find(
+    call: Call, wanted: dict[str, Any], sees: Callable[[ApiKey], bool]
+) -> verification.Verification:
+    """What the rules say of a key, but for how often it may be used."""
+    env_id = wanted.get("env_id")
+    return verification.verify(
+        call.store,
+        wanted["key"],
+        verification.Use(
+            now=timestamps.to_text(call.now),
+            ip=wanted.get("ip"),
+            scopes=Scopes.parse(wanted["scopes"]).names if "scopes" in wanted else (),
+        ),
+        sees if env_id is None else lambda key: sees(key) and env_id == key.env_id,
+    )
+
+
+def _outcome(
+    call: Call,
+    wanted: dict[str, Any],
+    found: verification.Verification,
+    sees: Callable[[ApiKey], bool],
+) -> dict[str, Any]:
+    """Use a key that is good, and say what came of it."""
+    found = verification.spend(found, call.service.buckets)
+    pending = verification.activates(found)
     if found.key and pending and not rotations.activate(call, found.key.id, pending):
         # It was cancelled, or the key revoked, since it was looked at.
-        found = _find(call, body, sees)
+        found = _find(call, wanted, sees)
     answer: dict[str, Any] = {"valid": found.code == "VALID", "code": found.code}
     if found.key is not None:
-        now = timestamps.to_text(call.now)
-        call.service.count(found.key.id, found.code, now, body.get("ip"))
+        call.service.count(found.key.id, found.code, timestamps.to_text(call.now), wanted.get("ip"))
         answer["api_key"] = _view(found.key)
         if found.limit is not None:
             answer["rate_limit"] = {
@@ -112,26 +146,9 @@ def _verify(call: Call, body: dict[str, Any], sees: Callable[[ApiKey], bool]) ->
                 "reset_seconds": found.limit.reset,
                 "retry_after_seconds": found.limit.retry_after,
             }
-        if body.get("explain"):
+        if wanted.get("explain"):
             answer["failed_rule"] = found.rule
     return answer
-
-
-def _find(
-    call: Call, body: dict[str, Any], sees: Callable[[ApiKey], bool]
-) -> verification.Verification:
-    env_id = body.get("env_id")
-    return verification.verify(
-        call.store,
-        body["key"],
-        verification.Use(
-            now=timestamps.to_text(call.now),
-            ip=body.get("ip"),
-            scopes=Scopes.parse(body["scopes"]).names if "scopes" in body else (),
-        ),
-        sees=lambda key: sees(key) and env_id in (None, key.env_id),
-        buckets=call.service.buckets,
-    )
 
 
 def _view(key: ApiKey) -> dict[str, Any]:

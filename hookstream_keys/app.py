@@ -1,9 +1,9 @@
 """The application: Connexion's, assembled from `openapi.yaml` and nothing else."""
 
-import functools
 import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any
 
 with warnings.catch_warnings():
@@ -13,45 +13,25 @@ with warnings.catch_warnings():
     from connexion import FlaskApp
 from connexion.middleware.context import ContextMiddleware
 from connexion.middleware.lifespan import LifespanMiddleware
-from connexion.middleware.request_validation import RequestValidationMiddleware
 from connexion.middleware.response_validation import ResponseValidationMiddleware
-from connexion.middleware.routing import RoutingMiddleware
-from connexion.middleware.security import SecurityMiddleware
 from connexion.resolver import Resolver
 from starlette.types import ASGIApp
 
 from hookstream_keys import spec
-from hookstream_keys.binding import bound
 from hookstream_keys.buckets import Buckets
 from hookstream_keys.call import Service
+from hookstream_keys.credentials import Credentials
 from hookstream_keys.gate import Gate
-from hookstream_keys.handlers import OPERATIONS
 from hookstream_keys.origins import Origins
-from hookstream_keys.rate_limiting import CountCaller, RateLimiting
+from hookstream_keys.pages import page
+from hookstream_keys.rate_limiting import RateLimiting
+from hookstream_keys.response_validation import VALIDATORS, Json
 from hookstream_keys.routes import Routes
-from hookstream_keys.security import Authenticator, Schemes
 from hookstream_keys.settings import Settings, signing_secret
 from hookstream_keys.signing import Signer
+from hookstream_keys.stack import Handling, Routing, Security, Validation, Writer
 from hookstream_keys.store import Store, database_path, open_store
 from hookstream_keys.usage import Usage
-from hookstream_keys.validation import VALIDATORS, Json, ParameterReader
-
-
-def middlewares(limiting: RateLimiting) -> list[Callable[..., ASGIApp]]:
-    """Connexion's, and one of ours among them.
-
-    Without its two error layers, since the gate answers errors, and without its Swagger UI,
-    which would publish another document than ours.
-    """
-    return [
-        RoutingMiddleware,
-        SecurityMiddleware,
-        functools.partial(CountCaller, limiting=limiting),
-        RequestValidationMiddleware,
-        ResponseValidationMiddleware,
-        LifespanMiddleware,
-        ContextMiddleware,
-    ]
 
 
 def create_app(settings: Settings) -> ASGIApp:
@@ -65,7 +45,6 @@ def create_app(settings: Settings) -> ASGIApp:
     path = database_path(settings.database)
     buckets = Buckets(path.with_name(path.name + ".limits"))
     usage = Usage(store)
-    limiting = RateLimiting(buckets, settings.requests_per_minute)
     service = Service(
         signer=Signer(signing_secret(settings, path)),
         origins=Origins(settings.trusted_origins),
@@ -73,29 +52,32 @@ def create_app(settings: Settings) -> ASGIApp:
         buckets=buckets,
         count=usage.count,
     )
+    limiting = RateLimiting(buckets, settings.requests_per_minute)
+    writer = Writer(store, chores=[usage.flush])
     document = spec.load()
-    routes = Routes(document)
-    missing = {operation.id for operation in spec.operations(document)} - set(OPERATIONS)
-    if missing:
-        # Connexion finds out at the first request, and only in its log.
-        raise LookupError(f"no handler for {', '.join(sorted(missing))}")
     app = FlaskApp(
         "hookstream_keys",
         # Flask would serve a folder called `static` by itself.
         server_args={"static_folder": None},
-        middlewares=middlewares(limiting),
-        lifespan=_lifespan(store, buckets, usage),
+        # Without Connexion's two error layers, since the gate answers errors, and without its
+        # Swagger UI, which would publish another document than ours.
+        middlewares=[
+            Routing,
+            partial(Security, credentials=Credentials(store, service), limiting=limiting),
+            Validation,
+            *([ResponseValidationMiddleware] if settings.validate_responses else []),
+            partial(Handling, store=store, service=service, writer=writer),
+            LifespanMiddleware,
+            ContextMiddleware,
+        ],
+        lifespan=_lifespan(store, buckets, writer),
         jsonifier=Json(),
-        uri_parser_class=ParameterReader,
-        strict_validation=True,
-        validate_responses=settings.validate_responses,
         validator_map=VALIDATORS,
-        security_map=Schemes(Authenticator(store, service), service.origins).security_map(),
     )
-    app.add_api(document, resolver=Resolver(functools.partial(bound, store, service)))
+    app.add_api(document, resolver=Resolver(page))
     return Gate(
         app,
-        routes=routes,
+        routes=Routes(document),
         origins=service.origins,
         limiting=limiting,
         max_body_bytes=settings.max_body_bytes,
@@ -108,13 +90,13 @@ def from_environment() -> ASGIApp:
 
 
 def _lifespan(
-    store: Store, buckets: Buckets, usage: Usage
+    store: Store, buckets: Buckets, writer: Writer
 ) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
-        usage.start()
+        writer.start()
         yield
-        usage.stop()
+        writer.stop()
         store.close()
         buckets.close()
 

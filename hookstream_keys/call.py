@@ -34,6 +34,13 @@ class Service:
     count: Count = not_counted
 
 
+class MustWrite(Exception):
+    """A handler that only reads, as a rule, has something to write, and has done nothing yet.
+
+    It is called again where it may write.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request, free of HTTP: where the data is, who asks, and what the audit log records."""
@@ -50,6 +57,8 @@ class Call:
     service: Service = field(default_factory=Service)
     #: Where the client wants it done once.
     once: Once | None = None
+    #: Whether to write is allowed here, where it has to be waited for.
+    may_write: bool = True
 
     def receipt(self, answer: Answer) -> Receipt | None:
         """What to store with the change that `answer` is about, if it is to be made once."""

@@ -287,6 +287,19 @@ class InternalError(ApiError):
         super().__init__("The server made a mistake. Its log names this request's request_id.")
 
 
+class Overloaded(ApiError):
+    """503: more is waiting to be written than can be soon."""
+
+    status = 503
+    code = "unavailable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server has more to write than it can soon. Nothing was changed; try again.",
+            headers={"Retry-After": "1"},
+        )
+
+
 class Unavailable(ApiError):
     """503: the database does not answer, or not in time."""
 

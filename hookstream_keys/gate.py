@@ -3,16 +3,16 @@
 What may pass is decided by the document's paths and methods alone, so that a
 request which is no operation never reaches Connexion's router or Flask's, which
 match differently. What passes has at most one body of a declared media type,
-whole, within the limit, under exactly one `Content-Type`.
+whole and within the limit.
 """
 
 import logging
 import re
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hookstream_keys import spec
+from hookstream_keys import ids, spec, timestamps
+from hookstream_keys import request as requests
 from hookstream_keys.errors import (
     ApiError,
     BadRequest,
@@ -26,8 +26,9 @@ from hookstream_keys.errors import (
 )
 from hookstream_keys.origins import Origins
 from hookstream_keys.rate_limiting import RateLimiting
+from hookstream_keys.request import Request
 from hookstream_keys.responses import Response, as_api_error, send_error
-from hookstream_keys.routes import Routes
+from hookstream_keys.routes import Route, Routes
 from hookstream_keys.store import StoreError
 
 log = logging.getLogger("hookstream_keys")
@@ -39,7 +40,8 @@ DRAIN_BYTES = 8 * 1024 * 1024
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
-Header = tuple[bytes, bytes]
+#: The header fields that say something of the body as it came.
+_OF_BODIES = {b"content-length", b"content-type", b"transfer-encoding"}
 
 
 class Gate:
@@ -65,35 +67,37 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        response = Response(scope, send)
+        request = _request(scope)
+        response = Response(request, scope["method"], send)
         try:
             await self._pass(scope, receive, response)
         except Exception as exception:  # the last resort: every error is answered in the one shape
-            error = as_api_error(exception, scope)
+            error = as_api_error(exception, request)
             if isinstance(error, InternalError) or response.started:
-                log.exception("request_id=%s failed", response.request_id)
+                log.exception("request_id=%s failed", request.id)
             if response.started:
                 # Half a response is out; only breaking the connection tells the client.
                 raise
-            await send_error(response, self._counted(scope, error))
+            await send_error(response, self._counted(request, error))
         finally:
             response.log()
 
-    def _counted(self, scope: Scope, error: ApiError) -> ApiError:
+    def _counted(self, request: Request, error: ApiError) -> ApiError:
         """The error, or that there were too many."""
         try:
-            self.limiting.count_error(scope, error)
+            self.limiting.count_error(request, error)
         except RateLimited as limited:
             return limited
         except StoreError as failure:
             # The answer is an error in any case.
-            log.warning("request_id=%s %s", scope["state"]["request_id"], failure)
+            log.warning("request_id=%s %s", request.id, failure)
         return error
 
     async def _pass(self, scope: Scope, receive: Receive, response: Response) -> None:
         path: str = scope["path"]
         root: str = scope.get("root_path", "")
         method: str = scope["method"]
+        request = response.request
         route = self.routes.find(path.removeprefix(root) if root else path)
         if route is not None:
             response.path = route.path
@@ -101,20 +105,17 @@ class Gate:
                 # RFC 9110, section 9.3.2: the same headers as GET, no content.
                 response.bodiless = True
                 method = "GET"
-        operation = None if route is None else route.operations.get(method)
-        self._count(scope, operation)
+            request.operation = route.operations.get(method)
+        operation = request.operation
+        if operation is None or not operation.secured:
+            # Of others it is not known yet whose they are.
+            self.limiting.count_stranger(request)
         if route is None:
             raise NotFound(
                 "There is nothing at this address; /v1/openapi.json lists what there is."
             )
         if operation is None:
-            if method != "OPTIONS":
-                raise MethodNotAllowed(
-                    f"This address takes {route.allow}.", headers={"Allow": route.allow}
-                )
-            await response({"type": "http.response.start", "status": 204,
-                            "headers": [(b"allow", route.allow.encode())]})  # fmt: skip
-            await response({"type": "http.response.body", "body": b""})
+            await self._answer_without_operation(route, method, response)
             return
         if _CONTROL.search(path):
             # Connexion's router and Flask's disagree on what a line end at the end is part of.
@@ -123,37 +124,44 @@ class Gate:
                 details=[Detail("path", "has a control character")],
             )
         if operation.same_site:
-            self.origins.refuse_foreign(Headers(scope=scope), scope["scheme"])
-        headers, body = await self._canonical(scope["headers"], operation, receive)
-        await self.app(
-            {**scope, "method": method, "headers": headers}, _replay(body, receive), response
-        )
+            self.origins.refuse_foreign(request)
+        body = await self._body(request, operation, receive)
+        scope["method"] = method
+        # For those behind that read them: the only body is the one that is handed on below.
+        scope["headers"] = [field for field in scope["headers"] if field[0] not in _OF_BODIES]
+        await self.app(scope, _replay(body, receive), response)
 
-    def _count(self, scope: Scope, operation: spec.Operation | None) -> None:
-        """Count a request of nobody in particular, or leave it until it is known whose it is."""
-        state = scope["state"]
-        state["counted"] = operation is None or operation.rate_limited
-        state["secured"] = operation is not None and operation.secured
-        if not state["secured"]:
-            self.limiting.count_stranger(scope)
+    async def _answer_without_operation(
+        self, route: Route, method: str, response: Response
+    ) -> None:
+        if method != "OPTIONS":
+            raise MethodNotAllowed(
+                f"This address takes {route.allow}.", headers={"Allow": route.allow}
+            )
+        headers = [(b"allow", route.allow.encode())]
+        await response({"type": "http.response.start", "status": 204, "headers": headers})
+        await response({"type": "http.response.body", "body": b""})
 
-    async def _canonical(
-        self, headers: list[Header], operation: spec.Operation, receive: Receive
-    ) -> tuple[list[Header], bytes]:
-        """The headers as the rest may rely on them, and the body, whole."""
-        kept, types, cookies, length, chunked = _sort(headers)
+    async def _body(self, request: Request, operation: spec.Operation, receive: Receive) -> bytes:
+        """The body, whole, where the operation takes one, and of a media type that it takes."""
+        declared = request.headers.get(b"content-length", b"0")
+        if not declared.isdigit():
+            raise BadRequest(
+                "The request's header fields are not valid.",
+                details=[Detail("header/content-length", "is not a number")],
+            )
+        length = int(declared)
         if length > self.max_body_bytes:
             raise await self._too_large(receive, 0)
-        body = await self._read(receive) if length or chunked else b""
-        if cookies:
-            # RFC 9113, section 8.2.3: several Cookie headers are one.
-            kept.append((b"cookie", b"; ".join(cookies)))
+        body = b""
+        if length or b"transfer-encoding" in request.headers:
+            body = await self._read(receive)
         if not operation.consumes:
             # Nobody asked for this body, so nobody gets to parse it.
-            return kept, b""
-        kept.append((b"content-type", _media_type(types, operation, sent=bool(body))))
-        kept.append((b"content-length", b"%d" % len(body)))
-        return kept, body
+            return b""
+        if body:
+            _check_media_type(request.headers.get(b"content-type"), operation)
+        return body
 
     async def _read(self, receive: Receive) -> bytes:
         chunks: list[bytes] = []
@@ -183,49 +191,47 @@ class Gate:
         )
 
 
-def _sort(headers: list[Header]) -> tuple[list[Header], list[bytes], list[bytes], int, bool]:
-    """Headers to keep, Content-Types, Cookies, the declared length, and whether it is chunked."""
-    kept: list[Header] = []
-    types: list[bytes] = []
-    cookies: list[bytes] = []
-    length = 0
-    chunked = False
-    for name, value in headers:
-        match name:
-            case b"content-type":
-                types.append(value)
-            case b"cookie":
-                cookies.append(value)
-            case b"content-length":
-                if not value.isdigit():
-                    raise BadRequest(
-                        "The request's header fields are not valid.",
-                        details=[Detail("header/content-length", "is not a number")],
-                    )
-                length = int(value)
-            case b"transfer-encoding":
-                chunked = True
-            case _:
-                kept.append((name, value))
-    return kept, types, cookies, length, chunked
-
-
-def _media_type(types: list[bytes], operation: spec.Operation, *, sent: bool) -> bytes:
-    """The one declared media type that the body has. Raises UnsupportedMediaType."""
-    if not sent:
-        return operation.consumes[0].encode()
-    if len(types) == 1:
-        text = types[0].decode("latin-1")
-        name = text.partition(";")[0].strip().lower()
-        charset = _CHARSET.search(text)
-        if name in operation.consumes and (
-            charset is None or charset[1].lower() in ("utf-8", "utf8")
-        ):
-            return name.encode()
-    raise UnsupportedMediaType(
-        f"Send the body as {' or '.join(operation.consumes)}, in UTF-8.",
-        details=[Detail("header/content-type", "is missing or not one that is taken here")],
+def _request(scope: Scope) -> Request:
+    headers: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name not in headers:
+            headers[name] = value
+        elif name == b"cookie":
+            # RFC 9113, section 8.2.3: several Cookie headers are one.
+            headers[name] += b"; " + value
+        elif name == b"content-type":
+            # Of two, nobody knows which it is.
+            headers[name] = b""
+    client = scope.get("client")
+    moment = timestamps.now()
+    request = Request(
+        id=ids.new("req"),
+        moment=moment,
+        now=timestamps.to_text(moment),
+        address=client[0] if client else "",
+        scheme=scope["scheme"],
+        headers=headers,
     )
+    requests.put(scope, request)
+    return request
+
+
+def _check_media_type(given: bytes | None, operation: spec.Operation) -> None:
+    """Refuse a body that is of no media type that the operation takes.
+
+    Raises UnsupportedMediaType.
+    """
+    if given in operation.consumed:
+        return
+    text = (given or b"").decode("latin-1")
+    name = text.partition(";")[0].strip().lower()
+    charset = _CHARSET.search(text)
+    is_utf_8 = charset is None or charset[1].lower() in ("utf-8", "utf8")
+    if name not in operation.consumes or not is_utf_8:
+        raise UnsupportedMediaType(
+            f"Send the body as {' or '.join(operation.consumes)}, in UTF-8.",
+            details=[Detail("header/content-type", "is missing or not one that is taken here")],
+        )
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

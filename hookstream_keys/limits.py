@@ -56,6 +56,10 @@ class Decision(NamedTuple):
         }
         return said if self.allowed else said | {"Retry-After": str(self.retry_after)}
 
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """The same as ASGI has header fields."""
+        return [(name.lower().encode(), value.encode()) for name, value in self.headers().items()]
+
 
 def decide(limit: Limit, empty_at: int, now: int, cost: int) -> tuple[int, Decision]:
     """Take `cost` of a bucket that will be empty at `empty_at`; when it then will be, and whether.

@@ -4,10 +4,11 @@ A browser adds a user's cookies to requests of any page. What may change somethi
 her must come from a page that she can trust.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from hookstream_keys.errors import Detail, UntrustedOrigin
+from hookstream_keys.request import Request
 
 
 class Origins:
@@ -16,32 +17,32 @@ class Origins:
     def __init__(self, trusted: Iterable[str] = ()) -> None:
         self._trusted = frozenset(trusted)
 
-    def require_ours(self, headers: Mapping[str, str], scheme: str) -> None:
+    def require_ours(self, request: Request) -> None:
         """Refuse what a browser does not say to come from a page of ours.
 
         It says so in `Origin`, or where it sends none in `Sec-Fetch-Site`. Raises UntrustedOrigin.
         """
-        origin = headers.get("origin")
+        origin = request.header(b"origin")
         if origin is None:
-            ours = headers.get("sec-fetch-site") == "same-origin"
+            ours = request.header(b"sec-fetch-site") == "same-origin"
         else:
-            ours = self._is_ours(origin, headers, scheme)
+            ours = self._is_ours(origin, request)
         if not ours:
             raise _untrusted(
                 "A session cookie changes something only from this server's own pages or a trusted "
                 "origin. Send an API key, or add the origin to HOOKSTREAM_TRUSTED_ORIGINS."
             )
 
-    def refuse_foreign(self, headers: Mapping[str, str], scheme: str) -> None:
+    def refuse_foreign(self, request: Request) -> None:
         """Refuse what a browser says to come from another site. Raises UntrustedOrigin.
 
         What does not say where it comes from is no browser, and passes.
         """
-        origin = headers.get("origin")
+        origin = request.header(b"origin")
         if origin is None:
-            foreign = headers.get("sec-fetch-site") in ("cross-site", "same-site")
+            foreign = request.header(b"sec-fetch-site") in ("cross-site", "same-site")
         else:
-            foreign = not self._is_ours(origin, headers, scheme)
+            foreign = not self._is_ours(origin, request)
         if foreign:
             raise _untrusted(
                 "Only pages of this server's own or of a trusted origin sign anybody in or out. "
@@ -59,8 +60,8 @@ class Origins:
             return False
         return f"{parts.scheme}://{parts.netloc}" in self._trusted
 
-    def _is_ours(self, origin: str, headers: Mapping[str, str], scheme: str) -> bool:
-        own = f"{scheme}://{headers.get('host', '')}".lower()
+    def _is_ours(self, origin: str, request: Request) -> bool:
+        own = f"{request.scheme}://{request.header(b'host') or ''}".lower()
         return origin == own or origin in self._trusted
 
 

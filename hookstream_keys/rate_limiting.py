@@ -8,73 +8,52 @@ Which operations are counted, the document says: `x-rate-limited`.
 import ipaddress
 from functools import lru_cache
 
-from starlette.types import ASGIApp, Receive, Scope, Send
-
 from hookstream_keys.buckets import Buckets
 from hookstream_keys.errors import ApiError, RateLimited, Unauthorized
 from hookstream_keys.limits import Limit
 from hookstream_keys.principal import KeyPrincipal, SessionPrincipal
+from hookstream_keys.request import Request
 
 #: A credential that is refused counts for so many requests: who guesses is slowed down more.
 REFUSAL_COST = 10
 
 
 class RateLimiting:
-    """The limit of `per_minute` requests a minute, or none; a request's state has the decision."""
+    """The limit of `per_minute` requests a minute, or none; a request is told the decision."""
 
     def __init__(self, buckets: Buckets, per_minute: int | None) -> None:
         self._buckets = buckets
         self._limit = Limit(per_minute, 60) if per_minute else None
 
-    def count_stranger(self, scope: Scope, cost: int = 1) -> None:
+    def count_stranger(self, request: Request, cost: int = 1) -> None:
         """Count a request for its address. Raises RateLimited."""
-        client = scope.get("client")
-        self._count(scope, by_address(client[0] if client else ""), cost)
+        self._count(request, by_address(request.address), cost)
 
-    def count_caller(self, scope: Scope, caller: KeyPrincipal | SessionPrincipal) -> None:
+    def count_caller(self, request: Request, caller: KeyPrincipal | SessionPrincipal) -> None:
         """Count a request for the caller's organization. Raises RateLimited."""
         if isinstance(caller, SessionPrincipal) and caller.org_id is None:
             name = f"user {caller.user_id}"
         else:
             name = f"org {caller.org_id}"
-        self._count(scope, name, 1)
+        self._count(request, name, 1)
 
-    def count_error(self, scope: Scope, error: ApiError) -> None:
+    def count_error(self, request: Request, error: ApiError) -> None:
         """Count a request that was refused before it was known whose it is. Raises RateLimited."""
         refused = isinstance(error, Unauthorized)
-        if refused or "limit" not in scope["state"]:
-            self.count_stranger(scope, REFUSAL_COST if refused else 1)
+        if refused or request.limit is None:
+            self.count_stranger(request, REFUSAL_COST if refused else 1)
 
-    def _count(self, scope: Scope, name: str, cost: int) -> None:
+    def _count(self, request: Request, name: str, cost: int) -> None:
         if self._limit is None:
             return
-        state = scope["state"]
-        if cost == 1 and not state.get("counted", True):
-            state["limit"] = self._buckets.look(name, self._limit)
+        if cost == 1 and request.operation and not request.operation.rate_limited:
+            request.limit = self._buckets.look(name, self._limit)
             return
-        state["limit"] = decision = self._buckets.take(name, self._limit, cost)
+        request.limit = decision = self._buckets.take(name, self._limit, cost)
         if not decision.allowed:
             raise RateLimited(
                 f"More than {self._limit.requests} requests a minute; slow down.", decision
             )
-
-
-class CountCaller:
-    """ASGI middleware behind security: counts the request of whoever has shown who it is."""
-
-    def __init__(self, app: ASGIApp, limiting: RateLimiting) -> None:
-        self.app = app
-        self._limiting = limiting
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or raise RateLimited."""
-        if scope["type"] == "http" and scope["state"].get("secured"):
-            caller = scope["extensions"]["connexion_context"].get("user")
-            if caller is None:
-                self._limiting.count_stranger(scope)
-            else:
-                self._limiting.count_caller(scope, caller)
-        await self.app(scope, receive, send)
 
 
 @lru_cache(maxsize=4096)

@@ -5,12 +5,10 @@ import time
 from typing import Protocol
 
 import orjson
-from connexion.exceptions import OAuthProblem
-from starlette.types import Message, Scope, Send
+from starlette.types import Message, Send
 
-from hookstream_keys import ids
-from hookstream_keys.errors import ApiError, InternalError, Unauthorized, Unavailable
-from hookstream_keys.limits import Decision
+from hookstream_keys.errors import ApiError, InternalError, Unavailable
+from hookstream_keys.request import Request
 from hookstream_keys.store import StoreError
 
 log = logging.getLogger("hookstream_keys")
@@ -20,37 +18,32 @@ RATE_LIMIT = b"ratelimit-limit"
 #: A browser takes a body for what it is said to be, and never runs one that is not a script.
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 
-_CREDENTIALS = {b"x-api-key", b"authorization", b"cookie"}
-
 
 class Response:
-    """The way out: adds `X-Request-Id` to what is sent, and remembers what the log line needs."""
+    """The way out: adds to what is sent, and remembers what the log line needs."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
-        self.request_id = ids.new("req")
+    def __init__(self, request: Request, method: str, send: Send) -> None:
+        self.request = request
         #: The path as the document has it. What was really asked for may hold anything.
         self.path = "-"
         self.bodiless = False
         self.started = False
-        self._method: str = scope["method"]
+        self._method = method
         self._status = 0
         self._begun = time.perf_counter()
         self._send = send
-        self._state = scope.setdefault("state", {})
-        self._state["request_id"] = self.request_id
 
     async def __call__(self, message: Message) -> None:
         """Send one ASGI message."""
         if message["type"] == "http.response.start":
             self.started = True
             self._status = message["status"]
-            headers = [*message["headers"], NO_SNIFFING]
-            names = {name.lower() for name, _ in headers}
+            headers: list[tuple[bytes, bytes]] = [*message["headers"], NO_SNIFFING]
+            names = {name for name, _ in headers}
             if REQUEST_ID not in names:
-                headers.append((REQUEST_ID, self.request_id.encode()))
-            if "limit" in self._state and RATE_LIMIT not in names:
-                limit: Decision = self._state["limit"]
-                headers += [(n.encode(), v.encode()) for n, v in limit.headers().items()]
+                headers.append((REQUEST_ID, self.request.id.encode()))
+            if self.request.limit is not None and RATE_LIMIT not in names:
+                headers += self.request.limit.fields()
             message = {**message, "headers": headers}
         elif self.bodiless:
             message = {**message, "body": b""}
@@ -58,20 +51,21 @@ class Response:
 
     def log(self) -> None:
         """Write the one line that every request leaves in the log."""
-        log.info(
-            "request_id=%s method=%s path=%s status=%d ms=%.1f",
-            self.request_id,
-            self._method,
-            self.path,
-            self._status,
-            (time.perf_counter() - self._begun) * 1000,
-        )
+        if log.isEnabledFor(logging.INFO):
+            log.info(
+                "request_id=%s method=%s path=%s status=%d ms=%.1f",
+                self.request.id,
+                self._method,
+                self.path,
+                self._status,
+                (time.perf_counter() - self._begun) * 1000,
+            )
 
 
 class Sender(Protocol):
-    """Something that sends ASGI messages for the request of this id."""
+    """Something that sends ASGI messages in answer to a request."""
 
-    request_id: str
+    request: Request
 
     async def __call__(self, message: Message) -> None:
         """Send one message."""
@@ -79,24 +73,20 @@ class Sender(Protocol):
 
 async def send_error(response: Sender, error: ApiError) -> None:
     """Answer `error` in the one shape."""
-    body = orjson.dumps(error.body(response.request_id))
+    body = orjson.dumps(error.body(response.request.id))
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
     await response({"type": "http.response.start", "status": error.status, "headers": headers})
     await response({"type": "http.response.body", "body": body})
 
 
-def as_api_error(exception: Exception, scope: Scope) -> ApiError:
+def as_api_error(exception: Exception, request: Request) -> ApiError:
     """What to answer for `exception`, wherever in the stack it came from."""
     match exception:
         case ApiError():
             return exception
         case StoreError():
-            log.error("request_id=%s %s", scope["state"]["request_id"], exception)
+            log.error("request_id=%s %s", request.id, exception)
             return Unavailable()
-        case OAuthProblem():
-            # Connexion's word for: no security scheme accepted a credential.
-            sent = any(name in _CREDENTIALS for name, _ in scope["headers"])
-            return Unauthorized(credential_sent=sent)
         case _:
             return InternalError()

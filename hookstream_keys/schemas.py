@@ -1,6 +1,7 @@
 """Values against the specification's schemas: read strictly, by validators compiled once."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import jsonschema_rs
@@ -38,14 +39,45 @@ class SchemaValidators:
 _VALIDATORS = SchemaValidators()
 
 
+class Body:
+    """The bodies that a schema lets through, with its defaults filled in."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._check = checker(schema, "body")
+        self._defaults = {
+            name: part["default"]
+            for name, part in schema.get("properties", {}).items()
+            if "default" in part
+        }
+
+    def check(self, body: Any) -> Any:
+        """`body` with what is left out of it. Raises BadRequest when it is not valid."""
+        details = self._check(body)
+        if details:
+            raise BadRequest("The request body is not valid.", details=details)
+        return {**self._defaults, **body} if self._defaults else body
+
+
+def checker(schema: Schema, where: str) -> Callable[[Any], list[Detail]]:
+    """`check_value` with the schema prepared."""
+    validator = _VALIDATORS.of(schema)
+    is_valid = validator.is_valid
+
+    def check(value: Any) -> list[Detail]:
+        return [] if is_valid(value) else _details(validator, value, where)
+
+    return check
+
+
 def check_value(schema: Schema, value: Any, where: str) -> list[Detail]:
     """What is wrong with `value`; each location begins with `where`. Empty when nothing is."""
     if not schema:
         # What Connexion gives for a response that the document does not describe.
         return []
-    validator = _VALIDATORS.of(schema)
-    if validator.is_valid(value):
-        return []
+    return checker(schema, where)(value)
+
+
+def _details(validator: jsonschema_rs.Draft4Validator, value: Any, where: str) -> list[Detail]:
     details = []
     for error in validator.iter_errors(value):
         location = "/".join([where, *map(str, error.instance_path)])
@@ -57,10 +89,7 @@ def check_value(schema: Schema, value: Any, where: str) -> list[Detail]:
 
 def check_body(schema: Schema, body: Any) -> Any:
     """`body` with the schema's defaults filled in. Raises BadRequest when it is not valid."""
-    details = check_value(schema, body, "body")
-    if details:
-        raise BadRequest("The request body is not valid.", details=details)
-    return _with_defaults(schema, body)
+    return Body(schema).check(body)
 
 
 def parse_json(raw: bytes) -> Any:
@@ -124,14 +153,3 @@ def _json_schema(schema: Any) -> Any:
         # No other word says anything of null, and a fault is found at its own place.
         return {**words, "type": [words["type"], "null"]}
     return {"anyOf": [{"type": "null"}, words]}
-
-
-def _with_defaults(schema: Schema, value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    missing = {
-        name: part["default"]
-        for name, part in schema.get("properties", {}).items()
-        if name not in value and "default" in part
-    }
-    return {**missing, **value}

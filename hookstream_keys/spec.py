@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ _PARAMETER = re.compile(r"\{[^}]*\}")
 Document = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Operation:
     """One method on one path."""
 
@@ -43,6 +43,13 @@ class Operation:
     rate_limited: bool
     #: Whether a client may have it done once with an `Idempotency-Key`.
     once: bool
+    #: Whether it is a page, or what a page loads, and no part of the API.
+    is_page: bool
+
+    @cached_property
+    def consumed(self) -> frozenset[bytes | None]:
+        """The media types as a request has them when it says no more."""
+        return frozenset(name.encode() for name in self.consumes)
 
 
 @cache
@@ -98,8 +105,15 @@ def operations(document: Document) -> Iterator[Operation]:
                     required_scope=operation.get("x-required-scope"),
                     same_site=operation.get("x-same-site", False),
                     rate_limited=operation.get("x-rate-limited", True),
+                    is_page="Documentation" in operation.get("tags", []),
                     once={"$ref": IDEMPOTENCY_KEY} in operation.get("parameters", []),
                 )
+
+
+@cache
+def operation(operation_id: str) -> Operation:
+    """The operation of this id. Raises KeyError when there is none."""
+    return {each.id: each for each in operations(document())}[operation_id]
 
 
 def request_schema(document: Document, operation_id: str) -> dict[str, Any]:

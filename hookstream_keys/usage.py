@@ -15,8 +15,6 @@ log = logging.getLogger("hookstream_keys")
 
 #: How long a count waits to be written.
 FLUSH_SECONDS = 5.0
-#: So many keys are counted at once; more make it write at once.
-MOST_KEYS = 10_000
 
 
 class Usage:
@@ -26,20 +24,6 @@ class Usage:
         self._store = store
         self._lock = threading.Lock()
         self._counted: dict[tuple[str, str], Attempts] = {}
-        self._wake = threading.Event()
-        self._stopped = False
-        self._writer = threading.Thread(target=self._write_now_and_then, name="usage", daemon=True)
-
-    def start(self) -> None:
-        """Begin to write now and then."""
-        self._writer.start()
-
-    def stop(self) -> None:
-        """Write what is there, and no more after that."""
-        self._stopped = True
-        self._wake.set()
-        self._writer.join()
-        self.flush()
 
     def count(self, key_id: str, outcome: str, now: str, address: str | None) -> None:
         """Count one use of a key, or one try that came to `outcome`: a code of verification's."""
@@ -52,9 +36,6 @@ class Usage:
             else:
                 counted = before._replace(times=before.times + 1)
             self._counted[key_id, outcome] = counted
-            many = len(self._counted) >= MOST_KEYS
-        if many:
-            self._wake.set()
 
     def flush(self) -> None:
         """Write what was counted. What cannot be written now is kept for the next time."""
@@ -75,12 +56,6 @@ class Usage:
                 self._counted[of] = (
                     earlier if later is None else later._replace(times=earlier.times + later.times)
                 )
-
-    def _write_now_and_then(self) -> None:
-        while not self._stopped:
-            self._wake.wait(FLUSH_SECONDS)
-            self._wake.clear()
-            self.flush()
 
 
 #: What counts one use, as `Usage.count` does.

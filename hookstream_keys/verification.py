@@ -53,17 +53,12 @@ class Verification:
 
 
 def verify(
-    store: Store,
-    secret: str,
-    use: Use,
-    *,
-    sees: Callable[[ApiKey], bool] = lambda _: True,
-    buckets: Buckets | None = None,
+    store: Store, secret: str, use: Use, sees: Callable[[ApiKey], bool] = lambda _: True
 ) -> Verification:
     """Find the key that `secret` is the secret of, and say whether it is good for `use`.
 
-    A key that the caller does not see is NOT_FOUND, exactly as one that never was. With
-    `buckets` the use counts for the key's own limit, if it is good in every other way.
+    A key that the caller does not see is NOT_FOUND, exactly as one that never was. That it is
+    used counts for nothing yet: `spend`.
     """
     if not keys.is_well_formed(secret):
         return Verification("MALFORMED", rule="form")
@@ -74,8 +69,14 @@ def verify(
     for code, rule, holds in RULES:
         if not holds(key, use):
             return Verification(code, key, rule)
-    if key.rate_limit is None or buckets is None:
-        return Verification("VALID", key)
+    return Verification("VALID", key)
+
+
+def spend(found: Verification, buckets: Buckets | None) -> Verification:
+    """Let the use of a key that is good count for its own limit, and say whether that allows it."""
+    key = found.key
+    if found.code != "VALID" or key is None or key.rate_limit is None or buckets is None:
+        return found
     decision = buckets.take(bucket(key.id), key.rate_limit)
     if not decision.allowed:
         return Verification("RATE_LIMITED", key, "limit", decision)
@@ -114,6 +115,11 @@ def may_revoke(key: ApiKey, now: str) -> bool:
         return True
     seen = through_its_secret(key)
     return seen.revoked_at is None and (seen.expires_at is None or seen.expires_at > now)
+
+
+def activates(found: Verification) -> Rotation | None:
+    """The rotation that the use of a key that is good activates, if any."""
+    return pending(found.key) if found.code == "VALID" and found.key is not None else None
 
 
 def pending(key: ApiKey) -> Rotation | None:

@@ -1,6 +1,7 @@
 """The questions that the service asks its database. Every engine answers them the same way."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from hookstream_keys.store.records import (
@@ -47,6 +48,13 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of the database. Nothing is lost; the store cannot be used afterwards."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """Let what is stored in the block, by this thread, be stored together.
+
+        Each change is all or nothing by itself, as ever. When the block ends all of them survive a
+        power failure; should that fail, it raises StoreUnavailable and none was made.
+        """
 
     def find_key(self, digest: bytes) -> ApiKey | None:
         """The key that has a secret of this SHA-256, revoked or not.

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlite_utils import Database
 
@@ -66,14 +66,18 @@ class Engine:
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Every row of a question's answer."""
-        with translated():
+        try:
             return self.connection().execute(sql, parameters).fetchall()
+        except (sqlite3.Error, OSError) as error:
+            raise_translated(error)
 
     def one(self, sql: str, parameters: Parameters) -> Row | None:
         """The first row of a question's answer, or None."""
-        with translated():
+        try:
             row: Row | None = self.connection().execute(sql, parameters).fetchone()
-            return row
+        except (sqlite3.Error, OSError) as error:
+            raise_translated(error)
+        return row
 
     def page(
         self,
@@ -100,11 +104,28 @@ class Engine:
 
     @contextmanager
     def change(self) -> Iterator[sqlite3.Connection]:
-        """A write transaction: all of the block, or on any error nothing of it."""
+        """A write transaction: all of the block, or on any error nothing of it.
+
+        Inside `together` it is a part of that, and on the disk when that is.
+        """
+        with translated():
+            connection = self.connection()
+            with part(connection) if self._is_together() else transaction(connection):
+                yield connection
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
         with translated():
             connection = self.connection()
             with transaction(connection):
-                yield connection
+                self._local.together = True
+                try:
+                    yield
+                finally:
+                    self._local.together = False
+
+    def _is_together(self) -> bool:
+        return getattr(self._local, "together", False)
 
     def connection(self) -> sqlite3.Connection:
         """The connection of this thread."""
@@ -143,14 +164,19 @@ def translated() -> Iterator[None]:
     """Turn SQLite's errors into the store's own; misuse of the module stays what it is."""
     try:
         yield
-    except sqlite3.IntegrityError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+    except (sqlite3.Error, OSError) as error:
+        raise_translated(error)
+
+
+def raise_translated(error: Exception) -> NoReturn:
+    """Raise the store's own error for one of SQLite's, or the same."""
+    match error:
+        case sqlite3.IntegrityError(sqlite_errorcode=sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY):
             raise ReferenceGone(str(error)) from error
-        raise
-    except (sqlite3.ProgrammingError, sqlite3.InterfaceError):
-        raise
-    except (sqlite3.DatabaseError, OSError) as error:
-        raise StoreUnavailable(f"the database does not answer: {error}") from error
+        case sqlite3.IntegrityError() | sqlite3.ProgrammingError() | sqlite3.InterfaceError():
+            raise error
+        case _:
+            raise StoreUnavailable(f"the database does not answer: {error}") from error
 
 
 @contextmanager
@@ -186,6 +212,26 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:
             connection.execute("rollback")
         raise
+
+
+@contextmanager
+def part(connection: sqlite3.Connection) -> Iterator[None]:
+    """A part of a transaction: all of the block, or on any error nothing of it.
+
+    Raises StoreUnavailable where SQLite has undone the transaction by itself, as it does when
+    the disk is full: what was a part of it is gone.
+    """
+    if not connection.in_transaction:
+        raise StoreUnavailable("the transaction was undone")
+    connection.execute("savepoint part")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("rollback to part")
+            connection.execute("release part")
+        raise
+    connection.execute("release part")
 
 
 def _create_private(path: Path) -> None:

@@ -1,9 +1,11 @@
 """Records to store and to look for; every call makes new ones."""
 
 import secrets
+from datetime import datetime
 from typing import Any
 
 from hookstream_keys import ids, keys, timestamps
+from hookstream_keys.request import Request
 from hookstream_keys.store import (
     ApiKey,
     AuditEvent,
@@ -112,6 +114,18 @@ def tenant() -> Tenant:
 def events(of: Tenant) -> tuple[AuditEvent, ...]:
     """Everything that the audit log has of a first tenant, in its order."""
     return (*of.tenancy.events, of.key_event)
+
+
+def request(headers: dict[bytes, bytes] | None = None, **changes: Any) -> Request:
+    values: dict[str, Any] = {
+        "id": ids.new("req"),
+        "moment": datetime.fromisoformat(NOON),
+        "now": NOON,
+        "address": "203.0.113.7",
+        "scheme": "http",
+        "headers": headers or {},
+    }
+    return Request(**(values | changes))
 
 
 #: A key wanted for nothing in particular, now.

@@ -49,6 +49,7 @@ def every_error() -> list[ApiError]:
         errors.UntrustedRedirect(),
         errors.UserExists(),
         errors.InternalError(),
+        errors.Overloaded(),
         Unavailable(),
     ]
 

@@ -1,15 +1,23 @@
 import pytest
+from unit import samples
 
 from hookstream_keys.errors import UntrustedOrigin
 from hookstream_keys.origins import Origins
+from hookstream_keys.request import Request
 
 ORIGINS = Origins(["https://console.example.com"])
-HOST = {"host": "keys.example.com"}
+
+
+def request(headers: dict[str, str], scheme: str) -> Request:
+    fields = {"host": "keys.example.com", **headers}
+    return samples.request(
+        {name.encode(): value.encode() for name, value in fields.items()}, scheme=scheme
+    )
 
 
 def ours(headers: dict[str, str], scheme: str = "https") -> bool:
     try:
-        ORIGINS.require_ours({**HOST, **headers}, scheme)
+        ORIGINS.require_ours(request(headers, scheme))
     except UntrustedOrigin:
         return False
     return True
@@ -17,7 +25,7 @@ def ours(headers: dict[str, str], scheme: str = "https") -> bool:
 
 def foreign(headers: dict[str, str], scheme: str = "https") -> bool:
     try:
-        ORIGINS.refuse_foreign({**HOST, **headers}, scheme)
+        ORIGINS.refuse_foreign(request(headers, scheme))
     except UntrustedOrigin:
         return True
     return False

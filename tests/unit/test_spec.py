@@ -10,7 +10,7 @@ from openapi_schema_validator import OAS30Validator, oas30_format_checker
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
 from hookstream_keys import spec
-from hookstream_keys.handlers import OPERATIONS
+from hookstream_keys.handlers import OPERATIONS, PAGES, READING
 
 SOURCE = spec.source().decode()
 DOCUMENT: spec.Document = yaml.safe_load(SOURCE)
@@ -226,7 +226,14 @@ def test_it_is_valid_openapi_3_0() -> None:
 
 
 def test_every_operation_has_a_handler_and_every_handler_an_operation() -> None:
-    assert sorted(operation_ids()) == sorted(OPERATIONS)
+    assert sorted(operation_ids()) == sorted([*OPERATIONS, *PAGES])
+    pages = {each.id for each in spec.operations(DOCUMENT) if each.is_page}
+    assert pages == set(PAGES)
+
+
+def test_what_only_reads_is_safe_or_verifies() -> None:
+    safe = {each.id for each in spec.operations(DOCUMENT) if each.method == "GET"}
+    assert safe - set(PAGES) | {"verifyApiKey", "verifyApiKeys"} == READING
 
 
 @pytest.mark.parametrize("operation_id", operation_ids())

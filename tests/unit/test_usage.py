@@ -1,13 +1,8 @@
-import threading
-import time
-from collections.abc import Iterator
-
 import pytest
 from unit import samples
 from unit.conftest import Engine
 from unit.test_store_conformance import at_once
 
-from hookstream_keys import usage as module
 from hookstream_keys.store import USED, Attempts, KeyUsage, Store, StoreUnavailable, Tenant
 from hookstream_keys.usage import Usage
 
@@ -110,44 +105,3 @@ def test_what_cannot_be_written_is_written_later(
     assert of(store, key) == KeyUsage(
         Attempts(key, USED, 2, LATER, "later"), (Attempts(key, "EXPIRED", 1, NOON, "noon"),)
     )
-
-
-@pytest.fixture
-def running(usage: Usage) -> Iterator[Usage]:
-    usage.start()
-    yield usage
-    if not usage._stopped:
-        usage.stop()
-
-
-def wait_until_used(store: Store, key_id: str) -> None:
-    deadline = time.monotonic() + 10
-    while of(store, key_id).used is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def test_it_is_written_now_and_then(
-    monkeypatch: pytest.MonkeyPatch, store: Store, tenant: Tenant, usage: Usage
-) -> None:
-    monkeypatch.setattr(module, "FLUSH_SECONDS", 0.05)
-    usage.start()
-    usage.count(tenant.key.id, USED, NOON, None)
-    wait_until_used(store, tenant.key.id)
-    usage.stop()
-
-
-def test_many_keys_are_written_at_once(
-    monkeypatch: pytest.MonkeyPatch, store: Store, tenant: Tenant, running: Usage
-) -> None:
-    monkeypatch.setattr(module, "MOST_KEYS", 3)
-    for outcome in (USED, "EXPIRED", "REVOKED"):
-        running.count(tenant.key.id, outcome, NOON, None)
-    wait_until_used(store, tenant.key.id)
-
-
-def test_who_is_stopped_writes_what_it_has(store: Store, tenant: Tenant, running: Usage) -> None:
-    running.count(tenant.key.id, USED, NOON, None)
-    running.stop()
-    assert of(store, tenant.key.id).used is not None
-    assert "usage" not in [thread.name for thread in threading.enumerate()]

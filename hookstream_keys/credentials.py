@@ -1,0 +1,119 @@
+"""From a credential to a principal: the only place that decides whether a credential is good.
+
+An operation takes the schemes that the document names for it, in that order, and the first
+credential that is good decides: a key in `X-API-Key`, then a bearer token, then the session
+cookie. One that is not good passes to the next.
+"""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+from hookstream_keys import cookies, sessions, verification
+from hookstream_keys.call import Service
+from hookstream_keys.principal import KeyPrincipal, Principal, SessionPrincipal
+from hookstream_keys.request import Request
+from hookstream_keys.scopes import Scopes
+from hookstream_keys.store import Store
+
+API_KEY, AUTHORIZATION, COOKIE = b"x-api-key", b"authorization", b"cookie"
+
+Check = Callable[[Request], Principal | None]
+
+
+class Credentials:
+    """Knows which credentials are good."""
+
+    def __init__(self, store: Store, service: Service) -> None:
+        self._store = store
+        self._signer = service.signer
+        self._origins = service.origins
+        self._count = service.count
+
+    def check(self, scheme: dict[str, Any]) -> Check:
+        """What finds the principal of a request by a security scheme of the document.
+
+        Raises LookupError for a scheme that nothing here knows.
+        """
+        match scheme:
+            case {"type": "apiKey", "in": "header"}:
+                return self.header_key
+            case {"type": "http", "scheme": "bearer"}:
+                return self.bearer
+            case {"type": "apiKey", "in": "cookie"}:
+                return self.cookie
+        raise LookupError(f"no credential is known by the scheme {scheme}")
+
+    @staticmethod
+    def sent(request: Request) -> bool:
+        """Whether a request has a credential, good or not."""
+        return not request.headers.keys().isdisjoint((API_KEY, AUTHORIZATION, COOKIE))
+
+    def header_key(self, request: Request) -> KeyPrincipal | None:
+        """Who sent the key in `X-API-Key`."""
+        text = request.header(API_KEY)
+        return self._by_key(text, request) if text else None
+
+    def bearer(self, request: Request) -> Principal | None:
+        """Who sent the token in `Authorization`: a key, or a session's token, signed or not."""
+        header = request.header(AUTHORIZATION)
+        if header is None:
+            return None
+        scheme, _, token = header.strip().partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        token = token.strip()
+        principal = self._by_key(token, request)
+        if principal is not None:
+            return principal
+        # better-auth hands tokens out percent-encoded in cookies, and takes them either way.
+        token = unquote(token)
+        # A token has no dot of its own, so a dot means a signature, which must then be good.
+        return self._by_token(self._signer.unsign(token) if "." in token else token, request)
+
+    def cookie(self, request: Request) -> SessionPrincipal | None:
+        """Whose session the cookie has. It changes something from pages of ours only.
+
+        Unlike a bearer token it must be signed. Raises UntrustedOrigin.
+        """
+        header = request.header(COOKIE)
+        if header is None:
+            return None
+        value = cookies.read(header, (sessions.SECURE_COOKIE, sessions.COOKIE))
+        if not value:
+            return None
+        principal = self._by_token(self._signer.unsign(value), request, by_cookie=True)
+        if principal is not None and request.operation and request.operation.method != "GET":
+            self._origins.require_ours(request)
+        return principal
+
+    def _by_key(self, text: str, request: Request) -> KeyPrincipal | None:
+        use = verification.Use(request.now, request.address or None)
+        found = verification.verify(self._store, text, use)
+        key = found.key
+        if key is None:
+            return None
+        if found.code != "VALID":
+            self._count(key.id, found.code, use.now, use.ip)
+            return None
+        return KeyPrincipal(
+            key_id=key.id,
+            org_id=key.org_id,
+            env_id=key.env_id,
+            scopes=Scopes.parse(key.scopes),
+            expires_at=key.expires_at,
+            allowed_ips=key.allowed_ips,
+            rate_limit=key.rate_limit,
+            pending_rotation=verification.pending(key),
+        )
+
+    def _by_token(
+        self, token: str | None, request: Request, *, by_cookie: bool = False
+    ) -> SessionPrincipal | None:
+        if not token:
+            return None
+        session = self._store.find_session(token, request.now)
+        if session is None:
+            return None
+        due = sessions.is_due(session, request.moment)
+        return SessionPrincipal(session.id, session.user_id, session.org_id, due, by_cookie)

@@ -1,0 +1,161 @@
+"""Handling: from a request to a handler's call, and from its answer to a response.
+
+What only reads is done where the request is, without a thread between: a look into the
+database takes a few microseconds. What writes, and so waits for the disk, is the writer's.
+"""
+
+import asyncio
+import dataclasses
+import functools
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import orjson
+from connexion.operations import AbstractOperation
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hookstream_keys import request as requests
+from hookstream_keys import spec
+from hookstream_keys.call import Answer, Call, Headers, MustWrite, Service
+from hookstream_keys.errors import InsufficientScope
+from hookstream_keys.handlers import OPERATIONS, PREPARED, READING, audit, sessions, verification
+from hookstream_keys.idempotency import Once
+from hookstream_keys.principal import KeyPrincipal, Principal, SessionPrincipal
+from hookstream_keys.request import Request
+from hookstream_keys.stack.prepared import Prepared
+from hookstream_keys.stack.writer import Writer
+from hookstream_keys.store import Repeated, Store
+
+#: So much of a User-Agent is kept with a session; nobody reads on.
+MAX_USER_AGENT = 300
+#: So many passwords are tried at once: each takes a core for a while, and 32 MiB.
+PASSWORDS_AT_ONCE = 2
+
+JSON = b"application/json"
+
+
+class Handling(Prepared):
+    """Answers the operations of the API; what is a page goes on to the application behind."""
+
+    def __init__(self, app: ASGIApp, store: Store, service: Service, writer: Writer) -> None:
+        super().__init__(app)
+        self._store = store
+        self._service = service
+        self._writer = writer
+        self._slow = ThreadPoolExecutor(PASSWORDS_AT_ONCE, "passwords")
+
+    def prepare(self, operation: AbstractOperation) -> ASGIApp:
+        """Find the operation's handler now. Raises LookupError when there is none."""
+        described = spec.operation(operation.operation_id)
+        if described.is_page:
+            return self.app
+        if described.id not in OPERATIONS:
+            raise LookupError(f"no handler for {described.id}")
+        return functools.partial(self._handle, described)
+
+    async def _handle(
+        self, operation: spec.Operation, scope: Scope, _: Receive, send: Send
+    ) -> None:
+        request = requests.of(scope)
+        call = self._call(request, operation)
+        arguments = request.arguments
+        if operation.id in PREPARED:
+            prepare = functools.partial(PREPARED[operation.id], call, **arguments)
+            loop = asyncio.get_running_loop()
+            arguments = {**arguments, "prepared": await loop.run_in_executor(self._slow, prepare)}
+        if operation.id in READING and not _will_write(request.principal):
+            _use(operation.id, call)
+            try:
+                answer = _answer(operation.id, call, arguments)
+            except MustWrite:
+                call = dataclasses.replace(call, may_write=True)
+                answer = await self._writer.run(lambda: _answer(operation.id, call, arguments))
+        else:
+            call = dataclasses.replace(call, may_write=True)
+            answer = await self._writer.run(lambda: _use_and_answer(operation.id, call, arguments))
+        await _respond(request, answer, send)
+
+    def _call(self, request: Request, operation: spec.Operation) -> Call:
+        key = request.header(b"idempotency-key") if operation.once else None
+        once = None
+        if key is not None:
+            caller = audit.actor_of(request.principal) or ""
+            once = Once.of(
+                self._service.signer,
+                key,
+                caller=caller,
+                operation=operation.id,
+                arguments=request.arguments,
+            )
+        return Call(
+            store=self._store,
+            principal=request.principal,
+            request_id=request.id,
+            address=request.address or None,
+            now=request.moment,
+            user_agent=(request.header(b"user-agent") or "")[:MAX_USER_AGENT],
+            secure=request.scheme == "https",
+            service=self._service,
+            once=once,
+            may_write=False,
+        )
+
+
+def _will_write(principal: Principal) -> bool:
+    """Whether using this credential changes it, whatever for."""
+    match principal:
+        case SessionPrincipal(due=due):
+            return due
+        case KeyPrincipal(pending_rotation=pending):
+            return pending is not None
+        case _:
+            return False
+
+
+def _use_and_answer(operation_id: str, call: Call, arguments: dict[str, Any]) -> Answer:
+    _use(operation_id, call)
+    return _answer(operation_id, call, arguments)
+
+
+def _use(operation_id: str, call: Call) -> None:
+    """See to it that a key is used by this request, whatever becomes of that."""
+    if operation_id != "authorize":
+        # Which does so itself, and only when everything else is right.
+        verification.use(call)
+
+
+def _answer(operation_id: str, call: Call, arguments: dict[str, Any]) -> Answer:
+    """What the handler answers, and what comes with the credential."""
+    try:
+        body, status, *rest = OPERATIONS[operation_id](call, **arguments)
+    except Repeated as repeated:
+        if call.once is None:
+            raise
+        body, status, *rest = call.once.answer(repeated.receipt)
+        rest = [{**(rest[0] if rest else {}), "Idempotency-Replayed": "true"}]
+    except InsufficientScope:
+        verification.count(call, "INSUFFICIENT_SCOPE")
+        raise
+    headers: Headers = rest[0] if rest else {}
+    expires_at = getattr(call.principal, "expires_at", None)
+    if expires_at is not None:
+        headers = {"X-Key-Expires-At": expires_at, **headers}
+    if operation_id not in sessions.OPERATIONS:
+        renewed = sessions.renew(call)
+        headers = {**renewed, **headers} if renewed else headers
+    return body, status, headers
+
+
+async def _respond(request: Request, answer: Answer, send: Send) -> None:
+    body, status, *rest = answer
+    # Here as well as at the gate: the document requires it, and responses may be validated.
+    fields = [(b"x-request-id", request.id.encode())]
+    raw = b""
+    if body is not None:
+        raw = body if isinstance(body, bytes) else orjson.dumps(body)
+        fields += [(b"content-type", JSON), (b"content-length", b"%d" % len(raw))]
+    for name, value in (rest[0] if rest else {}).items():
+        values = value if isinstance(value, list) else [value]
+        fields += [(name.lower().encode(), each.encode("latin-1")) for each in values]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": raw})

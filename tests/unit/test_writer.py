@@ -1,0 +1,254 @@
+"""The thread that writes: what comes together is written together, and then answered."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pytest
+from unit import samples
+from unit.conftest import Engine, Sqlite
+
+from hookstream_keys import keys
+from hookstream_keys.errors import Overloaded
+from hookstream_keys.stack import writer as module
+from hookstream_keys.stack.writer import Writer
+from hookstream_keys.store import SqliteStore, Store, StoreUnavailable, Tenant
+
+Job = Callable[[], Any]
+
+
+class Counting:
+    """A store, and how often it was asked to store things together."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.times = 0
+
+    def together(self) -> AbstractContextManager[None]:
+        self.times += 1
+        return self._store.together()
+
+
+@pytest.fixture
+def counting(store: Store) -> Counting:
+    return Counting(store)
+
+
+@pytest.fixture
+def writer(counting: Any) -> Iterator[Writer]:
+    made = Writer(counting)
+    made.start()
+    yield made
+    if made._thread.is_alive():
+        made.stop()
+
+
+def run(writer: Writer, *jobs: Job) -> list[Any]:
+    """What each job returns or raises, when all are asked for at once."""
+
+    async def all_of_them() -> list[Any]:
+        asked: list[Awaitable[Any]] = [writer.run(job) for job in jobs]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    return asyncio.run(all_of_them())
+
+
+@contextmanager
+def busy(writer: Writer) -> Iterator[None]:
+    """Let jobs come in while the writer has something to do."""
+    started, go_on = threading.Event(), threading.Event()
+
+    def job() -> None:
+        started.set()
+        go_on.wait(10)
+
+    thread = threading.Thread(target=lambda: run(writer, job))
+    thread.start()
+    started.wait(10)
+    timer = threading.Timer(0.2, go_on.set)
+    timer.start()
+    yield
+    go_on.set()
+    thread.join()
+
+
+def adding(store: Store, tenant: Tenant) -> tuple[Job, bytes]:
+    key, digest = samples.key_of(tenant.tenancy.environment), keys.generate("live").digest
+    event = samples.event_of(key)
+    return (lambda: store.add_key(key, digest, event)), digest
+
+
+def test_a_job_gives_what_it_returns_or_raises(writer: Writer) -> None:
+    def fail() -> None:
+        raise ValueError("no")
+
+    found = run(writer, lambda: 7, fail, lambda: "x")
+    assert found[0] == 7
+    assert isinstance(found[1], ValueError)
+    assert found[2] == "x"
+
+
+def test_jobs_are_done_in_one_thread_of_their_own(writer: Writer) -> None:
+    found = run(writer, *[lambda: threading.current_thread().name] * 5)
+    assert found == ["writer"] * 5
+
+
+def test_what_comes_meanwhile_is_written_together(
+    store: Store, tenant: Tenant, writer: Writer, counting: Counting
+) -> None:
+    jobs = [adding(store, tenant) for _ in range(50)]
+    with busy(writer):
+        before = counting.times
+        assert run(writer, *[job for job, _ in jobs]) == [None] * 50
+    assert counting.times == before + 1
+    assert all(store.find_key(digest) for _, digest in jobs)
+    assert store.check_audit_log().fault is None
+
+
+def test_no_more_than_so_many_are_done_together(
+    monkeypatch: pytest.MonkeyPatch, writer: Writer, counting: Counting
+) -> None:
+    monkeypatch.setattr(module, "MOST_TOGETHER", 10)
+    with busy(writer):
+        before = counting.times
+        run(writer, *[lambda: None] * 35)
+    assert counting.times == before + 4
+
+
+def test_one_that_fails_takes_nothing_of_the_others_with_it(
+    engine: Engine, store: Store, tenant: Tenant, writer: Writer
+) -> None:
+    before = engine.run("select count(*) from api_key")[0][0]
+    good, digest = adding(store, tenant)
+    other, other_digest = adding(store, tenant)
+    half, half_digest = adding(store, tenant)
+
+    def fails_at_its_end() -> None:
+        half()
+        # The same once more: what the job has stored by then stays, this does not.
+        half()
+
+    with busy(writer):
+        found = run(writer, good, fails_at_its_end, other)
+    assert found[0] is None
+    assert isinstance(found[1], Exception)
+    assert found[2] is None
+    assert store.find_key(digest)
+    assert store.find_key(other_digest)
+    assert store.find_key(half_digest)
+    assert engine.run("select count(*) from api_key")[0][0] == before + 3
+    assert store.check_audit_log().fault is None
+
+
+def test_nothing_is_answered_before_it_is_there(
+    engine: Engine, store: Store, tenant: Tenant, writer: Writer
+) -> None:
+    seen: list[bool] = []
+
+    async def ask() -> None:
+        job, digest = adding(store, tenant)
+        await writer.run(job)
+        rows = engine.run("select 1 from api_key where digest = ?", digest)
+        seen.append(bool(rows))
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*[ask() for _ in range(20)])
+
+    asyncio.run(all_of_them())
+    assert seen == [True] * 20
+
+
+def test_when_the_transaction_fails_all_are_told_so(
+    sqlite: Sqlite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteStore(sqlite.path)
+    store.migrate()
+    tenant = samples.tenant()
+    store.add_first_tenant(tenant)
+    writer = Writer(store)
+    writer.start()
+    try:
+        jobs = [adding(store, tenant) for _ in range(3)]
+
+        def undo() -> None:
+            # As SQLite does when the disk is full.
+            store.connection().execute("rollback")
+
+        with busy(writer):
+            found = run(writer, jobs[0][0], undo, jobs[1][0], jobs[2][0])
+        assert all(isinstance(each, StoreUnavailable) for each in found)
+        assert not any(store.find_key(digest) for _, digest in jobs)
+        assert run(writer, jobs[0][0]) == [None]
+        assert store.find_key(jobs[0][1])
+    finally:
+        writer.stop()
+        store.close()
+
+
+def test_a_database_that_is_gone_is_said_and_found_again(
+    engine: Engine, store: Store, tenant: Tenant, writer: Writer
+) -> None:
+    engine.run("alter table api_key rename to elsewhere")
+    job, digest = adding(store, tenant)
+    (found,) = run(writer, job)
+    assert isinstance(found, StoreUnavailable)
+    engine.run("alter table elsewhere rename to api_key")
+    assert run(writer, job) == [None]
+    assert store.find_key(digest)
+
+
+def test_more_than_can_wait_is_turned_away(monkeypatch: pytest.MonkeyPatch, writer: Writer) -> None:
+    monkeypatch.setattr(module, "MOST_WAITING", 5)
+    with busy(writer):
+        found = run(writer, *[lambda: 1] * 8)
+    assert found[:5] == [1] * 5
+    assert all(isinstance(each, Overloaded) for each in found[5:])
+    assert run(writer, lambda: 1) == [1]
+
+
+def test_who_has_gone_away_is_not_told(writer: Writer) -> None:
+    async def give_up() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(writer.run(lambda: time.sleep(0.1)), 0.01)
+        assert await writer.run(lambda: 1) == 1
+
+    asyncio.run(give_up())
+
+
+def test_chores_are_done_now_and_then_and_at_the_end(counting: Any) -> None:
+    done: list[str] = []
+
+    def chore() -> None:
+        done.append(threading.current_thread().name)
+        raise ValueError("it is tried again all the same")
+
+    writer = Writer(counting, [chore], every=0.02)
+    writer.start()
+    deadline = time.monotonic() + 10
+    while len(done) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    writer.stop()
+    assert done[0] == "writer"
+    assert done[-1] == "MainThread"
+    count = len(done)
+    time.sleep(0.1)
+    assert len(done) == count
+
+
+def test_who_is_stopped_does_first_what_has_come(store: Store, tenant: Tenant) -> None:
+    writer = Writer(store)
+    job, digest = adding(store, tenant)
+
+    async def ask_and_stop() -> None:
+        asked = asyncio.ensure_future(writer.run(job))
+        await asyncio.sleep(0)
+        writer.start()
+        writer.stop()
+        await asked
+
+    asyncio.run(ask_and_stop())
+    assert store.find_key(digest)
