@@ -51,11 +51,13 @@ def read(arguments: list[str]) -> Options:
     parser.add_argument("--seconds", type=int, default=5, metavar="N", help="of each run")
     parser.add_argument("--connections", type=int, default=16, metavar="N")
     parser.add_argument("--keys", type=int, default=1000, metavar="N", help="that are verified")
-    parser.add_argument("--system", action="append", choices=names, help="only this one (repeat)")
+    parser.add_argument(
+        "--system", action="append", choices=names, help="only ours and this one (repeat)"
+    )
     parser.add_argument("--part", action="append", choices=PARTS, help="only this one (repeat)")
     parser.add_argument("--output", type=Path, default=BENCH / "RESULTS.md", metavar="FILE")
     given = parser.parse_args(arguments)
-    wanted = given.system or names
+    wanted = [names[0], *(given.system or names)]
     return Options(
         rounds=given.rounds,
         seconds=given.seconds,

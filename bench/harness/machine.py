@@ -13,6 +13,8 @@ from harness.programs import require
 from harness.system import System
 
 _KIB = 1024
+#: Of the machine before anything was run here.
+_LOAD_BEFORE = os.getloadavg()[0]
 
 
 def heading(systems: Iterable[System]) -> list[str]:
@@ -20,7 +22,8 @@ def heading(systems: Iterable[System]) -> list[str]:
     lines = [
         f"Found on {datetime.now(UTC):%Y-%m-%d}, on {os.cpu_count()} cores of {_processor()} with "
         f"{_memory()} GiB of memory, Linux {platform.release()}, "
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, wrk {_wrk()}.",
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, wrk {_wrk()}; "
+        f"{_LOAD_BEFORE:.1f} processes were running before.",
         "",
         "| system | versions |",
         "|---|---|",

@@ -84,7 +84,8 @@ class Server:
     ) -> wrk.Load:
         """A load for this server: with its own keys and facts, where no others are given."""
         return wrk.Load(
-            system=self.system.speaks,
+            system=self.system.name,
+            speaks=self.system.speaks,
             work=work,
             keys=keys or self.data.keys,
             facts={**self.data.facts(), **(facts or {})},

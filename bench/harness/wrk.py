@@ -17,9 +17,11 @@ class WrongAnswer(Unusable):
 
 @dataclass(frozen=True)
 class Load:
-    """What is sent: `work` is one of lua/systems' for `system`, over keep-alive connections."""
+    """What is sent: `work` is one that lua/systems has under `speaks`; connections are kept."""
 
+    #: Who it is for, for messages.
     system: str
+    speaks: str
     work: str
     #: A file with an id and a secret a line: the keys that are gone through, again and again.
     keys: Path
@@ -72,7 +74,7 @@ def _wrk(url: str, load: Load, result: Path) -> float:
     command = (require("wrk"), "--threads", "1", "--connections", str(load.connections))
     options = ("--duration", f"{load.seconds}s", "--timeout", "30s", "--script", LUA / "load.lua")
     environment = {
-        "BENCH_SYSTEM": load.system,
+        "BENCH_SYSTEM": load.speaks,
         "BENCH_WORK": load.work,
         "BENCH_KEYS": str(load.keys),
         "BENCH_RESULT": str(result),
@@ -102,8 +104,10 @@ def _check(load: Load, figures: Mapping[str, str]) -> None:
         if name == "wrong" or name.startswith("error_")
     }
     # wrk calls every status over 399 an error; such an answer is among the wrong ones already.
-    if any(bad.values()) or int(figures["answered"]) == 0:
+    if any(bad.values()):
         raise WrongAnswer(
             f"{load.system} {load.work}: {figures['answered']} right answers, {bad}; "
             f"the first wrong one: {figures.get('first_wrong', '-')}"
         )
+    if int(figures["answered"]) == 0:
+        raise Unusable(f"{load.system} {load.work}: no answer in {load.seconds} seconds")
