@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness.hookstream import Hookstream
 from harness.machine import heading
-from harness.programs import Unusable
+from harness.programs import Unusable, require
 from harness.targets import targets
 
 from scale import measure, plot, table
@@ -23,6 +23,7 @@ def main() -> None:
     """Run. Ends with status 1 when something is missing or an answer is wrong."""
     options = read(sys.argv[1:])
     try:
+        require("wrk")
         found = {part: _SERIES[part][0](options) for part in options.parts}
         lines = _report(options, found)
     except Unusable as error:
