@@ -27,22 +27,19 @@ def _keys(axes: Axes, series: Series) -> None:
     axes.set(title="Answer time against keys", xlabel="keys", ylabel="median, ms", xscale="log")
     for work, samples in series.items():
         times = [sample.p50 * _MILLI for sample in samples.values()]
-        # One point is no line.
         axes.plot(list(samples), times, marker="o", markersize=4, label=work)
-    axes.set_ylim(bottom=0)
-    axes.grid(alpha=0.3)
-    axes.legend(loc="upper left")
+    _finish(axes)
 
 
 def _connections(axes: Axes, series: Series) -> None:
     axes.set(title="Requests per second against connections", xlabel="connections", ylabel="1/s")
     axes.set_xscale("log", base=2)
+    numbers = list(series["verify"])
+    axes.set_xticks(numbers, [str(number) for number in numbers])
     for work, samples in series.items():
         rates = [sample.per_second for sample in samples.values()]
         axes.plot(list(samples), rates, marker="o", markersize=4, label=work)
-    axes.set_ylim(bottom=0)
-    axes.grid(alpha=0.3)
-    axes.legend(loc="upper left")
+    _finish(axes)
 
 
 def _workers(axes: Axes, series: Series) -> None:
@@ -52,3 +49,10 @@ def _workers(axes: Axes, series: Series) -> None:
     axes.bar([str(number) for number in samples], cpu, width=0.5)
     axes.set_ylim(bottom=0)
     axes.grid(axis="y", alpha=0.3)
+
+
+def _finish(axes: Axes) -> None:
+    # From nothing, so that heights compare; and with room for the legend.
+    axes.set_ylim(bottom=0, top=axes.get_ylim()[1] * 1.3)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper left", ncols=2)
