@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 _COLUMNS = (
     "id, org_id, env_id, name, prefix, scopes, created_by, created_at, enabled, expires_at,"
-    " allowed_ips, metadata, external_id, revoked_at, revocation_reason"
+    " allowed_ips, metadata, external_id, rate_limit, revoked_at, revocation_reason"
 )
 _FIND_KEY = f"select {_COLUMNS} from api_key where digest = ?"
 _FIND_ENVIRONMENT = "select org_id, mode from environment where id = ? and deleted_at is null"
@@ -52,6 +52,7 @@ class Key(NamedTuple):
     allowed_ips: str
     metadata: str
     external_id: str | None
+    rate_limit: str | None
     revoked_at: str | None
     revocation_reason: str | None
 

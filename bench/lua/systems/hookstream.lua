@@ -11,14 +11,21 @@ local function header(headers, wanted)
   end
 end
 
+-- The whole of an answer, so that the peers do not get away with less.
+local valid = '^{"valid":true,"code":"VALID","api_key":{"id":"(ak_%x+)","org_id":"' .. org
+  .. '","env_id":"' .. env .. '","name":"K[%w ]+","key_prefix":"hs_live_%x%x%x%x","scopes":"%*",'
+  .. '"expires_at":null,"metadata":{},"external_id":null,"rate_limit":null}}$'
+local created = '^{"id":"(ak_%x+)","name":"Key %d+","key":"(hs_live_(%x%x%x%x)%x+)","key_prefix":'
+  .. '"hs_live_(%x+)","scopes":"%*","created_at":"%d+%-%d+%-%d+T%d+:%d+:%d+%.%d+Z"}$'
+
 return {
   verify = {
     request = function(_, secret)
       return wrk.format("POST", "/v1/auth/api-keys/verify", json, '{"key":"' .. secret .. '"}')
     end,
     answer = function(status, _, body)
-      if status == 200 and body:find(',"org_id":"' .. org .. '",', 1, true) then
-        return body:match('^{"valid":true,"code":"VALID","api_key":{"id":"(ak_%x+)",.*}}$')
+      if status == 200 then
+        return body:match(valid)
       end
     end,
   },
@@ -43,8 +50,8 @@ return {
     end,
     answer = function(status, _, body)
       if status == 201 then
-        local id, secret = body:match('^{"id":"(ak_%x+)","name":"Key %d+","key":"(hs_live_%x+)",')
-        if secret and #secret == 72 and body:find('"key_prefix":"' .. secret:sub(1, 12) .. '"', 1, true) then
+        local id, secret, begins, prefix = body:match(created)
+        if id and #secret == 72 and begins == prefix then
           return id, secret
         end
       end

@@ -101,20 +101,12 @@ def _view(key: keystore.Key) -> dict[str, Any]:
         "org_id": key.org_id,
         "env_id": key.env_id,
         "name": key.name,
-        "prefix": key.prefix,
         "key_prefix": key.prefix,
         "scopes": key.scopes,
-        "state": "active" if key.revoked_at is None else "revoked",
-        "enabled": bool(key.enabled),
         "expires_at": key.expires_at,
-        "allowed_ips": key.allowed_ips.split(),
         "metadata": orjson.loads(key.metadata),
         "external_id": key.external_id,
-        "created_by": key.created_by,
-        "created_at": key.created_at,
-        "revoked": int(key.revoked_at is not None),
-        "revoked_at": key.revoked_at,
-        "revocation_reason": key.revocation_reason,
+        "rate_limit": key.rate_limit,
     }
 
 

@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import keystore
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
@@ -82,20 +82,12 @@ class ApiKey(BaseModel):
     org_id: str
     env_id: str
     name: str
-    prefix: str
     key_prefix: str
     scopes: str
-    state: Literal["active", "disabled", "expired", "revoked"]
-    enabled: bool
     expires_at: str | None
-    allowed_ips: list[str]
     metadata: dict[str, str]
     external_id: str | None
-    created_by: str | None
-    created_at: str
-    revoked: int
-    revoked_at: str | None
-    revocation_reason: str | None
+    rate_limit: str | None
 
 
 class Verification(BaseModel):
@@ -167,14 +159,16 @@ def create(body: CreateRequest, caller: Caller, request: Request) -> CreatedKey:
 
 def _view(key: keystore.Key) -> ApiKey:
     return ApiKey(
-        **key._asdict()
-        | {
-            "key_prefix": key.prefix,
-            "state": "active" if key.revoked_at is None else "revoked",
-            "allowed_ips": key.allowed_ips.split(),
-            "metadata": json.loads(key.metadata),
-            "revoked": int(key.revoked_at is not None),
-        }
+        id=key.id,
+        org_id=key.org_id,
+        env_id=key.env_id,
+        name=key.name,
+        key_prefix=key.prefix,
+        scopes=key.scopes,
+        expires_at=key.expires_at,
+        metadata=json.loads(key.metadata),
+        external_id=key.external_id,
+        rate_limit=key.rate_limit,
     )
 
 
