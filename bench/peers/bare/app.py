@@ -116,7 +116,7 @@ def _canonical(row: dict[str, Any]) -> bytes:
 
 
 async def _read(receive: Receive) -> bytes:
-    body = b""
+    body: bytes = b""
     while True:
         message = await receive()
         body += message.get("body", b"")
