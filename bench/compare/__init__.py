@@ -1,0 +1,1 @@
+"""hookstream-keys beside its peers: `python -m compare`."""

@@ -1,0 +1,80 @@
+"""The works of every system, in rounds.
+
+A B C D, A B C D: so that whatever else the machine does meanwhile happens to all of them.
+"""
+
+import statistics
+import sys
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from harness.places import WORK
+from harness.server import Sample, medians, serving
+from harness.system import Data, System
+
+from compare import checks
+from compare.options import Options
+
+#: Seconds of load before the first run: caches fill, code is compiled.
+WARM_UP = 2
+
+
+@dataclass
+class Findings:
+    """What was found of each work of each system, by their names."""
+
+    samples: dict[tuple[str, str], list[Sample]] = field(default_factory=lambda: defaultdict(list))
+    fsyncs: dict[tuple[str, str], float] = field(default_factory=dict)
+    ready: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def median(self, work: str, system: System) -> Sample:
+        """The medians of all rounds."""
+        return medians(self.samples[work, system.name])
+
+    def ready_seconds(self, system: System) -> float:
+        """How long it takes to start, in the median."""
+        return statistics.median(self.ready[system.name])
+
+
+def prepare(options: Options) -> dict[str, Data]:
+    """Install every system and make its database. Raises Unusable."""
+    templates: dict[str, Data] = {}
+    for system in options.systems:
+        say(f"{system.name}: installing, and making {options.keys} keys")
+        system.install()
+        folder = WORK / "data" / system.name
+        data = Data(folder).empty()
+        system.seed(data, options.keys)
+        checks.remember_rows(system, data)
+        templates[system.name] = data
+    return templates
+
+
+def run(options: Options, templates: dict[str, Data]) -> Findings:
+    """Check each system, then drive one after another, round after round. Raises Unusable."""
+    found = Findings()
+    for system in options.systems:
+        say(f"{system.name}: checking")
+        fsyncs = checks.check(system, templates[system.name].copy(WORK / "run"))
+        found.fsyncs |= {(work, system.name): number for work, number in fsyncs.items()}
+    for turn in range(options.rounds):
+        for system in options.systems:
+            _turn(options, system, templates[system.name].copy(WORK / "run"), found)
+            say(f"round {turn + 1} of {options.rounds}: {system.name} done")
+    return found
+
+
+def _turn(options: Options, system: System, data: Data, found: Findings) -> None:
+    with serving(system, data) as server:
+        found.ready[system.name].append(server.ready_seconds)
+        server.drive(server.load("verify", connections=options.connections, seconds=WARM_UP))
+        for work in system.works:
+            load = server.load(work, connections=options.connections, seconds=options.seconds)
+            sample, _ = server.drive(load)
+            found.samples[work, system.name].append(sample)
+    checks.count(server)
+
+
+def say(text: str) -> None:
+    """Tell whoever waits how far it is."""
+    print(text, file=sys.stderr, flush=True)

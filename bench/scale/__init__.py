@@ -1,0 +1,1 @@
+"""Cost against the number of keys, connections and workers: `python -m scale`."""
