@@ -1,15 +1,13 @@
 """Running the server: N processes on one port, started together, stopped gracefully."""
 
-import logging
 import os
 import signal
 import socket
-import time
-from typing import Any
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from hookstream_keys import logs
 from hookstream_keys.protocol import Protocol
 from hookstream_keys.settings import Settings
 
@@ -52,7 +50,7 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> int:
         server_header=False,
         # The gate writes the line of a request; uvicorn's would have its whole URL in it.
         access_log=False,
-        log_config=log_config(settings.log_level),
+        log_config=logs.config(settings.log_level),
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     if workers == 1:
@@ -64,35 +62,3 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> int:
         return 0 if server.started else 1
     Multiprocess(config, sockets=[listener]).run()
     return 0
-
-
-def log_config(level: str) -> dict[str, Any]:
-    """Python's logging configuration: one line an event on standard error, in UTC."""
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"line": {"()": "hookstream_keys.serve.LineFormatter"}},
-        "handlers": {
-            "stderr": {
-                "class": "logging.StreamHandler",
-                "formatter": "line",
-                "stream": "ext://sys.stderr",
-            }
-        },
-        "root": {"handlers": ["stderr"], "level": "WARNING"},
-        "loggers": {
-            "hookstream_keys": {"level": level.upper()},
-            "uvicorn.error": {"level": level.upper() if level != "info" else "WARNING"},
-        },
-    }
-
-
-class LineFormatter(logging.Formatter):
-    """Writes `2026-11-24T12:00:00.000Z INFO hookstream_keys: message`, in UTC as everywhere."""
-
-    converter = staticmethod(time.gmtime)
-
-    def __init__(self) -> None:
-        super().__init__(
-            "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S"
-        )

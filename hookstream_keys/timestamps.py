@@ -5,6 +5,7 @@ sorts as text in the order of time.
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def now() -> datetime:
@@ -12,6 +13,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+@lru_cache(maxsize=16)  # A request asks for its own moment several times.
 def to_text(moment: datetime) -> str:
     """`moment` as, for example, `2026-11-24T12:00:00.000Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

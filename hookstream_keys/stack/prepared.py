@@ -13,6 +13,7 @@ class Prepared(RoutedMiddleware[Any]):
 
     def __init__(self, app: ASGIApp) -> None:
         super().__init__(app)
+        self.app: ASGIApp = app
         self._prepared: dict[str, ASGIApp] = {}
 
     def prepare(self, operation: AbstractOperation) -> ASGIApp:
