@@ -1,6 +1,7 @@
 """Values against the specification's schemas: read strictly, by validators compiled once."""
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jsonschema_rs
@@ -61,6 +62,40 @@ def check_body(schema: Schema, body: Any) -> Any:
     if details:
         raise BadRequest("The request body is not valid.", details=details)
     return _with_defaults(schema, body)
+
+
+def check_parameters(parameters: Iterable[Schema], given: Mapping[str, str | None]) -> Any:
+    """What is given as text, as the parameters are typed, with their defaults filled in, by name.
+
+    None is not given. Raises BadRequest that names each that is wrong.
+    """
+    read: dict[str, Any] = {}
+    details: list[Detail] = []
+    for parameter in parameters:
+        name, schema = parameter["name"], parameter["schema"]
+        text, where = given.get(name), f"{parameter['in']}/{name}"
+        if text is not None:
+            read[name] = read_scalar(text, schema.get("type"))
+            details += check_value(schema, read[name], where)
+        elif parameter.get("required"):
+            details.append(Detail(where, "is required"))
+        elif "default" in schema:
+            read[name] = schema["default"]
+    if details:
+        raise BadRequest("The request's parameters are not valid.", details=details)
+    return read
+
+
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
+
+
+def read_scalar(text: Any, kind: str | None) -> Any:
+    """`text` as the JSON value of this type that it spells; as it is when it spells none."""
+    if kind == "integer" and isinstance(text, str) and _INTEGER.fullmatch(text):
+        return int(text)
+    if kind == "boolean" and text in ("true", "false"):
+        return text == "true"
+    return text
 
 
 def parse_json(raw: bytes) -> Any:

@@ -6,7 +6,6 @@ through. These plug into its `validator_map`: JSON is read once and strictly, an
 what was validated is what the handler gets.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -22,7 +21,14 @@ from connexion.validators.parameter import ParameterValidator
 from starlette.types import Message, Receive, Scope
 
 from hookstream_keys.errors import BadRequest, Detail
-from hookstream_keys.schemas import Schema, bad_body, check_body, check_value, parse_json
+from hookstream_keys.schemas import (
+    Schema,
+    bad_body,
+    check_body,
+    check_value,
+    parse_json,
+    read_scalar,
+)
 
 
 class JsonBody(AbstractRequestBodyValidator):
@@ -99,19 +105,8 @@ class ParameterReader(OpenAPIURIParser):
         for name, given in params.items():
             schema = self.param_defns.get(name, {}).get("schema", {})
             values = [given] if _in == "path" else given
-            read[name] = _scalar(values[0], schema.get("type")) if len(values) == 1 else values
+            read[name] = read_scalar(values[0], schema.get("type")) if len(values) == 1 else values
         return read
-
-
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
-
-
-def _scalar(text: Any, kind: str | None) -> Any:
-    if kind == "integer" and isinstance(text, str) and _INTEGER.fullmatch(text):
-        return int(text)
-    if kind == "boolean" and text in ("true", "false"):
-        return text == "true"
-    return text
 
 
 class Json:

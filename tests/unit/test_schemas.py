@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from hookstream_keys import spec
 from hookstream_keys.errors import BadRequest
-from hookstream_keys.schemas import MAX_DEPTH, Schema, check_body, check_value, parse_json
+from hookstream_keys.schemas import (
+    MAX_DEPTH,
+    Schema,
+    check_body,
+    check_parameters,
+    check_value,
+    parse_json,
+    read_scalar,
+)
 
 CREATE = spec.request_schema(spec.load(), "createApiKey")
 GOOD = {"name": "Production key", "org_id": "org_1", "env_id": "env_1"}
@@ -301,6 +309,59 @@ def test_no_body_is_repeated(name: str, inner: Any) -> None:
 @given(json_values)
 def test_no_body_makes_checking_fail_otherwise(body: Any) -> None:
     assert locations(CREATE, body)
+
+
+# Parameters
+
+LIST = spec.parameters(spec.load(), "listApiKeys")
+GET = spec.parameters(spec.load(), "getApiKey")
+
+
+def test_parameters_are_read_as_they_are_typed_and_get_the_defaults() -> None:
+    assert check_parameters(LIST, {}) == {"limit": 20}
+    given = {"limit": "7", "name": "7", "state": None}
+    assert check_parameters(LIST, given) == {"limit": 7, "name": "7"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "given", "expected"),
+    [
+        (LIST, {"limit": "0"}, ["query/limit"]),
+        (LIST, {"limit": CANARY}, ["query/limit"]),
+        (LIST, {"name": f"\n{CANARY}"}, ["query/name"]),
+        (LIST, {"state": CANARY, "limit": "101"}, ["query/limit", "query/state"]),
+        (GET, {"id": f"{CANARY} "}, ["path/id"]),
+        (GET, {}, ["path/id"]),
+        (GET, {"id": None}, ["path/id"]),
+    ],
+)
+def test_wrong_parameters_are_named_and_not_repeated(
+    parameters: list[Schema], given: dict[str, str | None], expected: list[str]
+) -> None:
+    with pytest.raises(BadRequest) as caught:
+        check_parameters(parameters, given)
+    assert [detail.location for detail in caught.value.details] == expected
+    assert CANARY not in repr((caught.value.message, caught.value.details))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("0", "integer", 0),
+        ("-12", "integer", -12),
+        ("true", "boolean", True),
+        ("false", "boolean", False),
+        ("12", "string", "12"),
+        ("true", None, "true"),
+    ],
+)
+def test_a_scalar_is_what_json_spells_so(text: str, kind: str | None, value: Any) -> None:
+    assert read_scalar(text, kind) == value
+
+
+@pytest.mark.parametrize("text", ["", "01", "+1", "1_0", " 1", "1\n", "1.0", "1e3", "٣", "9" * 19])
+def test_what_is_no_integer_stays_text(text: str) -> None:
+    assert read_scalar(text, "integer") == text
 
 
 # OpenAPI's words
