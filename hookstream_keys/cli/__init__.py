@@ -1,5 +1,6 @@
 """The command line, for the operator at the machine."""
 
+import io
 import sys
 
 import click
@@ -8,6 +9,7 @@ from hookstream_keys import __version__
 from hookstream_keys.cli.audit import audit_group
 from hookstream_keys.cli.init import init_command
 from hookstream_keys.cli.keys import keys_group
+from hookstream_keys.cli.output import printable
 from hookstream_keys.cli.serve import serve_command
 from hookstream_keys.errors import ApiError
 from hookstream_keys.settings import SettingsError
@@ -26,13 +28,21 @@ for command in (init_command, serve_command, keys_group, audit_group):
 
 def main() -> None:
     """Run the command. What an operator can mend is one line on standard error, and status 1."""
+    _write_whatever_is_said()
     try:
         _refuse_what_is_no_text(sys.argv[1:])
         cli()
     except (SettingsError, StoreError) as error:
         _fail(str(error))
     except ApiError as error:
-        _fail("; ".join([error.message, *(f"{d.location}: {d.message}" for d in error.details)]))
+        details = "; ".join(f"{detail.location}: {detail.message}" for detail in error.details)
+        _fail(f"{error.message} {details}".rstrip())
+
+
+def _write_whatever_is_said() -> None:
+    # A secret is shown once: a name that the terminal has no letters for must not end it.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _refuse_what_is_no_text(arguments: list[str]) -> None:
@@ -45,5 +55,6 @@ def _refuse_what_is_no_text(arguments: list[str]) -> None:
 
 
 def _fail(message: str) -> None:
-    click.echo(f"hookstream-keys: {message}", err=True)
+    # It may name a field or a file of the operator's, whatever that is called.
+    click.echo(f"hookstream-keys: {printable(message)}", err=True)
     sys.exit(1)

@@ -3,6 +3,10 @@
 import click
 
 from hookstream_keys.cli.keys.create import create_command
+from hookstream_keys.cli.keys.listing import list_command
+from hookstream_keys.cli.keys.revoke import revoke_command
+from hookstream_keys.cli.keys.rotate import rotate_command
+from hookstream_keys.cli.keys.show import show_command
 from hookstream_keys.cli.keys.verify import verify_command
 
 
@@ -11,5 +15,12 @@ def keys_group() -> None:
     """What the API does with keys, for the operator."""
 
 
-for command in (create_command, verify_command):
+for command in (
+    create_command,
+    list_command,
+    show_command,
+    verify_command,
+    rotate_command,
+    revoke_command,
+):
     keys_group.add_command(command)
