@@ -55,9 +55,10 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> int:
     )
     if workers == 1:
         server = uvicorn.Server(config)
-        # uvicorn raises the signal again when it is done; stopping as asked is no failure.
+        # Its own handlers come later and are gone when it is done, when it raises the signal again:
+        # one that comes early must not be lost, and stopping as asked is no failure.
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
+            signal.signal(number, server.handle_exit)
         server.run(sockets=[listener])
         return 0 if server.started else 1
     Multiprocess(config, sockets=[listener]).run()

@@ -121,13 +121,30 @@ def request_schema(document: Document, operation_id: str) -> dict[str, Any]:
 
     Raises KeyError when it has none.
     """
+    _, operation = _operation(document, operation_id)
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    resolved: dict[str, Any] = _resolved(document, schema)
+    return resolved
+
+
+def parameters(document: Document, operation_id: str) -> list[dict[str, Any]]:
+    """The parameters of an operation, those of its path first, without references.
+
+    Raises KeyError when there is no such operation.
+    """
+    item, operation = _operation(document, operation_id)
+    stated = [*item.get("parameters", []), *operation.get("parameters", [])]
+    resolved: list[dict[str, Any]] = _resolved(document, stated)
+    return resolved
+
+
+def _operation(document: Document, operation_id: str) -> tuple[Document, Document]:
+    """The path item of an operation, and the operation. Raises KeyError when there is none."""
     for item in document["paths"].values():
         for method in METHODS:
             operation = item.get(method, {})
             if operation.get("operationId") == operation_id:
-                schema = operation["requestBody"]["content"]["application/json"]["schema"]
-                resolved: dict[str, Any] = _resolved(document, schema)
-                return resolved
+                return item, operation
     raise KeyError(operation_id)
 
 

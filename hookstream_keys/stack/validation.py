@@ -4,8 +4,6 @@ JSON is read once and strictly, a parameter is what JSON calls a number or a boo
 was validated is what the handler gets.
 """
 
-import re
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,9 +11,9 @@ from connexion.operations import AbstractOperation
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hookstream_keys import request as requests
-from hookstream_keys.errors import BadRequest, Detail
-from hookstream_keys.request import Request
-from hookstream_keys.schemas import Body, Schema, bad_body, checker, parse_json
+from hookstream_keys.errors import Detail
+from hookstream_keys.parameters import Parameter, bad_parameters
+from hookstream_keys.schemas import Body, bad_body, parse_json
 from hookstream_keys.stack.prepared import Prepared
 
 JSON = "application/json"
@@ -34,7 +32,7 @@ class _Validated:
 
     def __init__(self, app: ASGIApp, operation: AbstractOperation) -> None:
         self._next = app
-        parameters = [_Parameter(parameter) for parameter in operation.parameters]
+        parameters = [Parameter(parameter) for parameter in operation.parameters]
         self._path = [each for each in parameters if each.place == "path"]
         self._query = {each.name: each for each in parameters if each.place == "query"}
         self._headers = [each for each in parameters if each.place == "header"]
@@ -57,9 +55,13 @@ class _Validated:
             given = scope["path_params"][parameter.name]
             arguments[parameter.name] = parameter.read(given, details)
         for parameter in self._headers:
-            parameter.check_header(request, details)
+            value = request.header(parameter.name.lower().encode())
+            if value is not None:
+                parameter.read(value, details)
+            elif parameter.required:
+                details.append(Detail(parameter.where, "is required"))
         if details:
-            raise BadRequest("The request's parameters are not valid.", details=details)
+            raise bad_parameters(details)
         if self._body is not None:
             raw = (await receive()).get("body", b"")
             if raw:
@@ -80,51 +82,3 @@ class _Validated:
                 values = given[name]
                 # What is repeated stays a list, which no schema of a scalar lets through.
                 arguments[name] = parameter.read(values[0] if len(values) == 1 else values, details)
-
-
-class _Parameter:
-    """A parameter of the document, and how it is read."""
-
-    def __init__(self, described: dict[str, Any]) -> None:
-        schema: Schema = described["schema"]
-        self.name: str = described["name"]
-        self.place: str = described["in"]
-        self.has_default = "default" in schema
-        self.default = schema.get("default")
-        self._required: bool = described.get("required", False)
-        self._scalar: Callable[[Any], Any] = _SCALARS.get(schema.get("type", ""), _as_it_is)
-        self._check = checker(schema, self.place)
-
-    def read(self, given: Any, details: list[Detail]) -> Any:
-        """The value of what was given; what is wrong with it is added to `details`."""
-        value = self._scalar(given)
-        wrong = self._check(value)
-        if wrong:
-            details.append(Detail(f"{self.place}/{self.name}", wrong[0].message))
-        return value
-
-    def check_header(self, request: Request, details: list[Detail]) -> None:
-        """Add to `details` what is wrong with a header field."""
-        value = request.header(self.name.lower().encode())
-        if value is not None:
-            self.read(value, details)
-        elif self._required:
-            details.append(Detail(f"header/{self.name}", "is required"))
-
-
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
-
-
-def _integer(given: Any) -> Any:
-    return int(given) if isinstance(given, str) and _INTEGER.fullmatch(given) else given
-
-
-def _boolean(given: Any) -> Any:
-    return given == "true" if given in ("true", "false") else given
-
-
-def _as_it_is(given: Any) -> Any:
-    return given
-
-
-_SCALARS = {"integer": _integer, "boolean": _boolean}

@@ -84,6 +84,33 @@ def test_sigterm_answers_what_is_in_flight(database: Database, workers: int) -> 
         socket.create_connection(server.address, timeout=5)
 
 
+def test_sigterm_while_it_starts_is_not_lost(database: Database) -> None:
+    database.init()
+    # Several at once take longer, each a little else.
+    started = [
+        subprocess.Popen(
+            [COMMAND, "serve", "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=database.path.parent,
+            env=environment(database.path),
+        )
+        for _ in range(8)
+    ]
+    try:
+        for process in started:
+            assert process.stdout is not None
+            assert process.stdout.readline()
+            process.terminate()
+        ends = {process.wait(timeout=30) for process in started}
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate()
+    # Before there is anything to stop, the signal just ends it.
+    assert ends <= {0, -signal.SIGTERM}
+
+
 def test_every_worker_serves_the_one_port(database: Database) -> None:
     tenant = database.init()
     with serving(database, workers=2) as server:

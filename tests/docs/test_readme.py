@@ -171,13 +171,14 @@ def test_every_command_has_help_and_a_database() -> None:
         assert answer.exit_code == 0
         assert "--database" in answer.output
         assert "HOOKSTREAM_DATABASE" in answer.output
+        assert ("--json" in answer.output) == (words != ["serve"])
 
 
 def test_every_option_that_the_table_names_exists() -> None:
     for row in table("Commands"):
         words = row[0].strip("`").split()[1:]
         output = CliRunner().invoke(cli, [*words, "--help"]).output
-        for option in re.findall(r"`(--\w+)`", row[1]):
+        for option in re.findall(r"`(--[\w-]+)`", row[1]):
             assert option in output
 
 

@@ -30,6 +30,19 @@ def test_every_dependency_is_pinned_for_reproducible_installs() -> None:
     assert needed <= pinned
 
 
+def test_every_folder_with_modules_is_packaged() -> None:
+    setuptools = PYPROJECT["tool"]["setuptools"]
+    folders = {
+        setuptools["package-dir"].get(name, name.replace(".", "/"))
+        for name in setuptools["packages"]
+    }
+    assert folders == {
+        str(init.parent.relative_to(ROOT))
+        for top in ("handlers", "hookstream_keys", "store")
+        for init in (ROOT / top).rglob("__init__.py")
+    }
+
+
 def test_only_what_is_needed_stands_at_the_top() -> None:
     fixed = {"openapi.yaml", "handlers", "store", "tests", "tox.ini", "pyproject.toml"}
     assert fixed <= {path.name for path in ROOT.iterdir()}

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from hookstream_keys import spec
 from hookstream_keys.errors import BadRequest
-from hookstream_keys.schemas import MAX_DEPTH, Schema, check_body, check_value, parse_json
+from hookstream_keys.schemas import (
+    MAX_DEPTH,
+    Schema,
+    check_body,
+    check_value,
+    parse_json,
+)
 
 CREATE = spec.request_schema(spec.load(), "createApiKey")
 GOOD = {"name": "Production key", "org_id": "org_1", "env_id": "env_1"}

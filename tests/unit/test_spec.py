@@ -183,6 +183,19 @@ def test_without_a_body_there_is_no_request_schema(operation_id: str) -> None:
         spec.request_schema(DOCUMENT, operation_id)
 
 
+def test_parameters_are_found_through_their_references_those_of_the_path_first() -> None:
+    found = spec.parameters(DOCUMENT, "rotateApiKey")
+    assert found == [COMPONENTS["parameters"][name] for name in ("ApiKeyId", "IdempotencyKey")]
+    names = [parameter["name"] for parameter in spec.parameters(DOCUMENT, "revokeApiKey")]
+    assert names == ["id", "reason"]
+    assert spec.parameters(DOCUMENT, "getHealth") == []
+
+
+def test_an_operation_that_there_is_not_has_no_parameters() -> None:
+    with pytest.raises(KeyError):
+        spec.parameters(DOCUMENT, "noSuchOperation")
+
+
 @pytest.mark.parametrize(
     "paths",
     [

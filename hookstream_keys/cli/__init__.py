@@ -1,0 +1,60 @@
+"""The command line, for the operator at the machine."""
+
+import io
+import sys
+
+import click
+
+from hookstream_keys import __version__
+from hookstream_keys.cli.audit import audit_group
+from hookstream_keys.cli.init import init_command
+from hookstream_keys.cli.keys import keys_group
+from hookstream_keys.cli.output import printable
+from hookstream_keys.cli.serve import serve_command
+from hookstream_keys.errors import ApiError
+from hookstream_keys.settings import SettingsError
+from hookstream_keys.store import StoreError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hookstream-keys")
+def cli() -> None:
+    """Self-hosted API keys: issue them, check them, kill them."""
+
+
+for command in (init_command, serve_command, keys_group, audit_group):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command. What an operator can mend is one line on standard error, and status 1."""
+    _write_whatever_is_said()
+    try:
+        _refuse_what_is_no_text(sys.argv[1:])
+        cli()
+    except (SettingsError, StoreError) as error:
+        _fail(str(error))
+    except ApiError as error:
+        details = "; ".join(f"{detail.location}: {detail.message}" for detail in error.details)
+        _fail(f"{error.message} {details}".rstrip())
+
+
+def _write_whatever_is_said() -> None:
+    # A secret is shown once: a name that the terminal has no letters for must not end it.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _refuse_what_is_no_text(arguments: list[str]) -> None:
+    # Python hands on bytes that are no UTF-8 as lone surrogates, which nothing can store.
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            _fail(f"the argument {argument!r} is not UTF-8")
+
+
+def _fail(message: str) -> None:
+    # It may name a field or a file of the operator's, whatever that is called.
+    click.echo(f"hookstream-keys: {printable(message)}", err=True)
+    sys.exit(1)

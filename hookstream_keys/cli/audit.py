@@ -1,0 +1,49 @@
+"""`hookstream-keys audit verify`."""
+
+import dataclasses
+import json
+import re
+import sys
+from typing import Any
+
+import click
+
+from hookstream_keys.cli.database import existing_store
+from hookstream_keys.cli.options import with_database, with_json
+
+
+@click.group("audit")
+def audit_group() -> None:
+    """The audit log, for the operator."""
+
+
+@audit_group.command("verify")
+@click.option(
+    "--since-head",
+    "kept",
+    metavar="HASH",
+    help="A head that an earlier run printed: the log must still contain it.",
+)
+@with_json
+@with_database
+def verify_command(kept: str | None, as_json: bool, database: str) -> None:
+    """Say whether the audit log is as it was written; exit with 1 when it is not.
+
+    It may run beside the server. Keep the head that it prints somewhere else: given back
+    with --since-head, it proves that nothing before it was changed, whoever changed the
+    database.
+    """
+    if kept is not None and not re.fullmatch(r"[0-9a-f]{64}", kept):
+        raise click.BadParameter("is no head: 64 hexadecimal digits", param_hint="--since-head")
+    found = existing_store(database).check_audit_log(kept)
+    facts: dict[str, Any] = {"ok": found.fault is None, "rows": found.rows, "head": found.head}
+    line = f"ok, {found.rows} rows, head {found.head}"
+    if found.fault is not None:
+        facts |= dataclasses.asdict(found.fault)
+        row = f"seq {found.fault.seq}"
+        if found.fault.id is not None:
+            # Who changed it may have put anything there.
+            row += f", id {found.fault.id!a}"
+        line = f"{found.fault.problem}, {row}: {found.fault.message}"
+    click.echo(json.dumps(facts) if as_json else line)
+    sys.exit(0 if found.fault is None else 1)

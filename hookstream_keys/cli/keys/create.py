@@ -1,0 +1,76 @@
+"""`hookstream-keys keys create`."""
+
+from typing import Any
+
+import click
+
+from hookstream_keys.cli.database import existing_store
+from hookstream_keys.cli.operations import ask
+from hookstream_keys.cli.options import with_database, with_json
+from hookstream_keys.cli.output import show
+from hookstream_keys.parameters import read_integer
+
+
+def _metadata(
+    _: click.Context, __: click.Parameter, pairs: tuple[str, ...]
+) -> dict[str, str] | None:
+    metadata: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise click.BadParameter("is no NAME=VALUE")
+        if name in metadata:
+            raise click.BadParameter("names the same twice")
+        metadata[name] = value
+    return metadata or None
+
+
+def _rate_limit(_: click.Context, __: click.Parameter, text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    # What is no number stays text, which the document does not let through.
+    requests, _slash, seconds = text.partition("/")
+    return {
+        "requests": read_integer(requests),
+        "window_seconds": read_integer(seconds),
+    }
+
+
+@click.command("create")
+@click.option("--name", required=True, help="Display name for the key.")
+@click.option("--org", "org_id", required=True, metavar="ORG_ID", help="The organization's id.")
+@click.option("--env", "env_id", required=True, metavar="ENV_ID", help="The environment's id.")
+@click.option("--scopes", default="*", show_default=True, help="What the key may do.")
+@click.option(
+    "--expires-at",
+    metavar="TIME",
+    help="When it stops being good, in UTC: 2030-01-01T00:00:00Z. Never without it.",
+)
+@click.option(
+    "--allowed-ip",
+    "allowed_ips",
+    metavar="NETWORK",
+    multiple=True,
+    help="An address or network that it may be used from. May be repeated; anywhere without it.",
+)
+@click.option(
+    "--metadata",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_metadata,
+    help="What else you want to know of it. May be repeated.",
+)
+@click.option("--external-id", metavar="ID", help="What it is called in a system of yours.")
+@click.option(
+    "--rate-limit",
+    metavar="REQUESTS/SECONDS",
+    callback=_rate_limit,
+    help="How often it may be used: 100/60. Without limit without it.",
+)
+@with_json
+@with_database
+def create_command(as_json: bool, database: str, **fields: Any) -> None:
+    """Issue a key and show it, this once."""
+    # The other options are called as the document calls the fields.
+    body = {name: value for name, value in fields.items() if value not in (None, ())}
+    show(ask(existing_store(database), "createApiKey", body), as_json)

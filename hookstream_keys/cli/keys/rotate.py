@@ -1,0 +1,62 @@
+"""`hookstream-keys keys rotate`."""
+
+from typing import Any
+
+import click
+
+from hookstream_keys.cli.database import existing_store
+from hookstream_keys.cli.operations import ask
+from hookstream_keys.cli.options import with_database, with_json
+from hookstream_keys.cli.output import show
+from hookstream_keys.parameters import read_integer
+
+
+@click.command("rotate")
+@click.argument("key_id")
+@click.option(
+    "--grace-period",
+    metavar="SECONDS",
+    required=True,
+    help="For how long the old secret is good after the new one was first used.",
+)
+@click.option(
+    "--expires-at",
+    metavar="TIME",
+    help="When the new secret stops being good, in UTC: 2030-01-01T00:00:00Z.",
+)
+@click.option("--never-expires", is_flag=True, help="The new secret never stops being good.")
+@with_json
+@with_database
+def rotate_command(
+    key_id: str,
+    grace_period: str,
+    expires_at: str | None,
+    never_expires: bool,
+    as_json: bool,
+    database: str,
+) -> None:
+    """Give a key a new secret and show it, this once.
+
+    It is pending until it is used for the first time; from then on the old one is good for
+    the grace period. It stops being good when the key does, if nothing else is said.
+    """
+    if expires_at is not None and never_expires:
+        raise click.UsageError("--expires-at and --never-expires contradict each other")
+    body: dict[str, Any] = {"grace_period_seconds": read_integer(grace_period)}
+    if expires_at is not None or never_expires:
+        body["expires_at"] = expires_at
+    rotated = ask(existing_store(database), "rotateApiKey", body, id=key_id)
+    show(rotated, as_json, _facts(key_id, **rotated))
+
+
+def _facts(key_id: str, rotation: dict[str, Any], key: str) -> dict[str, Any]:
+    return {
+        "id": key_id,
+        "key": key,
+        "rotation": rotation["id"],
+        "key_prefix": rotation["key_prefix"],
+        "state": rotation["state"],
+        "grace_period_seconds": rotation["grace_period_seconds"],
+        "expires_at": rotation["expires_at"] or "never",
+        "created_at": rotation["created_at"],
+    }

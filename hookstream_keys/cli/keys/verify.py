@@ -1,0 +1,55 @@
+"""`hookstream-keys keys verify`."""
+
+import sys
+from typing import Any
+
+import click
+
+from hookstream_keys import timestamps, verification
+from hookstream_keys.cli.database import existing_store
+from hookstream_keys.cli.options import with_database, with_json
+from hookstream_keys.cli.output import show
+from hookstream_keys.scopes import Scopes
+
+
+def _refuse(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> None:
+    # Here, since click's own words would repeat it.
+    if given:
+        raise click.UsageError("the key is read from standard input, not from the command line")
+
+
+@click.command("verify")
+@click.option("--ip", metavar="ADDRESS", help="The address that the key is used from.")
+@click.option("--scopes", help="What the key must be good for.")
+@click.argument("nothing", nargs=-1, metavar="", callback=_refuse, expose_value=False)
+@with_json
+@with_database
+def verify_command(ip: str | None, scopes: str | None, as_json: bool, database: str) -> None:
+    """Say whether a key is good; exit with 1 when it is not.
+
+    The key is read from standard input, or asked for: on the command line every
+    user of the machine could see it.
+    """
+    if sys.stdin.isatty():
+        secret = click.prompt("Key", hide_input=True)
+    else:
+        secret = sys.stdin.readline(1000)
+    use = verification.Use(
+        now=timestamps.to_text(timestamps.now()),
+        ip=ip,
+        scopes=Scopes.parse(scopes).names if scopes else (),
+    )
+    found = verification.verify(existing_store(database), secret.strip(), use)
+    facts: dict[str, Any] = {"valid": found.code == "VALID", "code": found.code}
+    if found.key is not None:
+        facts |= {
+            "id": found.key.id,
+            "name": found.key.name,
+            "org_id": found.key.org_id,
+            "env_id": found.key.env_id,
+            "key_prefix": found.key.prefix,
+            "scopes": found.key.scopes,
+            "created_at": found.key.created_at,
+        }
+    show(facts, as_json)
+    sys.exit(0 if found.code == "VALID" else 1)

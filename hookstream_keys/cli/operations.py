@@ -1,0 +1,23 @@
+"""The API's operations, asked for at the machine instead of over HTTP."""
+
+from typing import Any
+
+from hookstream_keys import ids, parameters, spec, timestamps
+from hookstream_keys.call import Call
+from hookstream_keys.handlers import OPERATIONS
+from hookstream_keys.principal import Operator
+from hookstream_keys.schemas import check_body
+from hookstream_keys.store import Store
+
+
+def ask(store: Store, operation_id: str, body: Any = None, **given: str | None) -> Any:
+    """What the API answers to the operator: a JSON value, or None where it has no content.
+
+    The document decides what may be asked, as it does over HTTP. Raises ApiError.
+    """
+    document = spec.document()
+    arguments = parameters.read_all(spec.parameters(document, operation_id), given)
+    if body is not None:
+        arguments["body"] = check_body(spec.request_schema(document, operation_id), body)
+    call = Call(store, Operator(), ids.new("req"), None, timestamps.now())
+    return OPERATIONS[operation_id](call, **arguments)[0]

@@ -1,0 +1,51 @@
+"""`hookstream-keys serve`."""
+
+import sys
+
+import click
+
+from hookstream_keys import spec
+from hookstream_keys.cli.database import settings_for
+from hookstream_keys.cli.options import with_database
+from hookstream_keys.settings import signing_secret
+from hookstream_keys.store import database_path, open_store
+
+
+@click.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="The port to listen on; 0 takes a free one.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="How many processes share the port.",
+)
+@with_database
+def serve_command(host: str, port: int, workers: int, database: str) -> None:
+    """Run the server until SIGTERM or Ctrl-C; requests in flight are answered first."""
+    # Here, so that the other commands start without the web server's libraries.
+    from hookstream_keys import serve  # noqa: PLC0415
+
+    settings = settings_for(database)
+    store = open_store(database)
+    store.migrate()
+    store.close()
+    signing_secret(settings, database_path(database))
+    try:
+        listener = serve.bind(host, port)
+    except serve.BindError as error:
+        raise click.ClickException(str(error)) from error
+    address, bound_port = listener.getsockname()[:2]
+    shown = f"[{address}]" if ":" in address else address
+    url = f"http://{shown}:{bound_port}{spec.base_path(spec.load())}"
+    click.echo(f"API         {url}")
+    click.echo(f"Swagger UI  {url}/ui/")
+    sys.stdout.flush()
+    sys.exit(serve.run(settings, listener, workers))

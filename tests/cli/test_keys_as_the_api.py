@@ -1,0 +1,72 @@
+"""`hookstream-keys keys`: at the machine is answered, and refused, what is over HTTP."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from support import Server, Tenant
+from support.operator import answer, create, keys
+
+Ask = Callable[..., httpx.Response]
+
+
+@pytest.fixture(scope="module")
+def ask(server: Server, tenant: Tenant) -> Ask:
+    """Ask the running server, as the owner."""
+    headers = {"Authorization": f"Bearer {server.database.add_session(tenant.user_id)}"}
+
+    def send(method: str, path: str, **arguments: Any) -> httpx.Response:
+        return server.request(method, f"/auth/api-keys{path}", headers=headers, **arguments)
+
+    return send
+
+
+def shape(value: Any) -> Any:
+    """The names in it, in their order, without the values."""
+    if isinstance(value, dict):
+        return [(name, shape(inner)) for name, inner in value.items()]
+    return type(value)
+
+
+def test_a_program_is_answered_the_same(server: Server, tenant: Tenant, ask: Ask) -> None:
+    body = {"name": "n", "org_id": tenant.org_id, "env_id": tenant.env_id}
+    created = create(server.database, tenant, "--metadata", "a=b", "--rate-limit", "9/60")
+    assert shape(created) == shape(ask("POST", "", json=body).json())
+    path, grace = f"/{created['id']}", ("--grace-period", "60")
+    rotated = answer(server.database, "rotate", created["id"], *grace)
+    again = ask("POST", f"{path}/rotations", json={"grace_period_seconds": 60})
+    assert shape(rotated) == shape(again.json())
+    assert answer(server.database, "show", created["id"]) == ask("GET", path).json()
+    for options in ({}, {"limit": "1"}, {"state": "revoked"}):
+        words = [word for name, value in options.items() for word in (f"--{name}", value)]
+        page = ask("GET", "", params={"org_id": tenant.org_id, **options}).json()
+        assert answer(server.database, "list", "--org", tenant.org_id, *words) == page
+    revoked = answer(server.database, "revoke", created["id"])
+    assert revoked == ask("GET", path).json()
+
+
+def test_what_is_wrong_is_told_in_the_same_words(server: Server, tenant: Tenant, ask: Ask) -> None:
+    key_id = create(server.database, tenant)["id"]
+    wrong = {"name": "", "org_id": tenant.org_id, "env_id": tenant.env_id, "scopes": "?"}
+    for command, refusal in (
+        (
+            ("create", "--name", "", "--org", tenant.org_id, "--env", tenant.env_id, "--scopes=?"),
+            ask("POST", "", json=wrong),
+        ),
+        (
+            ("list", "--org", tenant.org_id, "--limit", "0", "--state", "x"),
+            ask("GET", "", params={"org_id": tenant.org_id, "limit": "0", "state": "x"}),
+        ),
+        (("show", "ak_0"), ask("GET", "/ak_0")),
+        (
+            ("rotate", key_id, "--grace-period", "x"),
+            ask("POST", f"/{key_id}/rotations", json={"grace_period_seconds": "x"}),
+        ),
+        (("revoke", key_id, "--reason", "x"), ask("DELETE", f"/{key_id}", params={"reason": "x"})),
+    ):
+        error = refusal.json()
+        said = keys(server.database, *command).stderr
+        assert error["error"] in said
+        details = [f"{each['location']}: {each['message']}" for each in error.get("details", [])]
+        assert said.endswith("; ".join(details) + "\n")

@@ -1,0 +1,71 @@
+"""`hookstream-keys keys revoke`."""
+
+from typing import Any
+
+import pytest
+from support import Database, Tenant, run
+from support.operator import answer, assert_facts, assert_refused, audit_rows, create, keys
+
+from hookstream_keys import spec
+
+(REASON,) = (
+    parameter["schema"]
+    for parameter in spec.parameters(spec.document(), "revokeApiKey")
+    if parameter["name"] == "reason"
+)
+
+
+@pytest.fixture
+def tenant(database: Database) -> Tenant:
+    return database.init()
+
+
+@pytest.fixture
+def key(database: Database, tenant: Tenant) -> dict[str, Any]:
+    return create(database, tenant)
+
+
+def test_it_is_at_once_and_the_key_is_shown(database: Database, key: dict[str, Any]) -> None:
+    found = answer(database, "revoke", key["id"], "--reason", "keyCompromise")
+    assert found == answer(database, "show", key["id"])
+    assert found["api_key"]["state"] == "revoked"
+    assert found["api_key"]["revocation_reason"] == "keyCompromise"
+    done = run("keys", "verify", database=database.path, stdin=key["key"])
+    assert done.returncode == 1
+    assert "REVOKED" in done.stdout
+    assert audit_rows(database, key["id"])[1:] == [("api_key.revoked", None, None, None)]
+
+
+def test_without_a_reason_it_is_unspecified(database: Database, key: dict[str, Any]) -> None:
+    done = keys(database, "revoke", key["id"])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert REASON["default"] == "unspecified"
+    assert_facts(done.stdout, id=key["id"], state="revoked", revocation_reason="unspecified")
+
+
+def test_again_it_changes_nothing_and_says_so(database: Database, key: dict[str, Any]) -> None:
+    first = keys(database, "revoke", key["id"], "--reason", "superseded")
+    before = database.dump()
+    again = keys(database, "revoke", key["id"], "--reason", "keyCompromise")
+    assert (again.returncode, again.stdout) == (0, first.stdout)
+    assert again.stderr == "It was revoked before; nothing was changed.\n"
+    as_json = answer(database, "revoke", key["id"])
+    assert as_json["api_key"]["revocation_reason"] == "superseded"
+    assert database.dump() == before
+
+
+def test_every_reason_of_the_document_is_taken_and_in_the_help(
+    database: Database, tenant: Tenant
+) -> None:
+    said = keys(database, "revoke", "--help").stdout
+    for reason in REASON["enum"]:
+        found = answer(database, "revoke", create(database, tenant)["id"], "--reason", reason)
+        assert found["api_key"]["revocation_reason"] == reason
+        assert reason in said
+
+
+def test_it_keeps_to_the_document(database: Database, key: dict[str, Any]) -> None:
+    assert_refused(database, "revoke", "ak_0", says="API key not found")
+    assert_refused(database, "revoke", "no id", says="path/id: ")
+    for reason in ("because", "", "KeyCompromise"):
+        assert_refused(database, "revoke", key["id"], "--reason", reason, says="query/reason: ")
