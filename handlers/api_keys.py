@@ -133,7 +133,7 @@ def _view(key: ApiKey, now: str, under_way: list[Rotation], usage: KeyUsage) -> 
         "metadata": dict(key.metadata),
         "external_id": key.external_id,
         "rate_limit": limit_view(key),
-        "rotations": [rotations.view(key, rotation) for rotation in under_way],
+        "rotations": rotations.views(key, under_way, now),
         "request_count": used.times if used else 0,
         "last_used_at": used and used.last_at,
         "last_used_ip": used and used.last_ip,

@@ -4,7 +4,7 @@ import dataclasses
 from datetime import datetime, timedelta
 from typing import Any
 
-from hookstream_keys import ids, keys, timestamps
+from hookstream_keys import ids, keys, timestamps, verification
 from hookstream_keys.call import Answer, Call
 from hookstream_keys.errors import Conflict, RotationNotFound
 from hookstream_keys.handlers import access, audit
@@ -69,15 +69,30 @@ def activate(call: Call, key_id: str, rotation: Rotation) -> bool:
     )
 
 
+def views(key: ApiKey, under_way: list[Rotation], now: str) -> list[dict[str, Any]]:
+    """The rotations that are shown with a key: a pending one, and those whose grace goes on."""
+    return [view(key, each) for each in under_way if _goes_on(key, each, now)]
+
+
+def _goes_on(key: ApiKey, rotation: Rotation, now: str) -> bool:
+    # The grace of a secret ends with the key, whatever the rotation granted.
+    seen = _seen(key, rotation)
+    over = seen.revoked_at is not None or (seen.expires_at or "~") <= now
+    return rotation.state == "pending" or not over
+
+
+def _seen(key: ApiKey, rotation: Rotation) -> ApiKey:
+    return verification.through_its_secret(dataclasses.replace(key, rotation=rotation))
+
+
 def view(key: ApiKey, rotation: Rotation) -> dict[str, Any]:
     """A rotation of the key as the API shows it: `Rotation` of the document."""
-    inherits = rotation.state == "pending" and not rotation.sets_expiry
     return {
         "id": rotation.id,
         "state": rotation.state,
         "key_prefix": rotation.prefix,
         "grace_period_seconds": rotation.grace_period_seconds,
-        "expires_at": key.expires_at if inherits else rotation.expires_at,
+        "expires_at": _seen(key, rotation).expires_at,
         "created_at": rotation.created_at,
         "activated_at": rotation.activated_at,
     }

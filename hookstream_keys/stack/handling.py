@@ -64,7 +64,7 @@ class Handling(Prepared):
             loop = asyncio.get_running_loop()
             arguments = {**arguments, "prepared": await loop.run_in_executor(self._slow, prepare)}
         if operation.id in READING and not _will_write(request.principal):
-            _use(operation.id, call)
+            _use(operation, call)
             try:
                 answer = _answer(operation.id, call, arguments)
             except MustWrite:
@@ -72,7 +72,7 @@ class Handling(Prepared):
                 answer = await self._writer.run(lambda: _answer(operation.id, call, arguments))
         else:
             call = dataclasses.replace(call, may_write=True)
-            answer = await self._writer.run(lambda: _use_and_answer(operation.id, call, arguments))
+            answer = await self._writer.run(lambda: _use_and_answer(operation, call, arguments))
         await _respond(request, answer, send)
 
     def _call(self, request: Request, operation: spec.Operation) -> Call:
@@ -112,14 +112,21 @@ def _will_write(principal: Principal) -> bool:
             return False
 
 
-def _use_and_answer(operation_id: str, call: Call, arguments: dict[str, Any]) -> Answer:
-    _use(operation_id, call)
-    return _answer(operation_id, call, arguments)
+def _use_and_answer(operation: spec.Operation, call: Call, arguments: dict[str, Any]) -> Answer:
+    _use(operation, call)
+    return _answer(operation.id, call, arguments)
 
 
-def _use(operation_id: str, call: Call) -> None:
-    """See to it that a key is used by this request, whatever becomes of that."""
-    if operation_id != "authorize":
+def _use(operation: spec.Operation, call: Call) -> None:
+    """See to it that a key is used by this request, whatever becomes of that.
+
+    A key whose scopes do not cover the operation is not good for it, and so not used: what
+    verification would say of it, too.
+    """
+    scope, principal = operation.required_scope, call.principal
+    if scope and isinstance(principal, KeyPrincipal) and not principal.scopes.allow(scope):
+        return
+    if operation.id != "authorize":
         # Which does so itself, and only when everything else is right.
         verification.use(call)
 

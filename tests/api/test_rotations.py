@@ -155,6 +155,9 @@ def test_what_is_refused_does_not_activate_it(
         "GET", "/auth/authorize?scope=events:write", headers={"X-API-Key": new}
     )
     assert_error(refused, 403, "insufficient_scope")
+    for method, path in (("GET", "/auth/api-keys"), ("DELETE", f"/auth/api-keys/{created['id']}")):
+        refused = server.request(method, path, headers={"X-API-Key": new})
+        assert_error(refused, 403, "insufficient_scope")
     assert shown(server, owner, created["id"])["rotations"][0]["state"] == "pending"
 
 
@@ -196,6 +199,30 @@ def test_the_grace_never_lets_the_old_secret_live_longer_than_it_would_have(
     time.sleep(1.6)
     assert verify(created["key"])["code"] == "EXPIRED"
     assert verify(new)["code"] == "VALID"
+
+
+def test_no_grace_is_shown_that_the_old_secret_does_not_have(
+    create: Create, server: Server, owner: dict[str, str], verify: Verify
+) -> None:
+    created = create().json()
+    path = f"/auth/api-keys/{created['id']}"
+    new = rotate(server, owner, created["id"], grace=86_400).json()["key"]
+    assert verify(new)["code"] == "VALID"
+    # The key's own end, set since, is earlier than the grace's.
+    soon = iso(datetime.now(UTC) + timedelta(hours=1))
+    server.request("PATCH", path, json={"expires_at": soon}, headers=owner)
+    assert shown(server, owner, created["id"])["rotations"][0]["expires_at"] == soon
+    assert verify(created["key"])["api_key"]["expires_at"] == soon
+    past = iso(datetime.now(UTC) - timedelta(hours=1))
+    server.request("PATCH", path, json={"expires_at": past}, headers=owner)
+    assert verify(created["key"])["code"] == "EXPIRED"
+    assert shown(server, owner, created["id"])["rotations"] == []
+    server.request("PATCH", path, json={"expires_at": None}, headers=owner)
+    assert verify(created["key"])["code"] == "VALID"
+    assert len(shown(server, owner, created["id"])["rotations"]) == 1
+    server.request("DELETE", path, headers=owner)
+    assert verify(created["key"])["code"] == "REVOKED"
+    assert shown(server, owner, created["id"])["rotations"] == []
 
 
 def test_a_pending_secret_may_outlive_the_old_one(

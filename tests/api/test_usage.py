@@ -165,6 +165,7 @@ def test_a_right_that_is_missing_is_no_use(keys: Keys) -> None:
     assert answer.status_code == 403
     shown = keys.once(created["id"], lambda key: key["failed_attempts"])
     assert [each["reason"] for each in shown["failed_attempts"]] == ["INSUFFICIENT_SCOPE"]
+    assert shown["request_count"] == 0
 
 
 def test_another_tenant_counts_nothing(keys: Keys) -> None:

@@ -1,6 +1,7 @@
 """What Schemathesis is taught beside the document: the error shape, and ids that exist."""
 
 import hashlib
+import itertools
 import os
 import re
 from typing import Any
@@ -21,6 +22,11 @@ SPARED = {
 #: Addresses of people who have signed up, to be added to organizations.
 EMAILS = os.environ["CONTRACT_EMAILS"].split()
 
+#: Keys that were issued and not deleted since.
+_KEYS: list[str] = []
+#: Rotations that were begun and not cancelled since: of which key, and which.
+_ROTATIONS: list[tuple[str, str]] = []
+
 #: The last cursor that a list gave, by operationId and organization.
 _CURSORS: dict[tuple[str, str], str] = {}
 _CURSOR = re.compile(r"[A-Za-z0-9_-]+")
@@ -32,10 +38,11 @@ _EMAIL = re.compile(r"[^@]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
 def before_call(_: Any, case: Any, __: Any) -> None:
     """Give half of the bodies that name an environment or a person well one that exists.
 
-    Likewise cursors. A body that is wrong there stays wrong; one that is wrong elsewhere stays
-    so, too.
+    Likewise cursors, keys and rotations. What is wrong there stays wrong; what is wrong elsewhere
+    stays so, too.
     """
     _turn_to_a_page(case)
+    _aim_at_what_is_there(case)
     _keep_the_ground(case)
     body = case.body
     if not isinstance(body, dict):
@@ -53,6 +60,20 @@ def before_call(_: Any, case: Any, __: Any) -> None:
         return
     if chance[0] % 2:
         body["org_id"], body["env_id"] = ORG_ID, ENV_ID
+
+
+def _aim_at_what_is_there(case: Any) -> None:
+    """Aim every other well-formed path at a key that is good, and all at a rotation under way."""
+    path = case.path_parameters or {}
+    if not path or not all(map(_ID.fullmatch, map(str, path.values()))):
+        return
+    if "rotation_id" in path and _ROTATIONS:
+        path["id"], path["rotation_id"] = _ROTATIONS.pop()
+    elif case.operation.path.startswith("/auth/api-keys/{id}") and _KEYS and next(_TURN) % 2:
+        path["id"] = _KEYS[-1]
+
+
+_TURN = itertools.count()
 
 
 def _keep_the_ground(case: Any) -> None:
@@ -79,7 +100,14 @@ def _turn_to_a_page(case: Any) -> None:
 
 @schemathesis.hook
 def after_call(_: Any, case: Any, response: Any) -> None:
-    """Keep the cursors that lists give."""
+    """Keep the cursors that lists give, which keys there are, and which rotations were begun."""
+    match case.operation.definition.raw["operationId"], response.status_code:
+        case "createApiKey", 201:
+            _KEYS.append(response.json()["id"])
+        case "revokeApiKey", 204:
+            _KEYS[:] = [key_id for key_id in _KEYS if key_id != case.path_parameters["id"]]
+        case "rotateApiKey", 201:
+            _ROTATIONS.append((case.path_parameters["id"], response.json()["rotation"]["id"]))
     if response.status_code == 200 and "limit" in (case.query or {}):
         page = response.json()
         cursor = page.get("cursor") or page.get("next_cursor")
