@@ -4,14 +4,14 @@ A role is a name for scopes, so that one rule decides for people and keys alike:
 `hookstream_keys.scopes`. `docs/roles.md` shows the table.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from hookstream_keys import spec
 from hookstream_keys.scopes import Scopes
 
 
-@cache
+@lru_cache(maxsize=256)
 def scopes_of(role: str) -> Scopes:
     """The scopes of a member of this role; what is no role has none.
 

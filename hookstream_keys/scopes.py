@@ -7,6 +7,7 @@ reaches this module has passed it.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 ALL = "*"
@@ -14,6 +15,7 @@ ALL = "*"
 _SEPARATOR = re.compile(r"[ ,]+")
 
 
+@lru_cache(maxsize=4096)
 def covers(granted: str, wanted: str) -> bool:
     """Whether holding the scope `granted` means holding `wanted`.
 
@@ -33,6 +35,7 @@ class Scopes:
     names: tuple[str, ...]
 
     @classmethod
+    @lru_cache(maxsize=1024)
     def parse(cls, text: str) -> Self:
         """Read a list separated by spaces or commas; a name that is repeated counts once."""
         return cls(tuple(dict.fromkeys(_SEPARATOR.split(text.strip(" ,")))))

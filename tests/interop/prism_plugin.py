@@ -138,9 +138,10 @@ class PrismPlugin:
         # It reads a JSON body and writes it anew, and chokes on any other.
         if not arguments.keys() <= {"json", "headers", "params"}:
             return None
-        # It says itself where a request was forwarded from.
-        if any(name.startswith("X-Forwarded") for name in arguments.get("headers") or {}):
-            return None
+        for name in arguments.get("headers") or {}:
+            # It writes bytes anew, and says itself where a request was forwarded from.
+            if isinstance(name, bytes) or name.startswith("X-Forwarded"):
+                return None
         # It decodes a path, and encodes it otherwise.
         if "%" in path:
             return None
