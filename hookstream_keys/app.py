@@ -35,7 +35,6 @@ from hookstream_keys.stack import Handling, Routing, Security, Validation, Write
 from hookstream_keys.store import Store, database_path, open_store
 from hookstream_keys.usage import Usage
 
-
 #: The writer's thread hands on the interpreter after so long, to a request that only reads.
 SWITCH_SECONDS = 0.0005
 
