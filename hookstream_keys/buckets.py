@@ -16,6 +16,7 @@ import secrets
 import struct
 import threading
 import time
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
@@ -50,6 +51,8 @@ class Buckets:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
+        # An organization's bucket is asked for with each of its requests.
+        self._address = lru_cache(maxsize=4096)(self._hashed)
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -102,15 +105,13 @@ class Buckets:
     def _find(self, row: int, mark: int, now: int) -> _Place:
         """The bucket's place, or else the one in its row that it may have."""
         values = _ROW.unpack(os.pread(self._file, _ROW.size, row))
-        emptiest, empty_at = 0, values[1]
-        for place in range(PLACES):
-            if values[2 * place] == mark:
-                return _Place(row + place * _PLACE.size, values[2 * place + 1])
-            if values[2 * place + 1] < empty_at:
-                emptiest, empty_at = place, values[2 * place + 1]
-        return _Place(row + emptiest * _PLACE.size, now)
+        marks, moments = values[::2], values[1::2]
+        if mark in marks:
+            place = marks.index(mark)
+            return _Place(row + place * _PLACE.size, moments[place])
+        return _Place(row + moments.index(min(moments)) * _PLACE.size, now)
 
-    def _address(self, name: str) -> tuple[int, int]:
+    def _hashed(self, name: str) -> tuple[int, int]:
         """Where the bucket's row is, and the mark of its place. The key makes both unguessable."""
         digest = blake2b(name.encode(), key=self._key, digest_size=16).digest()
         row = int.from_bytes(digest[:8], "little") % ROWS

@@ -57,8 +57,12 @@ class Decision(NamedTuple):
         return said if self.allowed else said | {"Retry-After": str(self.retry_after)}
 
     def fields(self) -> list[tuple[bytes, bytes]]:
-        """The same as ASGI has header fields."""
-        return [(name.lower().encode(), value.encode()) for name, value in self.headers().items()]
+        """What every response says of it, as ASGI has header fields."""
+        return [
+            (b"ratelimit-limit", b"%d" % self.limit.requests),
+            (b"ratelimit-remaining", b"%d" % self.remaining),
+            (b"ratelimit-reset", b"%d" % self.reset),
+        ]
 
 
 def decide(limit: Limit, empty_at: int, now: int, cost: int) -> tuple[int, Decision]:
@@ -67,17 +71,19 @@ def decide(limit: Limit, empty_at: int, now: int, cost: int) -> tuple[int, Decis
     With a cost of 0 nothing is taken, only looked at; one below 0 gives back. A bucket is never
     fuller than the limit, although it may have been filled under another one.
     """
-    empty_at = min(max(empty_at, now), now + limit.period)
-    wanted = max(now, empty_at + cost * limit.interval)
-    excess = wanted - now - limit.period
+    interval = limit.interval
+    period = interval * limit.requests
+    empty_at = min(max(empty_at, now), now + period)
+    wanted = max(now, empty_at + cost * interval)
+    excess = wanted - now - period
     allowed = excess <= 0
     if allowed:
         empty_at = wanted
-    left = limit.period - (empty_at - now)
+    left = period - (empty_at - now)
     decision = Decision(
         allowed=allowed,
         limit=limit,
-        remaining=left // limit.interval,
+        remaining=left // interval,
         reset=_seconds(empty_at - now),
         retry_after=0 if allowed else max(1, _seconds(excess)),
     )

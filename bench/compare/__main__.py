@@ -7,7 +7,7 @@ from harness.programs import Unusable, require
 from harness.system import System
 from harness.targets import targets
 
-from compare import footprint, rounds, slow_disk, workers
+from compare import asgi_servers, footprint, rounds, slow_disk, workers
 from compare.options import ENOUGH_ROUNDS, Options, read
 from compare.rounds import Findings
 from compare.table import Row, markdown
@@ -44,6 +44,8 @@ def _report(options: Options) -> list[str]:
         rows += slow_disk.run(options, templates)
     if "workers" in options.parts:
         rows += workers.run(options, templates)
+    if "asgi-servers" in options.parts:
+        rows += asgi_servers.run(options, templates)
     if "footprint" in options.parts and found.samples:
         rows += footprint.run(ours, found)
     wrk = max((row.sample.wrk_share for row in rows if row.sample), default=0)

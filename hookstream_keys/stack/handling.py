@@ -57,13 +57,14 @@ class Handling(Prepared):
         self, operation: spec.Operation, scope: Scope, _: Receive, send: Send
     ) -> None:
         request = requests.of(scope)
-        call = self._call(request, operation)
+        reads = operation.id in READING and not _will_write(request.principal)
+        call = self._call(request, operation, may_write=not reads)
         arguments = request.arguments
         if operation.id in PREPARED:
             prepare = functools.partial(PREPARED[operation.id], call, **arguments)
             loop = asyncio.get_running_loop()
             arguments = {**arguments, "prepared": await loop.run_in_executor(self._slow, prepare)}
-        if operation.id in READING and not _will_write(request.principal):
+        if reads:
             _use(operation, call)
             try:
                 answer = _answer(operation.id, call, arguments)
@@ -71,11 +72,10 @@ class Handling(Prepared):
                 call = dataclasses.replace(call, may_write=True)
                 answer = await self._writer.run(lambda: _answer(operation.id, call, arguments))
         else:
-            call = dataclasses.replace(call, may_write=True)
             answer = await self._writer.run(lambda: _use_and_answer(operation, call, arguments))
         await _respond(request, answer, send)
 
-    def _call(self, request: Request, operation: spec.Operation) -> Call:
+    def _call(self, request: Request, operation: spec.Operation, *, may_write: bool) -> Call:
         key = request.header(b"idempotency-key") if operation.once else None
         once = None
         if key is not None:
@@ -97,7 +97,7 @@ class Handling(Prepared):
             secure=request.scheme == "https",
             service=self._service,
             once=once,
-            may_write=False,
+            may_write=may_write,
         )
 
 
@@ -153,6 +153,12 @@ def _answer(operation_id: str, call: Call, arguments: dict[str, Any]) -> Answer:
     return body, status, headers
 
 
+@functools.cache
+def _field_name(name: str) -> bytes:
+    """A header field's name, as it is sent. There are as many as the document has."""
+    return name.lower().encode()
+
+
 async def _respond(request: Request, answer: Answer, send: Send) -> None:
     body, status, *rest = answer
     # Here as well as at the gate: the document requires it, and responses may be validated.
@@ -163,6 +169,6 @@ async def _respond(request: Request, answer: Answer, send: Send) -> None:
         fields += [(b"content-type", JSON), (b"content-length", b"%d" % len(raw))]
     for name, value in (rest[0] if rest else {}).items():
         values = value if isinstance(value, list) else [value]
-        fields += [(name.lower().encode(), each.encode("latin-1")) for each in values]
+        fields += [(_field_name(name), each.encode("latin-1")) for each in values]
     await send({"type": "http.response.start", "status": status, "headers": fields})
     await send({"type": "http.response.body", "body": raw})

@@ -35,8 +35,8 @@ _ENVIRONMENT = "select 1 from environment where id = ? and org_id = ? and delete
 _REVOKE = """
     update api_key set revoked_at = ?, revocation_reason = ? where id = ? and revoked_at is null
 """
-#: What a key of each state is like, at the moment that is bound. No time is later than `~`.
 _SAME_EXPIRY = "update rotation set sets_expiry = 0 where key_id = ? and state = 'pending'"
+#: What a key of each state is like, at the moment that is bound. No time is later than `~`.
 _STATES = {
     "revoked": "revoked_at is not null and ? is not null",
     "disabled": "revoked_at is null and enabled = 0 and ? is not null",
