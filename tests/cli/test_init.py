@@ -44,7 +44,7 @@ def test_for_a_person_it_prints_the_same_facts(database: Database) -> None:
 
 
 def test_run_again_it_changes_nothing_and_says_so(database: Database) -> None:
-    database.init()
+    database.run_init()
     before = database.dump()
     answer = run("init", database=database.path)
     assert answer.returncode == 0
@@ -96,7 +96,7 @@ class TestADatabaseThatCannotBeUsed:
         assert "missing/x.db" in one_line(answer)
 
     def test_is_newer_than_the_code(self, command: tuple[str, ...], database: Database) -> None:
-        database.init()
+        database.run_init()
         database.execute(
             "insert into _sqlite_migrations (migration_set, name, applied_at)"
             " values ('hookstream-keys', 'm9999_from_the_future', '')"
@@ -126,7 +126,7 @@ class TestADatabaseThatCannotBeUsed:
 
 
 def test_an_old_database_is_upgraded(database: Database) -> None:
-    database.init()
+    database.run_init()
     database.execute("drop table audit_log")
     database.execute("drop table api_key")
     database.execute("drop table environment")
@@ -143,7 +143,7 @@ def test_an_address_that_is_none_is_refused(database: Database) -> None:
 
 
 def test_what_better_auth_would_read_is_there(database: Database) -> None:
-    tenant = database.init()
+    tenant = database.run_init()
     with sqlite3.connect(database.path) as connection:
         row = connection.execute(
             'select "accountId", "providerId", length(password) from "account" where "userId" = ?',

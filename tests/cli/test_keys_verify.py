@@ -21,7 +21,7 @@ def test_it_says_what_is_wrong(database: Database) -> None:
     created = create(database, tenant)
     database.revoke(created["key_prefix"])
     other = Database(database.path.with_name("other.db"))
-    unknown = other.init().key
+    unknown = other.run_init().key
     for secret, code in (
         ("nonsense", "MALFORMED"),
         ("", "MALFORMED"),

@@ -67,7 +67,7 @@ def test_the_wheel_serves_and_issues_where_nothing_else_is(
     for name in ("store", "handlers"):
         database.path.with_name(f"{name}.py").write_text("raise ImportError('not this one')\n")
     monkeypatch.setattr(support, "COMMAND", str(programs / "hookstream-keys"))
-    tenant = database.init()
+    tenant = database.run_init()
     with serving(database, workers=2) as server:
         answer = server.request(
             "POST",
@@ -90,7 +90,7 @@ def test_an_editable_install_runs_the_checkout(
 ) -> None:
     programs = install("--editable", checkout)
     monkeypatch.setattr(support, "COMMAND", str(programs / "hookstream-keys"))
-    tenant: Tenant = database.init()
+    tenant: Tenant = database.run_init()
     _assert_good(programs, database, tenant.key)
     files, size = _where(programs, database.path.parent)
     assert [Path(path).parent for path in files] == [

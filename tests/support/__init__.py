@@ -1,6 +1,7 @@
 """What the tests share: a real server on a free port, rows to begin with, raw HTTP."""
 
 import base64
+import functools
 import hashlib
 import hmac
 import json
@@ -9,8 +10,10 @@ import re
 import secrets
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +29,10 @@ COMMAND = str(Path(sys.executable).with_name("hookstream-keys"))
 
 #: Shared by the servers and the tests, which sign cookies by themselves.
 SECRET = "a-secret-for-tests-only-0123456789abcdef"
+
+#: Without it a client reads all certificates that the machine trusts, which takes longer than the
+#: request: nothing here speaks TLS, and this context trusts nobody.
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def environment(database: Path, **settings: str) -> dict[str, str]:
@@ -75,6 +82,15 @@ class Database:
         return iso(self._last)
 
     def init(self) -> "Tenant":
+        """Make it what `init` makes of nothing: a copy of what it once made for all such tests."""
+        assert not self.path.exists(), "begin with nothing, or with run_init"
+        content, tenant = _initialized()
+        self.path.touch(0o600)
+        self.path.write_bytes(content)
+        return tenant
+
+    def run_init(self) -> "Tenant":
+        """Run `init`."""
         answer = run("init", "--json", database=self.path)
         assert answer.returncode == 0, answer.stderr
         facts = json.loads(answer.stdout)
@@ -162,6 +178,17 @@ class Tenant:
     key: str
 
 
+@functools.cache
+def _initialized() -> tuple[bytes, Tenant]:
+    """The file that `init` makes, and what it prints."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(Path(folder, "hookstream.db"))
+        tenant = database.run_init()
+        # Whole in its one file.
+        assert os.listdir(folder) == [database.path.name]  # noqa: PTH208
+        return database.path.read_bytes(), tenant
+
+
 def signed(token: str, secret: str = SECRET) -> str:
     """A session token with better-auth's signature, computed apart from the code under test."""
     mac = hmac.new(secret.encode(), token.encode(), hashlib.sha256).digest()
@@ -195,7 +222,7 @@ class Server:
         return parts.hostname, parts.port
 
     def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        with httpx.Client(timeout=20, trust_env=False) as client:
+        with httpx.Client(timeout=20, trust_env=False, verify=NO_TLS) as client:
             return client.request(method, self.url + path, **arguments)
 
     def raw(self, data: bytes) -> bytes:
@@ -251,11 +278,22 @@ def wait_until_ready(url: str, process: subprocess.Popen[str]) -> None:
     while time.monotonic() < deadline:
         assert process.poll() is None, "the server ended before it was ready"
         try:
-            if httpx.get(f"{url}/health", timeout=5, trust_env=False).status_code == httpx.codes.OK:
+            answer = httpx.get(f"{url}/health", timeout=5, trust_env=False, verify=NO_TLS)
+            if answer.status_code == httpx.codes.OK:
                 return
         except httpx.TransportError:
             time.sleep(0.05)
     raise AssertionError("the server was not ready within 30 seconds")
+
+
+#: What tells of the time and the request, and not of what was asked for.
+_VARYING = {"date", "x-request-id", "ratelimit-remaining", "ratelimit-reset"}
+
+
+def told(answer: httpx.Response) -> str:
+    """All that an answer tells of what was asked for: equal where nothing can be told apart."""
+    kept = sorted((name, value) for name, value in answer.headers.items() if name not in _VARYING)
+    return f"{answer.status_code}{kept}{re.sub('req_[0-9a-f]{32}', '', answer.text)}"
 
 
 def assert_error(

@@ -1,6 +1,7 @@
 """What the stack relies on in Connexion: an upgrade that changes it fails here, and says what."""
 
 import asyncio
+import functools
 from typing import Any
 
 import pytest
@@ -48,11 +49,18 @@ async def _nothing(*_: Any) -> Any:
     raise AssertionError("nobody reads or sends here")
 
 
-def routed(path: str, method: str = "GET", **more: Any) -> Scope:
-    """The scope as it leaves the router."""
+@functools.cache
+def _router() -> tuple[Routing, End]:
     end = End()
     routing = Routing(end)
     routing.add_api(specification(), resolver=Resolver(lambda _: None))
+    return routing, end
+
+
+def routed(path: str, method: str = "GET", **more: Any) -> Scope:
+    """The scope as it leaves the router."""
+    routing, end = _router()
+    end.scopes.clear()
     scope: Scope = {"type": "http", "method": method, "path": path, "headers": [], **more}
     asyncio.run(routing(scope, _nothing, _nothing))
     (found,) = end.scopes
