@@ -6,11 +6,10 @@ documented; the test that asked then fails.
 """
 
 import json
-import os
 import re
 import subprocess
 import tempfile
-import time
+import threading
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,25 +29,22 @@ DOCUMENT = Path(spec.__file__).with_name("openapi.yaml")
 ask_directly = support.Server.request
 
 
-class Prism:
-    """A running Prism in front of one server."""
+class Prisms:
+    """Prism in front of servers. One program is all of them; what it says of itself is logged."""
 
-    def __init__(self, program: str, upstream: str, log: Path) -> None:
+    def __init__(self, node_modules: Path, log: Path) -> None:
+        # Next to the packages that it imports, or it would not find them.
         with log.open("w", encoding="utf-8") as sink:
             self._process = subprocess.Popen(
-                [
-                    program, "proxy", str(DOCUMENT), upstream,
-                    "--host=127.0.0.1", "--port=0", "--cors=false", "--validate-request=false",
-                ],
-                stdout=sink,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "FORCE_COLOR": "0"},
-            )  # fmt: skip
-        try:
-            self.url = self._wait_for_its_address(log)
-        except BaseException:
-            self.close()
-            raise
+                ["node", node_modules.with_name("prism.mjs"), DOCUMENT],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=sink,
+                text=True,
+            )
+        self._log = log
+        self._urls: dict[str, str] = {}
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -59,16 +55,13 @@ class Prism:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        self._process.communicate(timeout=30)
 
-    def close(self) -> None:
-        self._process.terminate()
-        self._process.wait(timeout=30)
-
-    def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """Ask through Prism. Raises AssertionError when the response is not as documented."""
+    def request(self, upstream: str, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """Ask a server through Prism. Raises AssertionError when it answers not as documented."""
+        url = self._in_front_of(upstream)
         with httpx.Client(timeout=20, trust_env=False, verify=NO_TLS) as client:
-            response = client.request(method, self.url + path, **arguments)
+            response = client.request(method, url + path, **arguments)
         said = response.headers.pop("sl-violations", "[]")
         media_type = response.headers.get("content-type", "").partition(";")[0]
         wrong = [
@@ -84,29 +77,33 @@ class Prism:
         assert media_type != "application/problem+json", response.text
         return response
 
-    def _wait_for_its_address(self, log: Path) -> str:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and self._process.poll() is None:
-            found = re.search(r"listening on (http://\S+)", log.read_text(encoding="utf-8"))
-            if found:
-                return found[1]
-            time.sleep(0.02)
-        raise AssertionError(f"Prism did not start:\n{log.read_text(encoding='utf-8')}")
+    def _in_front_of(self, upstream: str) -> str:
+        with self._lock:
+            if upstream not in self._urls:
+                assert self._process.stdin is not None
+                assert self._process.stdout is not None
+                self._process.stdin.write(f"{upstream}\n")
+                self._process.stdin.flush()
+                url = self._process.stdout.readline().strip()
+                assert url, f"Prism ended:\n{self._log.read_text(encoding='utf-8')}"
+                self._urls[upstream] = url
+            return self._urls[upstream]
 
 
 class PrismPlugin:
     """Puts a Prism in front of every server, and counts what it checked."""
 
-    def __init__(self, program: str, report: Path) -> None:
-        self._program = program
+    def __init__(self, node_modules: Path, report: Path) -> None:
+        self._node_modules = node_modules
         self._report = report
-        self._prisms: dict[str, Prism] = {}
         self._checked: Counter[tuple[str, str, int]] = Counter()
         self._paths = _patterns()
         self._end = ExitStack()
-        self._logs = Path(self._end.enter_context(tempfile.TemporaryDirectory()))
 
     def pytest_sessionstart(self) -> None:
+        folder = self._end.enter_context(tempfile.TemporaryDirectory())
+        self._prisms = self._end.enter_context(Prisms(self._node_modules, Path(folder, "log")))
+
         def request(
             server: support.Server, method: str, path: str, **arguments: Any
         ) -> httpx.Response:
@@ -126,11 +123,7 @@ class PrismPlugin:
         operation = self._operation(method, path, arguments)
         if operation is None:
             return ask_directly(server, method, path, **arguments)
-        if server.url not in self._prisms:
-            log = self._logs / f"{len(self._prisms)}.log"
-            prism = self._end.enter_context(Prism(self._program, server.url, log))
-            self._prisms[server.url] = prism
-        response = self._prisms[server.url].request(method, path, **arguments)
+        response = self._prisms.request(server.url, method, path, **arguments)
         self._checked[method, operation, response.status_code] += 1
         return response
 
@@ -166,7 +159,7 @@ def _patterns() -> dict[re.Pattern[str], tuple[str, frozenset[str]]]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--prism", required=True, help="Prism's command")
+    parser.addoption("--prism", required=True, type=Path, help="the folder of Prism's packages")
     parser.addoption("--prism-report", required=True, type=Path, help="where to say what it saw")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from interop.prism_plugin import Prism
+from interop.prism_plugin import Prisms
 
 TESTS = Path(__file__).parent.parent
 
@@ -61,11 +61,6 @@ EXPECTED = {
 }
 
 
-@pytest.fixture
-def prism(node_modules: Path) -> str:
-    return str(node_modules / ".bin" / "prism")
-
-
 def run_to_its_end(command: list[str], seconds: float) -> tuple[int, str]:
     """The exit status and output of a command. It ends in time, and all that it started with it."""
     with subprocess.Popen(
@@ -85,7 +80,7 @@ def run_to_its_end(command: list[str], seconds: float) -> tuple[int, str]:
 
 
 def test_prism_finds_every_response_of_the_api_tests_as_documented(
-    prism: str, tmp_path: Path
+    node_modules: Path, tmp_path: Path
 ) -> None:
     report = tmp_path / "report.json"
     status, output = run_to_its_end(
@@ -93,7 +88,7 @@ def test_prism_finds_every_response_of_the_api_tests_as_documented(
             sys.executable, "-m", "pytest", "-q",
             "-p", "no:cacheprovider",
             "-p", "interop.prism_plugin",
-            f"--prism={prism}",
+            f"--prism={node_modules}",
             f"--prism-report={report}",
             f"--basetemp={tmp_path / 'inner'}",
             "api",
@@ -146,13 +141,13 @@ def saying(answer: Answer) -> Iterator[str]:
             thread.join()
 
 
-def test_prism_would_find_what_is_not_as_documented(prism: str, tmp_path: Path) -> None:
+def test_prism_would_find_what_is_not_as_documented(node_modules: Path, tmp_path: Path) -> None:
     answer = Answer()
     with (
         saying(answer) as upstream,
-        Prism(prism, upstream, tmp_path / "prism.log") as between,
+        Prisms(node_modules, tmp_path / "prism.log") as prisms,
     ):
-        assert between.request("GET", "/health").json() == {"status": "ok"}
+        assert prisms.request(upstream, "GET", "/health").json() == {"status": "ok"}
         for field, wrong, found in (
             ("body", '{"status": "sick"}', "'body', 'status'"),
             ("body", '{"status": "ok", "more": 1}', "'response', 'body'"),
@@ -164,5 +159,5 @@ def test_prism_would_find_what_is_not_as_documented(prism: str, tmp_path: Path) 
             right = getattr(answer, field)
             setattr(answer, field, wrong)
             with pytest.raises(AssertionError, match=found):
-                between.request("GET", "/health")
+                prisms.request(upstream, "GET", "/health")
             setattr(answer, field, right)
