@@ -8,7 +8,7 @@ from contextlib import closing
 from hookstream_keys.store import chain
 from hookstream_keys.store.errors import StoreUnavailable
 from hookstream_keys.store.records import AuditEvent, AuditFilter, ChainCheck
-from hookstream_keys.store.sqlite.engine import Engine, Parameters, Row, translated
+from hookstream_keys.store.sqlite.engine import Engine, Parameters, Row, to_json, translated
 
 _COLUMNS = ", ".join(chain.COLUMNS)
 _HEAD = "select seq, hash from audit_head"
@@ -87,7 +87,7 @@ def insert_event(connection: sqlite3.Connection, event: AuditEvent) -> None:
         "action": event.action,
         "resource_type": event.resource_type,
         "resource_id": event.resource_id,
-        "details": json.dumps(event.details, separators=(",", ":")),
+        "details": to_json(event.details),
         "ip_address": event.ip_address,
         "request_id": event.request_id,
         "created_at": event.created_at,

@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+import orjson
 from sqlite_utils import Database
 
 from hookstream_keys.store.errors import DatabaseTooNew, ReferenceGone, StoreUnavailable, Taken
@@ -189,6 +190,11 @@ def unique(column: str) -> Iterator[None]:
         if is_unique and str(error).endswith(f".{column}"):
             raise Taken(column) from error
         raise
+
+
+def to_json(value: Mapping[str, Any]) -> str:
+    """What a column holds of an object: JSON, with an array for every tuple, named or not."""
+    return orjson.dumps(value, default=tuple).decode()
 
 
 def assignments(changes: Mapping[str, Any], columns: Mapping[str, str] | None = None) -> str:

@@ -11,7 +11,7 @@ from hookstream_keys.store.errors import ReferenceGone
 from hookstream_keys.store.records import ApiKey, AuditEvent, KeyFilter, Page, Receipt
 from hookstream_keys.store.sqlite import rotations
 from hookstream_keys.store.sqlite.audit import insert_event
-from hookstream_keys.store.sqlite.engine import Engine, Row, Value, assignments
+from hookstream_keys.store.sqlite.engine import Engine, Row, Value, assignments, to_json
 from hookstream_keys.store.sqlite.receipts import insert_receipt
 
 _COLUMNS = (
@@ -183,7 +183,7 @@ def _stored(value: Any) -> Any:
         case bool():
             return int(value)
         case Mapping():
-            return json.dumps(value, separators=(",", ":"))
+            return to_json(value)
         case Limit(requests, seconds):
             return f"{requests}/{seconds}"
         case tuple():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import secrets
 from typing import Any
 
@@ -17,6 +18,14 @@ texts = st.none() | st.text(max_size=8)
 
 #: All but the number and the id, which are each row's own; rows may well be alike in the rest.
 contents = st.builds(lambda *some: [*some, *"defghijk"], texts, texts, texts)
+
+
+@given(
+    st.dictionaries(st.text(max_size=4), st.none() | st.integers(-(2**63), 2**63 - 1) | st.text())
+)
+def test_a_row_is_hashed_as_it_always_was(row: dict[str, Any]) -> None:
+    text = json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    assert chain.link(bytes(32), row) == hashlib.sha256(bytes(32) + text.encode()).digest()
 
 
 @dataclasses.dataclass
