@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -215,19 +215,28 @@ class Server:
 
 @contextmanager
 def serving(
-    database: Database, *, workers: int = 1, stop: bool = True, **settings: str
+    database: Database,
+    *,
+    workers: int = 1,
+    stop: bool = True,
+    command: Sequence[str] = (COMMAND,),
+    **settings: str,
 ) -> Iterator[Server]:
-    """Run `hookstream-keys serve` on a free port until the block ends."""
+    """Run `hookstream-keys serve` on a free port until the block ends.
+
+    It leads a process group of its own, so that it can be killed with its workers.
+    """
     log = database.path.with_name("server.log")
     settings = {"HOOKSTREAM_VALIDATE_RESPONSES": "on", **settings}
     with log.open("a", encoding="utf-8") as sink:
         process = subprocess.Popen(
-            [COMMAND, "serve", "--port", "0", "--workers", str(workers)],
+            [*command, "serve", "--port", "0", "--workers", str(workers)],
             stdout=subprocess.PIPE,
             stderr=sink,
             text=True,
             cwd=database.path.parent,
             env=environment(database.path, **settings),
+            process_group=0,
         )
     try:
         assert process.stdout is not None

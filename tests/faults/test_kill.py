@@ -1,0 +1,171 @@
+"""`kill -9` at random moments: of everything, and of one worker while the others go on.
+
+Every cycle starts the server on the same database, looks at all that was ever acknowledged, lets
+clients work, and kills. `FAULTS_CYCLES` or `FAULTS_SECONDS` says for how long, `FAULTS_SEED`
+from which seed; without them it is a few cycles.
+"""
+
+import os
+import secrets
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import pytest
+from faults.clients import Client, Load, resume, working
+from faults.ledger import Ledger, Step
+from faults.processes import kill_group, kill_worker, wait_for, workers
+from faults.records import audit_head, faults, pending
+from support import Database, Server, Tenant, serving
+
+SECONDS = float(os.environ.get("FAULTS_SECONDS") or 0)
+CYCLES = int(os.environ.get("FAULTS_CYCLES") or (0 if SECONDS else 3))
+SEED = int(os.environ.get("FAULTS_SEED") or secrets.randbelow(2**32))
+
+#: Clients work so long before the kill, in seconds, at most.
+LONGEST = 0.6
+
+
+@dataclass
+class Campaign:
+    """What was done with one database, and what is known of it."""
+
+    database: Database
+    tenant: Tenant
+    rng: Random
+    ledger: Ledger = field(default_factory=Ledger)
+    head: str | None = None
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def cycle(self, kind: str) -> None:
+        """Start, look, work, kill."""
+        self.counts[kind] += 1
+        several = kind == "worker" or self.rng.random() < 0.5
+        with self.served(workers=2 if several else 1) as server:
+            self.look(server)
+            load = Load(self.ledger, threading.Event(), [])
+            with working(server, self.tenant, load, self.rng):
+                if kind == "answer":
+                    self._kill_at_an_answer(server, load)
+                    return
+                time.sleep(self.rng.uniform(0.02, LONGEST))
+                if kind == "worker":
+                    self._lose_a_worker(server)
+                    time.sleep(self.rng.uniform(0.0, LONGEST))
+                kill_group(server)
+
+    def look(self, server: Server) -> None:
+        """Hold everything that was acknowledged, and every row, against the database."""
+        client = Client(server, self.tenant)
+        try:
+            self._settle(client)
+            self.counts["in doubt"] += resume(client, self.ledger)
+            # What was asked again shows secrets that nobody had seen.
+            self._settle(client)
+        finally:
+            client.close()
+        assert faults(self.database.path) == []
+        self.head = audit_head(self.database.path, self.head)
+
+    def served(self, workers: int) -> Any:
+        # Without its own checks of responses, it is quicker, and this is not what they are for.
+        limits = {"HOOKSTREAM_RATE_LIMIT": "off", "HOOKSTREAM_VALIDATE_RESPONSES": "off"}
+        return serving(self.database, workers=workers, **limits)
+
+    def _settle(self, client: Client) -> None:
+        seen = self.ledger.secrets()
+        unused = pending(self.database.path, seen)
+        codes = client.codes(seen, unused)
+        self.counts["secrets asked for"] += len(seen)
+        for secret in unused:
+            if codes[secret] == "INSUFFICIENT_SCOPE":
+                codes[secret] = "PENDING"
+        assert self.ledger.wrong(codes) == []
+        self.ledger.settle(codes)
+
+    def _kill_at_an_answer(self, server: Server, load: Load) -> None:
+        """Kill when a client has just been answered, as near to it as can be."""
+        answered, left = threading.Event(), self.rng.randrange(1, 60)
+
+        def count(_: Step) -> None:
+            nonlocal left
+            left -= 1
+            if left <= 0:
+                answered.set()
+
+        load.when_answered = count
+        assert answered.wait(timeout=60)
+        kill_group(server)
+
+    def _lose_a_worker(self, server: Server) -> None:
+        """Kill one: the others answer whoever comes, until there is a new one, and after."""
+        before = workers(server)
+        lost = self.rng.choice(sorted(before))
+        kill_worker(lost)
+
+        def is_replaced() -> bool:
+            assert server.request("GET", "/health").status_code == 200
+            self.counts["answers beside a dead worker"] += 1
+            return len(workers(server) - {lost}) == len(before)
+
+        wait_for(is_replaced, "the worker was not replaced")
+
+
+def test_no_kill_loses_what_was_acknowledged(
+    database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun = time.monotonic()
+    rng = Random(SEED)  # noqa: S311 - a test that can be repeated
+    campaign = Campaign(database, database.init(), rng)
+    kinds = ["group", "answer", "worker"]
+    cycle = 0
+    while cycle < CYCLES or time.monotonic() < begun + SECONDS:
+        try:
+            campaign.cycle(kinds[cycle % len(kinds)])
+        except BaseException as error:
+            error.add_note(f"in cycle {cycle} of seed {SEED}")
+            raise
+        cycle += 1
+    with campaign.served(workers=1) as server:
+        campaign.look(server)
+    with capsys.disabled():
+        told = campaign.ledger.acknowledged
+        print(f"\n{cycle} kill cycles, seed {SEED}, {time.monotonic() - begun:.0f} s:")
+        print(f"acknowledged {told}\n{dict(campaign.counts)}")
+    assert min(told.values()) > 0, "the clients did too little"
+
+
+#: A key that is no good, one that is good again, a secret that was lost, and half of a create;
+#: how to undo it, and what is to be said of it.
+DAMAGES = [
+    ("update api_key set enabled = 0", "update api_key set enabled = 1", "plain [(]"),
+    ("update api_key set revoked_at = null", "update api_key set revoked_at = created_at where"
+     " name = 'revoked'", "revoked [(]"),
+    ("update rotation set state = 'cancelled'", "update rotation set state = 'pending'",
+     "rotated [(]"),
+    ("insert into receipt select randomblob(32), fingerprint, sealed, '9' from receipt limit 1",
+     "delete from receipt where created_at = '9'", "receipts"),
+]  # fmt: skip
+
+
+def test_what_a_kill_could_do_would_be_noticed(database: Database) -> None:
+    campaign = Campaign(database, database.init(), Random(1))  # noqa: S311 - see above
+    steps = [Step("create", name, f"once-and-only-{name}") for name in ("plain", "revoked")]
+    steps += [Step("create", "rotated", "once-and-only-new"), Step("revoke", "revoked")]
+    steps += [Step("rotate", "rotated", "once-and-only-again")]
+    with campaign.served(workers=1) as server:
+        client = Client(server, campaign.tenant)
+        for step in steps:
+            campaign.ledger.sent(step)
+            campaign.ledger.answered(step, client.take(step, campaign.ledger))
+        client.close()
+        campaign.look(server)
+        for damage, repair, words in DAMAGES:
+            database.execute(damage)
+            with pytest.raises(AssertionError, match=words):
+                campaign.look(server)
+            database.execute(repair)
+            campaign.look(server)
