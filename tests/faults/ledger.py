@@ -41,8 +41,7 @@ class Stand:
         """How it stands after the step, which showed this secret if it was a rotation."""
         match step.kind:
             case "rotate":
-                cancelled = {self.pending: "REVOKED"} if self.pending else {}
-                former = {**self.former, **cancelled}
+                former = {**self.former, self.pending: "REVOKED"}
                 return replace(
                     self, pending=secret, grace_seconds=step.grace_seconds, former=former
                 )
