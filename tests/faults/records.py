@@ -43,10 +43,6 @@ PAIRS = {
         "select hex(digest) from api_key union all select hex(digest) from rotation",
         "select hex(digest) from api_key union select hex(digest) from rotation",
     ),
-    "the head of the log and its last row": (
-        "select seq || hash from audit_head",
-        "select seq || hash from audit_log order by seq desc limit 1",
-    ),
     # The first key was made by init, which needs none.
     "receipts and what was done once": (
         "select count(*) from receipt",

@@ -9,17 +9,14 @@ import os
 import secrets
 import threading
 import time
-from collections import Counter
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from random import Random
 
 import pytest
-from faults.clients import Client, Load, resume, working
-from faults.ledger import Ledger, Step
+from faults.campaign import Campaign
+from faults.clients import Client, Load, working
+from faults.ledger import Step
 from faults.processes import kill_group, kill_worker, wait_for, workers
-from faults.records import audit_head, faults, pending
-from support import Database, Server, Tenant, serving
+from support import Database, Server
 
 SECONDS = float(os.environ.get("FAULTS_SECONDS") or 0)
 CYCLES = int(os.environ.get("FAULTS_CYCLES") or (0 if SECONDS else 3))
@@ -29,16 +26,8 @@ SEED = int(os.environ.get("FAULTS_SEED") or secrets.randbelow(2**32))
 LONGEST = 0.6
 
 
-@dataclass
-class Campaign:
-    """What was done with one database, and what is known of it."""
-
-    database: Database
-    tenant: Tenant
-    rng: Random
-    ledger: Ledger = field(default_factory=Ledger)
-    head: str | None = None
-    counts: Counter[str] = field(default_factory=Counter)
+class Killing(Campaign):
+    """A campaign of kills."""
 
     def cycle(self, kind: str) -> None:
         """Start, look, work, kill."""
@@ -56,33 +45,6 @@ class Campaign:
                     self._lose_a_worker(server)
                     time.sleep(self.rng.uniform(0.0, LONGEST))
                 kill_group(server)
-
-    def look(self, server: Server) -> None:
-        """Hold everything that was acknowledged, and every row, against the database."""
-        client = Client(server, self.tenant)
-        try:
-            self._settle(client)
-            self.counts["in doubt"] += resume(client, self.ledger)
-            # What was asked again shows secrets that nobody had seen.
-            self._settle(client)
-        finally:
-            client.close()
-        assert faults(self.database.path) == []
-        self.head = audit_head(self.database.path, self.head)
-
-    def served(self, workers: int) -> AbstractContextManager[Server]:
-        return serving(self.database, workers=workers, HOOKSTREAM_RATE_LIMIT="off")
-
-    def _settle(self, client: Client) -> None:
-        seen = self.ledger.secrets()
-        unused = pending(self.database.path, seen)
-        codes = client.codes(seen, unused)
-        self.counts["secrets asked for"] += len(seen)
-        for secret in unused:
-            if codes[secret] == "INSUFFICIENT_SCOPE":
-                codes[secret] = "PENDING"
-        assert self.ledger.wrong(codes) == []
-        self.ledger.settle(codes)
 
     def _kill_at_an_answer(self, server: Server, load: Load) -> None:
         """Kill when a client has just been answered, as near to it as can be."""
@@ -117,7 +79,7 @@ def test_no_kill_loses_what_was_acknowledged(
 ) -> None:
     begun = time.monotonic()
     rng = Random(SEED)  # noqa: S311 - a test that can be repeated
-    campaign = Campaign(database, database.init(), rng)
+    campaign = Killing(database, database.init(), rng)
     kinds = ["group", "answer", "worker"]
     cycle = 0
     while cycle < CYCLES or time.monotonic() < begun + SECONDS:
