@@ -5,7 +5,8 @@
  *
  * A change is written down before it is made, an fsync's beginning before and its end after it:
  * so the log never has as synced what was not. Each record is one write with O_APPEND, so that
- * several processes can share the log. What is left out are the files that nobody has to find
+ * several processes can share the log; of one that is killed the last may be cut short, and was
+ * then not done. What is left out are the files that nobody has to find
  * again after a power loss: SQLite's index of its log, and the limits.
  *
  * Where FAULTS_DISK_LIES is set, fsync and fdatasync are left out: a disk that says it has
@@ -23,7 +24,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define BEGINNING 0xfa017d15c10660d5u
+
 struct record {
+    uint64_t beginning;             /* BEGINNING: where a record is cut short, the next is found */
     uint32_t kind, size;            /* what, and how many bytes follow */
     uint64_t file, offset, number;  /* the inode; where; which sync */
 };
@@ -51,7 +55,7 @@ __attribute__((constructor)) static void load(void) {
 
 static void put(uint32_t kind, uint64_t file, uint64_t offset, uint64_t number,
                 const void *data, size_t size) {
-    struct record record = {kind, (uint32_t)size, file, offset, number};
+    struct record record = {BEGINNING, kind, (uint32_t)size, file, offset, number};
     struct iovec parts[] = {{&record, sizeof record}, {(void *)data, size}};
     if (logged >= 0 && writev(logged, parts, 2) != (ssize_t)(sizeof record + size))
         abort();

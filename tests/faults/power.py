@@ -17,7 +17,9 @@ from typing import NamedTuple
 #: A disk writes so many bytes wholly or not at all; the smallest that disks are made with.
 SECTOR = 512
 
-_HEADER = struct.Struct("<IIQQQ")
+_HEADER = struct.Struct("<QIIQQQ")
+_BEGINNING = 0xFA017D15C10660D5
+_BEGINNING_BYTES = _BEGINNING.to_bytes(8, "little")
 
 
 class Record(NamedTuple):
@@ -31,11 +33,19 @@ class Record(NamedTuple):
 
 
 def read(log: Path) -> Iterator[Record]:
-    """The records of a log. Of programs that were killed each is whole, being one write."""
-    with log.open("rb") as file:
-        while header := file.read(_HEADER.size):
-            kind, size, inode, offset, number = _HEADER.unpack(header)
-            yield Record(chr(kind), inode, offset, number, file.read(size))
+    """The records of a log, but for those that were cut short: whoever wrote them was killed."""
+    text = log.read_bytes()
+    place = 0
+    while place < len(text):
+        data = place + _HEADER.size
+        if data <= len(text):
+            _, kind, size, inode, offset, number = _HEADER.unpack_from(text, place)
+            if data + size == len(text) or text.startswith(_BEGINNING_BYTES, data + size):
+                yield Record(chr(kind), inode, offset, number, text[data : data + size])
+                place = data + size
+                continue
+        following = text.find(_BEGINNING_BYTES, place + 1)
+        place = following if following >= 0 else len(text)
 
 
 def mark(log: Path, text: str) -> None:
@@ -43,7 +53,7 @@ def mark(log: Path, text: str) -> None:
     data = text.encode()
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
     try:
-        os.write(descriptor, _HEADER.pack(ord("M"), len(data), 0, 0, 0) + data)
+        os.write(descriptor, _HEADER.pack(_BEGINNING, ord("M"), len(data), 0, 0, 0) + data)
     finally:
         os.close(descriptor)
 

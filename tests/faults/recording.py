@@ -16,7 +16,7 @@ from faults import power
 from faults.campaign import Campaign
 from faults.ledger import Ledger, Step
 from faults.processes import kill_group
-from support import COMMAND, Database
+from support import COMMAND, Database, Tenant, run
 
 SOURCE = Path(__file__).with_name("disk_log.c")
 UNSAFE = (sys.executable, str(Path(__file__).with_name("unsafe.py")))
@@ -84,8 +84,12 @@ def begin(base: Path, rng: Random, command: Sequence[str] = (COMMAND,), **more: 
         **more,
     }
     database = Database(folder / "hookstream.db")
-    tenant = database.init(**settings)
+    answer = run("init", "--json", database=database.path, **settings)
     power.mark(log, json.dumps(["begun"]))
+    assert answer.returncode == 0, answer.stderr
+    facts = json.loads(answer.stdout)
+    del facts["key_prefix"]
+    tenant = Tenant(**facts)
     ledger = MarkedLedger(log)
     campaign = Campaign(database, tenant, rng, ledger, command=command, settings=settings)
     return Recording(folder, log, campaign)

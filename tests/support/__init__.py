@@ -74,8 +74,8 @@ class Database:
         self._last = max(datetime.now(UTC), self._last + timedelta(milliseconds=1))
         return iso(self._last)
 
-    def init(self, **settings: str) -> "Tenant":
-        answer = run("init", "--json", database=self.path, **settings)
+    def init(self) -> "Tenant":
+        answer = run("init", "--json", database=self.path)
         assert answer.returncode == 0, answer.stderr
         facts = json.loads(answer.stdout)
         del facts["key_prefix"]

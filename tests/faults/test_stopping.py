@@ -1,0 +1,75 @@
+"""SIGTERM while clients ask as fast as they can: nothing that was sent stays without an answer."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from faults.processes import DEADLINE_SECONDS, wait_for, workers
+from faults.visitors import Visits
+from support import Database, serving
+
+#: How many clients keep their connections, and how many come anew for every request.
+KEEPING, COMING = 6, 4
+OK = "http/1.1 201 created"
+
+
+@contextlib.contextmanager
+def visited(visits: Visits) -> Iterator[None]:
+    """Let clients ask until nobody answers any more, or the block fails."""
+    threads = [
+        threading.Thread(target=visits.visit, kwargs={"keep": number < KEEPING})
+        for number in range(KEEPING + COMING)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_for(lambda: visits.ends[OK] >= 100, "the clients did too little")
+        yield
+    except BaseException:
+        visits.over.set()
+        raise
+    finally:
+        for thread in threads:
+            thread.join(timeout=DEADLINE_SECONDS)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def check(visits: Visits, database: Database) -> None:
+    """Every request was answered, what was answered is stored, and what was used is counted."""
+    assert set(visits.ends) <= {OK, "closed before it was sent"}, visits.ends
+    ids = {row[0] for row in database.execute("select id from api_key where name = 'visit'")}
+    assert ids == set(visits.made)
+    assert len(visits.made) == visits.ends[OK]
+    used = database.execute("select sum(count) from key_usage where outcome = 'VALID'")
+    assert used == [(len(visits.made),)]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_sigterm_under_load_leaves_nobody_without_an_answer(database: Database, count: int) -> None:
+    tenant = database.init()
+    with serving(database, workers=count, HOOKSTREAM_RATE_LIMIT="off") as server:
+        visits = Visits(server, tenant)
+        with visited(visits):
+            server.process.terminate()
+            assert server.process.wait(timeout=DEADLINE_SECONDS) == 0
+    check(visits, database)
+
+
+def test_sigterm_to_one_worker_is_noticed_by_nobody(database: Database) -> None:
+    tenant = database.init()
+    with serving(database, workers=2, HOOKSTREAM_RATE_LIMIT="off") as server:
+        visits = Visits(server, tenant)
+        with visited(visits):
+            before = workers(server)
+            os.kill(min(before), signal.SIGTERM)
+            wait_for(
+                lambda: len(workers(server) - {min(before)}) == 2, "the worker was not replaced"
+            )
+            time.sleep(0.3)
+            server.process.terminate()
+            assert server.process.wait(timeout=DEADLINE_SECONDS) == 0
+    check(visits, database)
