@@ -70,19 +70,24 @@ class Recording:
     campaign: Campaign
 
 
-def begin(base: Path, rng: Random, command: Sequence[str] = (COMMAND,), **more: str) -> Recording:
-    """Make a folder, and in it a database by `init`, everything in the log."""
+def watched(base: Path) -> dict[str, str]:
+    """Make a folder `disk`, and a log of it beside it: what a program needs to be told of them."""
     folder, log = base / "disk", base / "disk.log"
     folder.mkdir(parents=True)
     log.touch()
-    settings = {
+    return {
         "LD_PRELOAD": str(compiled(base)),
         "FAULTS_DISK": str(folder),
         "FAULTS_DISK_LOG": str(log),
         # So that there is a file of it, which must not be lost either.
         "BETTER_AUTH_SECRET": "",
-        **more,
     }
+
+
+def begin(base: Path, rng: Random, command: Sequence[str] = (COMMAND,), **more: str) -> Recording:
+    """Make a folder, and in it a database by `init`, everything in the log."""
+    settings = watched(base) | more
+    folder, log = base / "disk", base / "disk.log"
     database = Database(folder / "hookstream.db")
     answer = run("init", "--json", database=database.path, **settings)
     power.mark(log, json.dumps(["begun"]))

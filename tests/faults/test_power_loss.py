@@ -12,6 +12,8 @@ import os
 import secrets
 import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -26,7 +28,7 @@ from faults.campaign import Campaign
 from faults.ledger import PENDING, Ledger, Step
 from faults.recording import UNSAFE, Recording
 from faults.records import faults
-from support import Database
+from support import Database, environment
 
 from hookstream_keys import timestamps, verification
 from hookstream_keys.store import Store, StoreError, open_store
@@ -183,3 +185,25 @@ def test_a_server_that_does_not_wait_for_the_disk_is_found_out(
     recording.work(made, 1.0, 1, kill=False)
     _, wrong = play(tmp_path, made, rng, 40)
     assert any("NOT_FOUND" in each for each in wrong), wrong
+
+
+def test_the_signing_secret_is_on_the_disk_before_it_is_used(tmp_path: Path) -> None:
+    settings = recording.watched(tmp_path)
+    code = (
+        "from pathlib import Path; from hookstream_keys.settings import *;"
+        "print(signing_secret(Settings(), Path('hookstream.db')))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(tmp_path / "disk" / "hookstream.db", **settings),
+        cwd=tmp_path / "disk",
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    disk = power.Disk()
+    for record in power.read(tmp_path / "disk.log"):
+        disk.take(record)
+    for seed in range(20):
+        left = disk.after_power_loss(Random(seed))  # noqa: S311 - see above
+        assert left["hookstream.db.secret"].decode() == told

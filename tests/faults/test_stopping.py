@@ -1,19 +1,24 @@
-"""SIGTERM while clients ask as fast as they can: nothing that was sent stays without an answer."""
+"""SIGTERM while clients ask as fast as they can: nothing that was sent stays without an answer.
+
+With FAULTS_SECONDS or FAULTS_CYCLES also what takes a minute: a worker that hangs.
+"""
 
 import contextlib
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
-from faults.processes import DEADLINE_SECONDS, wait_for, workers
+from faults.processes import DEADLINE_SECONDS, is_running, wait_for, workers
 from faults.visitors import Visits
 from support import Database, serving
 
 #: How many clients keep their connections, and how many come anew for every request.
 KEEPING, COMING = 6, 4
+IS_LONG = bool(os.environ.get("FAULTS_SECONDS") or os.environ.get("FAULTS_CYCLES"))
 OK = "http/1.1 201 created"
 
 
@@ -73,3 +78,28 @@ def test_sigterm_to_one_worker_is_noticed_by_nobody(database: Database) -> None:
             server.process.terminate()
             assert server.process.wait(timeout=DEADLINE_SECONDS) == 0
     check(visits, database)
+
+
+def test_workers_whose_parent_is_killed_stop_and_leave_the_port(database: Database) -> None:
+    tenant = database.init()
+    with serving(database, workers=2, HOOKSTREAM_RATE_LIMIT="off") as server:
+        visits = Visits(server, tenant)
+        with visited(visits):
+            left = workers(server)
+            server.process.kill()
+            server.process.wait(timeout=DEADLINE_SECONDS)
+            wait_for(lambda: not any(map(is_running, left)), "a worker goes on without its parent")
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(server.address, timeout=5)
+    # Nobody told the last clients to come no more.
+    del visits.ends["reset"]
+    check(visits, database)
+
+
+@pytest.mark.skipif(not IS_LONG, reason="takes a minute: set FAULTS_SECONDS or FAULTS_CYCLES")
+def test_a_worker_that_hangs_does_not_keep_the_server_from_stopping(database: Database) -> None:
+    database.init()
+    with serving(database, workers=2) as server:
+        os.kill(min(workers(server)), signal.SIGSTOP)
+        server.process.terminate()
+        assert server.process.wait(timeout=2 * DEADLINE_SECONDS) == 0
