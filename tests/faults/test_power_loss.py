@@ -161,10 +161,10 @@ def test_no_power_loss_takes_what_was_acknowledged(
     begun = time.monotonic()
     rng = Random(SEED)  # noqa: S311 - a test that can be repeated
     made = recording.begin(tmp_path, rng)
-    recording.work(made, 1.0 if not IS_LONG else 8.0, 1, kill=False)
+    recording.work(made, 4.0 if IS_LONG else 1.0, 1, kill=False)
     if IS_LONG:
-        recording.work(made, 4.0, 2, kill=True)
-        recording.work(made, 4.0, 1, kill=True)
+        recording.work(made, 2.0, 2, kill=True)
+        recording.work(made, 2.0, 1, kill=True)
         recording.work(made, 2.0, 2, kill=False)
     tried, wrong = play(tmp_path, made, rng, POINTS)
     with capsys.disabled():
