@@ -34,7 +34,7 @@ from hookstream_keys import timestamps, verification
 from hookstream_keys.store import Store, StoreError, open_store
 
 SECONDS = float(os.environ.get("FAULTS_SECONDS") or 0)
-POINTS = int(os.environ.get("FAULTS_POINTS") or SECONDS * 10 or 120)
+POINTS = int(os.environ.get("FAULTS_POINTS") or SECONDS * 10 or 60)
 SEED = int(os.environ.get("FAULTS_SEED") or secrets.randbelow(2**32))
 IS_LONG = POINTS > 1000
 
@@ -161,7 +161,7 @@ def test_no_power_loss_takes_what_was_acknowledged(
     begun = time.monotonic()
     rng = Random(SEED)  # noqa: S311 - a test that can be repeated
     made = recording.begin(tmp_path, rng)
-    recording.work(made, 4.0 if IS_LONG else 1.0, 1, kill=False)
+    recording.work(made, 4.0 if IS_LONG else 0.5, 1, kill=False)
     if IS_LONG:
         recording.work(made, 2.0, 2, kill=True)
         recording.work(made, 2.0, 1, kill=True)
@@ -182,8 +182,8 @@ def test_a_server_that_does_not_wait_for_the_disk_is_found_out(
 ) -> None:
     rng = Random(1)  # noqa: S311 - see above
     made = recording.begin(tmp_path, rng, UNSAFE, UNSAFE_SYNCHRONOUS=synchronous)
-    recording.work(made, 1.0, 1, kill=False)
-    _, wrong = play(tmp_path, made, rng, 40)
+    recording.work(made, 0.5, 1, kill=False)
+    _, wrong = play(tmp_path, made, rng, 20)
     assert any("NOT_FOUND" in each for each in wrong), wrong
 
 

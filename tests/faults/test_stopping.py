@@ -19,6 +19,8 @@ from support import Database, serving
 #: How many clients keep their connections, and how many come anew for every request.
 KEEPING, COMING = 6, 4
 IS_LONG = bool(os.environ.get("FAULTS_SECONDS") or os.environ.get("FAULTS_CYCLES"))
+#: Responses are not checked here: it takes longer than to make them.
+QUICKLY = {"HOOKSTREAM_RATE_LIMIT": "off", "HOOKSTREAM_VALIDATE_RESPONSES": "off"}
 OK = "http/1.1 201 created"
 
 
@@ -32,7 +34,7 @@ def visited(visits: Visits) -> Iterator[None]:
     for thread in threads:
         thread.start()
     try:
-        wait_for(lambda: visits.ends[OK] >= 100, "the clients did too little")
+        wait_for(lambda: visits.ends[OK] >= 50, "the clients did too little")
         yield
     except BaseException:
         visits.over.set()
@@ -53,10 +55,10 @@ def check(visits: Visits, database: Database) -> None:
     assert used == [(len(visits.made),)]
 
 
-@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("count", [1, 2] if IS_LONG else [1])
 def test_sigterm_under_load_leaves_nobody_without_an_answer(database: Database, count: int) -> None:
     tenant = database.init()
-    with serving(database, workers=count, HOOKSTREAM_RATE_LIMIT="off") as server:
+    with serving(database, workers=count, **QUICKLY) as server:  # type: ignore[arg-type]
         visits = Visits(server, tenant)
         with visited(visits):
             server.process.terminate()
@@ -66,7 +68,7 @@ def test_sigterm_under_load_leaves_nobody_without_an_answer(database: Database, 
 
 def test_sigterm_to_one_worker_is_noticed_by_nobody(database: Database) -> None:
     tenant = database.init()
-    with serving(database, workers=2, HOOKSTREAM_RATE_LIMIT="off") as server:
+    with serving(database, workers=2, **QUICKLY) as server:  # type: ignore[arg-type]
         visits = Visits(server, tenant)
         with visited(visits):
             before = workers(server)
@@ -82,7 +84,7 @@ def test_sigterm_to_one_worker_is_noticed_by_nobody(database: Database) -> None:
 
 def test_workers_whose_parent_is_killed_stop_and_leave_the_port(database: Database) -> None:
     tenant = database.init()
-    with serving(database, workers=2, HOOKSTREAM_RATE_LIMIT="off") as server:
+    with serving(database, workers=2, **QUICKLY) as server:  # type: ignore[arg-type]
         visits = Visits(server, tenant)
         with visited(visits):
             left = workers(server)
