@@ -15,7 +15,7 @@ import pytest
 from faults.campaign import Campaign
 from faults.clients import Client, Load, working
 from faults.ledger import Step
-from faults.processes import kill_group, kill_worker, wait_for, workers
+from faults.processes import DEADLINE_SECONDS, kill_group, kill_worker, wait_for, workers
 from support import Database, Server
 
 SECONDS = float(os.environ.get("FAULTS_SECONDS") or 0)
@@ -57,7 +57,7 @@ class Killing(Campaign):
                 answered.set()
 
         load.when_answered = count
-        assert answered.wait(timeout=60)
+        assert answered.wait(timeout=DEADLINE_SECONDS)
         kill_group(server)
 
     def _lose_a_worker(self, server: Server) -> None:
