@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from random import Random
 
-from faults.clients import Client, Load, resume, working
+from faults.clients import Client, resume
 from faults.ledger import Ledger
+from faults.load import Load, working
 from faults.records import audit_head, faults, pending
 from support import COMMAND, Database, Server, Tenant, serving
 

@@ -13,8 +13,9 @@ from random import Random
 
 import pytest
 from faults.campaign import Campaign
-from faults.clients import Client, Load, working
+from faults.clients import Client
 from faults.ledger import Step
+from faults.load import Load, working
 from faults.processes import DEADLINE_SECONDS, kill_group, kill_worker, wait_for, workers
 from support import Database, Server
 

@@ -31,7 +31,7 @@ class Visits:
         """Send one request after the other, over one connection if it is kept, until refused."""
         while not self.over.is_set():
             try:
-                connection = socket.create_connection(self.server.address, timeout=60)
+                connection = socket.create_connection(self.server.address, timeout=120)
             except ConnectionRefusedError:
                 return
             except ConnectionResetError:
