@@ -1,8 +1,8 @@
 """`kill -9` at random moments: of everything, and of one worker while the others go on.
 
-Every cycle starts the server on the database of the one before, looks at all that was ever acknowledged, lets
-clients work, and kills. `FAULTS_CYCLES` or `FAULTS_SECONDS` says for how long, `FAULTS_SEED`
-from which seed; without them it is a few cycles.
+Every cycle starts the server on the database of the one before, looks at all that was ever
+acknowledged, lets clients work, and kills. `FAULTS_CYCLES` or `FAULTS_SECONDS` says for how long,
+`FAULTS_SEED` from which seed; without them it is a few cycles.
 """
 
 import os
