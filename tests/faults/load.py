@@ -25,7 +25,7 @@ class Load:
 
     def work(self, client: Client, rng: Random, whose: str) -> None:
         """Take steps with keys of one's own, one after the other."""
-        mine = [name for name in self.ledger.keys if name.startswith(whose)]
+        mine = [name for name in list(self.ledger.keys) if name.startswith(whose)]
         while not self.over.is_set():
             step = self._next(rng, whose, mine)
             if step.kind == "create":
