@@ -10,11 +10,12 @@ import logging
 from typing import Any
 
 import orjson
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from hookstream_keys import ids
 from hookstream_keys.errors import ApiError, BadRequest, HeaderFieldsTooLarge, UriTooLong
 from hookstream_keys.settings import Settings
+from hookstream_keys.stopping import Stopping
 
 log = logging.getLogger("hookstream_keys")
 
@@ -29,7 +30,7 @@ def max_header_bytes() -> int:
     return Settings.from_environment().max_header_bytes
 
 
-class Protocol(HttpToolsProtocol):
+class Protocol(Stopping):
     """uvicorn's HTTP/1.1 over one connection, with a limit on every request's header."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -1,36 +1,65 @@
 """Running the server: N processes on one port, started together, stopped gracefully."""
 
+import asyncio
+import logging
 import os
 import signal
 import socket
+import time
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from hookstream_keys import logs
+from hookstream_keys.listening import let_nobody_in, until_nobody_waits
 from hookstream_keys.protocol import Protocol
 from hookstream_keys.settings import Settings
 
+log = logging.getLogger("hookstream_keys")
+
 #: How long a stopping server waits for requests in flight before it gives them up, in seconds.
 GRACE_SECONDS = 30
+#: A worker that says nothing for so long is hung, and replaced, in seconds. Many that start at
+#: once on few cores take longer than uvicorn's own 5 until they can say anything.
+HUNG_SECONDS = 15
+#: So much longer than their grace workers have to end before they are killed, in seconds.
+MARGIN_SECONDS = 5
 
 
-class BindError(Exception):
-    """The address cannot be listened on; the text says why."""
+class Alone(uvicorn.Server):
+    """The server as the only process."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept whoever has connected, and then stop as uvicorn does."""
+        for listener in sockets or []:
+            let_nobody_in(listener)
+            for seconds in until_nobody_waits(listener):
+                await asyncio.sleep(seconds)
+        await super().shutdown(sockets)
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Listen on `host` and `port`; port 0 takes a free one. Raises BindError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.set_inheritable(True)
-    except OSError as error:
-        listener.close()
-        raise BindError(f"cannot listen on {host} port {port}: {error.strerror}") from error
-    return listener
+class Workers(Multiprocess):
+    """The process that starts the others, and replaces those that die."""
+
+    def terminate_all(self) -> None:
+        """Stop the workers when they have accepted whoever has connected."""
+        for listener in self.sockets:
+            let_nobody_in(listener)
+            for seconds in until_nobody_waits(listener):
+                time.sleep(seconds)
+            # Else it would go on listening when they have all stopped.
+            listener.close()
+        super().terminate_all()
+
+    def join_all(self) -> None:
+        """Wait for the workers, but for none that is hung: it would be waited for for ever."""
+        deadline = time.monotonic() + GRACE_SECONDS + MARGIN_SECONDS
+        for each in self.processes:
+            each.process.join(max(0.0, deadline - time.monotonic()))
+            if each.process.is_alive():
+                log.error("worker %d does not stop, and is killed", each.pid)
+                each.process.kill()
+        super().join_all()
 
 
 def run(settings: Settings, listener: socket.socket, workers: int) -> int:
@@ -38,7 +67,7 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> int:
     # The workers are new processes: they read their settings from the environment.
     os.environ.update(settings.to_environment())
     config = uvicorn.Config(
-        "hookstream_keys.app:from_environment",
+        "hookstream_keys.worker:application",
         factory=True,
         workers=workers,
         http=Protocol,
@@ -52,14 +81,15 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> int:
         access_log=False,
         log_config=logs.config(settings.log_level),
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=HUNG_SECONDS,
     )
     if workers == 1:
-        server = uvicorn.Server(config)
+        server = Alone(config)
         # Its own handlers come later and are gone when it is done, when it raises the signal again:
         # one that comes early must not be lost, and stopping as asked is no failure.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, server.handle_exit)
         server.run(sockets=[listener])
         return 0 if server.started else 1
-    Multiprocess(config, sockets=[listener]).run()
+    Workers(config, sockets=[listener]).run()
     return 0

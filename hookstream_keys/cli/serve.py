@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from hookstream_keys import spec
+from hookstream_keys import listening, spec
 from hookstream_keys.cli.database import settings_for
 from hookstream_keys.cli.options import with_database
 from hookstream_keys.settings import signing_secret
@@ -39,8 +39,8 @@ def serve_command(host: str, port: int, workers: int, database: str) -> None:
     store.close()
     signing_secret(settings, database_path(database))
     try:
-        listener = serve.bind(host, port)
-    except serve.BindError as error:
+        listener = listening.bind(host, port)
+    except listening.BindError as error:
         raise click.ClickException(str(error)) from error
     address, bound_port = listener.getsockname()[:2]
     shown = f"[{address}]" if ":" in address else address

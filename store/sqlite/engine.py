@@ -25,6 +25,8 @@ from hookstream_keys.store.sqlite.migrations import migrations
 
 #: How long a statement waits for another writer before the store counts as unavailable.
 BUSY_SECONDS = 5.0
+#: How long whoever starts waits for another who migrates, or for what else has the database.
+MIGRATING_SECONDS = 120.0
 
 Row = tuple[Any, ...]
 Value = str | bytes | int | float | None
@@ -42,9 +44,12 @@ class Engine:
 
     def migrate(self) -> list[str]:
         with translated(), closing(self._open(create=True)) as connection:
+            connection.execute(f"pragma busy_timeout = {MIGRATING_SECONDS * 1000:.0f}")
+            db = Database(connection)
+            # Before anything is changed; and again, since another may migrate meanwhile.
+            _refuse_newer(db)
             _enable_wal(connection)
             with transaction(connection):
-                db = Database(connection)
                 _refuse_newer(db)
                 pending = [migration.name for migration in migrations.pending(db)]
                 if pending:
@@ -248,7 +253,7 @@ def _create_private(path: Path) -> None:
 def _enable_wal(connection: sqlite3.Connection) -> None:
     # Changing the journal mode does not wait for other connections as statements do:
     # several processes that start at once on a new file need this loop.
-    deadline = time.monotonic() + BUSY_SECONDS
+    deadline = time.monotonic() + MIGRATING_SECONDS
     while True:
         try:
             connection.execute("pragma journal_mode = wal")

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -242,19 +242,28 @@ class Server:
 
 @contextmanager
 def serving(
-    database: Database, *, workers: int = 1, stop: bool = True, **settings: str
+    database: Database,
+    *,
+    workers: int = 1,
+    stop: bool = True,
+    command: Sequence[str] = (COMMAND,),
+    **settings: str,
 ) -> Iterator[Server]:
-    """Run `hookstream-keys serve` on a free port until the block ends."""
+    """Run `hookstream-keys serve` on a free port until the block ends.
+
+    It leads a process group of its own, so that it can be killed with its workers.
+    """
     log = database.path.with_name("server.log")
     settings = {"HOOKSTREAM_VALIDATE_RESPONSES": "on", **settings}
     with log.open("a", encoding="utf-8") as sink:
         process = subprocess.Popen(
-            [COMMAND, "serve", "--port", "0", "--workers", str(workers)],
+            [*command, "serve", "--port", "0", "--workers", str(workers)],
             stdout=subprocess.PIPE,
             stderr=sink,
             text=True,
             cwd=database.path.parent,
             env=environment(database.path, **settings),
+            process_group=0,
         )
     try:
         assert process.stdout is not None
@@ -273,8 +282,8 @@ def serving(
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[str]) -> None:
-    """Return when the server answers. Raises AssertionError when it ends or takes 30 seconds."""
-    deadline = time.monotonic() + 30
+    """Return when the server answers. Raises AssertionError when it ends or takes 2 minutes."""
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         assert process.poll() is None, "the server ended before it was ready"
         try:
@@ -283,7 +292,7 @@ def wait_until_ready(url: str, process: subprocess.Popen[str]) -> None:
                 return
         except httpx.TransportError:
             time.sleep(0.05)
-    raise AssertionError("the server was not ready within 30 seconds")
+    raise AssertionError("the server was not ready within 2 minutes")
 
 
 #: What tells of the time and the request, and not of what was asked for.

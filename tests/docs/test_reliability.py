@@ -1,0 +1,40 @@
+"""docs/reliability.md names tests and files that there are."""
+
+import re
+
+import pytest
+from support.readme import ROOT
+
+PAGE = ROOT / "docs" / "reliability.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+ROWS = [
+    line for line in TEXT.splitlines() if line.startswith("| ") and not line.startswith("| promise")
+]
+
+
+def test_there_are_promises() -> None:
+    assert len(ROWS) > 15
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_every_promise_is_proved_by_a_test_that_exists(row: str) -> None:
+    paths = re.findall(r"\[(test_\w+\.py)\]\(\.\./([\w/]+\.py)\)", row)
+    assert paths, row
+    sources = ""
+    for name, path in paths:
+        assert path.endswith(f"/{name}"), path
+        sources += (ROOT / path).read_text(encoding="utf-8")
+    names = re.findall(r"`(test_\w+)`", row)
+    assert names, row
+    for name in names:
+        assert f"def {name}(" in sources, name
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\(([^)]+)\)", TEXT))
+def test_every_link_leads_somewhere(target: str) -> None:
+    path, _, heading = target.partition("#")
+    found = PAGE.parent / path
+    assert found.exists(), target
+    if heading:
+        titles = re.findall(r"^#+ (.*)$", found.read_text(encoding="utf-8"), re.MULTILINE)
+        assert heading in {title.lower().replace(" ", "-") for title in titles}

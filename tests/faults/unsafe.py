@@ -1,0 +1,24 @@
+"""`hookstream-keys` as it must not be: SQLite's `synchronous` is what UNSAFE_SYNCHRONOUS says.
+
+Shows that a power loss, as it is played back here, loses keys of a server that does not wait for
+the disk.
+"""
+
+import os
+import sqlite3
+
+from hookstream_keys.cli import main
+from hookstream_keys.store.sqlite.engine import Engine
+
+_open = Engine._open
+
+
+def _open_unsafe(self: Engine, *, create: bool) -> sqlite3.Connection:
+    connection = _open(self, create=create)
+    connection.execute(f"pragma synchronous = {os.environ['UNSAFE_SYNCHRONOUS']}")
+    return connection
+
+
+if __name__ == "__main__":
+    Engine._open = _open_unsafe  # type: ignore[method-assign]
+    main()

@@ -1,0 +1,49 @@
+import socket
+import sys
+from contextlib import closing
+
+import pytest
+
+from hookstream_keys import listening
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such filters")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_who_has_connected_can_be_accepted_and_nobody_else_connects(host: str) -> None:
+    try:
+        listener = listening.bind(host, 0)
+    except listening.BindError:
+        pytest.skip("this machine has no IPv6 loopback")
+    with closing(listener):
+        listener.listen()
+        with socket.create_connection(listener.getsockname()[:2], timeout=5) as early:
+            listening.let_nobody_in(listener)
+            with pytest.raises(TimeoutError):
+                socket.create_connection(listener.getsockname()[:2], timeout=0.3)
+            accepted, _ = listener.accept()
+            with accepted:
+                # What the filter is not about goes on, in both directions.
+                early.sendall(b"question")
+                assert accepted.recv(8) == b"question"
+                accepted.sendall(b"answer")
+                assert early.recv(6) == b"answer"
+
+
+def test_it_is_waited_until_nobody_waits_to_be_accepted() -> None:
+    with closing(listening.bind("127.0.0.1", 0)) as listener:
+        listener.listen()
+        with socket.create_connection(listener.getsockname(), timeout=5):
+            waits = listening.until_nobody_waits(listener)
+            assert next(waits) == listening.LOOK_SECONDS
+            accepted, _ = listener.accept()
+            with accepted:
+                # Each look takes no time here: quiet is a matter of the clock.
+                assert all(seconds == listening.LOOK_SECONDS for seconds in waits)
+
+
+def test_where_nobody_accepts_it_is_not_waited_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "LONGEST_SECONDS", 0.2)
+    with closing(listening.bind("127.0.0.1", 0)) as listener:
+        listener.listen()
+        with socket.create_connection(listener.getsockname(), timeout=5):
+            assert list(listening.until_nobody_waits(listener))
