@@ -8,6 +8,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from hookstream_keys import logs
+from hookstream_keys.connections import raise_file_limit
 from hookstream_keys.protocol import Protocol
 from hookstream_keys.settings import Settings
 
@@ -35,6 +36,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 def run(settings: Settings, listener: socket.socket, workers: int) -> int:
     """Serve until SIGTERM or SIGINT, then answer what is in flight and return the exit status."""
+    raise_file_limit()
     # The workers are new processes: they read their settings from the environment.
     os.environ.update(settings.to_environment())
     config = uvicorn.Config(

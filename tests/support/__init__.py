@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -215,14 +215,19 @@ class Server:
 
 @contextmanager
 def serving(
-    database: Database, *, workers: int = 1, stop: bool = True, **settings: str
+    database: Database,
+    *,
+    workers: int = 1,
+    stop: bool = True,
+    under: Sequence[str] = (),
+    **settings: str,
 ) -> Iterator[Server]:
-    """Run `hookstream-keys serve` on a free port until the block ends."""
+    """Run `hookstream-keys serve` on a free port until the block ends, `under` another program."""
     log = database.path.with_name("server.log")
     settings = {"HOOKSTREAM_VALIDATE_RESPONSES": "on", **settings}
     with log.open("a", encoding="utf-8") as sink:
         process = subprocess.Popen(
-            [COMMAND, "serve", "--port", "0", "--workers", str(workers)],
+            [*under, COMMAND, "serve", "--port", "0", "--workers", str(workers)],
             stdout=subprocess.PIPE,
             stderr=sink,
             text=True,
