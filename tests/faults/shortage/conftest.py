@@ -40,8 +40,8 @@ def client(injector: Injector) -> Iterator[Client]:
     """A server for the module, on the database that `init` made, with nothing wrong yet."""
     database = Database(injector.database)
     tenant = database.init()
-    with serving(database, **injector.environment) as server:
-        yield Client(server, tenant)
+    with serving(database, **injector.environment) as server, Client(server, tenant) as client:
+        yield client
 
 
 @pytest.fixture

@@ -61,13 +61,13 @@ def test_the_last_use_only_moves_forward(client: Client, injector: Injector) -> 
         return key["request_count"], key["last_used_at"]
 
     seen: list[tuple[int, str | None]] = [used()]
-    for times, seconds in enumerate((0, DAY, -DAY, 0), start=1):
+    for times, seconds in enumerate((0, DAY, -DAY), start=1):
         jump(injector, seconds)
         assert code(client, secret) == "VALID"
         eventually(lambda times=times: used()[0] == times, "the use is counted")  # type: ignore[misc]
         seen.append(used())
     moments = [moment for _, moment in seen[1:]]
-    assert moments[0] < moments[1] == moments[2] == moments[3], moments  # type: ignore[operator]
+    assert moments[0] < moments[1] == moments[2], moments  # type: ignore[operator]
     assert moments[1][:10] == (datetime.now(UTC) + timedelta(days=1)).date().isoformat()  # type: ignore[index]
 
 
@@ -104,7 +104,7 @@ def test_a_session_ends_by_the_wall_clock_and_is_not_lost_by_a_jump(
     headers = {"Authorization": f"Bearer {sign_in(client).json()['token']}"}
 
     def status() -> int:
-        return client.server.request("GET", "/auth/whoami", headers=headers).status_code
+        return client.http.get(f"{client.server.url}/auth/whoami", headers=headers).status_code
 
     # A session lasts for seven days from its last renewal; a day before it began it is good, too.
     for seconds, expected in ((0, 200), (-DAY, 200), (DAY // 2, 200), (8 * DAY, 401), (0, 200)):
@@ -117,7 +117,7 @@ def test_a_session_ends_by_the_wall_clock_and_is_not_lost_by_a_jump(
 
 def sign_in(client: Client) -> httpx.Response:
     body = {"email": client.tenant.email, "password": client.tenant.password}
-    return client.server.request("POST", "/auth/sign-in/email", json=body)
+    return client.http.post(f"{client.server.url}/auth/sign-in/email", json=body)
 
 
 def test_what_is_done_once_stays_done_when_the_clock_goes_back(

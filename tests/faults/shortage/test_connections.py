@@ -27,8 +27,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     database = Database(tmp_path_factory.mktemp("files") / "hookstream.db")
     tenant = database.init()
     few_files = ("sh", "-c", f'ulimit -n {FILES}; exec "$@"', "sh")
-    with serving(database, under=few_files) as server:
-        yield Client(server, tenant)
+    with serving(database, under=few_files) as server, Client(server, tenant) as client:
+        yield client
 
 
 @contextmanager

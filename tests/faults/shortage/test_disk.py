@@ -60,9 +60,11 @@ def test_what_was_acknowledged_before_a_disk_broke_is_there_after_a_crash(
     database: Database, own_injector: Injector
 ) -> None:
     tenant = database.init()
-    with serving(database, stop=False, **own_injector.environment) as server:
+    with (
+        serving(database, stop=False, **own_injector.environment) as server,
+        Client(server, tenant) as client,
+    ):
         # Its first write of all: SQLite then opens the file for reading only, and would keep it so.
-        client = Client(server, tenant)
         with own_injector.faulty(READ_ONLY):
             assert_unavailable(client.create())
         for _ in range(5):
@@ -72,8 +74,9 @@ def test_what_was_acknowledged_before_a_disk_broke_is_there_after_a_crash(
                 assert_unavailable(client.create())
             server.process.kill()
             server.process.wait(timeout=PATIENCE)
-    with serving(database) as server:
-        Client(server, tenant, client.made).assert_whole()
+    client.assert_stored()
+    with serving(database) as server, Client(server, tenant, client.made) as again:
+        again.assert_whole()
 
 
 def test_limits_hold_while_their_file_cannot_be_written(client: Client, injector: Injector) -> None:

@@ -18,8 +18,8 @@ SIDES = ("-wal", "-shm")
 @pytest.fixture
 def client(database: Database) -> Iterator[Client]:
     tenant = database.init()
-    with serving(database) as server:
-        yield Client(server, tenant)
+    with serving(database) as server, Client(server, tenant) as client:
+        yield client
 
 
 def beside(path: Path, end: str) -> Path:
@@ -91,8 +91,7 @@ def test_a_file_beside_the_database_that_is_deleted_costs_nothing_that_was_ackno
     database: Database, end: str
 ) -> None:
     tenant = database.init()
-    with serving(database) as server:
-        client = Client(server, tenant)
+    with serving(database) as server, Client(server, tenant) as client:
         for _ in range(5):
             assert client.create().status_code == 201
         beside(database.path, end).unlink()
@@ -100,8 +99,7 @@ def test_a_file_beside_the_database_that_is_deleted_costs_nothing_that_was_ackno
             assert_unavailable(client.create())
         assert not client.is_ready()
         assert client.codes() == client.expected_codes()
-    with serving(database) as server:
-        Client(server, tenant, client.made).assert_whole()
+    client.assert_stored()
 
 
 def cut(path: Path) -> None:
@@ -125,8 +123,7 @@ def test_a_database_that_is_damaged_or_cut_under_the_server_is_503_until_it_is_r
     tenant = database.init()
     backup = tmp_path / "backup.db"
     copy(database.path, backup)
-    with serving(database) as server:
-        client = Client(server, tenant)
+    with serving(database) as server, Client(server, tenant) as client:
         for spoil in (damage, cut):
             put_back(database.path, backup)
             eventually(client.is_ready, "ready")
