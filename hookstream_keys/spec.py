@@ -107,7 +107,7 @@ def operations(document: Document) -> Iterator[Operation]:
                     required_scope=operation.get("x-required-scope"),
                     same_site=operation.get("x-same-site", False),
                     rate_limited=operation.get("x-rate-limited", True),
-                    may_be_unavailable="503" in operation["responses"],
+                    may_be_unavailable="503" in operation.get("responses", {}),
                     is_page="Documentation" in operation.get("tags", []),
                     once={"$ref": IDEMPOTENCY_KEY} in operation.get("parameters", []),
                 )

@@ -115,3 +115,18 @@ def test_verifying_ten_times_as_fast_as_it_can_be(program: Path, database: Datab
         found = overrun(program, client, request)
         # Nothing of it writes, so nobody has to be turned away: they only wait.
         assert found.statuses.keys() == {200}, found
+
+
+def test_more_passwords_than_can_be_tried_are_turned_away_at_once(
+    program: Path, database: Database
+) -> None:
+    tenant = database.init()
+    with serving(database) as server, Client(server, tenant) as client:
+        body = {"email": tenant.email, "password": "not-hers-but-as-long"}
+        request = Request("POST", "/auth/sign-in/email", tenant.key, body)
+        found = flood(program, server, request, connections=200, seconds=0.3, rate=RATE)
+        # Each takes a core for a while: some wait for that, the rest are told to come again.
+        assert found.statuses.keys() <= {401, 429, 503}, found
+        assert found.statuses[503] > 0
+        assert (found.unanswered, found.broken) == (0, 0), found
+        assert client.is_alive()
