@@ -1,6 +1,9 @@
 """Whether the process lives, and whether it can work."""
 
-from hookstream_keys.call import Answer, Call
+from hookstream_keys.call import Answer, Call, MustWrite
+
+#: A write that reached the disk proves for so many seconds that the next one can.
+PROVED_SECONDS = 1.0
 
 
 def get_health(call: Call) -> Answer:
@@ -9,6 +12,10 @@ def get_health(call: Call) -> Answer:
 
 
 def get_readiness(call: Call) -> Answer:
-    """Ask the database. A store that is not ready raises, and 503 is answered."""
+    """Ask the database, and write to the disk. A store that is not ready raises: 503."""
     call.store.check()
+    if not call.store.wrote_within(PROVED_SECONDS):
+        if not call.may_write:
+            raise MustWrite
+        call.store.try_to_write()
     return {"status": "ready"}, 200

@@ -20,7 +20,7 @@ from connexion.resolver import Resolver
 from starlette.types import ASGIApp
 
 from hookstream_keys import spec
-from hookstream_keys.buckets import Buckets
+from hookstream_keys.buckets import Buckets, limits_path
 from hookstream_keys.call import Service
 from hookstream_keys.credentials import Credentials
 from hookstream_keys.gate import Gate
@@ -48,7 +48,7 @@ def create_app(settings: Settings) -> ASGIApp:
     store = open_store(settings.database)
     store.migrate()
     path = database_path(settings.database)
-    buckets = Buckets(path.with_name(path.name + ".limits"))
+    buckets = Buckets(limits_path(path))
     usage = Usage(store)
     service = Service(
         signer=Signer(signing_secret(settings, path)),

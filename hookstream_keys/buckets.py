@@ -3,7 +3,9 @@
 Every worker reads and writes the same small file, under a lock of the operating system on
 the part that it is about, so that a limit is as exact over many workers as in one. Nothing of
 it is worth keeping: it is never synced, and what an earlier boot of the machine left is
-thrown away.
+thrown away. While it cannot be written, because the disk is full or broken, each worker goes on
+with what it remembers itself: limits then hold for each worker alone, and nobody is turned away
+for a file that says nothing of him.
 
 The table is a hash table of a fixed size: 32,768 rows of 8 places, 16 bytes each. A place
 whose bucket has run empty is free. Should a row ever have none, the bucket that is the nearest
@@ -11,6 +13,7 @@ to being empty makes room, and what was taken of it is forgotten.
 """
 
 import fcntl
+import logging
 import os
 import secrets
 import struct
@@ -23,6 +26,8 @@ from typing import NamedTuple
 
 from hookstream_keys.limits import Decision, Limit, decide
 from hookstream_keys.store import StoreUnavailable
+
+log = logging.getLogger("hookstream_keys")
 
 ROWS = 32_768
 PLACES = 8
@@ -37,6 +42,14 @@ SIZE = _HEADER.size + ROWS * _ROW.size
 #: full buckets, which empty within their period.
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
+#: A worker remembers so many buckets while the file cannot be written, those that it saw last.
+MOST_REMEMBERED = 10_000
+
+
+def limits_path(database: Path) -> Path:
+    """The file of limits beside a database."""
+    return database.with_name(database.name + ".limits")
+
 
 class _Place(NamedTuple):
     offset: int
@@ -46,13 +59,16 @@ class _Place(NamedTuple):
 class Buckets:
     """The buckets in the file at `path`, which is made if there is none.
 
-    Every method raises StoreUnavailable when the file cannot be used.
+    Raises StoreUnavailable when the file cannot be made or, later, cannot be locked.
     """
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
         # An organization's bucket is asked for with each of its requests.
         self._address = lru_cache(maxsize=4096)(self._hashed)
+        #: What the file could not be told: when which bucket will be empty, by its mark.
+        self._remembered: dict[int, int] = {}
+        self._fails = False
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -78,11 +94,8 @@ class Buckets:
     def look(self, name: str, limit: Limit) -> Decision:
         """What is left of the bucket, without taking anything."""
         row, mark = self._address(name)
-        try:
-            place = self._find(row, mark, now := time.monotonic_ns())
-        except OSError as error:
-            raise _unavailable(error) from error
-        return decide(limit, place.empty_at, now, 0)[1]
+        now = time.monotonic_ns()
+        return decide(limit, self._find(row, mark, now).empty_at, now, 0)[1]
 
     def _change(self, name: str, limit: Limit, cost: int) -> Decision:
         row, mark = self._address(name)
@@ -95,21 +108,51 @@ class Buckets:
                     place = self._find(row, mark, now)
                     empty_at, decision = decide(limit, place.empty_at, now, cost)
                     if empty_at != place.empty_at:
-                        os.pwrite(self._file, _PLACE.pack(mark, empty_at), place.offset)
+                        self._keep(place.offset, mark, empty_at)
                 finally:
                     fcntl.lockf(self._file, fcntl.LOCK_UN, _ROW.size, row)
             except OSError as error:
-                raise _unavailable(error) from error
+                message = f"the file of limits cannot be locked: {error.strerror}"
+                raise StoreUnavailable(message) from error
         return decision
+
+    def _keep(self, offset: int, mark: int, empty_at: int) -> None:
+        """Write when a bucket will be empty, or remember it where that cannot be written."""
+        try:
+            place = _PLACE.pack(mark, empty_at)
+            if os.pwrite(self._file, place, offset) < len(place):
+                _write_all(self._file, place, offset)
+        except OSError as error:
+            if not self._fails:
+                log.warning("limits hold for each worker alone: %s", error.strerror)
+            self._fails = True
+            self._remember(mark, empty_at)
+        else:
+            self._fails = False
+            if self._remembered:
+                self._remembered.pop(mark, None)
+
+    def _remember(self, mark: int, empty_at: int) -> None:
+        self._remembered.pop(mark, None)
+        self._remembered[mark] = empty_at
+        if len(self._remembered) > MOST_REMEMBERED:
+            self._remembered.pop(next(iter(self._remembered)))
 
     def _find(self, row: int, mark: int, now: int) -> _Place:
         """The bucket's place, or else the one in its row that it may have."""
-        values = _ROW.unpack(os.pread(self._file, _ROW.size, row))
+        try:
+            # Of a file that was cut short while it was open, the rest is empty buckets.
+            found = os.pread(self._file, _ROW.size, row).ljust(_ROW.size, b"\0")
+        except OSError:
+            found = bytes(_ROW.size)
+        remembered = self._remembered.get(mark, 0) if self._remembered else 0
+        values = _ROW.unpack(found)
         marks, moments = values[::2], values[1::2]
         if mark in marks:
             place = marks.index(mark)
-            return _Place(row + place * _PLACE.size, moments[place])
-        return _Place(row + moments.index(min(moments)) * _PLACE.size, now)
+            return _Place(row + place * _PLACE.size, max(moments[place], remembered))
+        place = moments.index(min(moments))
+        return _Place(row + place * _PLACE.size, max(now, remembered))
 
     def _hashed(self, name: str) -> tuple[int, int]:
         """Where the bucket's row is, and the mark of its place. The key makes both unguessable."""
@@ -128,11 +171,14 @@ class Buckets:
             if not whole or (name, of_boot.rstrip(b"\0")) != (_NAME, boot):
                 key = secrets.token_bytes(64)
                 # All of it: a disk that is full says so now, and not when somebody is limited.
-                os.pwrite(self._file, _HEADER.pack(_NAME, boot, key).ljust(SIZE, b"\0"), 0)
+                _write_all(self._file, _HEADER.pack(_NAME, boot, key).ljust(SIZE, b"\0"), 0)
             return bytes(key)
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN, _HEADER.size, 0)
 
 
-def _unavailable(error: OSError) -> StoreUnavailable:
-    return StoreUnavailable(f"the file of limits does not answer: {error.strerror}")
+def _write_all(file: int, data: bytes, offset: int) -> None:
+    # A disk that is nearly full takes a part first, and only then says so.
+    written = 0
+    while written < len(data):
+        written += os.pwrite(file, data[written:], offset + written)

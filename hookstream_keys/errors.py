@@ -288,14 +288,14 @@ class InternalError(ApiError):
 
 
 class Overloaded(ApiError):
-    """503: more is waiting to be written than can be soon."""
+    """503: more is asked for than can be done soon."""
 
     status = 503
     code = "unavailable"
 
     def __init__(self) -> None:
         super().__init__(
-            "The server has more to write than it can soon. Nothing was changed; try again.",
+            "The server has more to do than it can soon. Nothing was changed; try again.",
             headers={"Retry-After": "1"},
         )
 

@@ -21,6 +21,7 @@ from hookstream_keys.errors import (
     InternalError,
     MethodNotAllowed,
     NotFound,
+    Overloaded,
     RateLimited,
     UnsupportedMediaType,
 )
@@ -36,6 +37,10 @@ log = logging.getLogger("hookstream_keys")
 #: So many bytes of a body over the limit are read and thrown away before the answer: closing on
 #: unread bytes resets the connection, and the client never sees the 413.
 DRAIN_BYTES = 8 * 1024 * 1024
+
+#: So many requests are in a worker at once: twice those that may wait to write. More are turned
+#: away before their body is read; a body takes up to `HOOKSTREAM_MAX_BODY_BYTES` of memory.
+MOST_REQUESTS = 4_000
 
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -61,6 +66,7 @@ class Gate:
         self.origins = origins
         self.limiting = limiting
         self.max_body_bytes = max_body_bytes
+        self._requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or pass on what is no request."""
@@ -69,6 +75,7 @@ class Gate:
             return
         request = _request(scope)
         response = Response(request, scope["method"], send)
+        self._requests += 1
         try:
             await self._pass(scope, receive, response)
         except Exception as exception:  # the last resort: every error is answered in the one shape
@@ -80,6 +87,7 @@ class Gate:
                 raise
             await send_error(response, self._counted(request, error))
         finally:
+            self._requests -= 1
             response.log()
 
     def _counted(self, request: Request, error: ApiError) -> ApiError:
@@ -123,6 +131,8 @@ class Gate:
                 "The request's parameters are not valid.",
                 details=[Detail("path", "has a control character")],
             )
+        if self._requests > MOST_REQUESTS and operation.may_be_unavailable:
+            raise Overloaded
         if operation.same_site:
             self.origins.refuse_foreign(request)
         body = await self._body(request, operation, receive)

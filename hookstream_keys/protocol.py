@@ -1,10 +1,12 @@
-"""HTTP below ASGI: header limits, and the HTTP parser's refusals in the one error shape.
+"""HTTP below ASGI: header limits, the HTTP parser's refusals in the one error shape, and a bound.
 
-uvicorn reads a request's header without a limit, mixes trailer fields into it,
-and answers what it cannot parse in plain text. This subclass changes just that;
-the tests fail when an upgrade of uvicorn takes away what it relies on.
+uvicorn reads a request's header without a limit, mixes trailer fields into it, answers
+what it cannot parse in plain text, and accepts connections until there is no file left.
+This subclass changes just that; the tests fail when an upgrade of uvicorn takes away what it
+relies on.
 """
 
+import asyncio
 import functools
 import logging
 from typing import Any
@@ -13,7 +15,14 @@ import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from hookstream_keys import ids
-from hookstream_keys.errors import ApiError, BadRequest, HeaderFieldsTooLarge, UriTooLong
+from hookstream_keys.connections import idlest, most_connections
+from hookstream_keys.errors import (
+    ApiError,
+    BadRequest,
+    HeaderFieldsTooLarge,
+    Overloaded,
+    UriTooLong,
+)
 from hookstream_keys.settings import Settings
 from hookstream_keys.stopping import Stopping
 
@@ -33,6 +42,8 @@ def max_header_bytes() -> int:
 class Protocol(Stopping):
     """uvicorn's HTTP/1.1 over one connection, with a limit on every request's header."""
 
+    connections: "set[Protocol]"  # type: ignore[assignment]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._limit = max_header_bytes()
@@ -40,6 +51,30 @@ class Protocol(Stopping):
         self._counted = 0
         self._waiting = 0
         self._refusal: ApiError = BadRequest("The request is not valid HTTP/1.1.")
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, and make room for that where there is none."""
+        super().connection_made(transport)
+        self._made_at = self.loop.time()
+        if len(self.connections) > most_connections():
+            self._make_room()
+
+    def idle_since(self) -> float | None:
+        """Since when nothing is being answered; None where something is, by the loop's clock."""
+        if self.cycle is None:
+            return self._made_at
+        if not self.cycle.response_complete or self.timeout_keep_alive_task is None:
+            return None
+        return self.timeout_keep_alive_task.when() - self.timeout_keep_alive
+
+    def _make_room(self) -> None:
+        others = idlest(each for each in self.connections if each is not self)
+        for each in others:
+            self.connections.discard(each)
+            each.transport.close()
+        if not others:
+            self._refusal = Overloaded()
+            self.send_400_response("")
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser. It keeps an unfinished field to itself, so that is counted here."""
@@ -85,6 +120,7 @@ class Protocol(Stopping):
             (b"content-length", b"%d" % len(body)),
             (b"x-request-id", request_id.encode()),
             (b"connection", b"close"),
+            *((name.lower().encode(), value.encode()) for name, value in error.headers.items()),
         ]
         fields = b"".join(b"%s: %s\r\n" % field for field in headers)
         self.transport.write(STATUS_LINE[error.status] + fields + b"\r\n" + body)

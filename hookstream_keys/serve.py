@@ -11,6 +11,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from hookstream_keys import logs
+from hookstream_keys.connections import raise_file_limit
 from hookstream_keys.listening import let_nobody_in, until_nobody_waits
 from hookstream_keys.protocol import Protocol
 from hookstream_keys.settings import Settings
@@ -64,6 +65,7 @@ class Workers(Multiprocess):
 
 def run(settings: Settings, listener: socket.socket, workers: int) -> int:
     """Serve until SIGTERM or SIGINT, then answer what is in flight and return the exit status."""
+    raise_file_limit()
     # The workers are new processes: they read their settings from the environment.
     os.environ.update(settings.to_environment())
     config = uvicorn.Config(

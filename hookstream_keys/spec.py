@@ -43,6 +43,8 @@ class Operation:
     rate_limited: bool
     #: Whether a client may have it done once with an `Idempotency-Key`.
     once: bool
+    #: Whether it may be answered 503.
+    may_be_unavailable: bool
     #: Whether it is a page, or what a page loads, and no part of the API.
     is_page: bool
 
@@ -105,6 +107,7 @@ def operations(document: Document) -> Iterator[Operation]:
                     required_scope=operation.get("x-required-scope"),
                     same_site=operation.get("x-same-site", False),
                     rate_limited=operation.get("x-rate-limited", True),
+                    may_be_unavailable="503" in operation.get("responses", {}),
                     is_page="Documentation" in operation.get("tags", []),
                     once={"$ref": IDEMPOTENCY_KEY} in operation.get("parameters", []),
                 )

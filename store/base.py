@@ -46,6 +46,12 @@ class Store(Protocol):
         Raises StoreUnavailable or DatabaseTooNew otherwise.
         """
 
+    def wrote_within(self, seconds: float) -> bool:
+        """Whether something that was written by this process reached the disk so lately."""
+
+    def try_to_write(self) -> None:
+        """Write to the disk what changes nothing. Raises StoreUnavailable when it cannot be."""
+
     def close(self) -> None:
         """Let go of the database. Nothing is lost; the store cannot be used afterwards."""
 

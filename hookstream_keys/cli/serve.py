@@ -5,6 +5,7 @@ import sys
 import click
 
 from hookstream_keys import listening, spec
+from hookstream_keys.buckets import Buckets, limits_path
 from hookstream_keys.cli.database import settings_for
 from hookstream_keys.cli.options import with_database
 from hookstream_keys.settings import signing_secret
@@ -37,7 +38,9 @@ def serve_command(host: str, port: int, workers: int, database: str) -> None:
     store = open_store(database)
     store.migrate()
     store.close()
-    signing_secret(settings, database_path(database))
+    path = database_path(database)
+    signing_secret(settings, path)
+    Buckets(limits_path(path)).close()
     try:
         listener = listening.bind(host, port)
     except listening.BindError as error:

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hookstream_keys import request as requests
 from hookstream_keys import spec
 from hookstream_keys.call import Answer, Call, Headers, MustWrite, Service
-from hookstream_keys.errors import InsufficientScope
+from hookstream_keys.errors import InsufficientScope, Overloaded
 from hookstream_keys.handlers import OPERATIONS, PREPARED, READING, audit, sessions, verification
 from hookstream_keys.idempotency import Once
 from hookstream_keys.principal import KeyPrincipal, Principal, SessionPrincipal
@@ -30,6 +30,8 @@ from hookstream_keys.store import Repeated, Store
 MAX_USER_AGENT = 300
 #: So many passwords are tried at once: each takes a core for a while, and 32 MiB.
 PASSWORDS_AT_ONCE = 2
+#: So many wait for that, a few seconds; more are turned away.
+PASSWORDS_WAITING = 64
 
 JSON = b"application/json"
 
@@ -43,6 +45,7 @@ class Handling(Prepared):
         self._service = service
         self._writer = writer
         self._slow = ThreadPoolExecutor(PASSWORDS_AT_ONCE, "passwords")
+        self._preparing = 0
 
     def prepare(self, operation: AbstractOperation) -> ASGIApp:
         """Find the operation's handler now. Raises LookupError when there is none."""
@@ -61,9 +64,8 @@ class Handling(Prepared):
         call = self._call(request, operation, may_write=not reads)
         arguments = request.arguments
         if operation.id in PREPARED:
-            prepare = functools.partial(PREPARED[operation.id], call, **arguments)
-            loop = asyncio.get_running_loop()
-            arguments = {**arguments, "prepared": await loop.run_in_executor(self._slow, prepare)}
+            prepared = await self._prepared_for(operation, call, arguments)
+            arguments = {**arguments, "prepared": prepared}
         if reads:
             _use(operation, call)
             try:
@@ -74,6 +76,19 @@ class Handling(Prepared):
         else:
             answer = await self._writer.run(lambda: _use_and_answer(operation, call, arguments))
         await _respond(request, answer, send)
+
+    async def _prepared_for(
+        self, operation: spec.Operation, call: Call, arguments: dict[str, Any]
+    ) -> Any:
+        """What takes a while, done beside everything else. Raises Overloaded."""
+        if self._preparing >= PASSWORDS_WAITING:
+            raise Overloaded
+        self._preparing += 1
+        try:
+            prepare = functools.partial(PREPARED[operation.id], call, **arguments)
+            return await asyncio.get_running_loop().run_in_executor(self._slow, prepare)
+        finally:
+            self._preparing -= 1
 
     def _call(self, request: Request, operation: spec.Operation, *, may_write: bool) -> Call:
         key = request.header(b"idempotency-key") if operation.once else None

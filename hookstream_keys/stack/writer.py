@@ -4,6 +4,9 @@ A write waits for the disk, and every commit waits as long. So jobs that have co
 are done together, in one transaction of which each has a part of its own, and are answered
 when that is on the disk. One that fails takes nothing of the others with it; should the
 transaction itself fail, all are told so.
+
+Nobody waits for long: who would is turned away, at once while the disk stands still, so that
+a client hears in time that it has to try again.
 """
 
 import asyncio
@@ -12,6 +15,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 from hookstream_keys.errors import Overloaded
@@ -26,12 +30,22 @@ Result = TypeVar("Result")
 MOST_TOGETHER = 128
 #: So many wait; more are turned away, before they wait for longer than anybody would.
 MOST_WAITING = 2_000
+#: So long a job waits before it is begun, and so long the writer may be at one transaction
+#: before nobody may wait for it any more, in seconds. With what the database waits for another
+#: writer, a client is answered within ten.
+MOST_SECONDS = 5.0
 
 
 class _Job(NamedTuple):
     do: Callable[[], Any]
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Any]"
+    #: When it came, by `time.monotonic`.
+    since: float
+
+
+#: What a job returned, or what it raised.
+_Outcome = tuple[Any, Exception | None]
 
 
 class Writer:
@@ -44,6 +58,8 @@ class Writer:
         self._chores = chores
         self._every = every
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        #: Since when it is at what it is doing, by `time.monotonic`.
+        self._busy_since: float | None = None
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
 
     def start(self) -> None:
@@ -59,14 +75,28 @@ class Writer:
     async def run(self, job: Callable[[], Result]) -> Result:
         """What `job` returns or raises, when what it wrote is on the disk.
 
-        Raises Overloaded when too many are waiting already.
+        Raises Overloaded when too many are waiting already, or it would wait for too long.
         """
+        now, busy_since = time.monotonic(), self._busy_since
+        if busy_since is not None and now - busy_since > MOST_SECONDS:
+            self._turn_away()
+            raise Overloaded
         if self._jobs.qsize() >= MOST_WAITING:
             raise Overloaded
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        self._jobs.put(_Job(job, loop, future))
+        self._jobs.put(_Job(job, loop, future, now))
         return await future
+
+    def _turn_away(self) -> None:
+        """Answer those who wait while the disk stands still: they have waited long enough."""
+        waiting: list[_Job] = []
+        with suppress(queue.Empty):
+            while (job := self._jobs.get_nowait()) is not None:
+                waiting.append(job)
+            # It is to stop; nobody comes after that.
+            self._jobs.put(None)
+        _answer(waiting, [(None, Overloaded())] * len(waiting))
 
     def _work(self) -> None:
         next_chores = time.monotonic() + self._every
@@ -83,25 +113,25 @@ class Writer:
                 working = job is not None
             except queue.Empty:
                 pass
+            self._busy_since = time.monotonic()
+            jobs = _in_time(jobs)
             if jobs:
                 self._do(jobs)
             if time.monotonic() >= next_chores:
+                self._busy_since = time.monotonic()
                 self._do_chores()
                 next_chores = time.monotonic() + self._every
+            self._busy_since = None
 
     def _do(self, jobs: list[_Job]) -> None:
-        outcomes: list[tuple[Any, Exception | None]] = []
+        outcomes: list[_Outcome] = []
         try:
             with self._store.together():
                 outcomes += [_outcome(job.do) for job in jobs]
         except StoreError as error:
             # Also of those that seemed to succeed nothing is left.
             outcomes = [(None, error)] * len(jobs)
-        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Job, Any, Exception | None]]] = {}
-        for job, (result, failure) in zip(jobs, outcomes, strict=True):
-            by_loop.setdefault(job.loop, []).append((job, result, failure))
-        for loop, done in by_loop.items():
-            loop.call_soon_threadsafe(_tell, done)
+        _answer(jobs, outcomes)
 
     def _do_chores(self) -> None:
         for chore in self._chores:
@@ -111,7 +141,26 @@ class Writer:
                 log.exception("a chore failed")
 
 
-def _outcome(do: Callable[[], Any]) -> tuple[Any, Exception | None]:
+def _in_time(jobs: list[_Job]) -> list[_Job]:
+    """Those of the jobs that have not waited for too long; the others are turned away."""
+    latest = time.monotonic() - MOST_SECONDS
+    # They are in the order in which they came.
+    if not jobs or jobs[0].since >= latest:
+        return jobs
+    late = [job for job in jobs if job.since < latest]
+    _answer(late, [(None, Overloaded())] * len(late))
+    return jobs[len(late) :]
+
+
+def _answer(jobs: list[_Job], outcomes: list[_Outcome]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Job, Any, Exception | None]]] = {}
+    for job, (result, failure) in zip(jobs, outcomes, strict=True):
+        by_loop.setdefault(job.loop, []).append((job, result, failure))
+    for loop, done in by_loop.items():
+        loop.call_soon_threadsafe(_tell, done)
+
+
+def _outcome(do: Callable[[], Any]) -> _Outcome:
     try:
         return do(), None
     except Exception as error:  # noqa: BLE001 - raised again where the job came from

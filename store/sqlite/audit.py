@@ -8,7 +8,7 @@ from contextlib import closing
 from hookstream_keys.store import chain
 from hookstream_keys.store.errors import StoreUnavailable
 from hookstream_keys.store.records import AuditEvent, AuditFilter, ChainCheck
-from hookstream_keys.store.sqlite.engine import Engine, Parameters, Row, to_json, translated
+from hookstream_keys.store.sqlite.engine import Engine, Parameters, Row, to_json
 
 _COLUMNS = ", ".join(chain.COLUMNS)
 _HEAD = "select seq, hash from audit_head"
@@ -53,7 +53,7 @@ class AuditLog(Engine):
 
     def check_audit_log(self, kept: str | None = None) -> ChainCheck:
         # A connection of its own: it reads texts that are no UTF-8, which only a fault can be.
-        with translated(), closing(self._open(create=False)) as connection:
+        with self.translated(), closing(self._open(create=False)) as connection:
             connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
             connection.execute("begin")
             head = connection.execute(_HEAD).fetchone()

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,16 +22,47 @@ from sqlite_utils import Database
 
 from hookstream_keys.store.errors import DatabaseTooNew, ReferenceGone, StoreUnavailable, Taken
 from hookstream_keys.store.records import Page
+from hookstream_keys.store.sqlite.files import Files
 from hookstream_keys.store.sqlite.migrations import migrations
 
 #: How long a statement waits for another writer before the store counts as unavailable.
 BUSY_SECONDS = 5.0
 #: How long whoever starts waits for another who migrates, or for what else has the database.
 MIGRATING_SECONDS = 120.0
+#: How often a thread that only reads looks whether its files are still in their place.
+LOOK_SECONDS = 1.0
+#: The `-wal` file is cut back to so many bytes, once a reader that kept it long is done. SQLite
+#: moves changes out of it from 4 MB on, so that it hardly ever grows beyond that by itself.
+MOST_WAL_BYTES = 16 * 1024 * 1024
+
+#: After these a connection may have stayed behind the file, or have it open for reading only.
+_DOUBTFUL = {
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOTADB,
+}
+
+_TRY_TO_ADD = """
+    insert into receipt (id, fingerprint, sealed, created_at)
+    values (zeroblob(32), zeroblob(32), x'', '')
+"""
+_TRY_TO_DELETE = "delete from receipt where id = zeroblob(32)"
 
 Row = tuple[Any, ...]
 Value = str | bytes | int | float | None
 Parameters = tuple[Value, ...] | Mapping[str, Value]
+
+
+@dataclass(slots=True)
+class _Opened:
+    """A thread's connection, the files that it has open, and until when they need no look."""
+
+    connection: sqlite3.Connection
+    files: Files
+    good_until: float = 0.0
+    is_doubtful: bool = False
 
 
 class Engine:
@@ -41,9 +73,10 @@ class Engine:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._connections: list[sqlite3.Connection] = []
+        self._wrote_at = float("-inf")
 
     def migrate(self) -> list[str]:
-        with translated(), closing(self._open(create=True)) as connection:
+        with self.translated(), closing(self._open(create=True)) as connection:
             connection.execute(f"pragma busy_timeout = {MIGRATING_SECONDS * 1000:.0f}")
             db = Database(connection)
             # Before anything is changed; and again, since another may migrate meanwhile.
@@ -57,11 +90,20 @@ class Engine:
         return pending
 
     def check(self) -> None:
-        with translated():
-            db = Database(self.connection())
+        with self.translated():
+            db = Database(self._looked_at(writing=True).connection)
             _refuse_newer(db)
             if migrations.pending(db):
                 raise StoreUnavailable(f"the database {self._path} is not migrated; run init")
+
+    def wrote_within(self, seconds: float) -> bool:
+        return time.monotonic() - self._wrote_at < seconds
+
+    def try_to_write(self) -> None:
+        with self.change() as connection:
+            # Both, so that pages change and nothing else does.
+            connection.execute(_TRY_TO_ADD)
+            connection.execute(_TRY_TO_DELETE)
 
     def close(self) -> None:
         with self._lock:
@@ -75,14 +117,14 @@ class Engine:
         try:
             return self.connection().execute(sql, parameters).fetchall()
         except (sqlite3.Error, OSError) as error:
-            raise_translated(error)
+            self._raise_translated(error)
 
     def one(self, sql: str, parameters: Parameters) -> Row | None:
         """The first row of a question's answer, or None."""
         try:
             row: Row | None = self.connection().execute(sql, parameters).fetchone()
         except (sqlite3.Error, OSError) as error:
-            raise_translated(error)
+            self._raise_translated(error)
         return row
 
     def page(
@@ -114,34 +156,103 @@ class Engine:
 
         Inside `together` it is a part of that, and on the disk when that is.
         """
-        with translated():
-            connection = self.connection()
-            with part(connection) if self._is_together() else transaction(connection):
+        if not self._is_together():
+            with self._whole() as connection:
                 yield connection
+            return
+        try:
+            connection = self.connection()
+            with part(connection):
+                yield connection
+        except (sqlite3.Error, OSError) as error:
+            self._raise_translated(error)
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        with translated():
-            connection = self.connection()
-            with transaction(connection):
-                self._local.together = True
-                try:
-                    yield
-                finally:
-                    self._local.together = False
+        with self._whole():
+            self._local.together = True
+            try:
+                yield
+            finally:
+                self._local.together = False
 
-    def _is_together(self) -> bool:
-        return getattr(self._local, "together", False)
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn SQLite's errors into the store's own; misuse of the module stays what it is."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            self._raise_translated(error)
 
     def connection(self) -> sqlite3.Connection:
         """The connection of this thread."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._open(create=False)
-            with self._lock:
-                self._connections.append(connection)
-            self._local.connection = connection
-        return connection
+        opened: _Opened | None = getattr(self._local, "opened", None)
+        if opened is not None and (
+            time.monotonic() < opened.good_until or opened.connection.in_transaction
+        ):
+            return opened.connection
+        return self._looked_at(writing=False).connection
+
+    @contextmanager
+    def _whole(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that is on the disk, in the files that others will find, when it ends."""
+        try:
+            opened = self._looked_at(writing=True)
+            connection, files = opened.connection, opened.files
+            changes = connection.total_changes
+            with transaction(connection):
+                yield connection
+            if connection.total_changes == changes:
+                return
+            # Had they been taken away meanwhile, it would have been written for nobody.
+            if not files.are_in_place() and files.are_replaced(writing=True):
+                raise StoreUnavailable(f"the database {self._path} was replaced")
+            self._wrote_at = time.monotonic()
+        except (sqlite3.Error, OSError) as error:
+            self._raise_translated(error)
+
+    def _looked_at(self, *, writing: bool) -> _Opened:
+        """The connection of this thread, to the files that are in their place now."""
+        opened: _Opened | None = getattr(self._local, "opened", None)
+        if opened is None:
+            return self._open_anew()
+        files = opened.files
+        replaced = not files.are_in_place() and files.are_replaced(writing=writing)
+        if replaced or opened.is_doubtful:
+            self._let_go(opened)
+            return self._open_anew()
+        opened.good_until = time.monotonic() + LOOK_SECONDS
+        return opened
+
+    def _open_anew(self) -> _Opened:
+        before = Files(self._path)
+        connection = self._open(create=False)
+        files = Files(self._path)
+        if files.are_another_than(before):
+            connection.close()
+            raise StoreUnavailable(f"the database {self._path} was replaced")
+        opened = _Opened(connection, files, time.monotonic() + LOOK_SECONDS)
+        with self._lock:
+            self._connections.append(connection)
+        self._local.opened = opened
+        return opened
+
+    def _let_go(self, opened: _Opened) -> None:
+        del self._local.opened
+        with self._lock:
+            if opened.connection in self._connections:
+                self._connections.remove(opened.connection)
+        opened.connection.close()
+
+    def _raise_translated(self, error: Exception) -> NoReturn:
+        opened: _Opened | None = getattr(self._local, "opened", None)
+        # The lowest byte is the error, the others say more of it.
+        if opened is not None and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DOUBTFUL:
+            opened.is_doubtful, opened.good_until = True, 0.0
+        raise_translated(error)
+
+    def _is_together(self) -> bool:
+        return getattr(self._local, "together", False)
 
     def _open(self, *, create: bool) -> sqlite3.Connection:
         if create:
@@ -159,19 +270,13 @@ class Engine:
             connection.execute("pragma foreign_keys = on")
             # A key that was acknowledged is on the disk, also after a power failure.
             connection.execute("pragma synchronous = full")
+            connection.execute(f"pragma journal_size_limit = {MOST_WAL_BYTES}")
+            # It opens its files when it first needs them: now, while it is known which they are.
+            connection.execute("pragma schema_version")
         except BaseException:
             connection.close()
             raise
         return connection
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn SQLite's errors into the store's own; misuse of the module stays what it is."""
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise_translated(error)
 
 
 def raise_translated(error: Exception) -> NoReturn:
@@ -258,8 +363,9 @@ def _enable_wal(connection: sqlite3.Connection) -> None:
         try:
             connection.execute("pragma journal_mode = wal")
             return
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
 

@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 import subprocess
@@ -194,6 +195,48 @@ def test_a_file_that_cannot_be_used_is_said(path: Path, tmp_path: Path) -> None:
         Buckets(path)
     opened = Buckets(tmp_path / "other")
     os.close(opened._file)
-    for ask in (opened.take, opened.look):
-        with pytest.raises(StoreUnavailable):
-            ask("one", SLOW)
+    with pytest.raises(StoreUnavailable, match="locked"):
+        opened.take("one", SLOW)
+
+
+def test_what_cannot_be_written_is_remembered(
+    buckets: Buckets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buckets.take("before", SLOW, 10)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "MOST_REMEMBERED", 3)
+        patched.setattr(os, "pwrite", full)
+        assert [buckets.take("one", SLOW).remaining for _ in range(2)] == [99, 98]
+        assert buckets.take("before", SLOW).remaining == 89
+        for number in range(3):
+            buckets.take(f"more {number}", SLOW)
+        # The one that was seen the longest ago made room.
+        assert buckets.look("one", SLOW).remaining == 100
+        assert buckets.look("more 2", SLOW).remaining == 99
+    assert buckets.take("more 2", SLOW).remaining == 98
+    assert buckets.take("more 2", SLOW).remaining == 97
+    assert not any(buckets.look("more 2", SLOW).remaining == 100 for _ in range(2))
+
+
+def full(*_: object) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_file_that_is_written_in_pieces_is_whole(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.pwrite
+
+    def short(file: int, data: bytes, offset: int) -> int:
+        return real(file, data[: max(1, len(data) // 2)], offset)
+
+    monkeypatch.setattr(os, "pwrite", short)
+    opened = Buckets(path)
+    assert path.stat().st_size == SIZE
+    assert [opened.take("one", SLOW).remaining for _ in range(2)] == [99, 98]
+    opened.close()
+
+
+def test_a_file_that_is_cut_short_while_it_is_used_counts_on(buckets: Buckets, path: Path) -> None:
+    os.truncate(path, 200)
+    assert [buckets.take("one", SLOW).remaining for _ in range(2)] == [99, 98]

@@ -5,7 +5,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -106,6 +106,122 @@ def test_a_relative_path_stays_where_it_was_when_the_store_was_opened(
 
 
 # The file
+
+
+def beside_with(path: Path, do: Callable[[Path], object], *ends: str) -> None:
+    for end in ends:
+        do(beside(path, end))
+
+
+def test_a_file_that_was_taken_away_is_missed(store: SqliteStore, sqlite: Sqlite) -> None:
+    store.add_first_tenant(samples.tenant())
+    beside_with(sqlite.path, Path.unlink, "", "-wal", "-shm")
+    with pytest.raises(StoreUnavailable, match="gone"):
+        store.add_first_tenant(samples.tenant())
+    with pytest.raises(StoreUnavailable, match="gone"):
+        store.check()
+
+
+def test_a_file_that_is_taken_away_while_it_is_written_was_written_for_nobody(
+    store: SqliteStore, sqlite: Sqlite
+) -> None:
+
+    def write() -> None:
+        with store.together():
+            store.add_first_tenant(samples.tenant())
+            beside_with(sqlite.path, Path.unlink, "", "-wal", "-shm")
+
+    with pytest.raises(StoreUnavailable, match="gone"):
+        write()
+    other = SqliteStore(sqlite.path)
+    other.migrate()
+    assert other.add_first_tenant(samples.tenant())
+    other.close()
+    # This one has found it, too.
+    assert not store.add_first_tenant(samples.tenant())
+
+
+def test_a_file_that_is_replaced_while_it_is_written_was_written_for_nobody(
+    store: SqliteStore, sqlite: Sqlite, tmp_path: Path
+) -> None:
+    fresh = tmp_path / "fresh.db"
+    other = SqliteStore(fresh)
+    other.migrate()
+    other.close()
+
+    def write() -> None:
+        with store.together():
+            store.add_first_tenant(samples.tenant())
+            beside_with(sqlite.path, Path.unlink, "-wal", "-shm")
+            fresh.rename(sqlite.path)
+
+    with pytest.raises(StoreUnavailable, match="replaced"):
+        write()
+    assert store.add_first_tenant(samples.tenant())
+
+
+def test_what_belongs_to_the_old_file_is_not_mixed_with_the_new_one(
+    store: SqliteStore, sqlite: Sqlite, tmp_path: Path
+) -> None:
+    store.add_first_tenant(samples.tenant())
+    fresh = tmp_path / "fresh.db"
+    other = SqliteStore(fresh)
+    other.migrate()
+    other.close()
+    fresh.rename(sqlite.path)
+    for ask in (store.check, store.try_to_write):
+        with pytest.raises(StoreUnavailable, match="-wal and"):
+            ask()
+    beside_with(sqlite.path, Path.unlink, "-wal", "-shm")
+    store.check()
+    assert store.add_first_tenant(samples.tenant())
+
+
+@pytest.mark.parametrize("end", ["-wal", "-shm"])
+def test_a_file_beside_it_that_is_deleted_ends_writing_and_costs_nothing(
+    sqlite: Sqlite, end: str
+) -> None:
+    store = SqliteStore(sqlite.path)
+    store.migrate()
+    tenant = samples.tenant()
+    store.add_first_tenant(tenant)
+    beside(sqlite.path, end).unlink()
+    with pytest.raises(StoreUnavailable, match="while in use"):
+        store.try_to_write()
+    assert store.find_key(tenant.key_digest)
+    store.close()
+    again = SqliteStore(sqlite.path)
+    assert again.find_key(tenant.key_digest)
+    again.close()
+
+
+def test_a_connection_that_may_only_read_is_not_kept(store: SqliteStore) -> None:
+    first = store.connection()
+    first.execute("pragma query_only = on")
+    with pytest.raises(StoreUnavailable, match="readonly"):
+        store.try_to_write()
+    store.try_to_write()
+    assert store.connection() is not first
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_a_try_to_write_changes_nothing_and_proves_that_it_can_be(
+    store: SqliteStore, sqlite: Sqlite
+) -> None:
+    before = sqlite.run("select count(*) from receipt")
+    assert not store.wrote_within(3600)
+    with another_writer(sqlite.path), pytest.raises(StoreUnavailable):
+        store.try_to_write()
+    assert not store.wrote_within(3600)
+    store.try_to_write()
+    assert store.wrote_within(3600)
+    assert not store.wrote_within(0)
+    assert sqlite.run("select count(*) from receipt") == before
+
+
+def test_the_log_of_what_was_written_is_cut_back(store: SqliteStore, sqlite: Sqlite) -> None:
+    limit = store.connection().execute("pragma journal_size_limit").fetchone()
+    assert limit == (engine.MOST_WAL_BYTES,)
 
 
 def test_only_the_owner_may_read_what_is_stored(sqlite: Sqlite) -> None:

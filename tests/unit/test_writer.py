@@ -209,6 +209,45 @@ def test_more_than_can_wait_is_turned_away(monkeypatch: pytest.MonkeyPatch, writ
     assert run(writer, lambda: 1) == [1]
 
 
+def test_who_has_waited_for_too_long_is_turned_away(
+    monkeypatch: pytest.MonkeyPatch, writer: Writer
+) -> None:
+    monkeypatch.setattr(module, "MOST_SECONDS", 0.1)
+    done: list[int] = []
+    # It has begun no sooner than 0.2 seconds after these have come.
+    with busy(writer):
+        found = run(writer, *[lambda: done.append(1)] * 3)
+    assert all(isinstance(each, Overloaded) for each in found)
+    assert not done
+    assert run(writer, lambda: 1) == [1]
+
+
+def test_while_the_disk_stands_still_all_who_wait_are_turned_away(
+    monkeypatch: pytest.MonkeyPatch, writer: Writer
+) -> None:
+    with busy(writer):
+
+        async def both() -> list[Any]:
+            first = asyncio.ensure_future(writer.run(lambda: 1))
+            await asyncio.sleep(0)
+            monkeypatch.setattr(module, "MOST_SECONDS", -1)
+            second = writer.run(lambda: 2)
+            return await asyncio.gather(first, second, return_exceptions=True)
+
+        found = asyncio.run(both())
+        monkeypatch.setattr(module, "MOST_SECONDS", 5)
+    assert all(isinstance(each, Overloaded) for each in found)
+    assert run(writer, lambda: 1) == [1]
+
+
+def test_who_is_to_stop_does_so_although_all_were_turned_away(writer: Writer) -> None:
+    with busy(writer):
+        writer._jobs.put(None)
+        writer._turn_away()
+    writer._thread.join(10)
+    assert not writer._thread.is_alive()
+
+
 def test_who_has_gone_away_is_not_told(writer: Writer) -> None:
     async def give_up() -> None:
         with pytest.raises(TimeoutError):
