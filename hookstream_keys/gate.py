@@ -38,6 +38,8 @@ log = logging.getLogger("hookstream_keys")
 DRAIN_BYTES = 8 * 1024 * 1024
 
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
+#: A host and perhaps a port (RFC 9112, section 3.2). Without a comma: several are one with commas.
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]+)(:[0-9]*)?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 #: The header fields that say something of the body as it came.
@@ -99,6 +101,9 @@ class Gate:
         method: str = scope["method"]
         request = response.request
         route = self.routes.find(path.removeprefix(root) if root else path)
+        if b"%2f" in scope.get("raw_path", b"").lower():
+            # No name has a slash in it. Decoded it would lead elsewhere than a proxy believes.
+            route = None
         if route is not None:
             response.path = route.path
             if method == "HEAD" and "GET" in route.operations:
@@ -117,6 +122,12 @@ class Gate:
         if operation is None:
             await self._answer_without_operation(route, method, response)
             return
+        host = request.headers.get(b"host")
+        if not _HOST.fullmatch(host) if host else scope["http_version"] != "1.0":
+            raise BadRequest(
+                "The request's header fields are not valid.",
+                details=[Detail("header/host", "is missing, or not one host")],
+            )
         if _CONTROL.search(path):
             # Connexion's router and Flask's disagree on what a line end at the end is part of.
             raise BadRequest(
@@ -202,6 +213,8 @@ def _request(scope: Scope) -> Request:
         elif name == b"content-type":
             # Of two, nobody knows which it is.
             headers[name] = b""
+        elif name == b"host":
+            headers[name] += b"," + value
     client = scope.get("client")
     moment = timestamps.now()
     request = Request(

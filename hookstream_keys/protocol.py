@@ -1,8 +1,8 @@
 """HTTP below ASGI: header limits, and the HTTP parser's refusals in the one error shape.
 
 uvicorn reads a request's header without a limit, mixes trailer fields into it,
-and answers what it cannot parse in plain text. This subclass changes just that;
-the tests fail when an upgrade of uvicorn takes away what it relies on.
+and answers what it cannot parse in plain text, before what it was asked earlier. This subclass
+changes just that; the tests fail when an upgrade of uvicorn takes away what it relies on.
 """
 
 import functools
@@ -10,11 +10,18 @@ import logging
 from typing import Any
 
 import orjson
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from hookstream_keys import ids
-from hookstream_keys.errors import ApiError, BadRequest, HeaderFieldsTooLarge, UriTooLong
+from hookstream_keys.errors import (
+    ApiError,
+    BadRequest,
+    HeaderFieldsTooLarge,
+    RequestTimeout,
+    UriTooLong,
+)
 from hookstream_keys.settings import Settings
+from hookstream_keys.slow_clients import TimedProtocol
 
 log = logging.getLogger("hookstream_keys")
 
@@ -29,7 +36,7 @@ def max_header_bytes() -> int:
     return Settings.from_environment().max_header_bytes
 
 
-class Protocol(HttpToolsProtocol):
+class Protocol(TimedProtocol):
     """uvicorn's HTTP/1.1 over one connection, with a limit on every request's header."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -39,9 +46,13 @@ class Protocol(HttpToolsProtocol):
         self._counted = 0
         self._waiting = 0
         self._refusal: ApiError = BadRequest("The request is not valid HTTP/1.1.")
+        self._refused = False
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser. It keeps an unfinished field to itself, so that is counted here."""
+        if self._refused:
+            # Where a request ends that could not be read, nobody knows.
+            return
         was_in_header = self._in_header
         super().data_received(data)
         if was_in_header and self._in_header:
@@ -68,12 +79,55 @@ class Protocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The header is whole, and within the limit."""
-        self._in_header = False
+        """The header is whole, and within the limit.
+
+        What follows it may be of another protocol, or a body that is sent only when it is asked
+        for. None of it must be taken for the next request: this one is the connection's last.
+        """
         super().on_headers_complete()
+        self._in_header = False
+        if self.expect_100_continue or self.parser.should_upgrade():
+            self.cycle.keep_alive = False
+
+    def on_response_complete(self) -> None:
+        """Go on, or say now what could not be read after the request that was answered."""
+        is_last = not self.pipeline
+        super().on_response_complete()
+        if self._refused and is_last and not self.transport.is_closing():
+            self._send_refusal()
+
+    def too_slow(self) -> None:
+        """Answer a request that is not whole in time, and close; without any, just close."""
+        if self._in_message:
+            self._refusal = RequestTimeout(
+                f"The request was not complete within {self._timeout} seconds."
+            )
+            self.send_400_response("")
+        else:
+            self.transport.close()
 
     def send_400_response(self, _: str) -> None:
-        """Answer what never became a request, and close."""
+        """Answer what never became a request, in its turn, and close."""
+        self._refused = True
+        has_begun = self._in_message and not self._in_header
+        if self.pipeline:
+            if has_begun:
+                # It waits behind another one, and is never begun.
+                self.pipeline.popleft()
+            return
+        cycle = self.cycle
+        if has_begun:
+            # Its body is no good, or does not come.
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started:
+                self.transport.close()
+            else:
+                self._send_refusal()
+        elif cycle is None or cycle.response_complete:
+            self._send_refusal()
+
+    def _send_refusal(self) -> None:
         error = self._refusal
         request_id = ids.new("req")
         log.info("request_id=%s method=- path=- status=%d", request_id, error.status)
@@ -88,6 +142,9 @@ class Protocol(HttpToolsProtocol):
         fields = b"".join(b"%s: %s\r\n" % field for field in headers)
         self.transport.write(STATUS_LINE[error.status] + fields + b"\r\n" + body)
         self.transport.close()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: that a client asks for another protocol is no concern of the operator's."""
 
     def _count(self, size: int, error: type[ApiError], what: str) -> None:
         self._counted += size

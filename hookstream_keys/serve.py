@@ -1,8 +1,10 @@
 """Running the server: N processes on one port, started together, stopped gracefully."""
 
 import os
+import resource
 import signal
 import socket
+from contextlib import suppress
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
@@ -33,8 +35,17 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _allow_many_connections() -> None:
+    """Let this process have as many files as it may: each connection is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Where that cannot be done, there are fewer.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def run(settings: Settings, listener: socket.socket, workers: int) -> int:
     """Serve until SIGTERM or SIGINT, then answer what is in flight and return the exit status."""
+    _allow_many_connections()
     # The workers are new processes: they read their settings from the environment.
     os.environ.update(settings.to_environment())
     config = uvicorn.Config(

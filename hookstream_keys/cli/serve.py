@@ -7,7 +7,7 @@ import click
 from hookstream_keys import spec
 from hookstream_keys.cli.database import settings_for
 from hookstream_keys.cli.options import with_database
-from hookstream_keys.settings import signing_secret
+from hookstream_keys.settings import signing_secrets
 from hookstream_keys.store import database_path, open_store
 
 
@@ -37,7 +37,7 @@ def serve_command(host: str, port: int, workers: int, database: str) -> None:
     store = open_store(database)
     store.migrate()
     store.close()
-    signing_secret(settings, database_path(database))
+    signing_secrets(settings, database_path(database))
     try:
         listener = serve.bind(host, port)
     except serve.BindError as error:
