@@ -137,7 +137,9 @@ class Gate:
         if operation.same_site:
             self.origins.refuse_foreign(request)
         body = await self._body(request, operation, receive)
-        scope["method"] = method
+        if response.bodiless:
+            # The server goes by its own scope: it must know that HEAD is answered without content.
+            scope = {**scope, "method": method}
         # For those behind that read them: the only body is the one that is handed on below.
         scope["headers"] = [field for field in scope["headers"] if field[0] not in _OF_BODIES]
         await self.app(scope, _replay(body, receive), response)
@@ -155,7 +157,7 @@ class Gate:
 
     async def _body(self, request: Request, operation: spec.Operation, receive: Receive) -> bytes:
         """The body, whole, where the operation takes one, and of a media type that it takes."""
-        declared = request.headers.get(b"content-length", b"0")
+        declared = request.headers.get(b"content-length", b"0").strip(b" \t")
         if not declared.isdigit():
             raise BadRequest(
                 "The request's header fields are not valid.",
@@ -165,7 +167,13 @@ class Gate:
         if length > self.max_body_bytes:
             raise await self._too_large(receive, 0)
         body = b""
-        if length or b"transfer-encoding" in request.headers:
+        coding = request.headers.get(b"transfer-encoding")
+        if coding is not None and coding.strip(b" \t").lower() != b"chunked":
+            raise BadRequest(
+                "The request's header fields are not valid.",
+                details=[Detail("header/transfer-encoding", "is not chunked, and nothing else")],
+            )
+        if length or coding is not None:
             body = await self._read(receive)
         if not operation.consumes:
             # Nobody asked for this body, so nobody gets to parse it.

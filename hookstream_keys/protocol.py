@@ -7,9 +7,11 @@ changes just that; the tests fail when an upgrade of uvicorn takes away what it 
 
 import functools
 import logging
+import sys
 from typing import Any
 
 import orjson
+from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from hookstream_keys import ids
@@ -28,6 +30,7 @@ log = logging.getLogger("hookstream_keys")
 #: What a header field takes besides its name and value: a colon, a space, a line end.
 FIELD_OVERHEAD = 4
 HEADER = "The request's header"
+VERSIONS = ("1.1", "1.0")
 
 
 @functools.cache
@@ -47,6 +50,8 @@ class Protocol(TimedProtocol):
         self._waiting = 0
         self._refusal: ApiError = BadRequest("The request is not valid HTTP/1.1.")
         self._refused = False
+        #: What is being read, and of it the head that is to be read once more.
+        self._data = self._once_more = b""
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser. It keeps an unfinished field to itself, so that is counted here."""
@@ -54,6 +59,7 @@ class Protocol(TimedProtocol):
             # Where a request ends that could not be read, nobody knows.
             return
         was_in_header = self._in_header
+        self._data = data
         super().data_received(data)
         if was_in_header and self._in_header:
             self._waiting += len(data)
@@ -81,13 +87,24 @@ class Protocol(TimedProtocol):
     def on_headers_complete(self) -> None:
         """The header is whole, and within the limit.
 
-        What follows it may be of another protocol, or a body that is sent only when it is asked
-        for. None of it must be taken for the next request: this one is the connection's last.
+        A body that is sent only when it is asked for, and what is for the other end of a tunnel,
+        must never be taken for the next request: this one is the connection's last.
         """
+        if self.parser.get_http_version() not in VERSIONS or self._is_older_and_chunked():
+            raise self._refusal
+        is_tunnel = self.parser.get_method() == b"CONNECT"
+        if self.parser.should_upgrade() and not is_tunnel:
+            self._once_more = self._without_upgrade()
+            return
         super().on_headers_complete()
         self._in_header = False
-        if self.expect_100_continue or self.parser.should_upgrade():
+        if self.expect_100_continue or is_tunnel:
             self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        """The request is whole, unless it is read once more."""
+        if not self._once_more:
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Go on, or say now what could not be read after the request that was answered."""
@@ -144,7 +161,32 @@ class Protocol(TimedProtocol):
         self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: that a client asks for another protocol is no concern of the operator's."""
+        """Read a request that asks for another protocol once more, as one that does not.
+
+        RFC 9110, section 7.8, lets a server go on as if it was not asked. The parser stops at the
+        header instead, and would leave a request without its body.
+        """
+        stopped = sys.exception()
+        head, self._once_more = self._once_more, b""
+        if head and isinstance(stopped, HttpParserUpgrade):
+            self.parser = HttpRequestParser(self)
+            self.data_received(head + self._data[stopped.args[0] :])
+
+    def _without_upgrade(self) -> bytes:
+        """The head of this request without `Upgrade`, as the last of its connection."""
+        fields = [
+            b"%s: %s\r\n" % field
+            for field in self.headers
+            if field[0] not in (b"connection", b"upgrade")
+        ]
+        start = b"%s %s HTTP/1.1\r\nConnection: close\r\n" % (self.parser.get_method(), self.url)
+        return start + b"".join(fields) + b"\r\n"
+
+    def _is_older_and_chunked(self) -> bool:
+        # RFC 9112, section 6.1: who passed it on knew nothing of chunks, and may see two requests.
+        return self.parser.get_http_version() == "1.0" and any(
+            name == b"transfer-encoding" for name, _ in self.headers
+        )
 
     def _count(self, size: int, error: type[ApiError], what: str) -> None:
         self._counted += size
