@@ -100,10 +100,9 @@ class Gate:
         root: str = scope.get("root_path", "")
         method: str = scope["method"]
         request = response.request
-        route = self.routes.find(path.removeprefix(root) if root else path)
-        if b"%2f" in scope.get("raw_path", b"").lower():
-            # No name has a slash in it. Decoded it would lead elsewhere than a proxy believes.
-            route = None
+        route = self.routes.find(
+            path.removeprefix(root) if root else path, scope.get("raw_path", b"")
+        )
         if route is not None:
             response.path = route.path
             if method == "HEAD" and "GET" in route.operations:
