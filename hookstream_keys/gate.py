@@ -11,7 +11,7 @@ import re
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hookstream_keys import ids, spec, timestamps
+from hookstream_keys import ids, networks, spec, timestamps
 from hookstream_keys import request as requests
 from hookstream_keys.errors import (
     ApiError,
@@ -228,7 +228,8 @@ def _request(scope: Scope) -> Request:
         id=ids.new("req"),
         moment=moment,
         now=timestamps.to_text(moment),
-        address=client[0] if client else "",
+        # A proxy may pass on what it was told, which may be anything.
+        address=client[0] if client and networks.is_address(client[0]) else "",
         scheme=scope["scheme"],
         headers=headers,
     )

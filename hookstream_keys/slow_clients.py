@@ -9,7 +9,7 @@ import asyncio
 import functools
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from hookstream_keys.settings import Settings
 
@@ -30,6 +30,7 @@ class TimedProtocol(HttpToolsProtocol):
         self._owing: float | None = None
         #: Since when it has not read what it was answered, which has filled every buffer.
         self._unread: float | None = None
+        self._answering: RequestResponseCycle | None = None
         self._in_message = False
         self._leaving = False
         self._watch: asyncio.TimerHandle | None = None
@@ -41,10 +42,18 @@ class TimedProtocol(HttpToolsProtocol):
         self._look_again(self._timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End watching."""
+        """End watching, and let the request that is being answered know."""
         if self._watch is not None:
             self._watch.cancel()
+        if self._answering is not None:
+            # uvicorn tells the request that came last, which may still wait behind this one.
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser. Also line ends before a request are the beginning of one."""
@@ -113,7 +122,5 @@ class TimedProtocol(HttpToolsProtocol):
 
     def _is_our_turn(self) -> bool:
         """Whether a request is whole that is not answered yet; nothing more is read meanwhile."""
-        cycle = self.cycle
-        return bool(self.pipeline) or (
-            cycle is not None and not cycle.response_complete and not cycle.more_body
-        )
+        cycle = self._answering
+        return cycle is not None and not cycle.response_complete and not cycle.more_body

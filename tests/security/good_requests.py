@@ -100,7 +100,7 @@ class Maker:
     def make(self, operation_id: str) -> Good:
         """A request for the operation."""
         operation = OPERATIONS[operation_id]
-        parts = _PARTS.get(operation_id, lambda _: {})(self)
+        parts = _PARTS[operation_id](self) if operation_id in _PARTS else {}
         path = operation.path
         for name in ("id", "rotation_id", "member_id", "asset"):
             if f"{{{name}}}" in path:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 from security.good_requests import OPERATIONS, Maker, Watch
@@ -31,7 +32,7 @@ FORMS = {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     database = Database(tmp_path_factory.mktemp("server") / "hookstream.db")
     TENANTS.append(database.init())
-    settings = {"HOOKSTREAM_SIGN_UP": "open", "HOOKSTREAM_RATE_LIMIT": "off"}
+    settings: dict[str, Any] = {"HOOKSTREAM_SIGN_UP": "open", "HOOKSTREAM_RATE_LIMIT": "off"}
     with serving(database, **settings) as running:
         yield running
 

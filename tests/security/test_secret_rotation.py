@@ -15,7 +15,7 @@ from hookstream_keys.timestamps import now
 OLD, NEW = "old-" + "0123456789abcdef" * 2, "new-" + "fedcba9876543210" * 2
 
 #: Either way of saying what the old secret is while the new one signs.
-ROTATED: dict[str, dict[str, str]] = {
+ROTATED: dict[str, dict[str, Any]] = {
     "both versions": {"BETTER_AUTH_SECRETS": f"2:{NEW},1:{OLD}", "BETTER_AUTH_SECRET": ""},
     "the single one is the older": {"BETTER_AUTH_SECRETS": f"2:{NEW}", "BETTER_AUTH_SECRET": OLD},
 }
@@ -129,7 +129,10 @@ def test_the_file_beside_the_database_is_the_old_one_of_the_first_change(
     assert run("init", database=database.path, BETTER_AUTH_SECRET="").returncode == 0
     kept = database.path.with_name(database.path.name + ".secret").read_text().strip()
     token = database.add_session(tenant.user_id)
-    settings = {"BETTER_AUTH_SECRETS": f"2:{NEW},1:{kept}", "BETTER_AUTH_SECRET": ""}
+    settings: dict[str, Any] = {
+        "BETTER_AUTH_SECRETS": f"2:{NEW},1:{kept}",
+        "BETTER_AUTH_SECRET": "",
+    }
     with serving(database, **settings) as server:
         assert whoami(server, {"Cookie": cookie(token, secret=kept)}) == 200
     with serving(database, BETTER_AUTH_SECRETS=f"2:{NEW}", BETTER_AUTH_SECRET="") as server:

@@ -106,7 +106,7 @@ def test_a_token_cannot_be_chosen_in_any_other_place(maker: Maker) -> None:
     chosen = "y" * 32
     good = maker.make("signInEmail")
     for query in ({"token": chosen}, {"session_token": chosen}, {NAME: chosen}):
-        answer = good.send({"Authorization": f"Bearer {chosen}"}, **query)
+        answer = good.send({"Authorization": f"Bearer {chosen}"}, None, **query)
         assert chosen.encode() not in answer.content
     assert who(maker.client, {"Authorization": f"Bearer {chosen}"}) is None
 
