@@ -101,7 +101,7 @@ class TimedProtocol(HttpToolsProtocol):
             self._leaving = True
             self._look_again(self._timeout)
             return
-        left = self._timeout
+        left = float(self._timeout)
         if self._unread is not None:
             left = min(left, self._left(self._unread))
             if left <= 0:
@@ -111,7 +111,7 @@ class TimedProtocol(HttpToolsProtocol):
             left = min(left, self._left(self._owing))
             if left <= 0:
                 self.too_slow()
-                left = self._timeout
+                left = float(self._timeout)
         self._look_again(left)
 
     def _left(self, since: float) -> float:
