@@ -37,8 +37,10 @@ class Answer:
 class Client:
     """One connection, kept: a client of httpx's for each of thousands of requests takes minutes."""
 
-    def __init__(self, server: Server) -> None:
-        self._connection = http.client.HTTPConnection(*server.address, timeout=30)
+    def __init__(self, server: Server, source: str = "127.0.0.1") -> None:
+        self._connection = http.client.HTTPConnection(
+            *server.address, timeout=30, source_address=(source, 0)
+        )
 
     def close(self) -> None:
         self._connection.close()

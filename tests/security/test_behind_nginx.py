@@ -33,6 +33,10 @@ http {
   client_header_timeout 1s;
   client_body_timeout 1s;
   keepalive_timeout 1s;
+%(servers)s
+}
+"""
+SERVER = """
   server {
     listen 127.0.0.1:%(port)d;
     location / {
@@ -45,7 +49,6 @@ http {
       proxy_pass http://keys;
     }
   }
-}
 """
 
 #: A request that nobody makes but who hides it in another one; the log tells when it is read.
@@ -93,10 +96,9 @@ class Proxied:
         return self.server.log.read_text(encoding="utf-8").count("method=PATCH path=/v1/health")
 
 
-@pytest.fixture(scope="module", params=["on", "off"])
-def proxied(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Proxied]:
+@pytest.fixture(scope="module")
+def nginxes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Proxied]]:
+    """nginx with request buffering `on`, and with it `off`."""
     folder: Path = tmp_path_factory.mktemp("nginx")
     database = Database(folder / "hookstream.db")
     tenant = database.init()
@@ -106,10 +108,16 @@ def proxied(
         "HOOKSTREAM_CLIENT_TIMEOUT": "5",
     }
     with serving(database, **settings) as server:
-        port = free_port()
-        values = {"server": server.address[1], "port": port, "buffering": request.param}
-        with running(nginx(folder, CONFIG % values), folder, port):
-            yield Proxied(server, tenant, port)
+        ports = {buffering: free_port() for buffering in ("on", "off")}
+        servers = [SERVER % {"port": ports[each], "buffering": each} for each in ports]
+        config = CONFIG % {"server": server.address[1], "servers": "".join(servers)}
+        with running(nginx(folder, config), folder, ports["on"]):
+            yield {each: Proxied(server, tenant, port) for each, port in ports.items()}
+
+
+@pytest.fixture(params=["on", "off"])
+def proxied(request: pytest.FixtureRequest, nginxes: dict[str, Proxied]) -> Proxied:
+    return nginxes[request.param]
 
 
 def test_nginx_keeps_its_connection_to_the_server(proxied: Proxied) -> None:

@@ -451,13 +451,10 @@ def test_commands_tell_a_secret_once_or_never(database: Database) -> None:
     )
     canary.add("key", json.loads(rotated.stdout)["key"])
     commands = [
-        (("init", "--json"), ""),
         (("keys", "list", "--org", tenant.org_id), ""),
         (("keys", "show", key_id), ""),
         (("keys", "verify"), tenant.key),
         (("keys", "verify"), bad),
-        (("keys", "verify", "--json"), bad[:-1]),
-        (("keys", "rotate", key_id, "--grace-period", "-1"), tenant.key),
         (("keys", "revoke", key_id), ""),
         (("keys", "rotate", key_id), ""),
         (("audit", "verify"), ""),
@@ -478,10 +475,8 @@ def test_a_server_that_does_not_start_tells_nothing_secret(database: Database) -
     signing = canary.add("signing", secrets.token_hex(32))
     settings: list[dict[str, str]] = [
         {"BETTER_AUTH_SECRET": short},
-        {"BETTER_AUTH_SECRETS": f"1:{signing},1:{short}"},
         {"HOOKSTREAM_DATABASE": f"postgresql://keys:{password}@db.example/keys"},
-        {"BETTER_AUTH_SECRET": signing, "HOOKSTREAM_MAX_BODY_BYTES": "many"},
-        {"BETTER_AUTH_SECRET": signing, "HOOKSTREAM_DATABASE": "sqlite:////proc/none/keys.db"},
+        {"BETTER_AUTH_SECRETS": f"1:{signing}", "HOOKSTREAM_DATABASE": "sqlite:////proc/x/y.db"},
     ]
     for each in settings:
         done = run("serve", "--port", "0", database=database.path, **each)
