@@ -1,10 +1,12 @@
 """Clients that are slow on purpose: they are let go, and nobody else waits for them."""
 
+import json
 import resource
 import socket
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +166,22 @@ def test_a_client_that_keeps_the_time_is_served_on_and_on(server: Server) -> Non
             count += 1
         connection.sendall(LAST)
         assert statuses(answers(until_closed(connection))) == [200] * (count + 1)
+
+
+def test_a_client_is_not_blamed_for_a_slow_answer(server: Server) -> None:
+    tenant = TENANTS[-1]
+    body = json.dumps({"name": "n", "org_id": tenant.org_id, "env_id": tenant.env_id}).encode()
+    create = posted(b"Content-Length: %d\r\n\r\n%s" % (len(body), body)).replace(b"/verify", b"")
+    lock = sqlite3.connect(server.database.path, isolation_level=None)
+    with closing(lock), connect(server) as connection:
+        lock.execute("begin immediate")
+        # The next request has begun when this one is still waiting for the database.
+        connection.sendall(create + LAST[:20])
+        time.sleep(TIMEOUT + 0.5)
+        lock.execute("rollback")
+        assert connection.recv(1, socket.MSG_PEEK)
+        connection.sendall(LAST[20:])
+        assert statuses(answers(until_closed(connection))) == [201, 200]
 
 
 def connections(server: Server) -> int:
