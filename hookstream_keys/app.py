@@ -29,7 +29,7 @@ from hookstream_keys.pages import page
 from hookstream_keys.rate_limiting import RateLimiting
 from hookstream_keys.response_validation import VALIDATORS, Json
 from hookstream_keys.routes import Routes
-from hookstream_keys.settings import Settings, signing_secret
+from hookstream_keys.settings import Settings, signing_secrets
 from hookstream_keys.signing import Signer
 from hookstream_keys.stack import Handling, Routing, Security, Validation, Writer
 from hookstream_keys.store import Store, database_path, open_store
@@ -51,7 +51,7 @@ def create_app(settings: Settings) -> ASGIApp:
     buckets = Buckets(limits_path(path))
     usage = Usage(store)
     service = Service(
-        signer=Signer(signing_secret(settings, path)),
+        signer=Signer(*signing_secrets(settings, path)),
         origins=Origins(settings.trusted_origins),
         sign_up=settings.sign_up == "open",
         buckets=buckets,

@@ -6,10 +6,13 @@ been idle the longest are closed; a client that kept one for later opens another
 Only where every one is in the middle of a request is a new one turned away.
 """
 
+import asyncio
 import functools
 import resource
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 #: A connection takes about 15 kB.
 MOST_CONNECTIONS = 10_000
@@ -18,16 +21,6 @@ MOST_CONNECTIONS = 10_000
 OTHER_FILES = 64
 #: So many are closed at once, of the bound: looking for them takes as long as for one.
 CLOSED_AT_ONCE = 1 / 16
-
-
-class Idle(Protocol):
-    """A connection, as far as this needs to know it."""
-
-    def idle_since(self) -> float | None:
-        """Since when nothing is being answered on it; None where something is."""
-
-
-Connection = TypeVar("Connection", bound=Idle)
 
 
 def raise_file_limit() -> None:
@@ -47,6 +40,49 @@ def most_connections() -> int:
     if files == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS
     return min(MOST_CONNECTIONS, max(files - OTHER_FILES, files // 2))
+
+
+class Idle(Protocol):
+    """A connection, as far as it matters which is closed."""
+
+    def idle_since(self) -> float | None:
+        """Since when nothing is being answered on it; None where something is."""
+
+
+Connection = TypeVar("Connection", bound=Idle)
+
+
+class Bounded(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 over one connection, of which there are no more than may be."""
+
+    connections: "set[Bounded]"  # type: ignore[assignment]
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, and make room for that where there is none."""
+        super().connection_made(transport)
+        self._made_at = self.loop.time()
+        if len(self.connections) > most_connections():
+            self._make_room()
+
+    def idle_since(self) -> float | None:
+        """Since when nothing is being answered; None where something is, by the loop's clock."""
+        if self.cycle is None:
+            return self._made_at
+        if not self.cycle.response_complete or self.timeout_keep_alive_task is None:
+            return None
+        return self.timeout_keep_alive_task.when() - self.timeout_keep_alive
+
+    def turn_away(self) -> None:
+        """End a connection for which there is no room."""
+        self.transport.close()
+
+    def _make_room(self) -> None:
+        others = idlest(each for each in self.connections if each is not self)
+        for each in others:
+            self.connections.discard(each)
+            each.transport.close()
+        if not others:
+            self.turn_away()
 
 
 def idlest(connections: Iterable[Connection]) -> list[Connection]:

@@ -9,19 +9,19 @@ from collections.abc import Iterable
 from urllib.parse import unquote
 
 
-def read(header: str, names: Iterable[str]) -> str | None:
-    """The percent-decoded value of the first cookie in `header` that has one of `names`.
+def read(header: str, names: Iterable[str]) -> list[str]:
+    """The percent-decoded values, each once, of the cookies in `header` that have one of `names`.
 
-    `names` is asked in its own order: a cookie of the first name wins wherever it
-    stands. Of several cookies with one name the first wins, as browsers send the one
-    with the most specific path first.
+    `names` is asked in its own order: cookies of the first name win wherever they stand. There
+    are several of one name when other hosts of the domain, or other paths, have set some; a
+    browser does not say which is whose.
     """
-    jar: dict[str, str] = {}
+    jar: dict[str, list[str]] = {}
     for part in header.split(";"):
         name, equals, value = part.strip().partition("=")
         if equals:
-            jar.setdefault(name, value)
+            jar.setdefault(name, []).append(value)
     for name in names:
         if name in jar:
-            return unquote(jar[name].strip('"'))
-    return None
+            return list(dict.fromkeys(unquote(value.strip('"')) for value in jar[name]))
+    return []

@@ -74,16 +74,21 @@ class Credentials:
     def cookie(self, request: Request) -> SessionPrincipal | None:
         """Whose session the cookie has. It changes something from pages of ours only.
 
-        Unlike a bearer token it must be signed. Raises UntrustedOrigin.
+        Unlike a bearer token it must be signed. Sessions of two users are nobody's: one of them
+        was planted by another host of the domain. Raises UntrustedOrigin.
         """
         header = request.header(COOKIE)
         if header is None:
             return None
-        value = cookies.read(header, (sessions.SECURE_COOKIE, sessions.COOKIE))
-        if not value:
+        found: dict[str, SessionPrincipal] = {}
+        for value in cookies.read(header, (sessions.SECURE_COOKIE, sessions.COOKIE)):
+            principal = self._by_token(self._signer.unsign(value), request, by_cookie=True)
+            if principal is not None:
+                found.setdefault(principal.user_id, principal)
+        if len(found) != 1:
             return None
-        principal = self._by_token(self._signer.unsign(value), request, by_cookie=True)
-        if principal is not None and request.operation and request.operation.method != "GET":
+        [principal] = found.values()
+        if request.operation and request.operation.method != "GET":
             self._origins.require_ours(request)
         return principal
 

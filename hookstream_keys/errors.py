@@ -218,6 +218,13 @@ class UserNotFound(NotFound):
         )
 
 
+class RequestTimeout(ApiError):
+    """408: the client took too long to send the request."""
+
+    status = 408
+    code = "request_timeout"
+
+
 class Conflict(ApiError):
     """409: the thing is in a state in which this cannot be done to it."""
 

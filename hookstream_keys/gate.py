@@ -11,7 +11,7 @@ import re
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hookstream_keys import ids, spec, timestamps
+from hookstream_keys import ids, networks, spec, timestamps
 from hookstream_keys import request as requests
 from hookstream_keys.errors import (
     ApiError,
@@ -43,6 +43,8 @@ DRAIN_BYTES = 8 * 1024 * 1024
 MOST_REQUESTS = 4_000
 
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
+#: A host and perhaps a port (RFC 9112, section 3.2). Without a comma: several are one with commas.
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]+)(:[0-9]*)?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 #: The header fields that say something of the body as it came.
@@ -106,7 +108,9 @@ class Gate:
         root: str = scope.get("root_path", "")
         method: str = scope["method"]
         request = response.request
-        route = self.routes.find(path.removeprefix(root) if root else path)
+        route = self.routes.find(
+            path.removeprefix(root) if root else path, scope.get("raw_path", b"")
+        )
         if route is not None:
             response.path = route.path
             if method == "HEAD" and "GET" in route.operations:
@@ -125,18 +129,15 @@ class Gate:
         if operation is None:
             await self._answer_without_operation(route, method, response)
             return
-        if _CONTROL.search(path):
-            # Connexion's router and Flask's disagree on what a line end at the end is part of.
-            raise BadRequest(
-                "The request's parameters are not valid.",
-                details=[Detail("path", "has a control character")],
-            )
+        _check_address(scope, request)
         if self._requests > MOST_REQUESTS and operation.may_be_unavailable:
             raise Overloaded
         if operation.same_site:
             self.origins.refuse_foreign(request)
         body = await self._body(request, operation, receive)
-        scope["method"] = method
+        if response.bodiless:
+            # The server goes by its own scope: it must know that HEAD is answered without content.
+            scope = {**scope, "method": method}
         # For those behind that read them: the only body is the one that is handed on below.
         scope["headers"] = [field for field in scope["headers"] if field[0] not in _OF_BODIES]
         await self.app(scope, _replay(body, receive), response)
@@ -154,7 +155,7 @@ class Gate:
 
     async def _body(self, request: Request, operation: spec.Operation, receive: Receive) -> bytes:
         """The body, whole, where the operation takes one, and of a media type that it takes."""
-        declared = request.headers.get(b"content-length", b"0")
+        declared = request.headers.get(b"content-length", b"0").strip(b" \t")
         if not declared.isdigit():
             raise BadRequest(
                 "The request's header fields are not valid.",
@@ -164,7 +165,13 @@ class Gate:
         if length > self.max_body_bytes:
             raise await self._too_large(receive, 0)
         body = b""
-        if length or b"transfer-encoding" in request.headers:
+        coding = request.headers.get(b"transfer-encoding")
+        if coding is not None and coding.strip(b" \t").lower() != b"chunked":
+            raise BadRequest(
+                "The request's header fields are not valid.",
+                details=[Detail("header/transfer-encoding", "is not chunked, and nothing else")],
+            )
+        if length or coding is not None:
             body = await self._read(receive)
         if not operation.consumes:
             # Nobody asked for this body, so nobody gets to parse it.
@@ -212,18 +219,37 @@ def _request(scope: Scope) -> Request:
         elif name == b"content-type":
             # Of two, nobody knows which it is.
             headers[name] = b""
+        elif name == b"host":
+            headers[name] += b"," + value
     client = scope.get("client")
     moment = timestamps.now()
     request = Request(
         id=ids.new("req"),
         moment=moment,
         now=timestamps.to_text(moment),
-        address=client[0] if client else "",
+        # A proxy may pass on what it was told, which may be anything.
+        address=client[0] if client and networks.is_address(client[0]) else "",
         scheme=scope["scheme"],
         headers=headers,
     )
     requests.put(scope, request)
     return request
+
+
+def _check_address(scope: Scope, request: Request) -> None:
+    """Refuse what could be understood as another address than it was. Raises BadRequest."""
+    host = request.headers.get(b"host")
+    if not _HOST.fullmatch(host) if host else scope["http_version"] != "1.0":
+        raise BadRequest(
+            "The request's header fields are not valid.",
+            details=[Detail("header/host", "is missing, or not one host")],
+        )
+    if _CONTROL.search(scope["path"]):
+        # Connexion's router and Flask's disagree on what a line end at the end is part of.
+        raise BadRequest(
+            "The request's parameters are not valid.",
+            details=[Detail("path", "has a control character")],
+        )
 
 
 def _check_media_type(given: bytes | None, operation: spec.Operation) -> None:

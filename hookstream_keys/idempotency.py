@@ -3,7 +3,8 @@
 What was answered is kept for a day, in the transaction of what was done, sealed with a key
 that is made of the client's own `Idempotency-Key`: the database does not have that, so whoever
 has the database cannot read what it was answered. A retry brings it again, and is given the
-same answer, the secret in it included.
+same answer, the secret in it included. That the server's own secret has changed meanwhile makes
+no difference, as long as it still knows the older one.
 """
 
 import secrets
@@ -30,6 +31,8 @@ class Once:
     fingerprint: bytes
     key: str = field(repr=False)
     signer: Signer = field(repr=False)
+    #: The same request as each of the server's older secrets knows it.
+    older: tuple["Once", ...] = field(default=(), repr=False)
 
     @classmethod
     def of(
@@ -42,20 +45,27 @@ class Once:
             fingerprint=signer.derive("idempotency request", operation.encode(), what),
             key=key,
             signer=signer,
+            older=tuple(
+                cls.of(each, key, caller=caller, operation=operation, arguments=arguments)
+                for each in signer.older
+            ),
         )
 
     def receipt(self, answer: Any, created_at: str) -> Receipt:
         """What to keep of the answer, which is a JSON value."""
         salt, nonce = secrets.token_bytes(_SALT), secrets.token_bytes(_NONCE)
         sealed = self._cipher(salt).encrypt(nonce, orjson.dumps(answer), self.id)
-        return Receipt(self.id, self.fingerprint, salt + nonce + sealed, created_at)
+        also = tuple(each.id for each in self.older)
+        return Receipt(self.id, self.fingerprint, salt + nonce + sealed, created_at, also)
 
     def answer(self, receipt: Receipt) -> Any:
         """What was answered the first time.
 
-        Raises IdempotencyKeyReused when that was to another request, or this server's secret has
-        changed since.
+        Raises IdempotencyKeyReused when that was to another request, or its answer is damaged.
         """
+        for each in self.older:
+            if receipt.id == each.id:
+                return each.answer(receipt)
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - see `_cipher`
 
         if receipt.fingerprint != self.fingerprint:

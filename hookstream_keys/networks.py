@@ -1,5 +1,6 @@
 """Addresses and the networks that a key may be used from, in CIDR notation, IPv4 and IPv6."""
 
+import functools
 import ipaddress
 from collections.abc import Iterable
 
@@ -26,6 +27,16 @@ def contain(networks: Iterable[str], address: str | None) -> bool:
     # A client of IPv4 reaches a socket of IPv6 as ::ffff:a.b.c.d; it is the same client.
     names = {wanted, getattr(wanted, "ipv4_mapped", None) or wanted}
     return any(name in network for network in map(_network, networks) for name in names)
+
+
+@functools.lru_cache(maxsize=4096)
+def is_address(text: str) -> bool:
+    """Whether this is the address of one machine."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def beyond(networks: Iterable[str], others: Iterable[str]) -> list[str]:

@@ -1,29 +1,31 @@
-"""HTTP below ASGI: header limits, the HTTP parser's refusals in the one error shape, and a bound.
+"""HTTP below ASGI: header limits, and the HTTP parser's refusals in the one error shape.
 
-uvicorn reads a request's header without a limit, mixes trailer fields into it, answers
-what it cannot parse in plain text, and accepts connections until there is no file left.
-This subclass changes just that; the tests fail when an upgrade of uvicorn takes away what it
-relies on.
+uvicorn reads a request's header without a limit, mixes trailer fields into it,
+and answers what it cannot parse in plain text, before what it was asked earlier. This subclass
+changes just that; the tests fail when an upgrade of uvicorn takes away what it relies on.
 """
 
-import asyncio
 import functools
 import logging
+import sys
 from typing import Any
 
 import orjson
+from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from hookstream_keys import ids
-from hookstream_keys.connections import idlest, most_connections
+from hookstream_keys.connections import Bounded
 from hookstream_keys.errors import (
     ApiError,
     BadRequest,
     HeaderFieldsTooLarge,
     Overloaded,
+    RequestTimeout,
     UriTooLong,
 )
 from hookstream_keys.settings import Settings
+from hookstream_keys.slow_clients import TimedProtocol
 from hookstream_keys.stopping import Stopping
 
 log = logging.getLogger("hookstream_keys")
@@ -31,6 +33,7 @@ log = logging.getLogger("hookstream_keys")
 #: What a header field takes besides its name and value: a colon, a space, a line end.
 FIELD_OVERHEAD = 4
 HEADER = "The request's header"
+VERSIONS = ("1.1", "1.0")
 
 
 @functools.cache
@@ -39,10 +42,8 @@ def max_header_bytes() -> int:
     return Settings.from_environment().max_header_bytes
 
 
-class Protocol(Stopping):
+class Protocol(Stopping, Bounded, TimedProtocol):
     """uvicorn's HTTP/1.1 over one connection, with a limit on every request's header."""
-
-    connections: "set[Protocol]"  # type: ignore[assignment]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -51,34 +52,22 @@ class Protocol(Stopping):
         self._counted = 0
         self._waiting = 0
         self._refusal: ApiError = BadRequest("The request is not valid HTTP/1.1.")
+        self._refused = False
+        #: What is being read, and of it the head that is to be read once more.
+        self._data = self._once_more = b""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin, and make room for that where there is none."""
-        super().connection_made(transport)
-        self._made_at = self.loop.time()
-        if len(self.connections) > most_connections():
-            self._make_room()
-
-    def idle_since(self) -> float | None:
-        """Since when nothing is being answered; None where something is, by the loop's clock."""
-        if self.cycle is None:
-            return self._made_at
-        if not self.cycle.response_complete or self.timeout_keep_alive_task is None:
-            return None
-        return self.timeout_keep_alive_task.when() - self.timeout_keep_alive
-
-    def _make_room(self) -> None:
-        others = idlest(each for each in self.connections if each is not self)
-        for each in others:
-            self.connections.discard(each)
-            each.transport.close()
-        if not others:
-            self._refusal = Overloaded()
-            self.send_400_response("")
+    def turn_away(self) -> None:
+        """Answer that there is no room for one more connection."""
+        self._refusal = Overloaded()
+        self.send_400_response("")
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser. It keeps an unfinished field to itself, so that is counted here."""
+        if self._refused:
+            # Where a request ends that could not be read, nobody knows.
+            return
         was_in_header = self._in_header
+        self._data = data
         super().data_received(data)
         if was_in_header and self._in_header:
             self._waiting += len(data)
@@ -104,12 +93,66 @@ class Protocol(Stopping):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The header is whole, and within the limit."""
-        self._in_header = False
+        """The header is whole, and within the limit.
+
+        A body that is sent only when it is asked for, and what is for the other end of a tunnel,
+        must never be taken for the next request: this one is the connection's last.
+        """
+        if self.parser.get_http_version() not in VERSIONS or self._is_older_and_chunked():
+            raise self._refusal
+        is_tunnel = self.parser.get_method() == b"CONNECT"
+        if self.parser.should_upgrade() and not is_tunnel:
+            self._once_more = self._without_upgrade()
+            return
         super().on_headers_complete()
+        self._in_header = False
+        if self.expect_100_continue or is_tunnel:
+            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        """The request is whole, unless it is read once more."""
+        if not self._once_more:
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on, or say now what could not be read after the request that was answered."""
+        is_last = not self.pipeline
+        super().on_response_complete()
+        if self._refused and is_last and not self.transport.is_closing():
+            self._send_refusal()
+
+    def too_slow(self) -> None:
+        """Answer a request that is not whole in time, and close; without any, just close."""
+        if self._in_message:
+            self._refusal = RequestTimeout(
+                f"The request was not complete within {self._timeout} seconds."
+            )
+            self.send_400_response("")
+        else:
+            self.transport.close()
 
     def send_400_response(self, _: str) -> None:
-        """Answer what never became a request, and close."""
+        """Answer what never became a request, in its turn, and close."""
+        self._refused = True
+        has_begun = self._in_message and not self._in_header
+        if self.pipeline:
+            if has_begun:
+                # It waits behind another one, and is never begun.
+                self.pipeline.popleft()
+            return
+        cycle = self.cycle
+        if has_begun:
+            # Its body is no good, or does not come.
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started:
+                self.transport.close()
+            else:
+                self._send_refusal()
+        elif cycle is None or cycle.response_complete:
+            self._send_refusal()
+
+    def _send_refusal(self) -> None:
         error = self._refusal
         request_id = ids.new("req")
         log.info("request_id=%s method=- path=- status=%d", request_id, error.status)
@@ -125,6 +168,34 @@ class Protocol(Stopping):
         fields = b"".join(b"%s: %s\r\n" % field for field in headers)
         self.transport.write(STATUS_LINE[error.status] + fields + b"\r\n" + body)
         self.transport.close()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Read a request that asks for another protocol once more, as one that does not.
+
+        RFC 9110, section 7.8, lets a server go on as if it was not asked. The parser stops at the
+        header instead, and would leave a request without its body.
+        """
+        stopped = sys.exception()
+        head, self._once_more = self._once_more, b""
+        if head and isinstance(stopped, HttpParserUpgrade):
+            self.parser = HttpRequestParser(self)
+            self.data_received(head + self._data[stopped.args[0] :])
+
+    def _without_upgrade(self) -> bytes:
+        """The head of this request without `Upgrade`, as the last of its connection."""
+        fields = [
+            b"%s: %s\r\n" % field
+            for field in self.headers
+            if field[0] not in (b"connection", b"upgrade")
+        ]
+        start = b"%s %s HTTP/1.1\r\nConnection: close\r\n" % (self.parser.get_method(), self.url)
+        return start + b"".join(fields) + b"\r\n"
+
+    def _is_older_and_chunked(self) -> bool:
+        # RFC 9112, section 6.1: who passed it on knew nothing of chunks, and may see two requests.
+        return self.parser.get_http_version() == "1.0" and any(
+            name == b"transfer-encoding" for name, _ in self.headers
+        )
 
     def _count(self, size: int, error: type[ApiError], what: str) -> None:
         self._counted += size

@@ -35,8 +35,11 @@ class Routes:
         self._literal = {path: route for path, route in by_path.items() if "{" not in path}
         self._templated = [route for path, route in by_path.items() if "{" in path]
 
-    def find(self, path: str) -> Route | None:
-        """The route that `path` belongs to; `path` is percent-decoded."""
+    def find(self, path: str, raw: bytes = b"") -> Route | None:
+        """The route that `path` belongs to, which is `raw`, as it was sent, percent-decoded."""
+        if b"%2f" in raw.lower():
+            # No name has a slash in it. Decoded it leads elsewhere than a proxy may believe.
+            return None
         route = self._literal.get(path)
         if route is None:
             route = next((route for route in self._templated if route.matches(path)), None)

@@ -1,5 +1,6 @@
 """What an operator can set, read from the environment once and checked before anything starts."""
 
+import ipaddress
 import os
 import re
 import secrets
@@ -11,11 +12,12 @@ from typing import Any, Self
 
 DEFAULT_DATABASE = "sqlite:///hookstream.db"
 
-#: The least that a secret file must hold; better-auth asks for as much.
+#: The least that a secret must have; better-auth asks for as much.
 SECRET_LENGTH = 32
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
+_VERSION = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 _NUMBER = re.compile(r"0*[1-9][0-9]{0,11}", re.ASCII)
 #: As a browser writes `Origin` (RFC 6454, section 6.1): never with the scheme's own port.
 _ORIGIN = re.compile(
@@ -43,8 +45,15 @@ class Settings:
     auth_secret: str = _setting(
         "BETTER_AUTH_SECRET",
         "",
-        "Signs session cookies; share it with better-auth. Without it, `init` and `serve` keep "
-        "one in a file beside the database, readable by its owner only.",
+        "Signs session cookies, 32 characters or more; share it with better-auth. Without it, "
+        "`init` and `serve` keep one in a file beside the database, readable by its owner only.",
+        secret=True,
+    )
+    auth_secrets: tuple[str, ...] = _setting(
+        "BETTER_AUTH_SECRETS",
+        (),
+        "To change the secret, as better-auth writes it: `2:NEW,1:OLD`. The first signs, the "
+        "others, and last `BETTER_AUTH_SECRET`, are still believed.",
         secret=True,
     )
     trusted_origins: tuple[str, ...] = _setting(
@@ -56,8 +65,8 @@ class Settings:
     trusted_proxies: str = _setting(
         "HOOKSTREAM_TRUSTED_PROXIES",
         "",
-        "Addresses of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed, "
-        "separated by commas; nobody's without it.",
+        "Addresses or networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are "
+        "believed, separated by commas; nobody's without it.",
     )
     sign_up: str = _setting(
         "HOOKSTREAM_SIGN_UP",
@@ -77,6 +86,12 @@ class Settings:
         "HOOKSTREAM_MAX_HEADER_BYTES",
         32_768,
         "The largest request line and header together; more is 414 or 431.",
+    )
+    client_timeout: int = _setting(
+        "HOOKSTREAM_CLIENT_TIMEOUT",
+        30,
+        "How many seconds a client may take to send a request, more is 408, and as many again to "
+        "take the answer.",
     )
     validate_responses: bool = _setting(
         "HOOKSTREAM_VALIDATE_RESPONSES",
@@ -112,14 +127,36 @@ class Settings:
                 f"HOOKSTREAM_RATE_LIMIT is {settings.rate_limit!r}; it takes a whole number above "
                 "0, or off"
             )
+        _check_proxies(settings.trusted_proxies)
         for origin in settings.trusted_origins:
             _check_origin(origin)
+        settings.check_secrets()
         return settings
 
     @property
     def requests_per_minute(self) -> int | None:
         """The limit on the API, or None for none."""
         return None if self.rate_limit == "off" else int(self.rate_limit)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The signing secrets that are set, the one that signs first."""
+        values = tuple(entry.partition(":")[2].strip() for entry in self.auth_secrets)
+        return (*values, self.auth_secret) if self.auth_secret else values
+
+    def check_secrets(self) -> None:
+        """Refuse secrets that cannot be used, and quote none. Raises SettingsError."""
+        versions = [entry.partition(":")[0].strip() for entry in self.auth_secrets]
+        if not all(map(_VERSION.fullmatch, versions)) or len(set(versions)) < len(versions):
+            raise SettingsError(
+                "BETTER_AUTH_SECRETS takes VERSION:SECRET, separated by commas, the newest first; "
+                "each version is another whole number, such as in 2:NEW,1:OLD"
+            )
+        if any(len(secret) < SECRET_LENGTH for secret in self.secrets):
+            raise SettingsError(
+                "BETTER_AUTH_SECRET and every secret in BETTER_AUTH_SECRETS need "
+                f"{SECRET_LENGTH} characters or more"
+            )
 
     def to_environment(self) -> dict[str, str]:
         """The variables that make `from_environment` give these settings again."""
@@ -128,19 +165,21 @@ class Settings:
         }
 
 
-def signing_secret(settings: Settings, database: Path) -> str:
-    """`BETTER_AUTH_SECRET`, or the one kept beside the database, which is made on first use.
+def signing_secrets(settings: Settings, database: Path) -> tuple[str, ...]:
+    """The secrets that are set, or the one kept beside the database, which is made on first use.
+
+    The first of them signs.
 
     The file is `<database>.secret`, mode 0600. Raises SettingsError when it can neither be
     read nor made.
     """
-    if settings.auth_secret:
-        return settings.auth_secret
+    if settings.secrets:
+        return settings.secrets
     path = database.with_name(database.name + ".secret")
     try:
         if not path.exists():
             _make_secret(path)
-        return _read_secret(path)
+        return (_read_secret(path),)
     except OSError as error:
         raise SettingsError(f"cannot use the secret file {path}: {error.strerror}") from error
 
@@ -195,6 +234,18 @@ def _print(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _check_proxies(proxies: str) -> None:
+    """Refuse what is no address: a name would match no proxy, and `*` would believe everybody."""
+    for proxy in filter(None, map(str.strip, proxies.split(","))):
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError as error:
+            raise SettingsError(
+                f"HOOKSTREAM_TRUSTED_PROXIES has {proxy!r}; it takes addresses such as 10.0.0.1, "
+                f"and networks such as 10.0.0.0/8 ({error})"
+            ) from error
 
 
 def _check_origin(origin: str) -> None:

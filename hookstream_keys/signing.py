@@ -10,28 +10,37 @@ import hmac
 
 
 class Signer:
-    """Signs what must come back unchanged, and knows its own signature."""
+    """Signs what must come back unchanged, and knows its own signature.
 
-    def __init__(self, secret: str) -> None:
-        self._secret = secret.encode()
+    The first secret signs; the others are older ones, whose signatures are still good.
+    """
+
+    def __init__(self, secret: str, *older: str) -> None:
+        self._secrets = tuple(each.encode() for each in (secret, *older))
+        #: A signer for each of the older secrets, the newest of them first.
+        self.older = tuple(Signer(each) for each in older)
 
     def sign(self, token: str) -> str:
         """`token` with its signature: what a cookie holds once it is percent-decoded."""
-        return f"{token}.{self._signature(token)}"
+        return f"{token}.{_signature(self._secrets[0], token)}"
 
     def unsign(self, signed: str) -> str | None:
-        """The token in `signed` when the signature is good, or else None."""
+        """The token in `signed` when the signature is good by one of the secrets, or else None."""
         token, dot, signature = signed.rpartition(".")
         if not dot or not token:
             return None
-        good = hmac.compare_digest(signature.encode(), self._signature(token).encode())
-        return token if good else None
+        given = signature.encode()
+        for secret in self._secrets:
+            if hmac.compare_digest(given, _signature(secret, token).encode()):
+                return token
+        return None
 
     def derive(self, purpose: str, *parts: bytes) -> bytes:
-        """32 bytes that only this secret makes of `parts`, and other ones for each purpose."""
+        """32 bytes that only the first secret makes of `parts`, and others for each purpose."""
         text = b"".join(b"%d:%s" % (len(part), part) for part in (purpose.encode(), *parts))
-        return hmac.digest(self._secret, b"derive " + text, hashlib.sha256)
+        return hmac.digest(self._secrets[0], b"derive " + text, hashlib.sha256)
 
-    def _signature(self, token: str) -> str:
-        mac = hmac.digest(self._secret, token.encode(), hashlib.sha256)
-        return base64.b64encode(mac).decode("ascii")
+
+def _signature(secret: bytes, token: str) -> str:
+    mac = hmac.digest(secret, token.encode(), hashlib.sha256)
+    return base64.b64encode(mac).decode("ascii")

@@ -89,7 +89,9 @@ def database_path(url: str) -> Path:
     path = url.removeprefix(_SQLITE)
     if path == url or not path:
         raise UnsupportedDatabase(
-            f"cannot use the database {url!r}: write {_SQLITE}FILE, such as sqlite:///hookstream.db"
+            # Not quoted: the address of another engine may have a password in it.
+            f"the database's address is none to use; write {_SQLITE}FILE, such as "
+            "sqlite:///hookstream.db"
         )
     return Path(path)
 

@@ -259,6 +259,8 @@ class Receipt:
     fingerprint: bytes
     sealed: bytes = field(repr=False)
     created_at: str
+    #: Ids that a receipt of the same may have been stored by; they are not stored with this one.
+    also: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from hookstream_keys import bootstrap, timestamps
 from hookstream_keys.cli.database import settings_for
 from hookstream_keys.cli.options import with_database, with_json
 from hookstream_keys.cli.output import show
-from hookstream_keys.settings import signing_secret
+from hookstream_keys.settings import signing_secrets
 from hookstream_keys.store import database_path, open_store
 
 
@@ -34,7 +34,7 @@ def init_command(org: str, env: str, email: str, as_json: bool, database: str) -
     settings = settings_for(database)
     store = open_store(database)
     store.migrate()
-    signing_secret(settings, database_path(database))
+    signing_secrets(settings, database_path(database))
     first = bootstrap.create_first_tenant(
         store, org=org, env=env, email=email, now=timestamps.now()
     )

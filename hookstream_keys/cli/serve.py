@@ -8,7 +8,7 @@ from hookstream_keys import listening, spec
 from hookstream_keys.buckets import Buckets, limits_path
 from hookstream_keys.cli.database import settings_for
 from hookstream_keys.cli.options import with_database
-from hookstream_keys.settings import signing_secret
+from hookstream_keys.settings import signing_secrets
 from hookstream_keys.store import database_path, open_store
 
 
@@ -39,7 +39,7 @@ def serve_command(host: str, port: int, workers: int, database: str) -> None:
     store.migrate()
     store.close()
     path = database_path(database)
-    signing_secret(settings, path)
+    signing_secrets(settings, path)
     Buckets(limits_path(path)).close()
     try:
         listener = listening.bind(host, port)

@@ -20,15 +20,17 @@ _FORGET = """
 def insert_receipt(connection: sqlite3.Connection, receipt: Receipt | None) -> None:
     """Store a receipt, if there is one, before what it is of, inside its transaction.
 
-    Raises Repeated when there is one of the same id that is not too old.
+    Raises Repeated when there is one of the same id, or of one that it also has, that is not
+    too old.
     """
     if receipt is None:
         return
     forgotten = to_text(datetime.fromisoformat(receipt.created_at) - KEPT)
-    connection.execute("delete from receipt where id = ? and created_at <= ?",
-                       (receipt.id, forgotten))  # fmt: skip
-    row = connection.execute(_FIND, (receipt.id,)).fetchone()
-    if row is not None:
-        raise Repeated(Receipt(*row))
+    for known_by in (receipt.id, *receipt.also):
+        connection.execute("delete from receipt where id = ? and created_at <= ?",
+                           (known_by, forgotten))  # fmt: skip
+        row = connection.execute(_FIND, (known_by,)).fetchone()
+        if row is not None:
+            raise Repeated(Receipt(*row))
     connection.execute(_FORGET, (forgotten,))
     connection.execute(_ADD, (receipt.id, receipt.fingerprint, receipt.sealed, receipt.created_at))

@@ -289,6 +289,15 @@ def test_head_is_get_without_the_content(server: Server) -> None:
     assert header(head, b"content-type") == header(get, b"content-type")
 
 
+def test_a_connection_goes_on_after_head(server: Server) -> None:
+    paths = (b"/v1/health", b"/v1/openapi.json", b"/v1/ui/", b"/v1/nope", b"/v1/auth/api-keys")
+    heads = b"".join(b"HEAD " + path + b" HTTP/1.1\r\nHost: t\r\n\r\n" for path in paths)
+    last = b"GET /v1/health HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
+    answer = server.raw(heads + last)
+    assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200"] * 3 + [b"404", b"401", b"200"]
+    assert " ERROR " not in server.log.read_text(encoding="utf-8")
+
+
 # What is not even HTTP
 
 

@@ -31,23 +31,23 @@ SECURE = "__Secure-better-auth.session_token"
         f"=nameless; {NAME}=token",
         f'open="quote; {NAME}=token',
         f'{NAME}="token"',
-        f"{NAME}=token; {NAME}=second",
+        f"{NAME}=token; {NAME}=token",
         f"x{NAME}=other; {NAME}=token; {NAME}x=other",
         f"{NAME.upper()}=other; {NAME}=token",
         f"{NAME}=%74oken",
     ],
 )
 def test_the_cookie_is_found_whatever_stands_beside_it(header: str) -> None:
-    assert cookies.read(header, [NAME]) == "token"
+    assert cookies.read(header, [NAME]) == ["token"]
 
 
 @pytest.mark.parametrize("header", ["", ";", NAME, f"x{NAME}=1", f"{NAME}x=1", f"a={NAME}=1"])
-def test_what_is_not_there_is_none(header: str) -> None:
-    assert cookies.read(header, [NAME]) is None
+def test_what_is_not_there_is_nothing(header: str) -> None:
+    assert cookies.read(header, [NAME]) == []
 
 
 def test_an_empty_cookie_is_empty() -> None:
-    assert cookies.read(f"{NAME}=", [NAME]) == ""
+    assert cookies.read(f"{NAME}=", [NAME]) == [""]
 
 
 @pytest.mark.parametrize(
@@ -64,23 +64,27 @@ def test_an_empty_cookie_is_empty() -> None:
     ],
 )
 def test_a_value_is_percent_decoded_once(written: str, value: str) -> None:
-    assert cookies.read(f"{NAME}={written}", [NAME]) == value
+    assert cookies.read(f"{NAME}={written}", [NAME]) == [value]
 
 
 def test_the_first_name_wins_wherever_it_stands() -> None:
     header = f"{NAME}=plain; {SECURE}=secure"
-    assert cookies.read(header, (SECURE, NAME)) == "secure"
-    assert cookies.read(header, (NAME, SECURE)) == "plain"
+    assert cookies.read(header, (SECURE, NAME)) == ["secure"]
+    assert cookies.read(header, (NAME, SECURE)) == ["plain"]
+
+
+def test_all_of_one_name_are_found_in_their_order_and_each_once() -> None:
+    header = f"{NAME}=b; {SECURE}=x; {NAME}=a; {NAME}=b"
+    assert cookies.read(header, [NAME]) == ["b", "a"]
 
 
 def test_the_second_name_is_taken_when_the_first_is_not_there() -> None:
-    assert cookies.read(f"{NAME}=plain", (SECURE, NAME)) == "plain"
+    assert cookies.read(f"{NAME}=plain", (SECURE, NAME)) == ["plain"]
 
 
 @given(header=st.text(), name=st.text())
 def test_no_text_makes_it_fail(header: str, name: str) -> None:
-    found = cookies.read(header, [name, NAME])
-    assert found is None or "=" in header
+    assert not cookies.read(header, [name, NAME]) or "=" in header
 
 
 # A header's bytes come as latin-1; a semicolon ends a cookie by definition.
@@ -92,4 +96,4 @@ def test_no_neighbour_hides_a_cookie(before: str, after: str, value: str) -> Non
     if before.strip().startswith(f"{NAME}="):
         return
     header = f"{before}; {NAME}={quote(value, safe='')}; {after}"
-    assert cookies.read(header, [NAME]) == value
+    assert value in cookies.read(header, [NAME])

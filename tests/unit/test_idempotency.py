@@ -88,3 +88,17 @@ def test_a_receipt_is_of_one_request_only() -> None:
     moved = dataclasses.replace(once("another key of another"), fingerprint=receipt.fingerprint)
     with pytest.raises(IdempotencyKeyReused, match="cannot be shown again"):
         moved.answer(receipt)
+
+
+def test_a_receipt_of_an_older_secret_is_still_known_and_read() -> None:
+    receipt = once(secret="old").receipt(ANSWER, samples.NOON)
+    arguments = {"body": {"name": "k", "scopes": "*"}}
+    later = Once.of(
+        Signer("new", "old"),
+        "0123456789abcdef",
+        caller="usr_1",
+        operation="createApiKey",
+        arguments=arguments,
+    )
+    assert later.receipt(ANSWER, samples.NOON).also == (receipt.id,)
+    assert later.answer(receipt) == ANSWER

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hookstream_keys.settings import Settings, SettingsError, signing_secret
+from hookstream_keys.settings import Settings, SettingsError, signing_secrets
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -16,12 +16,14 @@ SECRET = "0123456789abcdef0123456789abcdef"
 VALUES = {
     "HOOKSTREAM_DATABASE": "sqlite:////srv/keys, and more.db",
     "BETTER_AUTH_SECRET": SECRET,
+    "BETTER_AUTH_SECRETS": "2:" + "n" * 32 + ",1:" + "o" * 32,
     "HOOKSTREAM_TRUSTED_ORIGINS": "https://console.example.com,http://[::1]:3000",
     "HOOKSTREAM_TRUSTED_PROXIES": "10.0.0.1,10.0.0.2",
     "HOOKSTREAM_SIGN_UP": "open",
     "HOOKSTREAM_RATE_LIMIT": "60",
     "HOOKSTREAM_MAX_BODY_BYTES": "1024",
     "HOOKSTREAM_MAX_HEADER_BYTES": "2048",
+    "HOOKSTREAM_CLIENT_TIMEOUT": "5",
     "HOOKSTREAM_VALIDATE_RESPONSES": "on",
     "HOOKSTREAM_LOG_LEVEL": "debug",
 }
@@ -105,6 +107,13 @@ BODY = "HOOKSTREAM_MAX_BODY_BYTES"
         ("HOOKSTREAM_VALIDATE_RESPONSES", "2"),
         ("HOOKSTREAM_LOG_LEVEL", "loud"),
         ("HOOKSTREAM_LOG_LEVEL", "critical"),
+        ("HOOKSTREAM_TRUSTED_PROXIES", "*"),
+        ("HOOKSTREAM_TRUSTED_PROXIES", "nginx"),
+        ("HOOKSTREAM_TRUSTED_PROXIES", "127.0.0.1,*"),
+        ("HOOKSTREAM_TRUSTED_PROXIES", "127.1"),
+        ("HOOKSTREAM_TRUSTED_PROXIES", "0x7f.1"),
+        ("HOOKSTREAM_TRUSTED_PROXIES", "10.0.0.1, 10.0.0.1/8"),
+        ("HOOKSTREAM_CLIENT_TIMEOUT", "0"),
         (ORIGINS, "console.example.com"),
         (ORIGINS, "//console.example.com"),
         (ORIGINS, "https://"),
@@ -157,34 +166,62 @@ def _no_umask() -> Iterator[None]:
 
 
 def test_a_secret_that_is_set_is_used_and_not_stored(database: Path, secret_file: Path) -> None:
-    assert signing_secret(Settings(auth_secret=SECRET), database) == SECRET
+    assert signing_secrets(Settings(auth_secret=SECRET), database) == (SECRET,)
     assert not secret_file.exists()
+
+
+def test_the_newest_secret_comes_first_and_the_single_one_last(database: Path) -> None:
+    new, old = "n" * 32, "o:" + "o" * 32
+    settings = Settings.from_environment(
+        {"BETTER_AUTH_SECRETS": f" 7: {new} , 2:{old},", "BETTER_AUTH_SECRET": SECRET}
+    )
+    assert signing_secrets(settings, database) == (new, old, SECRET)
+    assert Settings.from_environment(settings.to_environment()) == settings
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("BETTER_AUTH_SECRET", SECRET[:31]),
+        ("BETTER_AUTH_SECRETS", SECRET),
+        ("BETTER_AUTH_SECRETS", f"1:{SECRET},2:{SECRET[:31]}"),
+        ("BETTER_AUTH_SECRETS", f"1:{SECRET},1:another{SECRET}"),
+        ("BETTER_AUTH_SECRETS", f"-1:{SECRET}"),
+        ("BETTER_AUTH_SECRETS", f"one:{SECRET}"),
+        ("BETTER_AUTH_SECRETS", f":{SECRET}"),
+        ("BETTER_AUTH_SECRETS", "1:"),
+    ],
+)
+def test_secrets_that_cannot_be_used_are_refused_and_not_told(variable: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=variable) as refused:
+        Settings.from_environment({variable: text})
+    assert SECRET[:31] not in str(refused.value)
 
 
 @pytest.mark.usefixtures("_no_umask")
 def test_a_secret_is_made_for_its_owner_s_eyes(database: Path, secret_file: Path) -> None:
-    secret = signing_secret(Settings(), database)
+    [secret] = signing_secrets(Settings(), database)
     assert len(secret) >= 32
     assert secret_file.read_text() == secret + "\n"
     assert stat.S_IMODE(secret_file.stat().st_mode) == 0o600
 
 
 def test_a_secret_is_made_once(database: Path, secret_file: Path) -> None:
-    secret = signing_secret(Settings(), database)
+    [secret] = signing_secrets(Settings(), database)
     written = secret_file.read_bytes()
-    assert signing_secret(Settings(), database) == secret
+    assert signing_secrets(Settings(), database) == (secret,)
     assert secret_file.read_bytes() == written
 
 
 def test_every_database_has_a_secret_of_its_own(tmp_path: Path) -> None:
-    one, two = (signing_secret(Settings(), tmp_path / name) for name in ("one.db", "two.db"))
+    one, two = (signing_secrets(Settings(), tmp_path / name) for name in ("one.db", "two.db"))
     assert one != two
 
 
 def test_nothing_but_the_secret_is_left_beside_the_database(
     database: Path, secret_file: Path
 ) -> None:
-    signing_secret(Settings(), database)
+    signing_secrets(Settings(), database)
     assert list(database.parent.iterdir()) == [secret_file]
 
 
@@ -198,19 +235,19 @@ def test_a_damaged_secret_file_is_refused_and_kept(
 ) -> None:
     secret_file.write_bytes(content)
     with pytest.raises(SettingsError, match=r"keys\.db\.secret"):
-        signing_secret(Settings(), database)
+        signing_secrets(Settings(), database)
     assert secret_file.read_bytes() == content
 
 
 def test_a_secret_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"keys\.db\.secret"):
-        signing_secret(Settings(), tmp_path / "missing" / "keys.db")
+        signing_secrets(Settings(), tmp_path / "missing" / "keys.db")
 
 
 def test_a_directory_is_no_secret_file(database: Path, secret_file: Path) -> None:
     secret_file.mkdir()
     with pytest.raises(SettingsError, match=r"keys\.db\.secret"):
-        signing_secret(Settings(), database)
+        signing_secrets(Settings(), database)
 
 
 def test_who_comes_while_the_secret_is_made_gets_the_same(
@@ -218,7 +255,7 @@ def test_who_comes_while_the_secret_is_made_gets_the_same(
 ) -> None:
     make = secrets.token_urlsafe
     making, second_done = threading.Event(), threading.Event()
-    found: list[str | Exception] = []
+    found: list[tuple[str, ...] | Exception] = []
 
     def slowly(size: int) -> str:
         if not making.is_set():
@@ -229,7 +266,7 @@ def test_who_comes_while_the_secret_is_made_gets_the_same(
 
     def ask() -> None:
         try:
-            found.append(signing_secret(Settings(), database))
+            found.append(signing_secrets(Settings(), database))
         except SettingsError as error:
             found.append(error)
 
@@ -240,4 +277,4 @@ def test_who_comes_while_the_secret_is_made_gets_the_same(
     ask()
     second_done.set()
     first.join()
-    assert found[0] == found[1] == signing_secret(Settings(), database)
+    assert found[0] == found[1] == signing_secrets(Settings(), database)

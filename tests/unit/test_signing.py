@@ -99,6 +99,17 @@ def test_the_last_dot_separates() -> None:
 
 def test_a_cookie_as_better_auth_writes_it_is_a_session() -> None:
     header = f"theme=dark; {sessions.COOKIE}={quote(f'{TOKEN}.{SIGNATURE}', safe='')}"
-    value = cookies.read(header, (sessions.SECURE_COOKIE, sessions.COOKIE))
-    assert value is not None
+    [value] = cookies.read(header, (sessions.SECURE_COOKIE, sessions.COOKIE))
     assert unsign(value, SECRET) == TOKEN
+
+
+def test_the_first_secret_signs_and_the_older_ones_are_believed() -> None:
+    signer = Signer("new", SECRET, "older")
+    assert signer.sign(TOKEN) == sign(TOKEN, "new")
+    for secret in ("new", SECRET, "older"):
+        assert signer.unsign(sign(TOKEN, secret)) == TOKEN
+    assert signer.unsign(sign(TOKEN, "dropped")) is None
+    assert signer.derive("p", b"x") == Signer("new").derive("p", b"x")
+    assert [each.derive("p", b"x") for each in signer.older] == [
+        Signer(secret).derive("p", b"x") for secret in (SECRET, "older")
+    ]

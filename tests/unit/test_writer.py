@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -227,7 +227,7 @@ def test_while_the_disk_stands_still_all_who_wait_are_turned_away(
 ) -> None:
     with busy(writer):
 
-        async def both() -> list[Any]:
+        async def both() -> Sequence[Any]:
             first = asyncio.ensure_future(writer.run(lambda: 1))
             await asyncio.sleep(0)
             monkeypatch.setattr(module, "MOST_SECONDS", -1)

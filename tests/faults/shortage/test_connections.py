@@ -27,7 +27,10 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     database = Database(tmp_path_factory.mktemp("files") / "hookstream.db")
     tenant = database.init()
     few_files = ("sh", "-c", f'ulimit -n {FILES}; exec "$@"', "sh")
-    with serving(database, command=(*few_files, COMMAND)) as server, Client(server, tenant) as client:
+    with (
+        serving(database, command=(*few_files, COMMAND)) as server,
+        Client(server, tenant) as client,
+    ):
         yield client
 
 
