@@ -6,7 +6,9 @@ no more than the answer; only of what it can see is it told that a right is miss
 Rights are scopes, a key's own or those of a role: `hookstream_keys.roles`.
 """
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from hookstream_keys import networks, roles, timestamps
 from hookstream_keys.call import Call
@@ -208,6 +210,25 @@ def require_no_broader(call: Call, wanted: ApiKey) -> None:
             "What is left out means no limit: name limits within its own.",
             details=details,
         )
+
+
+def require_no_broader_change(call: Call, key: ApiKey, changes: Mapping[str, Any]) -> None:
+    """Refuse to make of a key what may do more than the caller, by whichever of its secrets.
+
+    One that is pending may have a later end than the key has now, which its first use makes the
+    key's: until then it must not come to more, either, unless the change sets the end. Raises
+    InsufficientScope as `require_no_broader`.
+    """
+    changed = dataclasses.replace(key, **changes)
+    require_no_broader(call, changed)
+    if not isinstance(call.principal, KeyPrincipal) or "expires_at" in changes:
+        return
+    if changes.keys().isdisjoint(("scopes", "enabled", "allowed_ips", "rate_limit")):
+        return
+    for rotation in call.store.rotations_of([key.id], timestamps.to_text(call.now))[key.id]:
+        if rotation.state == "pending" and rotation.sets_expiry:
+            end = rotation.expires_at
+            require_no_broader(call, dataclasses.replace(changed, expires_at=end))
 
 
 def _rights(call: Call, org_id: str, env_id: str | None = None) -> Scopes | None:

@@ -77,7 +77,7 @@ def update_api_key(call: Call, id: str, body: dict[str, Any]) -> Answer:
     """Change what a key is called or may do; its secret stays what it is."""
     key = access.key_to(call, "api-keys:update", id)
     changes = _rules(body)
-    access.require_no_broader(call, dataclasses.replace(key, **changes))
+    access.require_no_broader_change(call, key, changes)
     changed = call.store.update_key(key.id, changes, audit.key_updated(call, key, changes))
     if changed is None:
         raise Conflict("The key is revoked; nothing can be changed any more.")

@@ -7,6 +7,7 @@ as long is measured in test_timing.py.
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -20,7 +21,10 @@ NOTHING_FOUND = {("verifyApiKey", "env_id")}
 #: Headers that tell of the time; of those of the limit, that they are there.
 OF_THE_CLOCK = {b"date", b"ratelimit-remaining", b"ratelimit-reset"}
 
-BODIES = {"verifyApiKey": {"key": "nonsense"}, "verifyApiKeys": {"requests": [{"key": "no"}]}}
+BODIES: dict[str, dict[str, Any]] = {
+    "verifyApiKey": {"key": "nonsense"},
+    "verifyApiKeys": {"requests": [{"key": "no"}]},
+}
 
 
 class Two:
