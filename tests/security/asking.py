@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 from hookstream_keys import spec
 
@@ -73,6 +74,11 @@ class Asked:
     path: str
     params: dict[str, str] = field(default_factory=dict)
     json: dict[str, Any] | None = None
+
+    @property
+    def target(self) -> str:
+        """The path with the query."""
+        return f"{self.path}?{urlencode(self.params)}" if self.params else self.path
 
     def arguments(self) -> dict[str, Any]:
         """What httpx takes besides the method and the address."""
