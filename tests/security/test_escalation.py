@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from security.attack import Attack
 from security.chains import ENDS, ORIGINS, STEPS, Origin, Step
 from security.powers import beyond
-from security.world import Rows
+from security.world import Rows, Tenant
 from support import Database, Server, serving
 
 IS_CAMPAIGN = "FUZZ_CHAINS" in os.environ
@@ -119,6 +119,37 @@ def test_a_secret_that_is_pending_gains_nothing_that_its_end_outlives(
     attempt = attack(client, rows, [BROAD, LATER], [widen])
     assert beyond(attempt.reached(), attempt.origins) == []
     assert attempt.done[0].endswith("403")
+
+
+def test_a_key_lends_nobody_more_than_her_role_has(client: httpx.Client, rows: Rows) -> None:
+    """What a member makes with the scopes `*`, and what that makes, is a member's to the server."""
+    with rows.at_once():
+        tenant = Tenant(rows)
+        member, owner = tenant.signed_in("member"), tenant.signed_in("owner")
+    body = {"name": "Mine", "org_id": tenant.org, "env_id": tenant.env, "scopes": "*"}
+    path, holders = "/auth/api-keys", [member]
+    for _ in range(2):
+        made = client.post(path, json=body, headers=holders[-1]).json()
+        holders.append({"X-API-Key": made["key"]})
+    # Its maker gives it the same scopes once more.
+    mine = f"{path}/{client.get('/auth/whoami', headers=holders[1]).json()['key_id']}"
+    assert client.patch(mine, json={"scopes": "*"}, headers=member).is_success
+
+    theirs = f"{path}/{tenant.key}"
+    rotation = {"grace_period_seconds": 0}
+    for holder in holders:
+        for answer in (
+            client.get("/audit-log", headers=holder),
+            client.patch(theirs, json={"scopes": "*"}, headers=holder),
+            client.post(f"{theirs}/rotations", json=rotation, headers=holder),
+            client.delete(theirs, params={"reason": "superseded"}, headers=holder),
+            client.patch(f"/environments/{tenant.env}", json={"name": "x"}, headers=holder),
+        ):
+            assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), answer.text
+
+    assert client.patch(mine, json={"scopes": "*"}, headers=owner).is_success
+    assert client.get("/audit-log", headers=holders[1]).is_success
+    assert client.get("/audit-log", headers=holders[2]).status_code == 403
 
 
 def test_more_would_be_noticed(client: httpx.Client, rows: Rows) -> None:

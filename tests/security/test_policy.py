@@ -30,7 +30,7 @@ class World:
     def hidden_from(self, who: str) -> set[str]:
         """What must not be in an answer to somebody, whatever the status."""
         mine = self.mine
-        if who in ("owner", "admin", "member", "maker", "key", "narrow"):
+        if who in ("owner", "admin", "member", "maker", "key", "narrow", "lent"):
             return set()
         of_environment = {mine.key, mine.rotation, mine.secret, mine.next_secret, mine.env}
         return of_environment if who == "elsewhere" else {*of_environment, mine.org, mine.member}
@@ -50,6 +50,7 @@ WHO: dict[str, Callable[[World], Headers]] = {
     "stranger": lambda world: world.other.signed_in("owner"),
     "key": lambda world: world.mine.with_key(),
     "narrow": lambda world: world.mine.with_key(scopes="events:*"),
+    "lent": lambda world: world.mine.with_key(role="member"),
     "elsewhere": elsewhere,
     "foreign": lambda world: world.other.with_key(),
     "disabled": lambda world: world.mine.with_key(enabled=0),
