@@ -20,7 +20,7 @@ from itertools import combinations
 import pytest
 from security.asking import SLOTS, Slot, asked
 from security.timing import Connection, Next, compare, measure
-from security.wire import DATE, REQUEST_ID, request
+from security.sending import DATE, REQUEST_ID, request
 from security.world import FUTURE, PASSWORD, PAST, Rows, Tenant, new_secret
 from support import Database, Server, serving
 
