@@ -94,10 +94,24 @@ def test_the_answer_is_the_policys(client: httpx.Client, rows: Rows, cell: Cell)
 
     assert (answer.status_code, word_of(answer, cell)) == (cell.status, cell.word), answer.text
     assert answer.is_success or "bad_request" not in answer.text, "it was not a good request"
+    assert_challenged(answer)
     told = f"{answer.text} {answer.headers}"
     assert not {secret for secret in world.hidden_from(cell.who) if secret in told}
     if not answer.is_success or is_reading(cell.operation):
         assert world.mine.everything() == before
+
+
+def assert_challenged(answer: httpx.Response) -> None:
+    """Whoever lacks a good credential, or scopes, is told so as RFC 6750 has it; others are not."""
+    code = answer.json()["code"] if answer.status_code in (401, 403) else None
+    challenge = answer.headers.get("www-authenticate")
+    if code == "unauthorized":
+        assert challenge
+        assert challenge.startswith("Bearer realm=")
+    elif code == "insufficient_scope":
+        assert challenge == 'Bearer realm="hookstream", error="insufficient_scope"'
+    else:
+        assert challenge is None
 
 
 def ask(world: World, operation_id: str, headers: Headers) -> httpx.Response:

@@ -19,8 +19,8 @@ from itertools import combinations
 
 import pytest
 from security.asking import SLOTS, Slot, asked
-from security.timing import Connection, Next, compare, measure
 from security.sending import DATE, REQUEST_ID, request
+from security.timing import Connection, Next, compare, measure
 from security.world import FUTURE, PASSWORD, PAST, Rows, Tenant, new_secret
 from support import Database, Server, serving
 
