@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 from security.chains import Origin, Step
-from security.powers import ADDRESSES, NEVER, SCOPES, UNLIMITED, Point, Power, Rate, Reached
+from security.powers import ADDRESSES, NEVER, SCOPES, UNLIMITED, Point, Power, Rate, Reached, let_in
 from security.world import PAST, Headers, Rows, Tenant, bearer
 
 
@@ -80,7 +80,7 @@ class Attack:
             return
         key = self.keys[step.to % len(self.keys)]
         secret = self.held[step.by % len(self.held)]
-        headers = {"X-API-Key": secret, "X-Forwarded-For": step.address}
+        headers = {"X-API-Key": secret, "X-Forwarded-For": self._address(step, secret)}
         if step.kind in ("create", "update"):
             own = {
                 name: rule for name, rule in self.rules[secret].items() if name in step.as_itself
@@ -96,6 +96,11 @@ class Attack:
                 self.keys.append(made["id"])
             else:
                 self.rotations.append((key, made["rotation"]["id"]))
+
+    def _address(self, step: Step, secret: str) -> str:
+        """That of the step, or one that the secret is good from: who has it knows that."""
+        good = let_in(self.rules[secret]["allowed_ips"])
+        return step.address if step.address in good else good[0]
 
     def _send(self, step: Step, key: str, headers: Headers) -> httpx.Response:
         path = "/auth/api-keys"

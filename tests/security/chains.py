@@ -108,7 +108,9 @@ ORIGINS = st.builds(
     rate=_often_none(st.sampled_from(RATES)),
     in_second_environment=st.sampled_from([False, False, True]),
     enabled=st.sampled_from([True, True, True, False]),
-    rotation=st.sampled_from([None, None, "pending", "pending with an end", "grace"]),
+    rotation=st.sampled_from(
+        [None, "pending", "pending with an end", "pending with an end", "grace"]
+    ),
     rotation_end=st.sampled_from(ENDS),
     holds=st.sampled_from([(True, True), (True, True), (True, False), (False, True)]),
 )

@@ -72,15 +72,18 @@ class Power:
     def points(self) -> Iterator[Point]:
         for scope in SCOPES:
             for address in ADDRESSES:
-                if self._covers(scope) and self._lets_in(address):
+                if self._covers(scope) and address in let_in(self.allowed_ips):
                     yield Point(self.env, scope, address)
 
     def _covers(self, scope: str) -> bool:
         resource = scope.partition(":")[0]
         return not {"*", f"{resource}:*", scope}.isdisjoint(self.scopes.split())
 
-    def _lets_in(self, address: str) -> bool:
-        return not self.allowed_ips or any(address in NETWORKS[net] for net in self.allowed_ips)
+
+def let_in(networks: Iterable[str]) -> list[str]:
+    """The addresses that a key is good from which is bound to these networks, or to none."""
+    within = set[str]().union(*(NETWORKS[network] for network in networks))
+    return [address for address in ADDRESSES if address in within or not networks]
 
 
 class Reached(NamedTuple):

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import HealthCheck, Phase, example, given, seed, settings
 from hypothesis import strategies as st
 from security.attack import Attack
 from security.chains import ENDS, ORIGINS, STEPS, Origin, Step
@@ -28,6 +28,13 @@ from support import Database, Server, serving
 IS_CAMPAIGN = "FUZZ_CHAINS" in os.environ
 CHAINS = int(os.environ.get("FUZZ_CHAINS") or 100)
 SEED = int(os.environ.get("FUZZ_SEED") or (secrets.randbelow(2**32) if IS_CAMPAIGN else 20261125))
+
+
+#: A key that may do everything for a day, and one that may do less, whose new secret is for ever.
+BROAD = Origin("api-keys:* events:*", ENDS[1])
+LATER = Origin("events:read", ENDS[1], rotation="pending with an end", holds=(False, True))
+#: One that is bound to addresses; a chain that leaves them out is seldom come upon.
+NEAR = Origin("api-keys:* events:*", allowed_ips=("192.0.2.0/25",))
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +83,12 @@ def test_no_chain_reaches_more_than_its_origins_had(
         max_examples=CHAINS,
         deadline=None,
         database=None,
+        phases=(Phase.explicit, Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
     )
     @given(st.lists(ORIGINS, min_size=1, max_size=4), st.lists(STEPS, min_size=3, max_size=12))
+    @example([NEAR], [Step("create", 0, 0, "192.0.2.9", frozenset({"scopes"}), {})])
+    @example([BROAD, LATER], [Step("update", 0, 2, "192.0.2.9", frozenset({"scopes"}), {})])
     def no_chain(origins: list[Origin], steps: list[Step]) -> None:
         attempt = attack(client, rows, origins, steps)
         reached = attempt.reached()
@@ -104,11 +114,6 @@ def figures(tried: Counter[str]) -> str:
         f"{tried['chains']} chains, {sum(kinds.values())} steps, {done} of them done, "
         f"{tried['points']} points reached"
     )
-
-
-#: A key that may do everything for a day, and one that may do less, whose new secret is for ever.
-BROAD = Origin("api-keys:* events:*", ENDS[1])
-LATER = Origin("events:read", ENDS[1], rotation="pending with an end", holds=(False, True))
 
 
 def test_a_secret_that_is_pending_gains_nothing_that_its_end_outlives(
