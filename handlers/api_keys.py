@@ -26,6 +26,7 @@ def create_api_key(call: Call, body: dict[str, Any]) -> Answer:
         prefix=new.prefix,
         created_by=audit.actor(call),
         created_at=timestamps.to_text(call.now),
+        role=access.role_to_give(call, environment.org_id),
         **_rules(body),
     )
     access.require_no_broader(call, key)
@@ -77,8 +78,11 @@ def update_api_key(call: Call, id: str, body: dict[str, Any]) -> Answer:
     """Change what a key is called or may do; its secret stays what it is."""
     key = access.key_to(call, "api-keys:update", id)
     changes = _rules(body)
-    access.require_no_broader(call, dataclasses.replace(key, **changes))
-    changed = call.store.update_key(key.id, changes, audit.key_updated(call, key, changes))
+    event = audit.key_updated(call, key, changes)
+    if "scopes" in changes:
+        changes["role"] = access.role_to_give(call, key.org_id)
+    access.require_no_broader_change(call, key, changes)
+    changed = call.store.update_key(key.id, changes, event)
     if changed is None:
         raise Conflict("The key is revoked; nothing can be changed any more.")
     return _answer(call, changed)

@@ -109,6 +109,7 @@ class Credentials:
             expires_at=key.expires_at,
             allowed_ips=key.allowed_ips,
             rate_limit=key.rate_limit,
+            role=key.role,
             pending_rotation=verification.pending(key),
         )
 

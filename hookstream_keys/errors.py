@@ -104,6 +104,11 @@ class InsufficientScope(Forbidden):
 
     code = "insufficient_scope"
 
+    def __init__(self, message: str, *, details: Sequence[Detail] = ()) -> None:
+        # RFC 6750, section 3: a token that does not enable access is challenged, too.
+        challenge = 'Bearer realm="hookstream", error="insufficient_scope"'
+        super().__init__(message, details=details, headers={"WWW-Authenticate": challenge})
+
 
 class UntrustedOrigin(Forbidden):
     """403: a session cookie came with a request that another site's page may have made."""

@@ -18,6 +18,8 @@ class KeyPrincipal:
     expires_at: str | None = None
     allowed_ips: tuple[str, ...] = ()
     rate_limit: Limit | None = None
+    #: What whoever gave it its scopes was in the organization; None for an operator.
+    role: str | None = None
     #: The rotation whose secret was sent, where that has not been used before.
     pending_rotation: Rotation | None = None
 

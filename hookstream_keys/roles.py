@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from hookstream_keys import spec
-from hookstream_keys.scopes import Scopes
+from hookstream_keys.scopes import ALL, Scopes
 
 
 @lru_cache(maxsize=256)
@@ -32,6 +32,16 @@ def of_creators() -> Scopes:
 def of_keys() -> Scopes:
     """What a key may do at most, in its own environment."""
     return Scopes.parse(_table()["key"])
+
+
+@lru_cache(maxsize=256)
+def of_keys_by(role: str | None) -> frozenset[str]:
+    """What a key may do at most that a member of this role gave its scopes; None: an operator."""
+    asked_for = {operation.required_scope for operation in spec.operations(spec.document())}
+    may = Scopes((ALL,)) if role is None else scopes_of(role)
+    return frozenset(
+        scope for scope in asked_for if scope and of_keys().allow(scope) and may.allow(scope)
+    )
 
 
 def is_owner(role: str) -> bool:

@@ -143,6 +143,9 @@ class ApiKey:
     rate_limit: Limit | None = None
     revoked_at: str | None = None
     revocation_reason: str | None = None
+    #: What whoever gave it its scopes was in the organization: it has no more rights there. None
+    #: where that was an operator, whom no role limits.
+    role: str | None = None
     #: Where it was found by a secret that is not its own: the rotation that this is of.
     rotation: Rotation | None = None
 

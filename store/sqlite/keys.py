@@ -16,7 +16,7 @@ from hookstream_keys.store.sqlite.receipts import insert_receipt
 
 _COLUMNS = (
     "id, org_id, env_id, name, prefix, scopes, created_by, created_at, enabled, expires_at,"
-    " allowed_ips, metadata, external_id, rate_limit, revoked_at, revocation_reason"
+    " allowed_ips, metadata, external_id, rate_limit, revoked_at, revocation_reason, role"
 )
 # All of these are constants of this module; values are bound.
 _SELECT = f"select {_COLUMNS} from api_key"  # noqa: S608
@@ -29,7 +29,7 @@ _FIND_KEY_BY_ROTATION = f"""
 _FIND_KEY_BY_ID = f"{_SELECT} where id = ?"
 _ADD_KEY = (
     f"insert into api_key ({_COLUMNS}, digest)"  # noqa: S608
-    " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _ENVIRONMENT = "select 1 from environment where id = ? and org_id = ? and deleted_at is null"
 _REVOKE = """
@@ -52,6 +52,7 @@ _CHANGEABLE = (
     "metadata",
     "external_id",
     "rate_limit",
+    "role",
 )
 
 
@@ -158,6 +159,7 @@ def insert_key(connection: sqlite3.Connection, key: ApiKey, digest: bytes) -> No
             _stored(key.rate_limit),
             key.revoked_at,
             key.revocation_reason,
+            key.role,
             digest,
         ),
     )

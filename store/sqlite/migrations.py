@@ -314,6 +314,15 @@ def m0010_usage(db: Database) -> None:
     )
 
 
+@migrations()
+def m0011_role_of_keys(db: Database) -> None:
+    """What whoever gave a key its scopes was in the organization; nothing, for an operator.
+
+    Keys that are there were made before this limited them, and are as they were.
+    """
+    _run(db, "alter table api_key add column role text")
+
+
 def _run(db: Database, statements: str) -> None:
     # Not executescript: it would commit the migration's transaction half-way.
     for statement in statements.split(";"):

@@ -242,6 +242,24 @@ def test_403_a_key_cannot_make_one_that_may_do_more_than_itself(
     assert ask(server, "PATCH", itself, mine, json={"name": "Me"}).status_code == 200
 
 
+def test_403_a_key_cannot_widen_one_whose_pending_secret_outlives_it(
+    create: Create, server: Server, owner: dict[str, str]
+) -> None:
+    end = {"expires_at": "2999-01-01T00:00:00Z"}
+    editor = create(scopes="api-keys:update events:*", **end).json()
+    target = create(scopes="events:read", **end).json()
+    rotation = {"grace_period_seconds": 0, "expires_at": None}
+    path = f"/{target['id']}"
+    assert ask(server, "POST", f"{path}/rotations", owner, json=rotation).status_code == 201
+    mine = key_header(editor)
+    answer = ask(server, "PATCH", path, mine, json={"scopes": "events:*"})
+    assert_error(answer, 403, "insufficient_scope", "body/expires_at")
+    # What gives it no more is allowed, and so is to name an end: that is the pending secret's, too.
+    assert ask(server, "PATCH", path, mine, json={"name": "Mine"}).status_code == 200
+    changes = {"scopes": "events:*", **end}
+    assert ask(server, "PATCH", path, mine, json=changes).status_code == 200
+
+
 def test_403_a_member_manages_only_what_she_made(
     create: Create, server: Server, tenant: Tenant
 ) -> None:

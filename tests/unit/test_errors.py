@@ -42,6 +42,7 @@ def every_error() -> list[ApiError]:
         errors.RotationNotFound(),
         errors.UserNotFound(),
         errors.OrganizationNotFound(),
+        errors.InsufficientScope("Its scopes do not cover it.", details=details),
         errors.IdempotencyKeyReused("It was used before."),
         errors.RateLimited("Slow down.", REFUSED),
         errors.SignInRefused(),
@@ -97,6 +98,9 @@ def test_the_challenge_names_a_fault_only_when_a_credential_was_sent() -> None:
     assert 'error="invalid_token"' in refused
     assert asked.startswith("Bearer ")
     assert "error" not in asked
+    scope = errors.InsufficientScope("Its scopes do not cover it.").headers["WWW-Authenticate"]
+    assert scope.startswith("Bearer ")
+    assert 'error="insufficient_scope"' in scope
 
 
 def test_unavailable_says_when_to_come_again() -> None:

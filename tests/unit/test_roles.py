@@ -47,3 +47,20 @@ def test_a_creator_may_not_do_what_no_member_may_do_to_any_key() -> None:
 def test_no_key_manages_people_or_organizations() -> None:
     for scope in ("members:read", "members:create", "organizations:update", "environments:create"):
         assert not roles.of_keys().allow(scope)
+
+
+def test_a_key_has_no_more_than_the_role_of_whoever_gave_it_its_scopes() -> None:
+    member = {
+        "api-keys:create",
+        "api-keys:read",
+        "api-keys:verify",
+        "environments:read",
+        "organizations:read",
+    }
+    assert roles.of_keys_by("member") == member
+    assert roles.of_keys_by("") == set()
+    # What no key may do stays so, whoever made it.
+    everything = roles.of_keys_by(None)
+    assert roles.of_keys_by("owner") == roles.of_keys_by("member,admin") == everything
+    assert "organizations:delete" not in everything
+    assert "audit-log:read" in everything

@@ -149,6 +149,20 @@ def test_without_a_credential_these_are_served_as_well() -> None:
     assert sorted(optional) == ["getSession", "signOut"]
 
 
+def test_every_operation_that_asks_for_no_scope_is_known() -> None:
+    free = {
+        operation.id
+        for operation in spec.operations(DOCUMENT)
+        if operation.secured and operation.required_scope is None
+    }
+    assert free == {"authorize", "whoami", "createOrganization", "getSession", "signOut"}
+
+
+def test_every_scope_that_is_asked_for_is_one() -> None:
+    for operation in spec.operations(DOCUMENT):
+        assert re.fullmatch(r"[a-z-]+:[a-z]+", operation.required_scope or "free:now")
+
+
 def test_what_signs_somebody_in_or_out_is_for_pages_of_ours() -> None:
     guarded = {operation.id for operation in spec.operations(DOCUMENT) if operation.same_site}
     assert guarded == {"signUpEmail", "signInEmail", "signOut"}

@@ -1,0 +1,175 @@
+"""No chain of creating, changing and rotating keys comes to more than one began with.
+
+Chains are made by Hypothesis and run against the server: by several keys, of two environments,
+that are bound in different ways, some disabled, some with a rotation under way, and with a key
+beside them that may do anything and whose secret nobody here has. Afterwards every secret that
+was come by is verified at every point of `powers.py`.
+
+`FUZZ_CHAINS` says how many chains, from a random seed; otherwise they are the same each time.
+There is no import of keys yet; when there is, it is one more kind of step.
+"""
+
+import os
+import secrets
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, Phase, example, given, seed, settings
+from hypothesis import strategies as st
+from security.attack import Attack
+from security.chains import ENDS, ORIGINS, STEPS, Origin, Step
+from security.powers import beyond
+from security.world import Rows, Tenant
+from support import Database, Server, serving
+
+IS_CAMPAIGN = "FUZZ_CHAINS" in os.environ
+CHAINS = int(os.environ.get("FUZZ_CHAINS") or 100)
+SEED = int(os.environ.get("FUZZ_SEED") or (secrets.randbelow(2**32) if IS_CAMPAIGN else 20261125))
+
+
+#: A key that may do everything for a day, and one that may do less, whose new secret is for ever.
+BROAD = Origin("api-keys:* events:*", ENDS[1])
+LATER = Origin("events:read", ENDS[1], rotation="pending with an end", holds=(False, True))
+#: One that is bound to addresses; a chain that leaves them out is seldom come upon.
+NEAR = Origin("api-keys:* events:*", allowed_ips=("192.0.2.0/25",))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    database = Database(tmp_path_factory.mktemp("escalation") / "hookstream.db")
+    database.init()
+    with serving(
+        database,
+        HOOKSTREAM_TRUSTED_PROXIES="127.0.0.1",
+        HOOKSTREAM_RATE_LIMIT="off",
+        HOOKSTREAM_VALIDATE_RESPONSES="off",
+        HOOKSTREAM_LOG_LEVEL="error",
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=20, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def rows(server: Server) -> Iterator[Rows]:
+    rows = Rows(server.database)
+    yield rows
+    rows.close()
+
+
+def attack(client: httpx.Client, rows: Rows, origins: list[Origin], steps: list[Step]) -> Attack:
+    attempt = Attack(client, rows)
+    attempt.begin(origins)
+    for step in steps:
+        attempt.do(step)
+    return attempt
+
+
+def test_no_chain_reaches_more_than_its_origins_had(
+    client: httpx.Client, rows: Rows, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried: Counter[str] = Counter()
+    begun = time.monotonic()
+
+    @seed(SEED)
+    @settings(
+        max_examples=CHAINS,
+        deadline=None,
+        database=None,
+        phases=(Phase.explicit, Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.lists(ORIGINS, min_size=1, max_size=4), st.lists(STEPS, min_size=3, max_size=12))
+    @example([NEAR], [Step("create", 0, 0, "192.0.2.9", frozenset({"scopes"}), {})])
+    @example([BROAD, LATER], [Step("update", 0, 2, "192.0.2.9", frozenset({"scopes"}), {})])
+    def no_chain(origins: list[Origin], steps: list[Step]) -> None:
+        attempt = attack(client, rows, origins, steps)
+        reached = attempt.reached()
+        tried.update(line.partition(",")[0] + line[-7:] for line in attempt.done)
+        tried["chains"] += 1
+        tried["points"] += len(reached)
+        found = beyond(reached, attempt.origins)
+        assert not found, "\n".join([*map(str, found[:3]), *attempt.done])
+
+    try:
+        no_chain()
+    finally:
+        with capsys.disabled():
+            seconds = time.monotonic() - begun
+            print(f"\n{figures(tried)}; seed {SEED}, {seconds:.0f} s")
+
+
+def figures(tried: Counter[str]) -> str:
+    """How much was tried, and how often a step did something: a test of refusals proves little."""
+    kinds = {name: count for name, count in tried.items() if name.startswith("Step(")}
+    done = sum(count for name, count in kinds.items() if " 20" in name)
+    return (
+        f"{tried['chains']} chains, {sum(kinds.values())} steps, {done} of them done, "
+        f"{tried['points']} points reached"
+    )
+
+
+def test_a_secret_that_is_pending_gains_nothing_that_its_end_outlives(
+    client: httpx.Client, rows: Rows
+) -> None:
+    """Two origins, of which neither has a broad key for ever: one widens what the other holds."""
+    widen = Step("update", 0, 2, "192.0.2.9", frozenset({"scopes"}), {})
+    attempt = attack(client, rows, [BROAD, LATER], [widen])
+    assert beyond(attempt.reached(), attempt.origins) == []
+    assert attempt.done[0].endswith("403")
+
+
+def test_a_key_lends_nobody_more_than_her_role_has(client: httpx.Client, rows: Rows) -> None:
+    """What a member makes with the scopes `*`, and what that makes, is a member's to the server."""
+    with rows.at_once():
+        tenant = Tenant(rows)
+        member, owner = tenant.signed_in("member"), tenant.signed_in("owner")
+    body = {"name": "Mine", "org_id": tenant.org, "env_id": tenant.env, "scopes": "*"}
+    path, holders = "/auth/api-keys", [member]
+    for _ in range(2):
+        made = client.post(path, json=body, headers=holders[-1]).json()
+        holders.append({"X-API-Key": made["key"]})
+    # Its maker gives it the same scopes once more.
+    mine = f"{path}/{client.get('/auth/whoami', headers=holders[1]).json()['key_id']}"
+    assert client.patch(mine, json={"scopes": "*"}, headers=member).is_success
+
+    theirs = f"{path}/{tenant.key}"
+    rotation = {"grace_period_seconds": 0}
+    for holder in holders:
+        for answer in (
+            client.get("/audit-log", headers=holder),
+            client.patch(theirs, json={"scopes": "*"}, headers=holder),
+            client.post(f"{theirs}/rotations", json=rotation, headers=holder),
+            client.delete(theirs, params={"reason": "superseded"}, headers=holder),
+            client.patch(f"/environments/{tenant.env}", json={"name": "x"}, headers=holder),
+        ):
+            assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), answer.text
+
+    assert client.patch(mine, json={"scopes": "*"}, headers=owner).is_success
+    assert client.get("/audit-log", headers=holders[1]).is_success
+    assert client.get("/audit-log", headers=holders[2]).status_code == 403
+
+
+def test_more_would_be_noticed(client: httpx.Client, rows: Rows) -> None:
+    """What an owner does to a key is no escalation, and looks like one to whoever compares."""
+    for change in (
+        {"scopes": "*"},
+        {"expires_at": ENDS[2]},
+        {"allowed_ips": ["192.0.2.0/24"]},
+        {"rate_limit": {"requests": 5000, "window_seconds": 60}},
+        {"enabled": True},
+    ):
+        enabled = "enabled" not in change
+        bound = Origin("events:*", ENDS[1], ("192.0.2.9/32",), (1000, 60), enabled=enabled)
+        attempt = attack(client, rows, [bound], [])
+        assert beyond(attempt.reached(), attempt.origins) == []
+        path = f"/auth/api-keys/{attempt.keys[-1]}"
+        assert client.patch(path, json=change, headers=attempt.owner).is_success
+        assert beyond(attempt.reached(), attempt.origins), change

@@ -1,0 +1,107 @@
+"""What is another tenant's answers as what never was: over every operation that takes an id.
+
+The answers are compared byte for byte, with the names of the headers, their order and
+what they say, but for the id of the request and for what a clock says. Whether they take
+as long is measured in test_timing.py.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from security.asking import SLOTS, Slot, asked
+from security.world import Headers, Rows, Tenant, bearer
+from support import Server
+
+#: Where a wrong id is no error, but finds nothing.
+NOTHING_FOUND = {("verifyApiKey", "env_id")}
+
+#: Headers that tell of the time; of those of the limit, that they are there.
+OF_THE_CLOCK = {b"date", b"ratelimit-remaining", b"ratelimit-reset"}
+
+BODIES: dict[str, dict[str, Any]] = {
+    "verifyApiKey": {"key": "nonsense"},
+    "verifyApiKeys": {"requests": [{"key": "no"}]},
+}
+
+
+class Two:
+    """Two tenants of one server, who know nothing of one another."""
+
+    def __init__(self, server: Server, client: httpx.Client) -> None:
+        self.client = client
+        self.rows = Rows(server.database)
+        with self.rows.at_once():
+            self.mine, self.foreign = Tenant(self.rows), Tenant(self.rows)
+            self.callers = {
+                "session": bearer(self.rows.add_session(self.mine.owner)),
+                "key": self.mine.with_key(),
+                "key as bearer": bearer(self.mine.with_key()["X-API-Key"]),
+                "member": self.mine.signed_in("member"),
+                "narrow key": self.mine.with_key(scopes="events:*"),
+            }
+
+
+@pytest.fixture(scope="module")
+def two(server: Server) -> Iterator[Two]:
+    with httpx.Client(base_url=server.url, timeout=20, trust_env=False) as client:
+        two = Two(server, client)
+        yield two
+        two.rows.close()
+
+
+def ask(two: Two, wrong: Slot, wanted: str, headers: Headers) -> httpx.Response:
+    """Do the operation with an id in one place, and the caller's own in the others."""
+
+    def chosen(slot: Slot) -> str:
+        return wanted if slot == wrong else two.mine.id_of(slot.kind)
+
+    request = asked(wrong.operation, chosen, **BODIES)
+    return two.client.request(request.method, request.path, headers=headers, **request.arguments())
+
+
+def shown(answer: httpx.Response) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """An answer without what differs from one request to the next."""
+    request_id = answer.headers["x-request-id"].encode()
+    assert re.fullmatch(rb"req_[0-9a-f]{32}", request_id)
+    headers = [
+        (name, b"" if name.lower() in OF_THE_CLOCK else value.replace(request_id, b""))
+        for name, value in answer.headers.raw
+    ]
+    return answer.status_code, headers, answer.content.replace(request_id, b"")
+
+
+@pytest.mark.parametrize("slot", SLOTS, ids=str)
+def test_404_what_is_another_tenants_is_as_what_never_was(two: Two, slot: Slot) -> None:
+    theirs = two.foreign.id_of(slot.kind)
+    for who, headers in two.callers.items():
+        never = f"{theirs[:-1]}{'1' if theirs[-1] == '0' else '0'}"
+        answers = [ask(two, slot, wanted, headers) for wanted in (theirs, never, "never-was")]
+        assert answers[0].status_code in expected(slot, who), answers[0].text
+        assert shown(answers[0]) == shown(answers[1]) == shown(answers[2]), who
+
+
+def expected(slot: Slot, who: str) -> set[int]:
+    if who == "narrow key":
+        # The right is not asked for before the object is seen, but where there is no object.
+        return {403, 404}
+    if (slot.operation.id, slot.name) in NOTHING_FOUND:
+        return {200}
+    # To a key that none may do it is told before anything is looked for.
+    return {404, 403} if who != "session" else {404}
+
+
+def test_a_difference_would_be_seen(two: Two) -> None:
+    """The comparison finds what it is there for: what is the caller's own answers otherwise."""
+    slot = next(slot for slot in SLOTS if str(slot) == "getApiKey-path-id")
+    headers = two.callers["session"]
+    own, never = (ask(two, slot, wanted, headers) for wanted in (two.mine.key, "never-was"))
+    assert shown(own) != shown(never)
+
+
+def test_there_are_places_of_every_kind() -> None:
+    assert {slot.kind for slot in SLOTS} == {"org", "env", "key", "member", "rotation"}
+    assert {slot.place for slot in SLOTS} == {"path", "query", "body"}
+    assert len(SLOTS) > 20

@@ -1,0 +1,169 @@
+"""Every operation, asked by everybody who might: docs/policy.md, cell by cell."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+from security import policy
+from security.asking import BODIES, OPERATIONS, Slot, asked
+from security.policy import Cell
+from security.world import PASSWORD, PAST, Headers, Rows, Tenant, bearer
+from support import Server
+
+from hookstream_keys import passwords
+
+CELLS = policy.read()
+
+#: Reads, whatever the method: nothing is ever changed by them.
+READING = {"verifyApiKey", "verifyApiKeys", "signInEmail"}
+
+
+class World:
+    """A tenant that is asked about, another one, and ways to be anybody."""
+
+    def __init__(self, rows: Rows, client: httpx.Client) -> None:
+        self.client = client
+        self.mine, self.other = Tenant(rows), Tenant(rows)
+
+    def hidden_from(self, who: str) -> set[str]:
+        """What must not be in an answer to somebody, whatever the status."""
+        mine = self.mine
+        if who in ("owner", "admin", "member", "maker", "key", "narrow", "lent"):
+            return set()
+        of_environment = {mine.key, mine.rotation, mine.secret, mine.next_secret, mine.env}
+        return of_environment if who == "elsewhere" else {*of_environment, mine.org, mine.member}
+
+
+def elsewhere(world: World) -> Headers:
+    env = world.mine.rows.add_environment(world.mine.org)
+    return world.mine.with_key(env)
+
+
+WHO: dict[str, Callable[[World], Headers]] = {
+    "nobody": lambda _: {},
+    "owner": lambda world: world.mine.signed_in("owner"),
+    "admin": lambda world: world.mine.signed_in("admin"),
+    "member": lambda world: world.mine.signed_in("member"),
+    "maker": lambda world: bearer(world.mine.rows.add_session(world.mine.maker)),
+    "stranger": lambda world: world.other.signed_in("owner"),
+    "key": lambda world: world.mine.with_key(),
+    "narrow": lambda world: world.mine.with_key(scopes="events:*"),
+    "lent": lambda world: world.mine.with_key(role="member"),
+    "elsewhere": elsewhere,
+    "foreign": lambda world: world.other.with_key(),
+    "disabled": lambda world: world.mine.with_key(enabled=0),
+    "expired": lambda world: world.mine.with_key(expires_at=PAST),
+    "revoked": lambda world: world.mine.with_key(revoked_at=PAST),
+    "late": lambda world: world.mine.signed_in("owner", PAST),
+    "signed out": lambda world: world.mine.signed_in("owner"),
+    "garbage": lambda _: {"X-API-Key": "nonsense", **bearer("nonsense")},
+}
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=20, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def rows(server: Server) -> Iterator[Rows]:
+    rows = Rows(server.database)
+    with rows.at_once():
+        # Whom some operations are about: she has signed up, and belongs to nobody.
+        user = rows.add("user", name="Eve", email="nobody@example.com", emailVerified=1,
+                        createdAt=PAST, updatedAt=PAST)  # fmt: skip
+        rows.add("account", accountId=user, providerId="credential", userId=user,
+                 password=passwords.hashed(PASSWORD), createdAt=PAST, updatedAt=PAST)  # fmt: skip
+    yield rows
+    rows.close()
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_the_answer_is_the_policys(client: httpx.Client, rows: Rows, cell: Cell) -> None:
+    with rows.at_once():
+        world = World(rows, client)
+        headers = WHO[cell.who](world)
+    if cell.who == "signed out":
+        assert client.post("/auth/sign-out", json={}, headers=headers).is_success
+    before = world.mine.everything()
+
+    answer = ask(world, cell.operation, headers)
+
+    assert (answer.status_code, word_of(answer, cell)) == (cell.status, cell.word), answer.text
+    assert answer.is_success or "bad_request" not in answer.text, "it was not a good request"
+    assert_challenged(answer)
+    told = f"{answer.text} {answer.headers}"
+    assert not {secret for secret in world.hidden_from(cell.who) if secret in told}
+    if not answer.is_success or is_reading(cell.operation):
+        assert world.mine.everything() == before
+
+
+def assert_challenged(answer: httpx.Response) -> None:
+    """Whoever lacks a good credential, or scopes, is told so as RFC 6750 has it; others are not."""
+    code = answer.json()["code"] if answer.status_code in (401, 403) else None
+    challenge = answer.headers.get("www-authenticate")
+    if code == "unauthorized":
+        assert challenge
+        assert challenge.startswith("Bearer realm=")
+    elif code == "insufficient_scope":
+        assert challenge == 'Bearer realm="hookstream", error="insufficient_scope"'
+    else:
+        assert challenge is None
+
+
+def ask(world: World, operation_id: str, headers: Headers) -> httpx.Response:
+    mine = world.mine
+    # Of an answer before: what a browser would keep is nothing of this caller's.
+    world.client.cookies.clear()
+
+    def chosen(slot: Slot) -> str:
+        return mine.id_of(slot.kind)
+
+    request = asked(
+        OPERATIONS[operation_id],
+        chosen,
+        verifyApiKey={"key": mine.secret},
+        verifyApiKeys={"requests": [{"key": mine.secret}]},
+        revokeBySecret={"key": mine.secret},
+    )
+    return world.client.request(
+        request.method, request.path, headers=headers, **request.arguments()
+    )
+
+
+def word_of(answer: httpx.Response, cell: Cell) -> str | None:
+    """What the answer says beside its status, where the policy has a word of that operation."""
+    body = json.loads(answer.content or b"{}") if answer.is_success and cell.word else {}
+    if body is None:
+        return "null"
+    (first,) = body.get("results", [body])
+    return first.get("code") if isinstance(first, dict) else None
+
+
+def is_reading(operation_id: str) -> bool:
+    return OPERATIONS[operation_id].method == "GET" or operation_id in READING
+
+
+def test_every_operation_has_one_row_and_every_row_an_operation() -> None:
+    rows = Counter(cell.operation for cell in CELLS if cell.who == "nobody")
+    assert rows == Counter(list(OPERATIONS))
+
+
+def test_everybody_has_a_column_and_every_column_is_somebody() -> None:
+    assert {cell.who for cell in CELLS} == set(WHO)
+    assert len(CELLS) == len(OPERATIONS) * len(WHO)
+
+
+def test_no_cell_allows_what_a_credential_that_is_no_good_cannot_have() -> None:
+    """By a look at the table alone: a credential that is no good opens what none opens."""
+    by_cell = {(cell.operation, cell.who): (cell.status, cell.word) for cell in CELLS}
+    for operation in OPERATIONS:
+        for who in ("disabled", "expired", "revoked", "late", "signed out", "garbage"):
+            assert by_cell[operation, who] == by_cell[operation, "nobody"]
+
+
+def test_there_is_a_good_body_for_every_operation_that_takes_one() -> None:
+    assert set(BODIES) == {each.id for each in OPERATIONS.values() if each.consumes}
