@@ -71,6 +71,10 @@ class Protocol(HttpToolsProtocol):
         """The header is whole, and within the limit."""
         self._in_header = False
         super().on_headers_complete()
+        if self.parser.should_upgrade():
+            # Nothing here upgrades, but the parser drops what came with such a request: closing
+            # tells the client that what it sent after it was not taken.
+            self.cycle.keep_alive = False
 
     def send_400_response(self, _: str) -> None:
         """Answer what never became a request, and close."""
