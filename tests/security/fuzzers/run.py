@@ -19,6 +19,7 @@ def main() -> None:
     parser.add_argument("name", choices=(ALL, "canary", *NAMES))
     parser.add_argument("--executions", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=int, default=0, help="at most; 0 for no limit")
     parser.add_argument("--longest", type=int, default=600, help="of an input, in bytes")
     parser.add_argument("--corpus", type=Path, help="where what is found is kept for the next run")
     given = parser.parse_args()
@@ -32,6 +33,7 @@ def main() -> None:
         options = [
             f"-runs={given.executions}",
             f"-seed={given.seed}",
+            f"-max_total_time={given.seconds}",
             f"-max_len={given.longest}",
             "-timeout=20",
             "-rss_limit_mb=1024",
