@@ -43,7 +43,7 @@ def test_the_lock_has_what_the_package_needs() -> None:
 
 
 def test_everything_locked_has_hashes() -> None:
-    entries = re.split(r"^(?=\w)", LOCK, flags=re.MULTILINE)[1:]
+    entries = re.split(r"^(?=\w)", re.sub(r"(?m)^(#.*)?\n", "", LOCK), flags=re.MULTILINE)[1:]
     assert len(entries) == len(pinned(LOCK))
     for entry in entries:
         first, *hashes = entry.rstrip("\n").split(" \\\n    ")
@@ -52,7 +52,7 @@ def test_everything_locked_has_hashes() -> None:
 
 
 def test_no_lock_says_where_to_download_from() -> None:
-    assert not re.search(r"https?:|^-|@|file:", LOCK, re.MULTILINE)
+    assert not re.search(r"https?:|^-|@|file:/", LOCK, re.MULTILINE)
     npm = json.loads((ROOT / "tests" / "interop" / "package-lock.json").read_text("utf-8"))
     packages = {name: package for name, package in npm["packages"].items() if name}
     assert len(packages) > 100
