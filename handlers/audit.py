@@ -9,6 +9,7 @@ from hookstream_keys.principal import KeyPrincipal, Principal, SessionPrincipal
 from hookstream_keys.store import (
     ApiKey,
     AuditEvent,
+    Carried,
     Environment,
     Member,
     Organization,
@@ -158,6 +159,17 @@ def session_created(call: Call, session: Session) -> AuditEvent:
 def session_deleted(call: Call, session: Session) -> AuditEvent:
     """Somebody signed out."""
     return _of_session(call, "session.deleted", session)
+
+
+def restored(call: Call, change: Carried) -> AuditEvent:
+    """A backup was put back, and this is what it did to one thing."""
+    return _event(
+        call,
+        change.action,
+        org_id=change.org_id,
+        resource_id=change.resource_id,
+        details=change.details,
+    )
 
 
 def _called(what: Organization | Environment) -> dict[str, str]:

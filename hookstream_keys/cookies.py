@@ -2,11 +2,15 @@
 
 The standard library's reader drops everything when one cookie has a value or a
 name that it does not like. Browsers send such cookies; this reader, like them,
-follows RFC 6265bis: split at semicolons, the first `=` separates name and value.
+follows RFC 6265bis: split at semicolons, the first `=` separates name and value, around which
+spaces and tabs are nothing. Other space is a part of the name, or else a page of a neighbouring
+site could set a cookie whose name only looks like one of `__Secure-`.
 """
 
 from collections.abc import Iterable
 from urllib.parse import unquote
+
+_SPACE = " \t"
 
 
 def read(header: str, names: Iterable[str]) -> list[str]:
@@ -18,9 +22,9 @@ def read(header: str, names: Iterable[str]) -> list[str]:
     """
     jar: dict[str, list[str]] = {}
     for part in header.split(";"):
-        name, equals, value = part.strip().partition("=")
+        name, equals, value = part.partition("=")
         if equals:
-            jar.setdefault(name, []).append(value)
+            jar.setdefault(name.strip(_SPACE), []).append(value.strip(_SPACE))
     for name in names:
         if name in jar:
             return list(dict.fromkeys(unquote(value.strip('"')) for value in jar[name]))

@@ -45,6 +45,13 @@ def beyond(networks: Iterable[str], others: Iterable[str]) -> list[str]:
     return [text for text in others if not any(_inside(_network(text), own) for own in mine)]
 
 
+def common(networks: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
+    """The networks of the addresses that are in one of `networks` and in one of `others`."""
+    mine, theirs = tuple(networks), tuple(others)
+    outside = {*beyond(theirs, mine), *beyond(mine, theirs)}
+    return tuple(text for text in dict.fromkeys(mine + theirs) if text not in outside)
+
+
 def _inside(inner: Network, outer: Network) -> bool:
     if isinstance(inner, ipaddress.IPv4Network):
         return isinstance(outer, ipaddress.IPv4Network) and inner.subnet_of(outer)

@@ -50,6 +50,12 @@ class Scopes:
                 return True
         return False
 
+    def common(self, others: Self) -> Self:
+        """What both cover: nothing, when there is no scope of either in the other."""
+        mine = [name for name in self.names if others.allow(name)]
+        theirs = [name for name in others.names if self.allow(name)]
+        return type(self)(tuple(dict.fromkeys(mine + theirs)))
+
     def beyond(self, others: Iterable[str]) -> list[str]:
         """Those of `others` that these scopes do not cover: empty when `others` is a subset."""
         return [wanted for wanted in others if not self.allow(wanted)]

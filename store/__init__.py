@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hookstream_keys.store.base import Store
 from hookstream_keys.store.errors import (
+    BackupRefused,
     DatabaseTooNew,
     LastOwner,
     ReferenceGone,
@@ -23,6 +24,8 @@ from hookstream_keys.store.records import (
     Attempts,
     AuditEvent,
     AuditFilter,
+    Backup,
+    Carried,
     ChainCheck,
     ChainFault,
     Credential,
@@ -34,6 +37,7 @@ from hookstream_keys.store.records import (
     Organization,
     Page,
     Receipt,
+    Restored,
     Rotation,
     Session,
     Tenancy,
@@ -48,6 +52,9 @@ __all__ = [
     "Attempts",
     "AuditEvent",
     "AuditFilter",
+    "Backup",
+    "BackupRefused",
+    "Carried",
     "ChainCheck",
     "ChainFault",
     "Credential",
@@ -63,6 +70,7 @@ __all__ = [
     "Receipt",
     "ReferenceGone",
     "Repeated",
+    "Restored",
     "Rotation",
     "Session",
     "SqliteStore",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 from hookstream_keys.store.records import (
@@ -9,6 +10,8 @@ from hookstream_keys.store.records import (
     Attempts,
     AuditEvent,
     AuditFilter,
+    Backup,
+    Carried,
     ChainCheck,
     Credential,
     Environment,
@@ -18,6 +21,7 @@ from hookstream_keys.store.records import (
     Organization,
     Page,
     Receipt,
+    Restored,
     Rotation,
     Session,
     Tenancy,
@@ -309,4 +313,29 @@ class Store(Protocol):
         """Follow the audit log's hash chain, as it is at this moment, from its beginning.
 
         `kept` is the hash, in hexadecimal, of an earlier head that the chain must still contain.
+        """
+
+    def backup(self, path: Path) -> Backup:
+        """Write the database as it is at one moment to a new file, readable by its owner only.
+
+        Others may write meanwhile. The copy has no session and nothing else that lets somebody
+        in; it was checked, and is on the disk under its name when this returns. Raises
+        BackupRefused when there is such a file, or the copy is not sound; then there is none.
+        """
+
+    def restore(
+        self,
+        path: Path,
+        now: str,
+        recorded: Callable[[Carried], AuditEvent],
+        *,
+        rehearse: bool = False,
+    ) -> Restored:
+        """Put a backup back, in one transaction, and end nothing less than is ended now.
+
+        What was revoked, narrowed or removed since stays so; the audit log is never put back, it
+        goes on, with the events that `recorded` makes. People stay as they are, and all
+        sessions end. Where there is no database the backup becomes it, and nothing that was
+        ended since is known. Others may read and write meanwhile. With `rehearse` nothing is
+        changed. Raises BackupRefused when the file is no sound backup of this database.
         """

@@ -22,6 +22,10 @@ class UnsupportedDatabase(StoreError):
     """The address names no engine that this version can use."""
 
 
+class BackupRefused(StoreError):
+    """A backup cannot be made, or not be put back; the text says why. Nothing was changed."""
+
+
 class ReferenceGone(StoreError):
     """What the new row would belong to was deleted in the meantime. Nothing was stored."""
 

@@ -254,6 +254,45 @@ class ChainCheck:
     fault: ChainFault | None
 
 
+class Backup(NamedTuple):
+    """How far a copy of the database goes: its audit log has so many rows, and this head."""
+
+    rows: int
+    head: str
+    #: When the last of them was written.
+    until: str
+
+
+class Carried(NamedTuple):
+    """What a restore did to one thing, for the audit log."""
+
+    action: str
+    org_id: str
+    resource_id: str
+    details: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Restored:
+    """What putting a backup back came to."""
+
+    backup: Backup
+    #: Whether there was a database to compare it with. Else nobody knows what was ended since.
+    compared: bool
+    #: Keys that are good in the backup and stay revoked, or were revoked because they are gone.
+    keys_revoked: int = 0
+    #: Keys that stay disabled, or keep an end, scopes, networks or a limit that is less.
+    keys_narrowed: int = 0
+    #: Keys with a secret in the backup that was replaced or cancelled since.
+    keys_rotated: int = 0
+    members_removed: int = 0
+    roles_lowered: int = 0
+    invitations_cancelled: int = 0
+    sessions_ended: int = 0
+    #: Keys that were issued after the backup: there is no such key any more.
+    keys_forgotten: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """That something was done once, and what was answered: `hookstream_keys.idempotency`."""

@@ -7,9 +7,11 @@ import click
 
 from hookstream_keys import __version__
 from hookstream_keys.cli.audit import audit_group
+from hookstream_keys.cli.backup import backup_command
 from hookstream_keys.cli.init import init_command
 from hookstream_keys.cli.keys import keys_group
 from hookstream_keys.cli.output import printable
+from hookstream_keys.cli.restore import restore_command
 from hookstream_keys.cli.serve import serve_command
 from hookstream_keys.errors import ApiError
 from hookstream_keys.settings import SettingsError
@@ -22,7 +24,14 @@ def cli() -> None:
     """Self-hosted API keys: issue them, check them, kill them."""
 
 
-for command in (init_command, serve_command, keys_group, audit_group):
+for command in (
+    init_command,
+    serve_command,
+    keys_group,
+    audit_group,
+    backup_command,
+    restore_command,
+):
     cli.add_command(command)
 
 

@@ -1,6 +1,7 @@
 """The store on one SQLite file: a module for each subject, joined here."""
 
 from hookstream_keys.store.sqlite.audit import AuditLog
+from hookstream_keys.store.sqlite.backups import Backups
 from hookstream_keys.store.sqlite.environments import Environments
 from hookstream_keys.store.sqlite.keys import Keys
 from hookstream_keys.store.sqlite.members import Members
@@ -15,6 +16,7 @@ from hookstream_keys.store.sqlite.users import Users
 
 class SqliteStore(
     AuditLog,
+    Backups,
     Environments,
     Keys,
     Members,

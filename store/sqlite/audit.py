@@ -52,16 +52,26 @@ class AuditLog(Engine):
         return row[0] if row else None
 
     def check_audit_log(self, kept: str | None = None) -> ChainCheck:
-        # A connection of its own: it reads texts that are no UTF-8, which only a fault can be.
         with self.translated(), closing(self._open(create=False)) as connection:
-            connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-            connection.execute("begin")
-            head = connection.execute(_HEAD).fetchone()
+            return follow(connection, kept)
 
-            def read() -> Iterator[chain.Row]:
-                yield from connection.execute(_ALL)
 
-            return chain.check(read, head, kept)
+def follow(connection: sqlite3.Connection, kept: str | None = None) -> ChainCheck:
+    """`check_audit_log` on a connection that is in no transaction."""
+    ordinary = connection.text_factory
+    # Texts that are no UTF-8 are read as well: only a fault can be one.
+    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+    connection.execute("begin")
+    try:
+        head = connection.execute(_HEAD).fetchone()
+
+        def read() -> Iterator[chain.Row]:
+            yield from connection.execute(_ALL)
+
+        return chain.check(read, head, kept)
+    finally:
+        connection.execute("rollback")
+        connection.text_factory = ordinary
 
 
 def _event(row: Row) -> AuditEvent:

@@ -279,6 +279,15 @@ class Engine:
         return connection
 
 
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn SQLite's errors on a connection that is nobody's into the store's own."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise_translated(error)
+
+
 def raise_translated(error: Exception) -> NoReturn:
     """Raise the store's own error for one of SQLite's, or the same."""
     match error:

@@ -343,6 +343,15 @@ def test_several_requests_on_one_connection_each_have_the_whole_limit(server: Se
 # What the log says of all this
 
 
+def test_an_upgrade_is_not_made_and_the_connection_closes(server: Server) -> None:
+    # What came with the request was not read as another: the client must not wait for an answer.
+    once = b"GET /v1/health HTTP/1.1\r\nHost: t\r\n"
+    upgrade = b"Connection: upgrade\r\nUpgrade: h2c\r\n"
+    answers = server.raw(once + upgrade + b"\r\n" + once + b"\r\n")
+    assert answers.count(b"HTTP/1.1 200 ") == 1
+    assert header(answers, b"connection") == b"close"
+
+
 def test_the_log_has_a_line_for_each_request_and_no_secret(server: Server, tenant: Tenant) -> None:
     canary = "canary-" + "0123456789abcdef" * 2
     for path in (f"/v1/{canary}", f"/v1/health?key={canary}", f"/v1/ui/{canary}"):

@@ -97,3 +97,9 @@ def test_no_neighbour_hides_a_cookie(before: str, after: str, value: str) -> Non
         return
     header = f"{before}; {NAME}={quote(value, safe='')}; {after}"
     assert value in cookies.read(header, [NAME])
+
+
+@pytest.mark.parametrize("space", ["\xa0", "\x85", "\x0b", "\x1c", "\n"])
+def test_a_name_that_begins_with_other_space_is_another_name(space: str) -> None:
+    # A page of a neighbouring site may set it, where the browser keeps `__Secure-` to ours.
+    assert cookies.read(f"{space}{SECURE}=forged; {SECURE}=own", [SECURE]) == ["own"]

@@ -1,0 +1,101 @@
+"""`hookstream-keys backup`."""
+
+import json
+import os
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from support import Database, Tenant
+from support.backups import assert_refused, backup, command, create, edit, init, verified
+
+
+@pytest.fixture
+def tenant(database: Database) -> Tenant:
+    return init(database)
+
+
+def rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Everything that is in a database file, by table."""
+    with closing(sqlite3.connect(path)) as connection:
+        tables = connection.execute("select name from sqlite_master where type = 'table'")
+        return {
+            name: sorted(connection.execute(f'select * from "{name}"').fetchall(), key=repr)
+            for (name,) in tables.fetchall()
+        }
+
+
+def test_a_backup_is_the_database_and_readable_by_its_owner_only(
+    database: Database, tenant: Tenant
+) -> None:
+    create(database, tenant)
+    previous = os.umask(0)
+    try:
+        path = backup(database)
+    finally:
+        os.umask(previous)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert rows(path) == rows(database.path)
+    assert not list(path.parent.glob(".*"))
+
+
+def test_it_says_how_far_it_goes(database: Database, tenant: Tenant) -> None:
+    path = database.path.with_name("b.db")
+    done = command(database, "backup", str(path), "--json")
+    found = json.loads(done.stdout)
+    (until,) = database.execute("select created_at from audit_log where seq = 3")[0]
+    assert found == {"file": str(path), "rows": 3, "head": found["head"], "until": until}
+    assert found["head"] == verified(database)["head"]
+
+
+def test_nobody_can_sign_in_with_what_is_in_it(database: Database, tenant: Tenant) -> None:
+    token = database.add_session(tenant.user_id)
+    database.execute(
+        "insert into \"verification\" values ('v1', 'reset', 'a-mailed-link', ?, ?, ?)",
+        (database.now(),) * 3,
+    )
+    content = backup(database).read_bytes()
+    for secret in (token, "a-mailed-link", tenant.key, tenant.password):
+        assert secret.encode() not in content
+    assert (database.count('"session"'), database.count('"verification"')) == (1, 1)
+
+
+def test_what_was_deleted_is_not_in_it(database: Database, tenant: Tenant) -> None:
+    database.execute("update organization set metadata = 'deleted-long-ago'")
+    database.execute("update organization set metadata = null")
+    assert b"deleted-long-ago" not in backup(database).read_bytes()
+
+
+def test_nothing_is_overwritten(database: Database, tenant: Tenant) -> None:
+    path = backup(database)
+    before = path.read_bytes()
+    assert_refused(database, "backup", path, "exists; it is not overwritten")
+    assert path.read_bytes() == before
+    link = path.with_name("link")
+    link.symlink_to(path.with_name("nowhere"))
+    assert_refused(database, "backup", link, "exists; it is not overwritten")
+    assert_refused(database, "backup", database.path, "exists; it is not overwritten")
+
+
+def test_where_nothing_can_be_written_it_says_so(database: Database, tenant: Tenant) -> None:
+    assert_refused(database, "backup", database.path.parent / "no" / "b.db", "No such file")
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        ("update audit_head set seq = 2", "audit log"),
+        ("update organization set id = 'org_1'", "belongs to none of organization"),
+    ],
+)
+def test_what_is_not_sound_is_no_backup(
+    database: Database, tenant: Tenant, harm: str, says: str
+) -> None:
+    edit(database.path, "pragma foreign_keys = off", harm)
+    assert_refused(database, "backup", database.path.with_name("b.db"), says)
+
+
+def test_a_database_that_is_not_there_is_not_made(database: Database) -> None:
+    assert_refused(database, "backup", database.path.with_name("b.db"), "unable to open")

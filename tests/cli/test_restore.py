@@ -1,0 +1,343 @@
+"""`hookstream-keys restore`: what was ended stays ended."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import Database, Tenant, serving
+from support.backups import (
+    answer,
+    assert_refused,
+    backup,
+    code,
+    command,
+    create,
+    edit,
+    init,
+    lose,
+    restore,
+    verified,
+)
+
+RICH = (
+    "--scopes", "a:* b:read c:write", "--expires-at", "2999-01-01T00:00:00Z",
+    "--allowed-ip", "192.0.2.0/24", "--allowed-ip", "2001:db8::/32", "--rate-limit", "100/60",
+)  # fmt: skip
+
+
+@pytest.fixture
+def tenant(database: Database) -> Tenant:
+    return init(database)
+
+
+def key_row(database: Database, key_id: str, columns: str) -> tuple[Any, ...]:
+    return database.execute(f"select {columns} from api_key where id = ?", (key_id,))[0]
+
+
+def actions(database: Database, after: int) -> list[str]:
+    rows = database.execute("select action from audit_log where seq > ? order by seq", (after,))
+    return [row[0] for row in rows]
+
+
+def test_what_was_made_since_is_gone_and_the_log_goes_on(
+    database: Database, tenant: Tenant
+) -> None:
+    path = backup(database)
+    later = create(database, tenant)
+    kept = verified(database)
+    found = restore(database, path)
+    assert (found["compared"], found["keys_forgotten"]) == (True, 1)
+    assert [code(database, secret) for secret in (tenant.key, later["key"])] == [
+        "VALID",
+        "NOT_FOUND",
+    ]
+    # Nothing that was ever in the log is gone from it: also what came after the backup.
+    assert verified(database, "--since-head", kept["head"])["rows"] == kept["rows"] + 1
+    assert actions(database, kept["rows"]) == ["organization.restored"]
+    ((details, user, request),) = database.execute(
+        "select details, user_id, request_id from audit_log where action like '%.restored'"
+    )
+    assert json.loads(details) == {"until": found["until"], "compared": True}
+    assert (user, request[:4]) == (None, "req_")
+
+
+def test_a_key_that_was_revoked_stays_revoked(database: Database, tenant: Tenant) -> None:
+    created = create(database, tenant)
+    path = backup(database)
+    answer(database, "keys", "revoke", created["id"], "--reason", "keyCompromise")
+    ended = key_row(database, created["id"], "revoked_at, revocation_reason")
+    rows = verified(database)["rows"]
+    assert restore(database, path)["keys_revoked"] == 1
+    assert key_row(database, created["id"], "revoked_at, revocation_reason") == ended
+    assert code(database, created["key"]) == "REVOKED"
+    assert actions(database, rows) == ["organization.restored", "api_key.revoked"]
+    # And again: the backup is as good as it was.
+    assert restore(database, path)["keys_revoked"] == 1
+
+
+@pytest.mark.parametrize(
+    ("since", "column", "expected"),
+    [
+        ("enabled = 0", "enabled", 0),
+        ("expires_at = '2998-01-01T00:00:00.000Z'", "expires_at", "2998-01-01T00:00:00.000Z"),
+        ("expires_at = null", "expires_at", "2999-01-01T00:00:00.000Z"),
+        ("scopes = 'a:read d:write b:*'", "scopes", "b:read a:read"),
+        ("scopes = '*'", "scopes", "a:* b:read c:write"),
+        ("scopes = 'd:read'", "enabled, scopes", (0, "d:read")),
+        ("allowed_ips = '192.0.2.7/32'", "allowed_ips", "192.0.2.7/32"),
+        ("allowed_ips = ''", "allowed_ips", "192.0.2.0/24 2001:db8::/32"),
+        (
+            "allowed_ips = '198.51.100.0/24'",
+            "enabled, allowed_ips",
+            (0, "198.51.100.0/24"),
+        ),
+        ("rate_limit = '10/60'", "rate_limit", "10/60"),
+        ("rate_limit = null", "rate_limit", "100/60"),
+        ("rate_limit = '1000/60'", "rate_limit", "100/60"),
+    ],
+)
+def test_of_two_rules_the_narrower_holds(
+    database: Database, tenant: Tenant, since: str, column: str, expected: object
+) -> None:
+    created = create(database, tenant, *RICH)
+    was = key_row(database, created["id"], column)
+    path = backup(database)
+    database.execute(f"update api_key set {since} where id = ?", (created["id"],))
+    found = restore(database, path)
+    row = key_row(database, created["id"], column)
+    assert row == (expected if isinstance(expected, tuple) else (expected,))
+    assert found["keys_narrowed"] == (row != was)
+    assert actions(database, found["rows"])[1:] == ["api_key.updated"] * (row != was)
+
+
+def test_a_secret_that_was_replaced_does_not_come_back(database: Database, tenant: Tenant) -> None:
+    created = create(database, tenant)
+    path = backup(database)
+    rotated = answer(database, "keys", "rotate", created["id"], "--grace-period", "0")
+    with serving(database) as server:
+        used = server.request("GET", "/auth/whoami", headers={"X-API-Key": rotated["key"]})
+        assert used.status_code == 200
+        old = server.request("GET", "/auth/whoami", headers={"X-API-Key": created["key"]})
+        assert old.status_code == 401
+        assert restore(database, path)["keys_rotated"] == 1
+        for secret, status in ((rotated["key"], 200), (created["key"], 401)):
+            said = server.request("GET", "/auth/whoami", headers={"X-API-Key": secret})
+            assert said.status_code == status
+
+
+def test_a_new_secret_that_was_cancelled_does_not_come_back(
+    database: Database, tenant: Tenant
+) -> None:
+    created = create(database, tenant)
+    first = answer(database, "keys", "rotate", created["id"], "--grace-period", "0")
+    path = backup(database)
+    second = answer(database, "keys", "rotate", created["id"], "--grace-period", "0")
+    assert restore(database, path)["keys_rotated"] == 1
+    secrets = (created["key"], first["key"], second["key"])
+    assert [code(database, secret) for secret in secrets] == ["VALID", "REVOKED", "VALID"]
+
+
+def test_members_who_were_removed_or_may_less_stay_so(database: Database, tenant: Tenant) -> None:
+    gone, lower, raised = (database.add_user() for _ in range(3))
+    for user, role in ((gone, "admin"), (lower, "admin"), (raised, "member")):
+        database.add_member(tenant.org_id, user, role)
+    path = backup(database)
+    database.execute('delete from "member" where "userId" = ?', (gone,))
+    for user, role in ((lower, "member"), (raised, "owner")):
+        database.execute('update "member" set role = ? where "userId" = ?', (role, user))
+    found = restore(database, path)
+    assert (found["members_removed"], found["roles_lowered"]) == (1, 1)
+    roles = dict(database.execute('select "userId", role from "member"'))
+    assert roles == {tenant.user_id: "owner", lower: "member", raised: "member"}
+    assert actions(database, found["rows"])[1:] == ["member.removed", "member.updated"]
+
+
+def test_an_organization_always_has_an_owner(database: Database, tenant: Tenant) -> None:
+    path = backup(database)
+    heir = database.add_user()
+    database.add_member(tenant.org_id, heir, "owner")
+    database.execute('delete from "member" where "userId" = ?', (tenant.user_id,))
+    restore(database, path)
+    assert database.execute('select "userId", role from "member"') == [(heir, "owner")]
+
+
+def test_an_organization_that_was_deleted_comes_back_without_its_keys(
+    database: Database, tenant: Tenant
+) -> None:
+    removed, other = database.add_user(), database.add_user()
+    database.add_member(tenant.org_id, other, "owner")
+    database.add_member(tenant.org_id, removed, "admin")
+    with serving(database) as server:
+        headers = {"Authorization": f"Bearer {database.add_session(other)}"}
+        path = backup(database)
+        (member,) = database.execute('select id from "member" where "userId" = ?', (removed,))[0]
+        place = f"/organizations/{tenant.org_id}"
+        for address in (f"{place}/members/{member}", place):
+            done = server.request("DELETE", address, headers=headers)
+            assert done.status_code == 204, done.text
+        found = restore(database, path)
+    assert (found["keys_revoked"], found["members_removed"]) == (1, 1)
+    assert code(database, tenant.key) == "REVOKED"
+    assert database.execute("select id from organization") == [(tenant.org_id,)]
+    members = {row[0] for row in database.execute('select "userId" from "member"')}
+    assert members == {tenant.user_id, other}
+    assert database.count("environment") == 1
+
+
+def test_everybody_signs_in_again_with_the_password_of_now(
+    database: Database, tenant: Tenant
+) -> None:
+    path = backup(database)
+    # A copy that somebody made by other means has sessions in it.
+    database.add_session(tenant.user_id)
+    edit(database.path, f"vacuum into '{database.path.with_name('copy.db')}'")
+    database.execute("update account set password = 'another'")
+    for name in (path, database.path.with_name("copy.db")):
+        restore(database, name)
+        assert database.count('"session"') == 0
+        assert database.execute("select password from account") == [("another",)]
+
+
+def test_an_invitation_that_was_cancelled_stays_so(database: Database, tenant: Tenant) -> None:
+    for name in ("inv_1", "inv_2", "inv_3"):
+        database.execute(
+            'insert into invitation (id, "organizationId", email, status, "expiresAt",'
+            " \"createdAt\", \"inviterId\") values (?, ?, 'x@example.com', 'pending', ?, ?, ?)",
+            (name, tenant.org_id, database.now(), database.now(), tenant.user_id),
+        )
+    path = backup(database)
+    database.execute("update invitation set status = 'canceled' where id = 'inv_1'")
+    database.execute("delete from invitation where id = 'inv_2'")
+    assert restore(database, path)["invitations_cancelled"] == 2
+    assert database.execute("select status from invitation order by id") == [
+        ("canceled",),
+        ("canceled",),
+        ("pending",),
+    ]
+
+
+def test_usage_counts_go_up_only(database: Database, tenant: Tenant) -> None:
+    path = backup(database)
+    with serving(database) as server:
+        assert server.request("GET", "/auth/whoami", headers={"X-API-Key": tenant.key}).is_success
+    restore(database, path)
+    assert database.execute("select outcome, count from key_usage") == [("VALID", 1)]
+
+
+def test_without_a_database_it_says_what_it_cannot_know(database: Database, tenant: Tenant) -> None:
+    created = create(database, tenant)
+    database.add_session(tenant.user_id)
+    path = backup(database)
+    (until,) = database.execute("select max(created_at) from audit_log")[0]
+    answer(database, "keys", "revoke", created["id"])
+    lose(database)
+    done = command(database, "restore", str(path), "--json")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("WARNING: there was no database")
+    assert until in done.stderr
+    assert json.loads(done.stdout)["compared"] is False
+    assert database.path.stat().st_mode & 0o777 == 0o600
+    # It is as good as the warning says.
+    assert code(database, created["key"]) == "VALID"
+    assert database.count('"session"') == 0
+    assert verified(database)["rows"] == 5
+    assert actions(database, 4) == ["organization.restored"]
+    with serving(database) as server:
+        assert server.request("GET", "/auth/whoami", headers={"X-API-Key": tenant.key}).is_success
+
+
+def test_what_is_left_of_a_database_is_not_taken_for_a_part_of_the_next(
+    database: Database, tenant: Tenant
+) -> None:
+    path = backup(database)
+    lose(database)
+    database.path.with_name("hookstream.db-wal").write_bytes(b"pages of another life")
+    assert_refused(database, "restore", path, "hookstream.db-wal is left of a database")
+
+
+def test_a_dry_run_says_the_same_and_changes_nothing(database: Database, tenant: Tenant) -> None:
+    created = create(database, tenant)
+    path = backup(database)
+    answer(database, "keys", "revoke", created["id"])
+    before = database.dump()
+    rehearsed = restore(database, path, "--dry-run")
+    assert database.dump() == before
+    assert restore(database, path) == rehearsed
+    lose(database)
+    restore(database, path, "--dry-run")
+    assert not database.path.exists()
+
+
+def test_a_backup_of_another_database_is_refused(database: Database, tenant: Tenant) -> None:
+    other = Database(database.path.with_name("other.db"))
+    init(other)
+    assert_refused(database, "restore", backup(other), "not one of this database")
+    # One of a database that was put back, and has gone another way since.
+    path = backup(database, "mine.db")
+    create(database, tenant)
+    later = backup(database, "later.db")
+    lose(database)
+    restore(database, path)
+    create(database, tenant)
+    assert_refused(database, "restore", later, "not one of this database")
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        ("update audit_log set request_id = 'req_0' where seq = 2", "changed, seq 2"),
+        ("delete from audit_log where seq = 3", "removed, seq 3"),
+        ("delete from environment", "belongs to none of environment"),
+        (f"delete from audit_log; update audit_head set seq = 0, hash = '{0:064}'", "no backup"),
+    ],
+)
+def test_a_backup_that_was_changed_is_refused(
+    database: Database, tenant: Tenant, harm: str, says: str
+) -> None:
+    path = backup(database)
+    triggers = [f"drop trigger audit_log_no_{change}" for change in ("update", "delete")]
+    edit(path, *triggers, *harm.split("; "))
+    assert_refused(database, "restore", path, says)
+
+
+def test_what_is_no_whole_database_is_refused(database: Database, tenant: Tenant) -> None:
+    path = backup(database)
+    content = path.read_bytes()
+    for harm in (b"", content[: len(content) // 2], b"x" * 4096):
+        path.write_bytes(harm)
+        assert_refused(database, "restore", path, "is no")
+    assert_refused(database, "restore", database.path, "is the database itself")
+
+
+def test_a_database_that_is_damaged_says_what_to_do(database: Database, tenant: Tenant) -> None:
+    path = backup(database)
+    database.path.write_bytes(b"x" * 4096)
+    done = command(database, "restore", str(path))
+    assert done.returncode == 1
+    assert done.stderr.startswith("hookstream-keys: the database does not answer")
+    assert database.path.read_bytes() == b"x" * 4096
+
+
+def test_a_backup_of_an_older_version_is_upgraded_and_of_a_newer_one_refused(
+    database: Database, tenant: Tenant
+) -> None:
+    older, newer = backup(database), backup(database, "newer.db")
+    step = "m0010_usage"
+    edit(older, "drop table key_usage", f"delete from _sqlite_migrations where name = '{step}'")
+    restore(database, older)
+    assert database.count("key_usage") == 0
+    edit(newer, f"update _sqlite_migrations set name = 'm9999_future' where name = '{step}'")
+    assert_refused(database, "restore", newer, "newer version")
+
+
+def test_a_person_is_told_in_lines(database: Database, tenant: Tenant) -> None:
+    path = backup(database)
+    done = command(database, "restore", str(path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "keys_revoked           0\n" in done.stdout
+
+
+def test_a_file_that_is_not_there(database: Database, tenant: Tenant, tmp_path: Path) -> None:
+    done = command(database, "restore", str(tmp_path / "nothing"))
+    assert (done.returncode, done.stdout) == (2, "")

@@ -1,0 +1,115 @@
+"""Backups as an operator makes them, and what is told of putting one back.
+
+The commands run in this process: there are many of them, and Python takes longer to start than
+a backup to be made. tests/faults/test_backup.py runs them as they are installed.
+"""
+
+import io
+import json
+import sqlite3
+import sys
+from contextlib import closing, redirect_stderr, redirect_stdout
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+from unittest import mock
+
+from hookstream_keys.cli import main
+from support import SECRET, Database, Tenant
+
+
+def command(database: Database, *arguments: str, stdin: str = "") -> CompletedProcess[str]:
+    """Run a command to its end."""
+    given = ["hookstream-keys", *arguments, "--database", f"sqlite:///{database.path}"]
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with (
+        redirect_stdout(out),
+        redirect_stderr(err),
+        mock.patch.object(sys, "argv", given),
+        mock.patch.object(sys, "stdin", io.StringIO(stdin)),
+        mock.patch.dict("os.environ", {"BETTER_AUTH_SECRET": SECRET}),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return CompletedProcess(given, code, out.getvalue(), err.getvalue())
+
+
+def answer(database: Database, *arguments: str) -> dict[str, Any]:
+    """What a program is answered."""
+    done = command(database, *arguments, "--json")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def init(database: Database) -> Tenant:
+    """Make the database and its first tenant."""
+    facts = answer(database, "init")
+    del facts["key_prefix"]
+    return Tenant(**facts)
+
+
+def create(database: Database, tenant: Tenant, *options: str) -> dict[str, Any]:
+    """Issue a key in the tenant's environment."""
+    where = ("--name", "n", "--org", tenant.org_id, "--env", tenant.env_id)
+    return answer(database, "keys", "create", *where, *options)
+
+
+def backup(database: Database, name: str = "backup.db") -> Path:
+    """Make a backup beside the database."""
+    path = database.path.with_name(name)
+    done = command(database, "backup", str(path))
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return path
+
+
+def restore(database: Database, path: Path, *options: str) -> dict[str, Any]:
+    """Put a backup back, and hold the audit log to be as it was written after it."""
+    done = command(database, "restore", str(path), "--json", *options)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    if "--dry-run" not in options:
+        assert verified(database, "--since-head", found["head"])["ok"]
+    return found
+
+
+def verified(database: Database, *options: str) -> dict[str, Any]:
+    """What `audit verify` says."""
+    done = command(database, "audit", "verify", "--json", *options)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def assert_refused(database: Database, name: str, path: Path, says: str) -> None:
+    """Run a command that must fail: one line says why, and nothing is changed or left over."""
+    before = database.dump() if database.path.exists() else None
+    files = sorted(database.path.parent.iterdir())
+    done = command(database, name, str(path))
+    assert (done.returncode, done.stdout) == (1, ""), done.stdout
+    assert done.stderr.startswith("hookstream-keys: ")
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert (database.dump() if database.path.exists() else None) == before
+    assert sorted(database.path.parent.iterdir()) == files
+
+
+def code(database: Database, secret: str) -> str:
+    """What verification says of a key."""
+    done = command(database, "keys", "verify", "--json", stdin=secret)
+    found: str = json.loads(done.stdout)["code"]
+    return found
+
+
+def lose(database: Database) -> None:
+    """Take the database away, with what SQLite keeps beside it."""
+    for end in ("", "-wal", "-shm"):
+        Path(f"{database.path}{end}").unlink(missing_ok=True)
+
+
+def edit(path: Path, *statements: str) -> None:
+    """Change a database file behind everybody's back."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
