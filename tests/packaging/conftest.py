@@ -27,7 +27,7 @@ def install(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         place = tmp_path_factory.mktemp("environment")
         venv.create(place, with_pip=True)
         programs = place / "bin"
-        pip = [programs / "pip", "install", "--quiet"]
+        pip: list[str | Path] = [programs / "pip", "install", "--quiet"]
         # Everything that is needed is in the lock, byte for byte as it was when it was locked.
         subprocess.run([*pip, "--require-hashes", "-r", ROOT / "requirements.lock"], check=True)
         subprocess.run([*pip, "--no-deps", *what], check=True)
