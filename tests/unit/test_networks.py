@@ -86,3 +86,17 @@ def test_every_moment_from_2000_on_may_be_an_expiry(moment: datetime) -> None:
 @given(st.from_regex(EXPIRY, fullmatch=True))
 def test_what_the_document_lets_through_is_a_moment(text: str) -> None:
     assert datetime.fromisoformat(text).utcoffset() is not None
+
+
+@given(st.lists(NETWORKS), st.lists(NETWORKS), ADDRESSES)
+def test_an_address_is_in_what_two_have_in_common_when_it_is_in_both(
+    one: list[str], other: list[str], address: str
+) -> None:
+    inside = networks.contain(one, address) and networks.contain(other, address)
+    assert networks.contain(networks.common(one, other), address) == inside
+
+
+def test_what_two_have_in_common_is_the_smaller_networks() -> None:
+    mine = ("192.0.2.0/24", "2001:db8::/32", "198.51.100.1/32")
+    theirs = ("192.0.2.0/25", "192.0.2.128/25", "2001::/16", "203.0.113.0/24")
+    assert networks.common(mine, theirs) == ("2001:db8::/32", "192.0.2.0/25", "192.0.2.128/25")

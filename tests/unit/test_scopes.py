@@ -151,3 +151,12 @@ def test_a_name_that_begins_another_does_not_cover_it(
 )
 def test_covers(granted: str, wanted: str, expected: bool) -> None:  # noqa: FBT001
     assert covers(granted, wanted) is expected
+
+
+@given(related, related, texts("ab:*, ").map(names_in))
+def test_what_two_have_in_common_is_what_both_allow(
+    one: Scopes, other: Scopes, wanted: list[str]
+) -> None:
+    both = one.common(other)
+    for name in wanted:
+        assert both.allow(name) == (one.allow(name) and other.allow(name))

@@ -27,6 +27,9 @@ def check(data: bytes) -> None:
     assert _read(canonical) == mine
     assert networks.contain([network], client) == _contains(mine, client), (network, client)
     if others is not None:
+        both = networks.common([network], [other])
+        inside = _contains(mine, client) and _contains(others, client)
+        assert networks.contain(both, client) == inside, both
         assert (networks.beyond([network], [other]) == []) == _covers(mine, others)
         assert len(networks.canonical([network, other])) == 2 - (mine == others)
 

@@ -27,6 +27,9 @@ def check(data: bytes) -> None:
     granted, wanted = Scopes.parse(texts[0]), Scopes.parse(texts[-1])
     for name in wanted.names:
         assert granted.allow(name) == any(_covers(own, name) for own in granted.names)
+    both = granted.common(wanted)
+    for name in (*granted.names, *wanted.names):
+        assert both.allow(name) == (granted.allow(name) and wanted.allow(name)), name
     missing = [name for name in wanted.names if not granted.allow(name)]
     assert granted.beyond(wanted.names) == missing
     for own in granted.names:
