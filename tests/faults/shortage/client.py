@@ -29,7 +29,7 @@ class Client:
     #: Every request has a connection of its own.
     http: httpx.Client = field(
         default_factory=lambda: httpx.Client(
-            timeout=60,
+            timeout=180,
             trust_env=False,
             verify=False,  # noqa: S501 - plain HTTP; to load certificates takes longer than all else
             limits=httpx.Limits(max_keepalive_connections=0),

@@ -2,7 +2,7 @@
  * A flood of requests: flood PORT CONNECTIONS SECONDS RATE < REQUEST
  *
  * Sends the request RATE times a second over so many connections to 127.0.0.1, each of which has
- * one at a time, for so many seconds, and then waits for the answers that are due, 30 seconds at
+ * one at a time, for so many seconds, and then waits for the answers that are due, two minutes at
  * most. What finds no free connection is not sent, but counted. Prints a line of JSON:
  * how many were sent, how many found no connection, answers by status, connections that the
  * server closed in the middle of an answer, answers that never came, and the longest wait in ms.
@@ -174,7 +174,7 @@ int main(int count, char **words) {
             unsent += due;
         turn(1);
     }
-    until = now() + 30;
+    until = now() + 120;
     while (idle_count < most && now() < until)
         turn(10);
     printf("{\"sent\": %ld, \"unsent\": %ld, \"broken\": %ld, \"unanswered\": %d, \"longest_ms\": %.0f, "
