@@ -47,7 +47,7 @@ _SECRETS = (
     """insert into backup.rotation select * from main.rotation
        where key_id in (select id from backup.api_key)""",
 )
-_RULES = ("enabled", "expires_at", "scopes", "allowed_ips", "rate_limit")
+_RULES = ("enabled", "expires_at", "scopes", "allowed_ips", "rate_limit", "role")
 _DIFFERENT = f"""
     select k.id, k.org_id, k.env_id, {", ".join(f"k.{name}, now.{name}" for name in _RULES)}
     from backup.api_key k join main.api_key now on now.id = k.id
@@ -135,7 +135,13 @@ def narrower(was: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
         "scopes": str(scopes) or now["scopes"],
         "allowed_ips": " ".join(allowed) or now["allowed_ips"],
         "rate_limit": _slower(was["rate_limit"], now["rate_limit"]),
+        "role": _lesser(was["role"], now["role"]),
     }
+
+
+def _lesser(was: str | None, now: str | None) -> str | None:
+    """Of the roles of who gave a key its scopes, the one that lets it do less; else that of now."""
+    return was if roles.of_keys_by(was) <= roles.of_keys_by(now) else now
 
 
 def _slower(was: str | None, now: str | None) -> str | None:

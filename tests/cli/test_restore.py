@@ -95,6 +95,8 @@ def test_a_key_that_was_revoked_stays_revoked(database: Database, tenant: Tenant
         ("rate_limit = '10/60'", "rate_limit", "10/60"),
         ("rate_limit = null", "rate_limit", "100/60"),
         ("rate_limit = '1000/60'", "rate_limit", "100/60"),
+        ("role = 'member'", "role", "member"),
+        ("role = 'nobody'", "role", "nobody"),
     ],
 )
 def test_of_two_rules_the_narrower_holds(
