@@ -69,7 +69,7 @@ class Protocol(Stopping, Bounded, TimedProtocol):
         was_in_header = self._in_header
         self._data = data
         super().data_received(data)
-        if was_in_header and self._in_header:
+        if was_in_header and self._in_header and not self._refused:
             self._waiting += len(data)
             if self._waiting > self._limit:
                 self._refusal = self._over(HeaderFieldsTooLarge, HEADER)

@@ -62,7 +62,7 @@ def test_the_signing_secret_is_on_the_disk_before_it_is_used(tmp_path: Path) -> 
     settings = recording.watched(tmp_path)
     code = (
         "from pathlib import Path; from hookstream_keys.settings import *;"
-        "print(signing_secret(Settings(), Path('hookstream.db')))"
+        "print(*signing_secrets(Settings(), Path('hookstream.db')))"
     )
     told = subprocess.run(
         [sys.executable, "-c", code],

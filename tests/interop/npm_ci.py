@@ -3,6 +3,7 @@
 Where Node.js is missing this does nothing; the tests then say what to install.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -13,6 +14,8 @@ HERE = Path(__file__).parent
 
 #: Holds what is installed, and for which Node.js it was compiled.
 INSTALLED = HERE / "node_modules" / ".installed"
+#: Held by the one process that installs. Not in the folder that it installs, which npm removes.
+LOCK = HERE / ".npm_ci.lock"
 
 
 def main() -> int:
@@ -20,6 +23,13 @@ def main() -> int:
     if node is None or npm is None:
         print("node or npm is missing; install nodejs npm")
         return 0
+    with LOCK.open("w", encoding="utf-8") as lock:
+        # CI begins it beside the first environments, which need none of it.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _install(node, npm)
+
+
+def _install(node: str, npm: str) -> int:
     version = subprocess.run([node, "--version"], capture_output=True, check=True).stdout
     wanted = version + (HERE / "package-lock.json").read_bytes()
     if INSTALLED.exists() and INSTALLED.read_bytes() == wanted:

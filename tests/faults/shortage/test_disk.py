@@ -96,7 +96,7 @@ def test_nothing_starts_on_a_new_database_that_cannot_be_written(
         answer = run("serve", database=database.path, **own_injector.environment)
     assert_one_clear_line(answer)
     # What is left of the try is in nobody's way.
-    database.init()
+    database.run_init()
     assert_sound(database)
 
 
@@ -104,7 +104,7 @@ def test_init_that_cannot_write_makes_nothing(database: Database, own_injector: 
     with own_injector.faulty(DISK_BROKEN):
         answer = run("init", database=database.path, **own_injector.environment)
     assert_one_clear_line(answer)
-    database.init()
+    database.run_init()
 
 
 def test_nothing_starts_where_limits_cannot_be_kept(

@@ -32,6 +32,10 @@ class _Loop:
     def call_later(self, *_: Any) -> None:
         """Nothing comes later."""
 
+    def time(self) -> float:
+        """No time passes."""
+        return 0.0
+
 
 class _Recording(protocol.Protocol):
     """The server's own, which also keeps the head of every request that it takes."""
@@ -43,13 +47,17 @@ class _Recording(protocol.Protocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
-        if self.ended:
+        # A request to upgrade is read once more, as one that is not; and after the connection's
+        # last nothing is.
+        if self._once_more or self.ended:
             return
-        # After a request to upgrade, the answer closes the connection.
-        self.ended = self.parser.should_upgrade()
-        assert not (self.ended and self.cycle.keep_alive)
+        self.ended = not self.cycle.keep_alive
         fields = (name + value for name, value in self.scope["headers"])
         self.heads.append([self.scope["raw_path"], *fields])
+
+    def refusal(self) -> int | None:
+        """The status that what could not be read is answered with, now or in its turn."""
+        return self._refusal.status if self._refused else None
 
 
 class _Transport(asyncio.Transport):
@@ -106,6 +114,6 @@ def _heads(sent: bytes, size: int) -> tuple[list[list[bytes]], int | None]:
         if connection.ended:
             break
         if transport.closed:
-            assert transport.written.startswith(b"HTTP/1.1 ")
-            return connection.heads, int(transport.written[9:12])
-    return connection.heads, None
+            assert transport.written.startswith(b"HTTP/1.1 %d" % (connection.refusal() or 0))
+            break
+    return connection.heads, None if connection.ended else connection.refusal()
