@@ -6,6 +6,7 @@ documented; the test that asked then fails.
 """
 
 import json
+import os
 import re
 import subprocess
 import tempfile
@@ -93,9 +94,9 @@ class Prisms:
 class PrismPlugin:
     """Puts a Prism in front of every server, and counts what it checked."""
 
-    def __init__(self, node_modules: Path, report: Path) -> None:
+    def __init__(self, node_modules: Path, reports: Path) -> None:
         self._node_modules = node_modules
-        self._report = report
+        self._reports = reports
         self._checked: Counter[tuple[str, str, int]] = Counter()
         self._paths = _patterns()
         self._end = ExitStack()
@@ -115,7 +116,9 @@ class PrismPlugin:
     def pytest_sessionfinish(self) -> None:
         self._end.close()
         checked = [[*what, count] for what, count in sorted(self._checked.items())]
-        self._report.write_text(json.dumps(checked), encoding="utf-8")
+        # Where the tests are shared out, each of those who run some says what it saw.
+        name = f"{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}.json"
+        (self._reports / name).write_text(json.dumps(checked), encoding="utf-8")
 
     def _ask(
         self, server: support.Server, method: str, path: str, **arguments: Any
@@ -160,9 +163,12 @@ def _patterns() -> dict[re.Pattern[str], tuple[str, frozenset[str]]]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--prism", required=True, type=Path, help="the folder of Prism's packages")
-    parser.addoption("--prism-report", required=True, type=Path, help="where to say what it saw")
+    parser.addoption("--prism-reports", required=True, type=Path, help="folder: what it saw")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    plugin = PrismPlugin(config.getoption("--prism"), config.getoption("--prism-report"))
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        # It runs no tests itself.
+        return
+    plugin = PrismPlugin(config.getoption("--prism"), config.getoption("--prism-reports"))
     config.pluginmanager.register(plugin)
