@@ -232,7 +232,7 @@ def test_while_the_disk_stands_still_all_who_wait_are_turned_away(
             await asyncio.sleep(0)
             monkeypatch.setattr(module, "MOST_SECONDS", -1)
             second = writer.run(lambda: 2)
-            return await asyncio.gather(first, second, return_exceptions=True)
+            return list(await asyncio.gather(first, second, return_exceptions=True))
 
         found = asyncio.run(both())
         monkeypatch.setattr(module, "MOST_SECONDS", 5)

@@ -15,7 +15,7 @@ from faults.shortage.flood import Outcome, Request, flood
 from support import Database, serving
 
 #: How long it goes on: a short form without the variable.
-SECONDS = float(os.environ.get("FAULTS_SECONDS", "1"))
+SECONDS = float(os.environ.get("FAULTS_SECONDS", "0.5"))
 #: More than the writer lets wait, so that some have to be turned away.
 CONNECTIONS = 2_500
 #: Requests a second: more than ten times what a worker answers on any machine.
