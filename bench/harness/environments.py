@@ -17,7 +17,8 @@ def python_environment(peer: str) -> Path:
     requirements = PEERS / peer / "requirements.txt"
     environment = WORK / "environments" / peer
     made_of = environment / "made-of"
-    wanted = f"{sys.version}\n{requirements.read_text('utf-8')}"
+    # An environment that was moved does not find itself.
+    wanted = f"{environment}\n{sys.version}\n{requirements.read_text('utf-8')}"
     if not made_of.exists() or made_of.read_text("utf-8") != wanted:
         shutil.rmtree(environment, ignore_errors=True)
         run(sys.executable, "-m", "venv", environment)
