@@ -28,13 +28,3 @@ def test_every_promise_is_proved_by_a_test_that_exists(row: str) -> None:
     assert names, row
     for name in names:
         assert f"def {name}(" in sources, name
-
-
-@pytest.mark.parametrize("target", re.findall(r"\]\(([^)]+)\)", TEXT))
-def test_every_link_leads_somewhere(target: str) -> None:
-    path, _, heading = target.partition("#")
-    found = PAGE.parent / path
-    assert found.exists(), target
-    if heading:
-        titles = re.findall(r"^#+ (.*)$", found.read_text(encoding="utf-8"), re.MULTILINE)
-        assert heading in {title.lower().replace(" ", "-") for title in titles}
