@@ -27,11 +27,12 @@ _FIND_KEY_BY_ROTATION = f"""
     from rotation r join api_key k on k.id = r.key_id where r.digest = ?
 """  # noqa: S608
 _FIND_KEY_BY_ID = f"{_SELECT} where id = ?"
+#: Nothing, where the environment is no more.
 _ADD_KEY = (
     f"insert into api_key ({_COLUMNS}, digest)"  # noqa: S608
-    " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " select ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+    " from environment where id = ? and org_id = ? and deleted_at is null"
 )
-_ENVIRONMENT = "select 1 from environment where id = ? and org_id = ? and deleted_at is null"
 _REVOKE = """
     update api_key set revoked_at = ?, revocation_reason = ? where id = ? and revoked_at is null
 """
@@ -138,9 +139,7 @@ def revoke_all(
 
 def insert_key(connection: sqlite3.Connection, key: ApiKey, digest: bytes) -> None:
     """Store a key inside a transaction. Raises ReferenceGone when its environment is no more."""
-    if connection.execute(_ENVIRONMENT, (key.env_id, key.org_id)).fetchone() is None:
-        raise ReferenceGone(f"the environment {key.env_id} is gone")
-    connection.execute(
+    added = connection.execute(
         _ADD_KEY,
         (
             key.id,
@@ -161,8 +160,12 @@ def insert_key(connection: sqlite3.Connection, key: ApiKey, digest: bytes) -> No
             key.revocation_reason,
             key.role,
             digest,
+            key.env_id,
+            key.org_id,
         ),
     )
+    if added.rowcount == 0:
+        raise ReferenceGone(f"the environment {key.env_id} is gone")
 
 
 def _key(row: Row) -> ApiKey:

@@ -39,6 +39,7 @@ def store(sqlite: Sqlite) -> Iterator[SqliteStore]:
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(engine, "MIGRATING_SECONDS", 0.05)
 
 
 @contextmanager
