@@ -31,6 +31,8 @@ _ROTATIONS: list[tuple[str, str]] = []
 _CURSORS: dict[tuple[str, str], str] = {}
 _CURSOR = re.compile(r"[A-Za-z0-9_-]+")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+#: As the document has it, but for the longest.
+_CALLBACK = re.compile(r"(/|https?://)[\x21-\x7e]{0,1990}")
 _EMAIL = re.compile(r"[^@]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
 
 
@@ -48,18 +50,32 @@ def before_call(_: Any, case: Any, __: Any) -> None:
     if not isinstance(body, dict):
         return
     chance = hashlib.sha256(repr(sorted(map(repr, body.items()))).encode()).digest()
-    email = body.get("email")
-    if isinstance(email, str) and _EMAIL.fullmatch(email) and chance[0] % 2:
-        body["email"] = EMAILS[int.from_bytes(chance[1:3]) % len(EMAILS)]
-        if case.operation.definition.raw["operationId"] == "signInEmail":
-            body["email"] = os.environ["CONTRACT_EMAIL"]
-            if isinstance(body.get("password"), str) and 1 <= len(body["password"]) <= 128:
-                body["password"] = os.environ["CONTRACT_PASSWORD"]
+    _aim_at_people(case.operation.definition.raw["operationId"], body, chance)
     ids = [body.get("org_id"), body.get("env_id")]
     if not all(isinstance(text, str) and _ID.fullmatch(text) for text in ids):
         return
     if chance[0] % 2:
         body["org_id"], body["env_id"] = ORG_ID, ENV_ID
+
+
+def _aim_at_people(operation_id: str, body: dict[str, Any], chance: bytes) -> None:
+    """Sign up who has not, mostly, and otherwise name somebody who has; send most on to a path."""
+    email, callback = body.get("email"), body.get("callbackURL")
+    if isinstance(callback, str) and _CALLBACK.fullmatch(callback) and chance[3] % 4:
+        body["callbackURL"] = "/"
+    if not isinstance(email, str) or not _EMAIL.fullmatch(email):
+        return
+    if operation_id == "signUpEmail" and chance[0] % 8:
+        body["email"] = f"new-{next(_NEW)}@example.com"
+    elif operation_id == "signInEmail" and chance[0] % 2:
+        body["email"] = os.environ["CONTRACT_EMAIL"]
+        if isinstance(body.get("password"), str) and 1 <= len(body["password"]) <= 128:
+            body["password"] = os.environ["CONTRACT_PASSWORD"]
+    elif chance[0] % 2:
+        body["email"] = EMAILS[int.from_bytes(chance[1:3]) % len(EMAILS)]
+
+
+_NEW = itertools.count()
 
 
 def _aim_at_what_is_there(case: Any) -> None:
