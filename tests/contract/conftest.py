@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 import yaml
+from contract.ground import Ground
 from support import Database, Server, Tenant, serving, signed
 
 from hookstream_keys import roles, spec
@@ -69,10 +70,44 @@ def contract(tmp_path: Path) -> Iterator[tuple[Server, Tenant]]:
         yield server, tenant
 
 
+def _ground(server: Server, tenant: Tenant) -> Ground:
+    database, org_id = server.database, tenant.org_id
+    key_id = database.execute("select id from api_key")[0][0]
+    members = [database.add_user() for _ in range(50)]
+    for user_id in members:
+        database.add_member(org_id, user_id)
+    return Ground(
+        org_id=org_id,
+        env_id=tenant.env_id,
+        key_id=key_id,
+        email=tenant.email,
+        password=tenant.password,
+        emails=[f"{database.add_user()}@example.com" for _ in range(50)],
+        members=members,
+        rotations=[_rotation(server, tenant) for _ in range(20)],
+    )
+
+
+def _rotation(server: Server, tenant: Tenant) -> tuple[str, str]:
+    """Begin a rotation of a new key: the key's id, and the rotation's."""
+    body = {"name": "rotated", "org_id": tenant.org_id, "env_id": tenant.env_id}
+    headers = {"X-API-Key": tenant.key}
+    issued = server.request("POST", "/auth/api-keys", json=body, headers=headers)
+    key_id = issued.json()["id"]
+    begun = server.request(
+        "POST",
+        f"/auth/api-keys/{key_id}/rotations",
+        json={"grace_period_seconds": 60},
+        headers=headers,
+    )
+    return key_id, begun.json()["rotation"]["id"]
+
+
 @pytest.fixture
 def schemathesis(contract: tuple[Server, Tenant], tmp_path: Path) -> Callable[..., Run]:
     """Run Schemathesis, authenticated by one security scheme of the document."""
     server, tenant = contract
+    ground = _ground(server, tenant)
     session = server.database.add_session(tenant.user_id)
     credentials = {
         "apiKeyHeader": f'api_key = "{tenant.key}"',
@@ -107,15 +142,8 @@ def schemathesis(contract: tuple[Server, Tenant], tmp_path: Path) -> Callable[..
             cwd=tmp_path,
             env={
                 **os.environ,
-                "PYTHONPATH": str(HERE),
-                "CONTRACT_ORG_ID": tenant.org_id,
-                "CONTRACT_ENV_ID": tenant.env_id,
-                "CONTRACT_KEY_ID": server.database.execute("select id from api_key")[0][0],
-                "CONTRACT_EMAIL": tenant.email,
-                "CONTRACT_PASSWORD": tenant.password,
-                "CONTRACT_EMAILS": " ".join(
-                    f"{server.database.add_user()}@example.com" for _ in range(50)
-                ),
+                "PYTHONPATH": str(HERE.parent),
+                **ground.variable(),
             },
         )
         log = server.log.read_text(encoding="utf-8")

@@ -2,30 +2,29 @@
 
 import hashlib
 import itertools
-import os
 import re
+from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 import schemathesis
+from contract.ground import given
 
-# The ids of the document's own examples. The tests put them into the database, so that valid
-# data reaches the success branch, too.
-ORG_ID = os.environ["CONTRACT_ORG_ID"]
-ENV_ID = os.environ["CONTRACT_ENV_ID"]
+GROUND = given()
 
 #: What may not be done, lest the run has nothing left to stand on: its key must stay what it is.
 SPARED = {
-    "DELETE": {ORG_ID, ENV_ID, os.environ["CONTRACT_KEY_ID"]},
-    "PATCH": {os.environ["CONTRACT_KEY_ID"]},
-    "POST": {os.environ["CONTRACT_KEY_ID"]},
+    "DELETE": {GROUND.org_id, GROUND.env_id, GROUND.key_id},
+    "PATCH": {GROUND.key_id},
+    "POST": {GROUND.key_id},
 }
-#: Addresses of people who have signed up, to be added to organizations.
-EMAILS = os.environ["CONTRACT_EMAILS"].split()
 
 #: Keys that were issued and not deleted since.
 _KEYS: list[str] = []
 #: Rotations that were begun and not cancelled since: of which key, and which.
-_ROTATIONS: list[tuple[str, str]] = []
+_ROTATIONS = GROUND.rotations
+#: Members who were not taken out since.
+_MEMBERS = GROUND.members
 
 #: The last cursor that a list gave, by operationId and organization.
 _CURSORS: dict[tuple[str, str], str] = {}
@@ -55,7 +54,7 @@ def before_call(_: Any, case: Any, __: Any) -> None:
     if not all(isinstance(text, str) and _ID.fullmatch(text) for text in ids):
         return
     if chance[0] % 2:
-        body["org_id"], body["env_id"] = ORG_ID, ENV_ID
+        body["org_id"], body["env_id"] = GROUND.org_id, GROUND.env_id
 
 
 def _aim_at_people(operation_id: str, body: dict[str, Any], chance: bytes) -> None:
@@ -68,34 +67,43 @@ def _aim_at_people(operation_id: str, body: dict[str, Any], chance: bytes) -> No
     if operation_id == "signUpEmail" and chance[0] % 8:
         body["email"] = f"new-{next(_NEW)}@example.com"
     elif operation_id == "signInEmail" and chance[0] % 2:
-        body["email"] = os.environ["CONTRACT_EMAIL"]
+        body["email"] = GROUND.email
         if isinstance(body.get("password"), str) and 1 <= len(body["password"]) <= 128:
-            body["password"] = os.environ["CONTRACT_PASSWORD"]
+            body["password"] = GROUND.password
     elif chance[0] % 2:
-        body["email"] = EMAILS[int.from_bytes(chance[1:3]) % len(EMAILS)]
+        body["email"] = GROUND.emails[int.from_bytes(chance[1:3]) % len(GROUND.emails)]
 
 
 _NEW = itertools.count()
 
 
 def _aim_at_what_is_there(case: Any) -> None:
-    """Aim every other well-formed path at a key that is good, and all at a rotation under way."""
+    """Aim every other well-formed path at a key, a rotation or a member that is there."""
     path = case.path_parameters or {}
     if not path or not all(map(_ID.fullmatch, map(str, path.values()))):
         return
+    turn = next(_TURNS[case.method, case.operation.path])
+    if turn % 2:
+        return
     if "rotation_id" in path and _ROTATIONS:
         path["id"], path["rotation_id"] = _ROTATIONS.pop()
-    elif case.operation.path.startswith("/auth/api-keys/{id}") and _KEYS and next(_TURN) % 2:
+    elif "member_id" in path and _MEMBERS:
+        path["id"], path["member_id"] = GROUND.org_id, _MEMBERS[-1]
+        if case.method == "DELETE":
+            _MEMBERS.pop()
+    elif case.operation.path.startswith("/auth/api-keys/{id}") and _KEYS:
         path["id"] = _KEYS[-1]
 
 
-_TURN = itertools.count()
+#: Of every operation its own: what is done with one does not move what is done with another.
+_TURNS: dict[tuple[str, str], Iterator[int]] = defaultdict(itertools.count)
 
 
 def _keep_the_ground(case: Any) -> None:
     """Aim at something else what would change or end what the run stands on."""
     path = case.path_parameters or {}
-    if path.get("id") in SPARED.get(case.method, ()):
+    # Taking a member out of an organization leaves it there, and the last owner in it.
+    if path.get("id") in SPARED.get(case.method, ()) and "member_id" not in path:
         path["id"] = "spared"
 
 
