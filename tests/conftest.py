@@ -20,8 +20,7 @@ def database(tmp_path: Path) -> Database:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of its own for a module, on a database with the tenant that `init` makes."""
     database = Database(tmp_path_factory.mktemp("server") / "hookstream.db")
-    tenant = database.init()
-    _TENANTS[database.path] = tenant
+    database.init()
     with serving(database) as running:
         yield running
 
@@ -29,10 +28,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def tenant(server: Server) -> Tenant:
     """What `init` made in the module's database."""
-    return _TENANTS[server.database.path]
-
-
-_TENANTS: dict[Path, Tenant] = {}
+    return server.database.tenant
 
 
 #: What a checkout has beside the project's own files.

@@ -37,17 +37,9 @@ TABLES = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     database = Database(tmp_path_factory.mktemp("server") / "hookstream.db")
-    TENANTS[database.path] = database.init()
+    database.init()
     with serving(database, workers=3) as running:
         yield running
-
-
-TENANTS: dict[Any, Tenant] = {}
-
-
-@pytest.fixture(scope="module")
-def tenant(server: Server) -> Tenant:
-    return TENANTS[server.database.path]
 
 
 @pytest.fixture(scope="module")

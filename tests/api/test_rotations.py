@@ -18,17 +18,9 @@ Verify = Callable[[str], dict[str, Any]]
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Two workers: what the one activates, the other must know."""
     database = Database(tmp_path_factory.mktemp("server") / "hookstream.db")
-    TENANTS[database.path] = database.init()
+    database.init()
     with serving(database, workers=2) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def tenant(server: Server) -> Tenant:
-    return TENANTS[server.database.path]
-
-
-TENANTS: dict[Any, Tenant] = {}
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,12 @@
 """Chromium, where there is one."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from support.programs import missing
 
 #: Nothing is looked up or fetched in the background.
 ARGUMENTS = [
@@ -25,10 +25,7 @@ def browser() -> Iterator[Browser]:
     """Debian's Chromium, or another that is installed."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
-        reason = "no Chromium: apt install chromium"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing("no Chromium: apt install chromium")
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield launched

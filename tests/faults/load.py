@@ -83,5 +83,5 @@ def working(
             thread.join()
         for client in ours:
             client.close()
-    if load.wrong:
-        raise load.wrong[0]
+        if load.wrong:
+            raise load.wrong[0]

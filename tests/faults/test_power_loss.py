@@ -44,7 +44,6 @@ def test_no_power_loss_takes_what_was_acknowledged(
         print(f"\n{tried} power losses, seed {SEED}, {time.monotonic() - begun:.0f} s:")
         print(f"{len(wrong)} wrong, acknowledged {told}, {size} MiB of log")
     assert wrong == []
-    assert min(told.values()) > 0, "the clients did too little"
 
 
 @pytest.mark.parametrize("synchronous", ["off", "normal"] if IS_LONG else ["off"])
@@ -54,7 +53,7 @@ def test_a_server_that_does_not_wait_for_the_disk_is_found_out(
     rng = Random(1)  # noqa: S311 - see above
     made = recording.begin(tmp_path, rng, UNSAFE, UNSAFE_SYNCHRONOUS=synchronous)
     recording.work(made, 0.5, 1, kill=False)
-    _, wrong = playing.play(tmp_path, made, rng, 20)
+    _, wrong = playing.play(tmp_path, made, rng, 60)
     assert any("NOT_FOUND" in each for each in wrong), wrong
 
 

@@ -1,29 +1,12 @@
 """Programs that nobody here wrote, and what to do where they are missing."""
 
-import os
-import shutil
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from interop import better_auth
+from support.programs import missing, require
 
 HERE = Path(__file__).parent
-
-
-def require(program: str, package: str) -> str:
-    """The path of a program. Without it the test is skipped, or with CI=true fails."""
-    # Debian keeps versions of Go beside one another, and not always one of them on the path.
-    beside = sorted(Path("/usr/lib").glob(f"{program}-*/bin/{program}"), reverse=True)
-    found = shutil.which(program) or next((str(path) for path in beside), None)
-    return found or missing(f"{program} is missing; install {package}")
-
-
-def missing(what: str) -> NoReturn:
-    """Skip, saying what to install; but fail where everything is supposed to be there."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(what)
-    pytest.skip(what)
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,9 @@ from typing import Any, Self
 
 import pytest
 import yaml
-from interop.conftest import require
 from openapi_schema_validator import OAS30Validator
 from support import Database, Server, serving
+from support.programs import require
 
 from hookstream_keys import spec
 

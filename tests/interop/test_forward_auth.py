@@ -15,8 +15,8 @@ from threading import Thread
 
 import httpx
 import pytest
-from interop.conftest import require
 from support import Database, Server, Tenant, serving
+from support.programs import require
 
 DOCS = Path(__file__).parents[2] / "docs" / "forward-auth"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from security.good_requests import OPERATIONS, Maker, Watch
-from support import Database, Server, Tenant, cookie, serving
+from support import Database, Server, cookie, serving
 
 from hookstream_keys import spec
 
@@ -31,18 +31,15 @@ FORMS = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     database = Database(tmp_path_factory.mktemp("server") / "hookstream.db")
-    TENANTS.append(database.init())
+    database.init()
     settings: dict[str, Any] = {"HOOKSTREAM_SIGN_UP": "open", "HOOKSTREAM_RATE_LIMIT": "off"}
     with serving(database, **settings) as running:
         yield running
 
 
-TENANTS: list[Tenant] = []
-
-
 @pytest.fixture(scope="module")
 def maker(server: Server) -> Iterator[Maker]:
-    made = Maker(server, TENANTS[-1])
+    made = Maker(server, server.database.tenant)
     with closing(made.client):
         yield made
 

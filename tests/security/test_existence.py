@@ -5,7 +5,6 @@ what they say, but for the id of the request and for what a clock says. Whether 
 as long is measured in test_timing.py.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,13 +12,10 @@ import httpx
 import pytest
 from security.asking import SLOTS, Slot, asked
 from security.world import Headers, Rows, Tenant, bearer
-from support import Server
+from support import Server, told
 
 #: Where a wrong id is no error, but finds nothing.
 NOTHING_FOUND = {("verifyApiKey", "env_id")}
-
-#: Headers that tell of the time; of those of the limit, that they are there.
-OF_THE_CLOCK = {b"date", b"ratelimit-remaining", b"ratelimit-reset"}
 
 BODIES: dict[str, dict[str, Any]] = {
     "verifyApiKey": {"key": "nonsense"},
@@ -62,17 +58,6 @@ def ask(two: Two, wrong: Slot, wanted: str, headers: Headers) -> httpx.Response:
     return two.client.request(request.method, request.path, headers=headers, **request.arguments())
 
 
-def shown(answer: httpx.Response) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """An answer without what differs from one request to the next."""
-    request_id = answer.headers["x-request-id"].encode()
-    assert re.fullmatch(rb"req_[0-9a-f]{32}", request_id)
-    headers = [
-        (name, b"" if name.lower() in OF_THE_CLOCK else value.replace(request_id, b""))
-        for name, value in answer.headers.raw
-    ]
-    return answer.status_code, headers, answer.content.replace(request_id, b"")
-
-
 @pytest.mark.parametrize("slot", SLOTS, ids=str)
 def test_404_what_is_another_tenants_is_as_what_never_was(two: Two, slot: Slot) -> None:
     theirs = two.foreign.id_of(slot.kind)
@@ -80,7 +65,7 @@ def test_404_what_is_another_tenants_is_as_what_never_was(two: Two, slot: Slot) 
         never = f"{theirs[:-1]}{'1' if theirs[-1] == '0' else '0'}"
         answers = [ask(two, slot, wanted, headers) for wanted in (theirs, never, "never-was")]
         assert answers[0].status_code in expected(slot, who), answers[0].text
-        assert shown(answers[0]) == shown(answers[1]) == shown(answers[2]), who
+        assert told(answers[0]) == told(answers[1]) == told(answers[2]), who
 
 
 def expected(slot: Slot, who: str) -> set[int]:
@@ -98,7 +83,7 @@ def test_a_difference_would_be_seen(two: Two) -> None:
     slot = next(slot for slot in SLOTS if str(slot) == "getApiKey-path-id")
     headers = two.callers["session"]
     own, never = (ask(two, slot, wanted, headers) for wanted in (two.mine.key, "never-was"))
-    assert shown(own) != shown(never)
+    assert told(own) != told(never)
 
 
 def test_there_are_places_of_every_kind() -> None:

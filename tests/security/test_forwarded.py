@@ -87,7 +87,7 @@ PROXY = "127.0.0.2"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     database = Database(tmp_path_factory.mktemp("server") / "hookstream.db")
-    TENANTS.append(database.init())
+    database.init()
     settings: dict[str, Any] = {
         "HOOKSTREAM_RATE_LIMIT": "120",
         "HOOKSTREAM_TRUSTED_PROXIES": f"{PROXY},10.0.0.0/8",
@@ -96,21 +96,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-TENANTS: list[Tenant] = []
-
-
 @pytest.fixture(scope="module")
 def direct(server: Server) -> Iterator[Service]:
     """As who asks the server by himself sees it."""
     with closing(Client(server)) as client:
-        yield Service(server, TENANTS[-1], client)
+        yield Service(server, server.database.tenant, client)
 
 
 @pytest.fixture(scope="module")
 def proxied(server: Server) -> Iterator[Service]:
     """As the proxy sees it."""
     with closing(Client(server, PROXY)) as client:
-        yield Service(server, TENANTS[-1], client)
+        yield Service(server, server.database.tenant, client)
 
 
 def test_nobody_is_believed_who_is_not_trusted(direct: Service) -> None:

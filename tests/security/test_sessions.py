@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 from security.good_requests import Answer, Client, Headers, Maker
-from support import SECRET, Database, Server, Tenant, cookie, serving, signed
+from support import SECRET, Database, Server, cookie, serving, signed
 
 NAME = "better-auth.session_token"
 SECURE = f"__Secure-{NAME}"
@@ -21,17 +21,14 @@ SECURE = f"__Secure-{NAME}"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     database = Database(tmp_path_factory.mktemp("server") / "hookstream.db")
-    TENANTS.append(database.init())
+    database.init()
     with serving(database, HOOKSTREAM_TRUSTED_PROXIES="127.0.0.1") as running:
         yield running
 
 
-TENANTS: list[Tenant] = []
-
-
 @pytest.fixture(scope="module")
 def maker(server: Server) -> Iterator[Maker]:
-    made = Maker(server, TENANTS[-1])
+    made = Maker(server, server.database.tenant)
     with closing(made.client):
         yield made
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from security.wire import HOST, LAST, answers, statuses
-from support import Database, Server, Tenant, serving
+from support import Database, Server, serving
 
 #: What the server under test gives its clients, in seconds.
 TIMEOUT = 2
@@ -25,7 +25,7 @@ MANY = 700
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     database = Database(tmp_path_factory.mktemp("server") / "hookstream.db")
-    TENANTS.append(database.init())
+    database.init()
     settings: dict[str, Any] = {
         "HOOKSTREAM_CLIENT_TIMEOUT": str(TIMEOUT),
         "HOOKSTREAM_RATE_LIMIT": "off",
@@ -39,9 +39,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             yield running
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-TENANTS: list[Tenant] = []
 
 
 def connect(server: Server, data: bytes = b"") -> socket.socket:
@@ -79,8 +76,8 @@ def until_closed(connection: socket.socket) -> bytes:
 POST = b"POST /v1/auth/api-keys/verify HTTP/1.1\r\n" + HOST
 
 
-def posted(piece: bytes) -> bytes:
-    key = TENANTS[-1].key.encode()
+def posted(server: Server, piece: bytes) -> bytes:
+    key = server.database.tenant.key.encode()
     return POST + b"X-API-Key: " + key + b"\r\nContent-Type: application/json\r\n" + piece
 
 
@@ -112,7 +109,7 @@ def test_408_to_a_header_that_comes_slowly(server: Server, start: bytes, piece: 
     ids=["a length", "chunks", "a chunk's extension", "nothing"],
 )
 def test_408_to_a_body_that_comes_slowly(server: Server, start: bytes, piece: bytes) -> None:
-    with connect(server, posted(start)) as connection:
+    with connect(server, posted(server, start)) as connection:
         received = drip(connection, piece)
     assert received == b"" or statuses(answers(received)) == [408]
 
@@ -169,9 +166,11 @@ def test_a_client_that_keeps_the_time_is_served_on_and_on(server: Server) -> Non
 
 
 def test_a_client_is_not_blamed_for_a_slow_answer(server: Server) -> None:
-    tenant = TENANTS[-1]
+    tenant = server.database.tenant
     body = json.dumps({"name": "n", "org_id": tenant.org_id, "env_id": tenant.env_id}).encode()
-    create = posted(b"Content-Length: %d\r\n\r\n%s" % (len(body), body)).replace(b"/verify", b"")
+    create = posted(server, b"Content-Length: %d\r\n\r\n%s" % (len(body), body)).replace(
+        b"/verify", b""
+    )
     lock = sqlite3.connect(server.database.path, isolation_level=None)
     with closing(lock), connect(server) as connection:
         lock.execute("begin immediate")
@@ -199,14 +198,14 @@ def wait_until_only(server: Server, count: int) -> None:
 
 
 def test_many_slow_connections_stop_nobody_and_are_all_let_go(server: Server) -> None:
-    starts = (b"", b"GET /v1/health HTTP/1.1\r\n", posted(b"Content-Length: 99\r\n\r\n{"))
+    starts = (b"", b"GET /v1/health HTTP/1.1\r\n", posted(server, b"Content-Length: 99\r\n\r\n{"))
     with ExitStack() as stack:
         for number in range(MANY):
             stack.enter_context(connect(server, starts[number % 3]))
             if number % 100 == 0:
                 assert server.request("GET", "/health").status_code == 200
-        body = {"key": TENANTS[-1].key}
-        headers = {"X-API-Key": TENANTS[-1].key}
+        body = {"key": server.database.tenant.key}
+        headers = {"X-API-Key": server.database.tenant.key}
         answer = server.request("POST", "/auth/api-keys/verify", json=body, headers=headers)
         assert answer.json()["code"] == "VALID"
         print(f"{MANY} slow connections, {connections(server)} of them at once")
@@ -216,7 +215,7 @@ def test_many_slow_connections_stop_nobody_and_are_all_let_go(server: Server) ->
 
 def test_a_request_cut_off_by_its_client_leaves_nothing(server: Server) -> None:
     before = server.database.dump_but_usage()
-    for start in (b"GET /v1/hea", posted(b"Content-Length: 99\r\n\r\n{")):
+    for start in (b"GET /v1/hea", posted(server, b"Content-Length: 99\r\n\r\n{")):
         for _ in range(20):
             connect(server, start).close()
     wait_until_only(server, 0)

@@ -75,6 +75,13 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._last = datetime.min.replace(tzinfo=UTC)
+        self._tenant: Tenant | None = None
+
+    @property
+    def tenant(self) -> "Tenant":
+        """What `init` has made here."""
+        assert self._tenant is not None, "init was not run"
+        return self._tenant
 
     def now(self) -> str:
         """The present moment, and never the same one twice: lists are in the order of time."""
@@ -84,10 +91,10 @@ class Database:
     def init(self) -> "Tenant":
         """Make it what `init` makes of nothing: a copy of what it once made for all such tests."""
         assert not self.path.exists(), "begin with nothing, or with run_init"
-        content, tenant = _initialized()
+        content, self._tenant = _initialized()
         self.path.touch(0o600)
         self.path.write_bytes(content)
-        return tenant
+        return self._tenant
 
     def run_init(self) -> "Tenant":
         """Run `init`."""
@@ -95,7 +102,8 @@ class Database:
         assert answer.returncode == 0, answer.stderr
         facts = json.loads(answer.stdout)
         del facts["key_prefix"]
-        return Tenant(**facts)
+        self._tenant = Tenant(**facts)
+        return self._tenant
 
     def execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         connection = sqlite3.connect(self.path, timeout=10)
@@ -301,14 +309,25 @@ def wait_until_ready(url: str, process: subprocess.Popen[str]) -> None:
     raise AssertionError("the server was not ready within 2 minutes")
 
 
-#: What tells of the time and the request, and not of what was asked for.
-_VARYING = {"date", "x-request-id", "ratelimit-remaining", "ratelimit-reset"}
+#: Headers that tell of the time; of those of the limit, that they are there.
+_OF_THE_CLOCK = {b"date", b"ratelimit-remaining", b"ratelimit-reset"}
+
+Told = tuple[int, tuple[tuple[bytes, bytes], ...], bytes]
 
 
-def told(answer: httpx.Response) -> str:
-    """All that an answer tells of what was asked for: equal where nothing can be told apart."""
-    kept = sorted((name, value) for name, value in answer.headers.items() if name not in _VARYING)
-    return f"{answer.status_code}{kept}{re.sub('req_[0-9a-f]{32}', '', answer.text)}"
+def told(answer: httpx.Response) -> Told:
+    """All that an answer tells of what was asked for: equal where nothing can be told apart.
+
+    The names of the headers, their order and what they say, but for the id of the request and
+    for what a clock says.
+    """
+    request_id = answer.headers["x-request-id"].encode()
+    assert re.fullmatch(rb"req_[0-9a-f]{32}", request_id)
+    headers = tuple(
+        (name, b"" if name.lower() in _OF_THE_CLOCK else value.replace(request_id, b""))
+        for name, value in answer.headers.raw
+    )
+    return answer.status_code, headers, answer.content.replace(request_id, b"")
 
 
 def assert_error(

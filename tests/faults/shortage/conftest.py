@@ -1,32 +1,18 @@
 """A server whose disk and clock a test can spoil."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from faults.shortage.client import Client
-from faults.shortage.faults import Injector, build_injector
-from support import Database, serving
+from faults.shortage.faults import SOURCE, Injector
+from support import Database, programs, serving
 
 
 @pytest.fixture(scope="session")
-def cc() -> str:
-    """A C compiler. Without one the tests are skipped, or with CI=true fail."""
-    found = shutil.which("cc")
-    if found is None:
-        message = "cc is missing; install build-essential"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
-
-
-@pytest.fixture(scope="session")
-def library(cc: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The faults, compiled."""
-    return build_injector(cc, tmp_path_factory.mktemp("inject"))
+    return programs.library(SOURCE, tmp_path_factory.mktemp("inject"))
 
 
 @pytest.fixture(scope="module")

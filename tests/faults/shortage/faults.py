@@ -4,7 +4,6 @@ import errno
 import mmap
 import os
 import struct
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _LAYOUT = struct.Struct("=iiiiiiqQ")
-_SOURCE = Path(__file__).with_name("inject.c")
+SOURCE = Path(__file__).with_name("inject.c")
 
 
 class Kind(IntFlag):
@@ -111,14 +110,3 @@ class Injector:
         finally:
             self.set(Fault())
         assert self.hits > before or fault.clock, "the fault never happened"
-
-
-def build(cc: str, source: Path, target: Path, *options: str) -> Path:
-    """Compile a file of C."""
-    command = [cc, "-O2", "-Wall", *options, "-o", str(target), str(source), "-ldl"]
-    subprocess.run(command, check=True, timeout=120)
-    return target
-
-
-def build_injector(cc: str, folder: Path) -> Path:
-    return build(cc, _SOURCE, folder / "inject.so", "-shared", "-fPIC")

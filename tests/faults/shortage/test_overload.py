@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 from faults.shortage.client import Client, eventually
-from faults.shortage.faults import build
 from faults.shortage.flood import Outcome, Request, flood
-from support import Database, serving
+from support import Database, programs, serving
 
 #: How long it goes on: a short form without the variable.
 SECONDS = float(os.environ.get("FAULTS_SECONDS", "0.5"))
@@ -31,9 +30,9 @@ RECOVERY = 5
 
 
 @pytest.fixture(scope="module")
-def program(cc: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = Path(__file__).with_name("flood.c")
-    return build(cc, source, tmp_path_factory.mktemp("flood") / "flood")
+    return programs.compiled(source, tmp_path_factory.mktemp("flood"))
 
 
 @contextmanager
