@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
+from hookstream_keys.durable import sync_names
+
 DEFAULT_DATABASE = "sqlite:///hookstream.db"
 
 #: The least that a secret must have; better-auth asks for as much.
@@ -196,11 +198,7 @@ def _make_secret(path: Path) -> None:
         with suppress(FileExistsError):
             os.link(draft, path)
         # Its name as well is on the disk before anything is signed with it.
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_names(path.parent)
     finally:
         draft.unlink()
 

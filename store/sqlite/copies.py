@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from hookstream_keys.durable import sync_names
 from hookstream_keys.store import chain
 from hookstream_keys.store.errors import BackupRefused
 from hookstream_keys.store.records import Backup
@@ -52,11 +53,7 @@ def publish(draft: Path, path: Path) -> None:
         with draft.open("rb") as file:
             os.fsync(file.fileno())
         os.link(draft, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_names(path.parent)
     except FileExistsError:
         raise BackupRefused(f"{path} exists; it is not overwritten") from None
     except OSError as error:

@@ -231,21 +231,21 @@ def _leave_owners(connection: sqlite3.Connection) -> None:
     """Where an organization has lost all of its owners, those who own it now do."""
     members = connection.execute('select "organizationId", role from backup."member"').fetchall()
     owned = {org_id for org_id, role in members if roles.is_owner(role)}
-    for (org_id,) in connection.execute('select id from backup."organization"').fetchall():
-        if org_id in owned:
+    for member_id, org_id, user_id, role in connection.execute(_MEMBERS_NOW).fetchall():
+        if org_id in owned or not roles.is_owner(role):
             continue
-        for member_id, user_id, role in connection.execute(
-            'select id, "userId", role from main."member" where "organizationId" = ?', (org_id,)
-        ).fetchall():
-            if roles.is_owner(role):
-                connection.execute(
-                    'delete from backup."member" where "organizationId" = ? and "userId" = ?',
-                    (org_id, user_id),
-                )
-                connection.execute(
-                    """insert into backup."member" (id, "organizationId", "userId", role,
-                           "createdAt")
-                       select id, "organizationId", "userId", role, "createdAt"
-                       from main."member" where id = ?""",
-                    (member_id,),
-                )
+        connection.execute(
+            'delete from backup."member" where "organizationId" = ? and "userId" = ?',
+            (org_id, user_id),
+        )
+        connection.execute(_KEEP_MEMBER, (member_id,))
+
+
+_MEMBERS_NOW = """
+    select id, "organizationId", "userId", role from main."member"
+    where "organizationId" in (select id from backup."organization")
+"""
+_KEEP_MEMBER = """
+    insert into backup."member" (id, "organizationId", "userId", role, "createdAt")
+    select id, "organizationId", "userId", role, "createdAt" from main."member" where id = ?
+"""
