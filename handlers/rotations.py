@@ -76,9 +76,7 @@ def views(key: ApiKey, under_way: list[Rotation], now: str) -> list[dict[str, An
 
 def _goes_on(key: ApiKey, rotation: Rotation, now: str) -> bool:
     # The grace of a secret ends with the key, whatever the rotation granted.
-    seen = _seen(key, rotation)
-    over = seen.revoked_at is not None or (seen.expires_at or "~") <= now
-    return rotation.state == "pending" or not over
+    return rotation.state == "pending" or verification.lives(_seen(key, rotation), now)
 
 
 def _seen(key: ApiKey, rotation: Rotation) -> ApiKey:

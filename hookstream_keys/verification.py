@@ -113,8 +113,12 @@ def may_revoke(key: ApiKey, now: str) -> bool:
     """
     if key.rotation is None:
         return True
-    seen = through_its_secret(key)
-    return seen.revoked_at is None and (seen.expires_at is None or seen.expires_at > now)
+    return lives(through_its_secret(key), now)
+
+
+def lives(key: ApiKey, now: str) -> bool:
+    """Whether the key is neither revoked nor at its end."""
+    return key.revoked_at is None and (key.expires_at is None or key.expires_at > now)
 
 
 def activates(found: Verification) -> Rotation | None:

@@ -1,7 +1,6 @@
 """`hookstream-keys audit verify`."""
 
 import dataclasses
-import json
 import re
 import sys
 from typing import Any
@@ -10,6 +9,7 @@ import click
 
 from hookstream_keys.cli.database import existing_store
 from hookstream_keys.cli.options import with_database, with_json
+from hookstream_keys.cli.output import show_json
 
 
 @click.group("audit")
@@ -45,5 +45,8 @@ def verify_command(kept: str | None, as_json: bool, database: str) -> None:
             # Who changed it may have put anything there.
             row += f", id {found.fault.id!a}"
         line = f"{found.fault.problem}, {row}: {found.fault.message}"
-    click.echo(json.dumps(facts) if as_json else line)
+    if as_json:
+        show_json(facts)
+    else:
+        click.echo(line)
     sys.exit(0 if found.fault is None else 1)

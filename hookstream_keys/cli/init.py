@@ -1,6 +1,5 @@
 """`hookstream-keys init`."""
 
-import json
 import re
 
 import click
@@ -8,7 +7,7 @@ import click
 from hookstream_keys import bootstrap, timestamps
 from hookstream_keys.cli.database import settings_for
 from hookstream_keys.cli.options import with_database, with_json
-from hookstream_keys.cli.output import show
+from hookstream_keys.cli.output import show, show_json
 from hookstream_keys.settings import signing_secrets
 from hookstream_keys.store import database_path, open_store
 
@@ -40,7 +39,10 @@ def init_command(org: str, env: str, email: str, as_json: bool, database: str) -
     )
     if first is None:
         message = "The database has users already; nothing was changed."
-        click.echo(json.dumps({"message": message}) if as_json else message)
+        if as_json:
+            show_json({"message": message})
+        else:
+            click.echo(message)
         return
     facts = {
         "org_id": first.tenant.tenancy.organization.id,

@@ -19,5 +19,9 @@ def ask(store: Store, operation_id: str, body: Any = None, **given: str | None) 
     arguments = parameters.read_all(spec.parameters(document, operation_id), given)
     if body is not None:
         arguments["body"] = check_body(spec.request_schema(document, operation_id), body)
-    call = Call(store, Operator(), ids.new("req"), None, timestamps.now())
-    return OPERATIONS[operation_id](call, **arguments)[0]
+    return OPERATIONS[operation_id](operators_call(store), **arguments)[0]
+
+
+def operators_call(store: Store) -> Call:
+    """A call of the operator's, at this moment."""
+    return Call(store, Operator(), ids.new("req"), None, timestamps.now())

@@ -7,13 +7,12 @@ from typing import Any
 
 import click
 
-from hookstream_keys import ids, timestamps
-from hookstream_keys.call import Call
+from hookstream_keys import timestamps
 from hookstream_keys.cli.database import existing_store
+from hookstream_keys.cli.operations import operators_call
 from hookstream_keys.cli.options import with_database, with_json
 from hookstream_keys.cli.output import note, show
 from hookstream_keys.handlers import audit
-from hookstream_keys.principal import Operator
 from hookstream_keys.store import Restored, Store, database_path, open_store
 
 
@@ -42,10 +41,9 @@ def restore_command(file: Path, rehearse: bool, as_json: bool, database: str) ->
 
 
 def _restored(store: Store, file: Path, *, rehearse: bool) -> Restored:
-    now = timestamps.now()
-    call = Call(store, Operator(), ids.new("req"), None, now)
+    call = operators_call(store)
     recorded = partial(audit.restored, call)
-    return store.restore(file, timestamps.to_text(now), recorded, rehearse=rehearse)
+    return store.restore(file, timestamps.to_text(call.now), recorded, rehearse=rehearse)
 
 
 def _facts(found: Restored) -> dict[str, Any]:
