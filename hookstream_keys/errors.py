@@ -16,6 +16,9 @@ MAX_DETAILS = 10
 MAX_DETAIL_LENGTH = 500
 MAX_LOCATION_LENGTH = 200
 
+#: RFC 6750, section 3: how whoever may not is asked for a credential, or for a better one.
+CHALLENGE = 'Bearer realm="hookstream"'
+
 
 @dataclass(frozen=True, slots=True)
 class Detail:
@@ -80,7 +83,7 @@ class Unauthorized(ApiError):
 
     def __init__(self, *, credential_sent: bool) -> None:
         # RFC 6750, section 3.1: no error code when no credential was sent.
-        challenge = 'Bearer realm="hookstream"'
+        challenge = CHALLENGE
         if credential_sent:
             message = "The credential is not valid: unknown, revoked or expired."
             challenge += ', error="invalid_token"'
@@ -106,7 +109,7 @@ class InsufficientScope(Forbidden):
 
     def __init__(self, message: str, *, details: Sequence[Detail] = ()) -> None:
         # RFC 6750, section 3: a token that does not enable access is challenged, too.
-        challenge = 'Bearer realm="hookstream", error="insufficient_scope"'
+        challenge = f'{CHALLENGE}, error="insufficient_scope"'
         super().__init__(message, details=details, headers={"WWW-Authenticate": challenge})
 
 
@@ -133,8 +136,7 @@ class SignInRefused(ApiError):
     code = "INVALID_EMAIL_OR_PASSWORD"
 
     def __init__(self) -> None:
-        challenge = {"WWW-Authenticate": 'Bearer realm="hookstream"'}
-        super().__init__("Invalid email or password", headers=challenge)
+        super().__init__("Invalid email or password", headers={"WWW-Authenticate": CHALLENGE})
 
 
 class UntrustedRedirect(ApiError):
@@ -299,27 +301,22 @@ class InternalError(ApiError):
         super().__init__("The server made a mistake. Its log names this request's request_id.")
 
 
-class Overloaded(ApiError):
-    """503: more is asked for than can be done soon."""
-
-    status = 503
-    code = "unavailable"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The server has more to do than it can soon. Nothing was changed; try again.",
-            headers={"Retry-After": "1"},
-        )
-
-
 class Unavailable(ApiError):
     """503: the database does not answer, or not in time."""
 
     status = 503
     code = "unavailable"
 
+    def __init__(
+        self, message: str = "The database does not answer. Nothing was changed; try again."
+    ) -> None:
+        super().__init__(message, headers={"Retry-After": "1"})
+
+
+class Overloaded(Unavailable):
+    """503: more is asked for than can be done soon."""
+
     def __init__(self) -> None:
         super().__init__(
-            "The database does not answer. Nothing was changed; try again.",
-            headers={"Retry-After": "1"},
+            "The server has more to do than it can soon. Nothing was changed; try again."
         )

@@ -56,14 +56,6 @@ class Decision(NamedTuple):
         }
         return said if self.allowed else said | {"Retry-After": str(self.retry_after)}
 
-    def fields(self) -> list[tuple[bytes, bytes]]:
-        """What every response says of it, as ASGI has header fields."""
-        return [
-            (b"ratelimit-limit", b"%d" % self.limit.requests),
-            (b"ratelimit-remaining", b"%d" % self.remaining),
-            (b"ratelimit-reset", b"%d" % self.reset),
-        ]
-
 
 def decide(limit: Limit, empty_at: int, now: int, cost: int) -> tuple[int, Decision]:
     """Take `cost` of a bucket that will be empty at `empty_at`; when it then will be, and whether.

@@ -10,7 +10,6 @@ import logging
 import sys
 from typing import Any
 
-import orjson
 from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
@@ -24,6 +23,7 @@ from hookstream_keys.errors import (
     RequestTimeout,
     UriTooLong,
 )
+from hookstream_keys.responses import REQUEST_ID, error_response
 from hookstream_keys.settings import Settings
 from hookstream_keys.slow_clients import TimedProtocol
 from hookstream_keys.stopping import Stopping
@@ -156,14 +156,12 @@ class Protocol(Stopping, Bounded, TimedProtocol):
         error = self._refusal
         request_id = ids.new("req")
         log.info("request_id=%s method=- path=- status=%d", request_id, error.status)
-        body = orjson.dumps(error.body(request_id))
+        of_error, body = error_response(error, request_id)
         headers = [
             *self.server_state.default_headers,
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", request_id.encode()),
+            *of_error,
+            (REQUEST_ID, request_id.encode()),
             (b"connection", b"close"),
-            *((name.lower().encode(), value.encode()) for name, value in error.headers.items()),
         ]
         fields = b"".join(b"%s: %s\r\n" % field for field in headers)
         self.transport.write(STATUS_LINE[error.status] + fields + b"\r\n" + body)

@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections.abc import Mapping
+from functools import cache
 from typing import Protocol
 
 import orjson
@@ -13,6 +15,7 @@ from hookstream_keys.store import StoreError
 
 log = logging.getLogger("hookstream_keys")
 
+JSON = b"application/json"
 REQUEST_ID = b"x-request-id"
 RATE_LIMIT = b"ratelimit-limit"
 #: A browser takes a body for what it is said to be, and never runs one that is not a script.
@@ -43,7 +46,7 @@ class Response:
             if REQUEST_ID not in names:
                 headers.append((REQUEST_ID, self.request.id.encode()))
             if self.request.limit is not None and RATE_LIMIT not in names:
-                headers += self.request.limit.fields()
+                headers += fields(self.request.limit.headers())
             message = {**message, "headers": headers}
         elif self.bodiless:
             message = {**message, "body": b""}
@@ -71,11 +74,31 @@ class Sender(Protocol):
         """Send one message."""
 
 
+@cache
+def _field_name(name: str) -> bytes:
+    """A header field's name, as it is sent. There are as many as the document has."""
+    return name.lower().encode()
+
+
+def fields(headers: Mapping[str, str | list[str]]) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI has them; one with a list of values is sent once for each."""
+    return [
+        (_field_name(name), each.encode("latin-1"))
+        for name, value in headers.items()
+        for each in (value if isinstance(value, list) else (value,))
+    ]
+
+
+def error_response(error: ApiError, request_id: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """The header fields and the body that say `error` in the one shape."""
+    body = orjson.dumps(error.body(request_id))
+    headers = [(b"content-type", JSON), (b"content-length", b"%d" % len(body))]
+    return headers + fields(error.headers), body
+
+
 async def send_error(response: Sender, error: ApiError) -> None:
     """Answer `error` in the one shape."""
-    body = orjson.dumps(error.body(response.request.id))
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+    headers, body = error_response(error, response.request.id)
     await response({"type": "http.response.start", "status": error.status, "headers": headers})
     await response({"type": "http.response.body", "body": body})
 

@@ -113,10 +113,14 @@ def operations(document: Document) -> Iterator[Operation]:
                 )
 
 
-@cache
 def operation(operation_id: str) -> Operation:
     """The operation of this id. Raises KeyError when there is none."""
-    return {each.id: each for each in operations(document())}[operation_id]
+    return _by_id()[operation_id]
+
+
+@cache
+def _by_id() -> dict[str, Operation]:
+    return {each.id: each for each in operations(document())}
 
 
 def request_schema(document: Document, operation_id: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from hookstream_keys.handlers import OPERATIONS, PREPARED, READING, audit, sessi
 from hookstream_keys.idempotency import Once
 from hookstream_keys.principal import KeyPrincipal, Principal, SessionPrincipal
 from hookstream_keys.request import Request
+from hookstream_keys.responses import JSON, REQUEST_ID, fields
 from hookstream_keys.stack.prepared import Prepared
 from hookstream_keys.stack.writer import Writer
 from hookstream_keys.store import Repeated, Store
@@ -32,8 +33,6 @@ MAX_USER_AGENT = 300
 PASSWORDS_AT_ONCE = 2
 #: So many wait for that, a few seconds; more are turned away.
 PASSWORDS_WAITING = 64
-
-JSON = b"application/json"
 
 
 class Handling(Prepared):
@@ -168,22 +167,14 @@ def _answer(operation_id: str, call: Call, arguments: dict[str, Any]) -> Answer:
     return body, status, headers
 
 
-@functools.cache
-def _field_name(name: str) -> bytes:
-    """A header field's name, as it is sent. There are as many as the document has."""
-    return name.lower().encode()
-
-
 async def _respond(request: Request, answer: Answer, send: Send) -> None:
     body, status, *rest = answer
     # Here as well as at the gate: the document requires it, and responses may be validated.
-    fields = [(b"x-request-id", request.id.encode())]
+    headers = [(REQUEST_ID, request.id.encode())]
     raw = b""
     if body is not None:
         raw = body if isinstance(body, bytes) else orjson.dumps(body)
-        fields += [(b"content-type", JSON), (b"content-length", b"%d" % len(raw))]
-    for name, value in (rest[0] if rest else {}).items():
-        values = value if isinstance(value, list) else [value]
-        fields += [(_field_name(name), each.encode("latin-1")) for each in values]
-    await send({"type": "http.response.start", "status": status, "headers": fields})
+        headers += [(b"content-type", JSON), (b"content-length", b"%d" % len(raw))]
+    headers += fields(rest[0] if rest else {})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": raw})
