@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support import Database, Server, Tenant, assert_error, iso, serving
+from support import SOON, Database, Server, Tenant, assert_error, iso, serving
 
 Create = Callable[..., httpx.Response]
 Verify = Callable[[str], dict[str, Any]]
@@ -172,23 +172,23 @@ def test_the_grace_comes_to_its_end(
     create: Create, server: Server, owner: dict[str, str], verify: Verify
 ) -> None:
     created = create().json()
-    new = rotate(server, owner, created["id"], grace=1).json()["key"]
+    new = rotate(server, owner, created["id"], grace=SOON).json()["key"]
     assert [verify(key)["code"] for key in (new, created["key"])] == ["VALID", "VALID"]
-    time.sleep(1.05)
+    time.sleep(SOON + 0.05)
     assert [verify(key)["code"] for key in (new, created["key"])] == ["VALID", "EXPIRED"]
 
 
 def test_the_grace_never_lets_the_old_secret_live_longer_than_it_would_have(
     create: Create, server: Server, owner: dict[str, str], verify: Verify
 ) -> None:
-    soon = iso(datetime.now(UTC) + timedelta(seconds=1.5))
+    soon = iso(datetime.now(UTC) + timedelta(seconds=SOON))
     created = create(expires_at=soon).json()
     later = "2999-01-01T00:00:00.000Z"
     new = rotate(server, owner, created["id"], grace=86_400, expires_at=later).json()["key"]
     assert verify(new)["api_key"]["expires_at"] == later
     assert verify(created["key"])["api_key"]["expires_at"] == soon
     assert shown(server, owner, created["id"])["expires_at"] == later
-    time.sleep(1.6)
+    time.sleep(SOON + 0.05)
     assert verify(created["key"])["code"] == "EXPIRED"
     assert verify(new)["code"] == "VALID"
 
@@ -220,13 +220,14 @@ def test_no_grace_is_shown_that_the_old_secret_does_not_have(
 def test_a_pending_secret_may_outlive_the_old_one(
     create: Create, server: Server, owner: dict[str, str], verify: Verify
 ) -> None:
-    created = create(expires_at=iso(datetime.now(UTC) + timedelta(seconds=1))).json()
+    soon = iso(datetime.now(UTC) + timedelta(seconds=SOON))
+    created = create(expires_at=soon).json()
     later = "2999-01-01T00:00:00.000Z"
     with_its_own = rotate(server, owner, created["id"], expires_at=later).json()["key"]
-    other = create(expires_at=iso(datetime.now(UTC) + timedelta(seconds=1))).json()
+    other = create(expires_at=soon).json()
     without = rotate(server, owner, other["id"]).json()
     assert without["rotation"]["expires_at"] == shown(server, owner, other["id"])["expires_at"]
-    time.sleep(1.1)
+    time.sleep(SOON + 0.05)
     assert verify(with_its_own)["code"] == "VALID"
     assert verify(without["key"])["code"] == "EXPIRED"
 

@@ -91,7 +91,7 @@ def test_prism_finds_every_response_of_the_api_tests_as_documented(
             "-p", "interop.prism_plugin",
             f"--prism={node_modules}",
             f"--prism-reports={reports}",
-            "-n2", "--dist=loadfile",
+            "-n2", "--dist=loadfile", "--tb=short",
             f"--basetemp={tmp_path / 'inner'}",
             "api",
             # Bytes as they are: Prism would write them anew, or refuse them.

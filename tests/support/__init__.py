@@ -34,6 +34,9 @@ SECRET = "a-secret-for-tests-only-0123456789abcdef"
 #: request: nothing here speaks TLS, and this context trusts nobody.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
+#: In so many seconds even a busy machine answers a few requests; a test can wait for their end.
+SOON = 4
+
 
 def environment(database: Path, **settings: str) -> dict[str, str]:
     """The process environment of a command under test: this one's, without its own settings."""
