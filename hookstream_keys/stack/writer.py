@@ -1,9 +1,9 @@
-"""The one thread of a process that writes: what comes while it writes is written with the next.
+"""The one thread of a process that writes, and has the disk waited for once for many writes.
 
-A write waits for the disk, and every commit waits as long. So jobs that have come meanwhile
-are done together, in one transaction of which each has a part of its own, and are answered
-when that is on the disk. One that fails takes nothing of the others with it; should the
-transaction itself fail, all are told so.
+A write waits for the disk, and every commit waits as long. So what comes while others are done,
+or while their commit waits, is done together with what came with it: in one transaction, of which
+each job has a part of its own. All are answered when that is on the disk. One that fails takes
+nothing of the others with it; should the transaction itself fail, all are told so.
 
 Nobody waits for long: who would is turned away, at once while the disk stands still, so that
 a client hears in time that it has to try again.
@@ -90,44 +90,53 @@ class Writer:
 
     def _turn_away(self) -> None:
         """Answer those who wait while the disk stands still: they have waited long enough."""
+        waiting = self._waiting(MOST_WAITING)
+        _answer(waiting, [(None, Overloaded())] * len(waiting))
+
+    def _waiting(self, most: int) -> list[_Job]:
+        """Take what waits, but no more than so many."""
         waiting: list[_Job] = []
         with suppress(queue.Empty):
-            while (job := self._jobs.get_nowait()) is not None:
+            while len(waiting) < most:
+                job = self._jobs.get_nowait()
+                if job is None:
+                    # It is to stop when all of this is done; nobody comes after that.
+                    self._jobs.put(None)
+                    break
                 waiting.append(job)
-            # It is to stop; nobody comes after that.
-            self._jobs.put(None)
-        _answer(waiting, [(None, Overloaded())] * len(waiting))
+        return waiting
 
     def _work(self) -> None:
         next_chores = time.monotonic() + self._every
         working = True
         while working:
-            jobs: list[_Job] = []
-            try:
+            first: list[_Job] = []
+            with suppress(queue.Empty):
                 job = self._jobs.get(timeout=max(0.0, next_chores - time.monotonic()))
-                while job is not None:
-                    jobs.append(job)
-                    if len(jobs) == MOST_TOGETHER:
-                        break
-                    job = self._jobs.get_nowait()
-                working = job is not None
-            except queue.Empty:
-                pass
+                if job is None:
+                    working = False
+                else:
+                    first.append(job)
             self._busy_since = time.monotonic()
-            jobs = _in_time(jobs)
-            if jobs:
-                self._do(jobs)
+            first = _in_time(first)
+            if first:
+                self._do(first)
             if time.monotonic() >= next_chores:
                 self._busy_since = time.monotonic()
                 self._do_chores()
                 next_chores = time.monotonic() + self._every
             self._busy_since = None
 
-    def _do(self, jobs: list[_Job]) -> None:
-        outcomes: list[_Outcome] = []
+    def _do(self, first: list[_Job]) -> None:
+        """Do jobs, and with them what comes before they are done; the disk is waited for once."""
+        jobs, outcomes = list(first), list[_Outcome]()
+        more = first
         try:
             with self._store.together():
-                outcomes += [_outcome(job.do) for job in jobs]
+                while more:
+                    outcomes += [_outcome(job.do) for job in more]
+                    more = _in_time(self._waiting(MOST_TOGETHER - len(jobs)))
+                    jobs += more
         except StoreError as error:
             # Also of those that seemed to succeed nothing is left.
             outcomes = [(None, error)] * len(jobs)
