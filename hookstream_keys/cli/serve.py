@@ -4,10 +4,11 @@ import sys
 
 import click
 
-from hookstream_keys import listening, spec
+from hookstream_keys import spec
 from hookstream_keys.buckets import Buckets, limits_path
 from hookstream_keys.cli.database import settings_for
 from hookstream_keys.cli.options import with_database
+from hookstream_keys.server import listening
 from hookstream_keys.settings import signing_secrets
 from hookstream_keys.store import database_path, open_store
 
@@ -32,7 +33,7 @@ from hookstream_keys.store import database_path, open_store
 def serve_command(host: str, port: int, workers: int, database: str) -> None:
     """Run the server until SIGTERM or Ctrl-C; requests in flight are answered first."""
     # Here, so that the other commands start without the web server's libraries.
-    from hookstream_keys import serve  # noqa: PLC0415
+    from hookstream_keys.server import processes  # noqa: PLC0415
 
     settings = settings_for(database)
     store = open_store(database)
@@ -51,4 +52,4 @@ def serve_command(host: str, port: int, workers: int, database: str) -> None:
     click.echo(f"API         {url}")
     click.echo(f"Swagger UI  {url}/ui/")
     sys.stdout.flush()
-    sys.exit(serve.run(settings, listener, workers))
+    sys.exit(processes.run(settings, listener, workers))

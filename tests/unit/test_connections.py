@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from hookstream_keys import connections
-from hookstream_keys.connections import idlest, most_connections, raise_file_limit
+from hookstream_keys.server import connections
+from hookstream_keys.server.connections import idlest, most_connections, raise_file_limit
 
 
 @dataclass

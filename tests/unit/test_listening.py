@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pytest
 
-from hookstream_keys import listening
+from hookstream_keys.server import listening
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such filters")

@@ -1,4 +1,4 @@
-"""`hookstream_keys.protocol`: a request's head has a limit, in however many pieces it comes."""
+"""`server/protocol.py`: a request's head has a limit, in however many pieces it comes."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
-from hookstream_keys import protocol
+from hookstream_keys.server import protocol
 
 #: Small, so that a fuzzer finds it.
 LIMIT = 160

@@ -14,7 +14,6 @@ from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from hookstream_keys import ids
-from hookstream_keys.connections import Bounded
 from hookstream_keys.errors import (
     ApiError,
     BadRequest,
@@ -24,9 +23,10 @@ from hookstream_keys.errors import (
     UriTooLong,
 )
 from hookstream_keys.responses import REQUEST_ID, error_response
+from hookstream_keys.server.connections import Bounded
+from hookstream_keys.server.slow_clients import TimedProtocol
+from hookstream_keys.server.stopping import Stopping
 from hookstream_keys.settings import Settings
-from hookstream_keys.slow_clients import TimedProtocol
-from hookstream_keys.stopping import Stopping
 
 log = logging.getLogger("hookstream_keys")
 

@@ -11,9 +11,9 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from hookstream_keys import logs
-from hookstream_keys.connections import raise_file_limit
-from hookstream_keys.listening import let_nobody_in, until_nobody_waits
-from hookstream_keys.protocol import Protocol
+from hookstream_keys.server.connections import raise_file_limit
+from hookstream_keys.server.listening import let_nobody_in, until_nobody_waits
+from hookstream_keys.server.protocol import Protocol
 from hookstream_keys.settings import Settings
 
 log = logging.getLogger("hookstream_keys")
@@ -69,7 +69,7 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> int:
     # The workers are new processes: they read their settings from the environment.
     os.environ.update(settings.to_environment())
     config = uvicorn.Config(
-        "hookstream_keys.worker:application",
+        "hookstream_keys.server.worker:application",
         factory=True,
         workers=workers,
         http=Protocol,
