@@ -111,8 +111,12 @@ class Writer:
         working = True
         while working:
             first: list[_Job] = []
-            with suppress(queue.Empty):
+            try:
                 job = self._jobs.get(timeout=max(0.0, next_chores - time.monotonic()))
+            except queue.Empty:
+                # It is time for the chores.
+                pass
+            else:
                 if job is None:
                     working = False
                 else:
@@ -135,8 +139,10 @@ class Writer:
             with self._store.together():
                 while more:
                     outcomes += [_outcome(job.do) for job in more]
-                    more = _in_time(self._waiting(MOST_TOGETHER - len(jobs)))
-                    jobs += more
+                    more = []
+                    if not self._jobs.empty():
+                        more = _in_time(self._waiting(MOST_TOGETHER - len(jobs)))
+                        jobs += more
         except StoreError as error:
             # Also of those that seemed to succeed nothing is left.
             outcomes = [(None, error)] * len(jobs)
