@@ -133,8 +133,9 @@ class Writer:
 
     def _do(self, first: list[_Job]) -> None:
         """Do jobs, and with them what comes before they are done; the disk is waited for once."""
-        jobs, outcomes = list(first), list[_Outcome]()
-        more = first
+        # All of these are answered, also when the transaction cannot be begun.
+        jobs, more = list(first), first
+        outcomes: list[_Outcome] = []
         try:
             with self._store.together():
                 while more:
