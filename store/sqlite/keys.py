@@ -21,10 +21,16 @@ _COLUMNS = (
 # All of these are constants of this module; values are bound.
 _SELECT = f"select {_COLUMNS} from api_key"  # noqa: S608
 _FIND_KEY = f"{_SELECT} where digest = ?"
-_FIND_KEY_BY_ROTATION = f"""
+#: Once more by its own secret, since in the same statement nobody can come between: between two,
+#: another process's activation takes a secret from where the second is yet to look to where the
+#: first has been.
+_FIND_KEY_BY_ANY = f"""
+    select {_COLUMNS}, {", ".join("null" for _ in rotations.COLUMNS.split(","))}
+    from api_key where digest = :digest
+    union all
     select {", ".join(f"k.{column.strip()}" for column in _COLUMNS.split(","))},
            {", ".join(f"r.{column.strip()}" for column in rotations.COLUMNS.split(","))}
-    from rotation r join api_key k on k.id = r.key_id where r.digest = ?
+    from rotation r join api_key k on k.id = r.key_id where r.digest = :digest
 """  # noqa: S608
 _FIND_KEY_BY_ID = f"{_SELECT} where id = ?"
 #: Nothing, where the environment is no more.
@@ -64,11 +70,14 @@ class Keys(Engine):
         row = self.one(_FIND_KEY, (digest,))
         if row is not None:
             return _key(row)
-        row = self.one(_FIND_KEY_BY_ROTATION, (digest,))
+        row = self.one(_FIND_KEY_BY_ANY, {"digest": digest})
         if row is None:
             return None
         of_key = len(_COLUMNS.split(","))
-        return replace(_key(row[:of_key]), rotation=rotations.rotation_of(row[of_key:]))
+        key, of_rotation = _key(row[:of_key]), row[of_key:]
+        if of_rotation[0] is None:
+            return key
+        return replace(key, rotation=rotations.rotation_of(of_rotation))
 
     def find_key_by_id(self, key_id: str) -> ApiKey | None:
         row = self.one(_FIND_KEY_BY_ID, (key_id,))

@@ -1,16 +1,18 @@
 """Rotations: what every engine must do. Which secret is good for what is verification's to say."""
 
 import dataclasses
+import itertools
+from contextlib import closing
 from typing import Any
 
 import pytest
 from unit import samples
-from unit.conftest import Engine
+from unit.conftest import Engine, Sqlite
 from unit.test_store_conformance import at_once
 
 from hookstream_keys import ids, keys
 from hookstream_keys.keys import NewKey
-from hookstream_keys.store import ApiKey, AuditEvent, Rotation, Store, Tenant
+from hookstream_keys.store import ApiKey, AuditEvent, Rotation, SqliteStore, Store, Tenant
 
 LATER = "2026-11-24T13:00:00.000Z"
 LATEST = "2026-11-24T14:00:00.000Z"
@@ -57,6 +59,29 @@ def test_the_new_secret_finds_the_key_with_its_rotation(store: Store, tenant: Te
     }
     assert store.find_rotation(tenant.key.id, rotation.id) == rotation
     assert store.find_rotation("ak_0", rotation.id) is None
+
+
+def test_a_secret_is_found_in_the_middle_of_its_activation_by_another_process(
+    sqlite: Sqlite,
+) -> None:
+    with closing(SqliteStore(sqlite.path)) as store, closing(SqliteStore(sqlite.path)) as other:
+        store.migrate()
+        tenant = samples.tenant()
+        assert store.add_first_tenant(tenant)
+        rotation, digest = rotate(store, tenant)
+        asked = itertools.count(1)
+
+        def activate(_: str) -> None:
+            # After the first question, which the secret is not yet an answer to.
+            if next(asked) == 2:
+                activated = event(tenant, "api_key.rotation_activated")
+                assert other.activate_rotation(rotation.id, LATER, LATEST, activated)
+
+        store.connection().set_trace_callback(activate)
+        found = store.find_key(digest)
+        store.connection().set_trace_callback(None)
+        assert next(asked) > 2
+        assert found == dataclasses.replace(tenant.key, prefix=rotation.prefix)
 
 
 def test_activation_lets_the_secrets_change_places(
