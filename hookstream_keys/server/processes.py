@@ -25,6 +25,10 @@ GRACE_SECONDS = 30
 HUNG_SECONDS = 15
 #: So much longer than their grace workers have to end before they are killed, in seconds.
 MARGIN_SECONDS = 5
+#: So many may have connected and wait to be accepted. One who comes beyond them is not refused but
+#: unheard, and says it again after a second, then two, four and so on. No more than Linux allows
+#: for as it comes (net.core.somaxconn).
+MOST_WAITING = 4096
 
 
 class Alone(uvicorn.Server):
@@ -73,6 +77,8 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> int:
         factory=True,
         workers=workers,
         http=Protocol,
+        loop="hookstream_keys.server.accepting:Loop",
+        backlog=MOST_WAITING,
         ws="none",
         # A server that cannot start must stop, not answer 500 to everything.
         lifespan="on",
