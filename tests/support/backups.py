@@ -96,12 +96,12 @@ def assert_refused(database: Database, name: str, path: Path, says: str) -> None
 
 
 def _files(database: Database) -> set[str]:
-    """What is beside the database, but for what SQLite keeps there while a connection is open.
+    """What is beside the database, but for what SQLite keeps of one while a connection is open.
 
     The commands are of this process, and what they leave open is closed at some time later.
     """
-    own = {f"{database.path.name}{end}" for end in ("-wal", "-shm")}
-    return {file.name for file in database.path.parent.iterdir()} - own
+    names = {file.name for file in database.path.parent.iterdir()}
+    return names - {f"{name}{end}" for name in names for end in ("-wal", "-shm")}
 
 
 def code(database: Database, secret: str) -> str:
