@@ -58,6 +58,13 @@ def seconds_of_cpu(client: Client) -> float:
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def has_read_all(client: Client) -> bool:
+    """Whether everybody was accepted, and all that they sent is read: proc_pid_net(5)."""
+    port = f":{client.server.address[1]:04X}"
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return not any(int(row[4].partition(":")[2], 16) for row in rows if row[1].endswith(port))
+
+
 def try_to(client: Client) -> httpx.Response | None:
     """Create a key; None when the connection is closed without an answer."""
     try:
@@ -80,6 +87,8 @@ def test_connections_that_ask_nothing_make_room_for_those_that_do(client: Client
 
 def test_where_all_are_in_the_middle_of_a_request_more_are_turned_away(client: Client) -> None:
     with connections(client, HALF):
+        # One whose request is still unread is in the middle of none, and makes room.
+        eventually(lambda: has_read_all(client), "all is read")
         answers = [try_to(client) for _ in range(10)]
         for answer in answers:
             if answer is not None:
