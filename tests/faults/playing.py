@@ -14,7 +14,7 @@ from faults import power
 from faults.campaign import Campaign
 from faults.ledger import PENDING, Ledger, Step
 from faults.recording import Recording
-from faults.records import faults
+from faults.records import faults, unsound
 from support import Database
 
 from hookstream_keys import timestamps, verification
@@ -76,6 +76,9 @@ def lost(moment: Moment, folder: Path, secret: bytes, first_key: str) -> list[st
 
 
 def _wrong(moment: Moment, store: Store, folder: Path, secret: bytes, first_key: str) -> list[str]:
+    damage = unsound(folder / "hookstream.db")
+    if damage:
+        return damage
     checked = store.check_audit_log()
     wrong = [] if checked.fault is None else [f"the audit log: {checked.fault}"]
     wrong += faults(folder / "hookstream.db")

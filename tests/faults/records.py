@@ -51,16 +51,25 @@ PAIRS = {
 }
 
 
-def faults(path: Path) -> list[str]:
-    """What is wrong with the database, a line each; keys and rotations all came by `clients`."""
+def unsound(path: Path) -> list[str]:
+    """Where the database is no longer whole, a line each: what its rows say could be anything."""
     with closing(sqlite3.connect(path, timeout=30)) as connection:
         connection.execute("begin")
-        found = [
+        return [
             f"{pragma}: {row}"
             for pragma, good in (("integrity_check", [("ok",)]), ("foreign_key_check", []))
             if (rows := connection.execute(f"pragma {pragma}").fetchall()) != good
             for row in rows
         ]
+
+
+def faults(path: Path) -> list[str]:
+    """What is wrong with the database, a line each; keys and rotations all came by `clients`."""
+    found = unsound(path)
+    if found:
+        return found
+    with closing(sqlite3.connect(path, timeout=30)) as connection:
+        connection.execute("begin")
         for title, (one, other) in PAIRS.items():
             left = sorted(row[0] for row in connection.execute(one))
             right = sorted(row[0] for row in connection.execute(other))
