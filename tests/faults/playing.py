@@ -14,7 +14,7 @@ from faults import power
 from faults.campaign import Campaign
 from faults.ledger import PENDING, Ledger, Step
 from faults.recording import Recording
-from faults.records import faults, unsound
+from faults.records import unmatched, unsound
 from support import Database
 
 from hookstream_keys import timestamps, verification
@@ -81,7 +81,7 @@ def _wrong(moment: Moment, store: Store, folder: Path, secret: bytes, first_key:
         return damage
     checked = store.check_audit_log()
     wrong = [] if checked.fault is None else [f"the audit log: {checked.fault}"]
-    wrong += faults(folder / "hookstream.db")
+    wrong += unmatched(folder / "hookstream.db")
     now = timestamps.to_text(timestamps.now())
     codes = {}
     for text in [*moment.ledger.secrets(), first_key]:

@@ -1,7 +1,9 @@
 import asyncio
 import socket
 import time
+from collections.abc import Callable, Coroutine
 from contextlib import closing
+from typing import Any, TypeVar
 
 import pytest
 
@@ -9,12 +11,27 @@ from hookstream_keys.server import accepting, listening
 
 CONNECTIONS = 200
 
+Result = TypeVar("Result")
+
 
 class Greeter(asyncio.Protocol):
     """Says hello, so that the client knows that it was let in."""
 
     def connection_made(self, transport: asyncio.WriteTransport) -> None:  # type: ignore[override]
         transport.write(b"hello")
+
+
+def run(
+    serve: Callable[[socket.socket], Coroutine[Any, Any, Result]],
+) -> tuple[Result, list[dict[str, Any]]]:
+    """Run `serve` with a listener on the server's loop: what it gives, and what failed besides."""
+    failures: list[dict[str, Any]] = []
+    with (
+        closing(listening.bind("127.0.0.1", 0)) as listener,
+        asyncio.Runner(loop_factory=accepting.Loop) as runner,
+    ):
+        runner.get_loop().set_exception_handler(lambda _, context: failures.append(context))
+        return runner.run(serve(listener)), failures
 
 
 def turns_until_all_are_in(seconds_a_turn: float) -> int:
@@ -35,17 +52,14 @@ def turns_until_all_are_in(seconds_a_turn: float) -> int:
         loop.call_soon(turn)
         greetings = (loop.sock_recv(unblocked(client), 5) for client in clients)
         assert set(await asyncio.gather(*greetings)) == {b"hello"}
-        taken = turns
         for client in clients:
             client.close()
         server.close()
-        return taken
+        return turns
 
-    with (
-        closing(listening.bind("127.0.0.1", 0)) as listener,
-        asyncio.Runner(loop_factory=accepting.Loop) as runner,
-    ):
-        return runner.run(serve(listener))
+    turns, failures = run(serve)
+    assert failures == []
+    return turns
 
 
 def unblocked(client: socket.socket) -> socket.socket:
@@ -81,11 +95,6 @@ def test_who_has_gone_away_again_harms_nobody() -> None:
         server.close()
         return greeting
 
-    failures: list[object] = []
-    with (
-        closing(listening.bind("127.0.0.1", 0)) as listener,
-        asyncio.Runner(loop_factory=accepting.Loop) as runner,
-    ):
-        runner.get_loop().set_exception_handler(lambda _, context: failures.append(context))
-        assert runner.run(serve(listener)) == b"hello"
+    greeting, failures = run(serve)
+    assert greeting == b"hello"
     assert failures == []
