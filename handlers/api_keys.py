@@ -39,8 +39,9 @@ def create_api_key(call: Call, body: dict[str, Any]) -> Answer:
         "created_at": key.created_at,
     }
     answer: Answer = (created, 201, {"Cache-Control": "no-store"})
+    event = audit.key_created(call, key, new.digest)
     try:
-        call.store.add_key(key, new.digest, audit.key_created(call, key), call.receipt(answer))
+        call.store.add_key(key, new.digest, event, call.receipt(answer))
     except ReferenceGone:
         raise EnvironmentNotFound from None
     return answer
@@ -78,10 +79,10 @@ def update_api_key(call: Call, id: str, body: dict[str, Any]) -> Answer:
     """Change what a key is called or may do; its secret stays what it is."""
     key = access.key_to(call, "api-keys:update", id)
     changes = _rules(body)
-    event = audit.key_updated(call, key, changes)
     if "scopes" in changes:
         changes["role"] = access.role_to_give(call, key.org_id)
     access.require_no_broader_change(call, key, changes)
+    event = audit.key_updated(call, key, changes)
     changed = call.store.update_key(key.id, changes, event)
     if changed is None:
         raise Conflict("The key is revoked; nothing can be changed any more.")

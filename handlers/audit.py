@@ -1,5 +1,6 @@
 """What the audit log says of a change. An event is stored in the transaction of the change."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from hookstream_keys.store import (
     Session,
     Tenancy,
     User,
+    audit_details,
 )
 
 #: Why a key ends with its environment, in the words of RFC 5280, section 5.3.1.
@@ -39,16 +41,24 @@ def actor_of(principal: Principal) -> str | None:
             return None
 
 
-def organization_created(call: Call, organization: Organization) -> AuditEvent:
-    """A tenant came to be."""
-    return _of_organization(call, "organization.created", organization, **_called(organization))
+def organization_created(call: Call, organization: Organization, owner: Member) -> AuditEvent:
+    """A tenant came to be, with its first member."""
+    first = {"member_id": owner.id, "user_id": owner.user_id, "role": owner.role}
+    return _of_organization(
+        call, "organization.created", organization, **_called(organization), owner=first
+    )
 
 
 def organization_updated(
     call: Call, organization: Organization, changes: Mapping[str, str]
 ) -> AuditEvent:
-    """A tenant is called something else: `changes` says what."""
-    return _of_organization(call, "organization.updated", organization, changes=dict(changes))
+    """A tenant's name or slug was changed to what `changes` says."""
+    return _of_organization(
+        call,
+        "organization.updated",
+        organization,
+        changes=audit_details.changed(_called(organization), changes),
+    )
 
 
 def organization_deleted(call: Call, organization: Organization) -> AuditEvent:
@@ -63,26 +73,32 @@ def member_added(call: Call, member: Member) -> AuditEvent:
 
 def member_updated(call: Call, member: Member, role: str) -> AuditEvent:
     """A member was given another role."""
-    return _of_member(call, "member.updated", member, role=role, was=member.role)
+    changes = audit_details.changed({"role": member.role}, {"role": role})
+    return _of_member(call, "member.updated", member, changes=changes)
 
 
 def member_removed(call: Call, member: Member) -> AuditEvent:
     """A user does not belong to a tenant any more."""
-    return _of_member(call, "member.removed", member, was=member.role)
+    return _of_member(call, "member.removed", member, role=member.role)
 
 
 def environment_created(call: Call, environment: Environment) -> AuditEvent:
     """An environment came to be."""
-    return _of_environment(
-        call, "environment.created", environment, **_called(environment), mode=environment.mode
-    )
+    fields = audit_details.environment_fields(environment)
+    return _of_environment(call, "environment.created", environment, **fields)
 
 
 def environment_updated(
     call: Call, environment: Environment, changes: Mapping[str, str]
 ) -> AuditEvent:
-    """An environment is called something else: `changes` says what."""
-    return _of_environment(call, "environment.updated", environment, changes=dict(changes))
+    """An environment's name or slug was changed to what `changes` says."""
+    before = audit_details.environment_fields(environment)
+    return _of_environment(
+        call,
+        "environment.updated",
+        environment,
+        changes=audit_details.changed(before, changes),
+    )
 
 
 def environment_deleted(call: Call, environment: Environment) -> AuditEvent:
@@ -90,15 +106,24 @@ def environment_deleted(call: Call, environment: Environment) -> AuditEvent:
     return _of_environment(call, "environment.deleted", environment, **_called(environment))
 
 
-def key_created(call: Call, key: ApiKey) -> AuditEvent:
-    """A key was issued."""
-    details = {"name": key.name, "key_prefix": key.prefix, "scopes": key.scopes}
-    return _of_key(call, "api_key.created", key, **details)
+def key_created(call: Call, key: ApiKey, digest: bytes) -> AuditEvent:
+    """A key was issued, with a secret of this SHA-256."""
+    return _of_key(
+        call,
+        "api_key.created",
+        key,
+        key_prefix=key.prefix,
+        **audit_details.key_fields(key),
+        created_by=key.created_by,
+        secret_fingerprint=audit_details.fingerprint(digest),
+    )
 
 
 def key_updated(call: Call, key: ApiKey, changes: Mapping[str, Any]) -> AuditEvent:
-    """A key was given other rules: `changes` says what they are now."""
-    return _of_key(call, "api_key.updated", key, changes=dict(changes))
+    """A key was given other rules: `changes` has their new values, as fields of the record."""
+    before = audit_details.key_fields(key)
+    after = audit_details.key_fields(dataclasses.replace(key, **changes))
+    return _of_key(call, "api_key.updated", key, changes=audit_details.changed(before, after))
 
 
 def key_revoked(call: Call, key: ApiKey, reason: str) -> AuditEvent:
@@ -106,38 +131,41 @@ def key_revoked(call: Call, key: ApiKey, reason: str) -> AuditEvent:
     return _of_key(call, "api_key.revoked", key, key_prefix=key.prefix, reason=reason)
 
 
-def key_rotated(call: Call, key: ApiKey, rotation: Rotation) -> AuditEvent:
-    """A key was given a new secret, which is pending."""
-    return _of_key(
+def key_rotated(call: Call, key: ApiKey, rotation: Rotation, digest: bytes) -> AuditEvent:
+    """A key was given a new secret, of this SHA-256, which is pending."""
+    after = {"expires_at": rotation.expires_at} if rotation.sets_expiry else {}
+    return _of_rotation(
         call,
         "api_key.rotated",
         key,
-        rotation_id=rotation.id,
-        key_prefix=rotation.prefix,
+        rotation,
         grace_period_seconds=rotation.grace_period_seconds,
+        secret_fingerprint=audit_details.fingerprint(digest),
+        changes=audit_details.changed({"expires_at": key.expires_at}, after),
     )
 
 
-def rotation_activated(call: Call, key: ApiKey, rotation: Rotation) -> AuditEvent:
-    """A new secret was used for the first time."""
-    return _of_key(
+def rotation_activated(
+    call: Call, key: ApiKey, rotation: Rotation, grace_ends_at: str
+) -> AuditEvent:
+    """A new secret was used for the first time; the old one is accepted until `grace_ends_at`."""
+    after = {"expires_at": rotation.expires_at} if rotation.sets_expiry else {}
+    return _of_rotation(
         call,
         "api_key.rotation_activated",
         key,
-        rotation_id=rotation.id,
-        key_prefix=rotation.prefix,
+        rotation,
+        grace_ends_at=grace_ends_at,
+        changes=audit_details.changed(
+            {"key_prefix": key.prefix, "expires_at": key.expires_at},
+            {"key_prefix": rotation.prefix, **after},
+        ),
     )
 
 
 def rotation_cancelled(call: Call, key: ApiKey, rotation: Rotation) -> AuditEvent:
     """A new secret will never be good."""
-    return _of_key(
-        call,
-        "api_key.rotation_cancelled",
-        key,
-        rotation_id=rotation.id,
-        key_prefix=rotation.prefix,
-    )
+    return _of_rotation(call, "api_key.rotation_cancelled", key, rotation)
 
 
 def ending_with_its_home(call: Call) -> Callable[[ApiKey], AuditEvent]:
@@ -200,6 +228,13 @@ def _of_environment(
 def _of_key(call: Call, action: str, key: ApiKey, **details: Any) -> AuditEvent:
     details = {"env_id": key.env_id, **details}
     return _event(call, action, org_id=key.org_id, resource_id=key.id, details=details)
+
+
+def _of_rotation(
+    call: Call, action: str, key: ApiKey, rotation: Rotation, **details: Any
+) -> AuditEvent:
+    names = {"rotation_id": rotation.id, "key_prefix": rotation.prefix}
+    return _of_key(call, action, key, **names, **details)
 
 
 def _of_session(call: Call, action: str, session: Session, **details: Any) -> AuditEvent:

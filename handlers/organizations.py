@@ -34,7 +34,7 @@ def create_organization(call: Call, body: dict[str, Any]) -> Answer:
     )
     member = tenancy.owner(organization, user)
     answer: Answer = ({"organization": _view(organization, member.role)}, 201)
-    event = audit.organization_created(call, organization)
+    event = audit.organization_created(call, organization, member)
     try:
         call.store.add_organization(organization, member, event, call.receipt(answer))
     except Taken:

@@ -37,7 +37,7 @@ def rotate_api_key(call: Call, id: str, body: dict[str, Any]) -> Answer:
     access.require_no_broader(call, dataclasses.replace(key, expires_at=end))
     rotated = {"rotation": view(key, rotation), "key": new.secret}
     answer: Answer = (rotated, 201, {"Cache-Control": "no-store"})
-    event = audit.key_rotated(call, key, rotation)
+    event = audit.key_rotated(call, key, rotation, new.digest)
     if not call.store.add_rotation(rotation, new.digest, event, call.receipt(answer)):
         raise _revoked()
     return answer
@@ -60,13 +60,12 @@ def activate(call: Call, key_id: str, rotation: Rotation) -> bool:
     key = call.store.find_key_by_id(key_id)
     if key is None:
         return False
-    grace = timedelta(seconds=rotation.grace_period_seconds)
-    return call.store.activate_rotation(
-        rotation.id,
-        timestamps.to_text(call.now),
-        timestamps.to_text(call.now + grace),
-        audit.rotation_activated(call, key, rotation),
-    )
+    grace_ends = timestamps.to_text(call.now + timedelta(seconds=rotation.grace_period_seconds))
+    # A grace period never outlasts the key's own expiry; no time is later than a tilde.
+    ends_at = min(grace_ends, key.expires_at or "~")
+    event = audit.rotation_activated(call, key, rotation, ends_at)
+    now = timestamps.to_text(call.now)
+    return call.store.activate_rotation(rotation.id, now, ends_at, event)
 
 
 def views(key: ApiKey, under_way: list[Rotation], now: str) -> list[dict[str, Any]]:

@@ -55,7 +55,7 @@ def create_first_tenant(
         tenancy=begun,
         key=key,
         key_digest=new.digest,
-        key_event=audit.key_created(call, key),
+        key_event=audit.key_created(call, key, new.digest),
     )
     if not store.add_first_tenant(tenant):
         return None

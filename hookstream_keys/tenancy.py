@@ -13,12 +13,13 @@ def begin(call: Call, user: User, *, org: str, org_slug: str, env: str) -> Tenan
     created_at = timestamps.to_text(call.now)
     organization = Organization(ids.new("org"), org, org_slug, created_at)
     environment = Environment(ids.new("env"), organization.id, env, slug(env), "live", created_at)
+    member = owner(organization, user)
     return Tenancy(
         organization=organization,
-        member=owner(organization, user),
+        member=member,
         environment=environment,
         events=(
-            audit.organization_created(call, organization),
+            audit.organization_created(call, organization, member),
             audit.environment_created(call, environment),
         ),
     )

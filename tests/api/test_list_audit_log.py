@@ -1,6 +1,7 @@
 """GET /audit-log, a test for everything that it answers."""
 
 import base64
+import hashlib
 import json
 import re
 import threading
@@ -62,6 +63,7 @@ def test_200_an_entry_says_who_did_what_from_where(
 ) -> None:
     answer = create(headers=owner, name="Audited")
     created = answer.json()
+    digest = hashlib.sha256(created["key"].encode()).digest()
     (entry,) = entries(server, owner, resource_id=created["id"])
     assert set(entry) == MEMBERS
     assert re.fullmatch(r"al_[0-9a-f]{32}", entry.pop("id"))
@@ -76,9 +78,20 @@ def test_200_an_entry_says_who_did_what_from_where(
         "resource_id": created["id"],
         "details": {
             "env_id": tenant.env_id,
-            "name": "Audited",
             "key_prefix": created["key_prefix"],
+            "name": "Audited",
             "scopes": "*",
+            "role": "owner",
+            "enabled": True,
+            "expires_at": None,
+            "allowed_ips": [],
+            "rate_limit": None,
+            "metadata": {},
+            "external_id": None,
+            "created_by": tenant.user_id,
+            "secret_fingerprint": hashlib.sha256(
+                b"hookstream-keys secret fingerprint" + digest
+            ).hexdigest()[:32],
         },
         "ip_address": "127.0.0.1",
         "request_id": answer.headers["x-request-id"],

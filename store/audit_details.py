@@ -1,0 +1,55 @@
+"""What an audit event tells of a row, in the API's names and forms.
+
+Events are written from this module and `audit verify --state` replays them by it, so a field that
+is recorded is a field that can be checked. No secret is in an event: of a key's secret it has a
+fingerprint, a hash of the stored hash.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from hookstream_keys.store.records import ApiKey, Environment
+
+#: `{"old": value, "new": value}` for each field that a change gave another value.
+Changes = dict[str, dict[str, Any]]
+
+_FINGERPRINT_PURPOSE = b"hookstream-keys secret fingerprint"
+
+
+def fingerprint(digest: bytes) -> str:
+    """Names a key's secret in the audit log: 128 bits, in hexadecimal, of a hash of its digest.
+
+    It does not lead back to the digest, and no other secret that is found by trying has it.
+    """
+    return hashlib.sha256(_FINGERPRINT_PURPOSE + digest).hexdigest()[:32]
+
+
+def key_fields(key: ApiKey) -> dict[str, Any]:
+    """The fields of a key that can be changed; each is a column of its table, by the same name."""
+    limit = key.rate_limit
+    return {
+        "name": key.name,
+        "scopes": key.scopes,
+        "role": key.role,
+        "enabled": key.enabled,
+        "expires_at": key.expires_at,
+        "allowed_ips": list(key.allowed_ips),
+        "rate_limit": limit and {"requests": limit.requests, "window_seconds": limit.seconds},
+        "metadata": dict(key.metadata),
+        "external_id": key.external_id,
+    }
+
+
+def environment_fields(environment: Environment) -> dict[str, Any]:
+    """The fields of an environment; each is a column of its table, by the same name."""
+    return {"name": environment.name, "slug": environment.slug, "mode": environment.mode}
+
+
+def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Changes:
+    """The fields of `after` whose value differs from that in `before`."""
+    return {
+        name: {"old": before[name], "new": value}
+        for name, value in after.items()
+        if before[name] != value
+    }
