@@ -8,7 +8,7 @@ SQL and no framework. Pages are no part of the API, and get no call.
 from collections.abc import Callable
 from typing import Any
 
-from hookstream_keys.call import Answer
+from hookstream_keys.call import Answer, WriteCall
 from hookstream_keys.handlers import (
     api_keys,
     audit_log,
@@ -62,24 +62,11 @@ OPERATIONS: dict[str, Handler] = {
     "whoami": verification.whoami,
 }
 
-#: Those that write nothing, as a rule.
-READING = {
-    "authorize",
-    "getApiKey",
-    "getEnvironment",
-    "getHealth",
-    "getMember",
-    "getOrganization",
-    "getReadiness",
-    "getSession",
-    "listApiKeys",
-    "listAuditLog",
-    "listEnvironments",
-    "listMembers",
-    "listOrganizations",
-    "verifyApiKey",
-    "verifyApiKeys",
-    "whoami",
+#: Those that write: what they take is a `WriteCall`, which only a checked principal comes with.
+WRITING = {
+    operation_id
+    for operation_id, handler in OPERATIONS.items()
+    if handler.__annotations__["call"] is WriteCall
 }
 
 #: What takes a while and writes nothing, before a handler is called with what came of it.

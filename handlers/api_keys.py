@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from hookstream_keys import ids, keys, networks, timestamps, verification
-from hookstream_keys.call import Answer, Call
+from hookstream_keys.call import Answer, Call, WriteCall
 from hookstream_keys.errors import Conflict, EnvironmentNotFound
 from hookstream_keys.handlers import access, audit, pages, rotations
 from hookstream_keys.limits import Limit
@@ -13,7 +13,7 @@ from hookstream_keys.scopes import Scopes
 from hookstream_keys.store import ApiKey, KeyState, KeyUsage, ReferenceGone, Rotation
 
 
-def create_api_key(call: Call, body: dict[str, Any]) -> Answer:
+def create_api_key(call: WriteCall, body: dict[str, Any]) -> Answer:
     """Issue a key for an environment and show it, this once."""
     environment = access.environment_to(
         call, "api-keys:create", org_id=body["org_id"], env_id=body["env_id"]
@@ -75,7 +75,7 @@ def get_api_key(call: Call, id: str) -> Answer:
     return _answer(call, access.key_to(call, "api-keys:read", id))
 
 
-def update_api_key(call: Call, id: str, body: dict[str, Any]) -> Answer:
+def update_api_key(call: WriteCall, id: str, body: dict[str, Any]) -> Answer:
     """Change what a key is called or may do; its secret stays what it is."""
     key = access.key_to(call, "api-keys:update", id)
     changes = _rules(body)
@@ -89,20 +89,21 @@ def update_api_key(call: Call, id: str, body: dict[str, Any]) -> Answer:
     return _answer(call, changed)
 
 
-def revoke_api_key(call: Call, id: str, reason: str) -> Answer:
+def revoke_api_key(call: WriteCall, id: str, reason: str) -> Answer:
     """Revoke a key, at once and for ever. Revoked before, it stays as it is."""
     key = access.key_to(call, "api-keys:revoke", id)
     _revoke(call, key, reason)
     return None, 204
 
 
-def revoke_by_secret(call: Call, body: dict[str, Any]) -> Answer:
+def revoke_by_secret(call: WriteCall, body: dict[str, Any]) -> Answer:
     """Revoke the key of this secret: whoever holds it may end it.
 
     As RFC 7009 has it for tokens, the answer does not tell whether there was such a key.
     """
-    if keys.is_well_formed(body["key"]):
-        key = call.store.find_key(keys.digest(body["key"]))
+    digest = keys.digest_of(body["key"])
+    if digest is not None:
+        key = call.store.find_key(digest)
         if key is not None and verification.may_revoke(key, timestamps.to_text(call.now)):
             _revoke(call, key, body["reason"])
     return None, 204
@@ -165,7 +166,7 @@ def limit_view(key: ApiKey) -> dict[str, int] | None:
     return limit and {"requests": limit.requests, "window_seconds": limit.seconds}
 
 
-def _revoke(call: Call, key: ApiKey, reason: str) -> None:
+def _revoke(call: WriteCall, key: ApiKey, reason: str) -> None:
     now = timestamps.to_text(call.now)
     call.store.revoke_key(key.id, now, reason, audit.key_revoked(call, key, reason))
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from hookstream_keys import ids, timestamps
-from hookstream_keys.call import Answer, Call
+from hookstream_keys.call import Answer, Call, WriteCall
 from hookstream_keys.errors import EnvironmentNotFound, OrganizationNotFound
 from hookstream_keys.handlers import access, audit, pages
 from hookstream_keys.handlers.organizations import slug_taken
@@ -26,7 +26,7 @@ def list_environments(
     )
 
 
-def create_environment(call: Call, body: dict[str, Any]) -> Answer:
+def create_environment(call: WriteCall, body: dict[str, Any]) -> Answer:
     """Make an environment to issue keys for."""
     org_id = access.own_organization(call, "environments:create", body.get("org_id"))
     environment = Environment(
@@ -53,7 +53,7 @@ def get_environment(call: Call, id: str) -> Answer:
     return {"environment": _view(access.environment_to(call, "environments:read", env_id=id))}, 200
 
 
-def update_environment(call: Call, id: str, body: dict[str, Any]) -> Answer:
+def update_environment(call: WriteCall, id: str, body: dict[str, Any]) -> Answer:
     """Change what an environment is called."""
     environment = access.environment_to(call, "environments:update", env_id=id)
     event = audit.environment_updated(call, environment, body)
@@ -66,7 +66,7 @@ def update_environment(call: Call, id: str, body: dict[str, Any]) -> Answer:
     return {"environment": _view(changed)}, 200
 
 
-def delete_environment(call: Call, id: str) -> Answer:
+def delete_environment(call: WriteCall, id: str) -> Answer:
     """Delete an environment, and revoke its keys with it."""
     environment = access.environment_to(call, "environments:delete", env_id=id)
     event = audit.environment_deleted(call, environment)

@@ -1,6 +1,6 @@
 """Whether the process lives, and whether it can work."""
 
-from hookstream_keys.call import Answer, Call, MustWrite
+from hookstream_keys.call import Answer, Call, MustWrite, WriteCall
 
 #: A write that reached the disk proves for so many seconds that the next one can.
 PROVED_SECONDS = 1.0
@@ -15,7 +15,7 @@ def get_readiness(call: Call) -> Answer:
     """Ask the database, and write to the disk. A store that is not ready raises: 503."""
     call.store.check()
     if not call.store.wrote_within(PROVED_SECONDS):
-        if not call.may_write:
+        if not isinstance(call, WriteCall):
             raise MustWrite
         call.store.try_to_write()
     return {"status": "ready"}, 200

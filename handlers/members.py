@@ -3,7 +3,7 @@
 from typing import Any
 
 from hookstream_keys import ids, timestamps
-from hookstream_keys.call import Answer, Call
+from hookstream_keys.call import Answer, Call, WriteCall
 from hookstream_keys.errors import Conflict, Detail, MemberNotFound, UserNotFound
 from hookstream_keys.handlers import access, audit, pages
 from hookstream_keys.store import LastOwner, Member, ReferenceGone, Taken
@@ -21,7 +21,7 @@ def list_members(call: Call, id: str, limit: int, cursor: str | None = None) -> 
     )
 
 
-def add_member(call: Call, id: str, body: dict[str, Any]) -> Answer:
+def add_member(call: WriteCall, id: str, body: dict[str, Any]) -> Answer:
     """Make somebody who has signed up a member."""
     organization = access.organization_to(call, "members:create", id)
     access.require_may_make(call, body["role"], organization.id)
@@ -54,7 +54,7 @@ def get_member(call: Call, id: str, member_id: str) -> Answer:
     return {"member": _view(access.member_to(call, "members:read", id, member_id))}, 200
 
 
-def update_member(call: Call, id: str, member_id: str, body: dict[str, Any]) -> Answer:
+def update_member(call: WriteCall, id: str, member_id: str, body: dict[str, Any]) -> Answer:
     """Give a member another role."""
     member = access.member_to(call, "members:update", id, member_id)
     role = body["role"]
@@ -68,7 +68,7 @@ def update_member(call: Call, id: str, member_id: str, body: dict[str, Any]) -> 
     return {"member": {**_view(member), "role": role}}, 200
 
 
-def remove_member(call: Call, id: str, member_id: str) -> Answer:
+def remove_member(call: WriteCall, id: str, member_id: str) -> Answer:
     """Take a member's place in the organization away, or give up one's own."""
     member = access.member_to(call, "members:delete", id, member_id)
     try:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from hookstream_keys import ids, tenancy, timestamps
-from hookstream_keys.call import Answer, Call
+from hookstream_keys.call import Answer, Call, WriteCall
 from hookstream_keys.errors import Conflict, Detail, OrganizationNotFound
 from hookstream_keys.handlers import access, audit, pages
 from hookstream_keys.principal import KeyPrincipal, SessionPrincipal
@@ -22,7 +22,7 @@ def list_organizations(call: Call, limit: int, cursor: str | None = None) -> Ans
     return pages.answer("organizations", limit, cursor, fetch, _views)
 
 
-def create_organization(call: Call, body: dict[str, Any]) -> Answer:
+def create_organization(call: WriteCall, body: dict[str, Any]) -> Answer:
     """Make an organization that the caller owns."""
     user = access.signed_in(call)
     name = body["name"]
@@ -48,7 +48,7 @@ def get_organization(call: Call, id: str) -> Answer:
     return {"organization": _view(organization, _role(call, id))}, 200
 
 
-def update_organization(call: Call, id: str, body: dict[str, Any]) -> Answer:
+def update_organization(call: WriteCall, id: str, body: dict[str, Any]) -> Answer:
     """Change what an organization is called."""
     organization = access.organization_to(call, "organizations:update", id)
     event = audit.organization_updated(call, organization, body)
@@ -61,7 +61,7 @@ def update_organization(call: Call, id: str, body: dict[str, Any]) -> Answer:
     return {"organization": _view(changed, _role(call, id))}, 200
 
 
-def delete_organization(call: Call, id: str) -> Answer:
+def delete_organization(call: WriteCall, id: str) -> Answer:
     """Delete an organization, with all that is in it."""
     organization = access.organization_to(call, "organizations:delete", id)
     event = audit.organization_deleted(call, organization)

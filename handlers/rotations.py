@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hookstream_keys import ids, keys, timestamps, verification
-from hookstream_keys.call import Answer, Call
+from hookstream_keys.call import Answer, Call, MustWrite, WriteCall
 from hookstream_keys.errors import Conflict, RotationNotFound
 from hookstream_keys.handlers import access, audit
 from hookstream_keys.store import ApiKey, Rotation
 
 
-def rotate_api_key(call: Call, id: str, body: dict[str, Any]) -> Answer:
+def rotate_api_key(call: WriteCall, id: str, body: dict[str, Any]) -> Answer:
     """Make a new secret for a key and show it, this once. It is pending until it is used."""
     key = access.key_to(call, "api-keys:rotate", id)
     now = timestamps.to_text(call.now)
@@ -43,7 +43,7 @@ def rotate_api_key(call: Call, id: str, body: dict[str, Any]) -> Answer:
     return answer
 
 
-def cancel_rotation(call: Call, id: str, rotation_id: str) -> Answer:
+def cancel_rotation(call: WriteCall, id: str, rotation_id: str) -> Answer:
     """Make a new secret useless before it was used."""
     key = access.key_to(call, "api-keys:rotate", id)
     rotation = call.store.find_rotation(key.id, rotation_id)
@@ -56,7 +56,12 @@ def cancel_rotation(call: Call, id: str, rotation_id: str) -> Answer:
 
 
 def activate(call: Call, key_id: str, rotation: Rotation) -> bool:
-    """See to the first use of a pending secret. Returns whether the secret is still good."""
+    """See to the first use of a pending secret. Returns whether the secret is still good.
+
+    Raises MustWrite where nothing can be written.
+    """
+    if not isinstance(call, WriteCall):
+        raise MustWrite
     key = call.store.find_key_by_id(key_id)
     if key is None:
         return False

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from hookstream_keys import ids, passwords, sessions, tenancy, timestamps
-from hookstream_keys.call import Answer, Call, Headers
+from hookstream_keys.call import Answer, Call, Headers, MustWrite, WriteCall
 from hookstream_keys.errors import SignInRefused, SignUpClosed, UntrustedRedirect, UserExists
 from hookstream_keys.handlers import audit, throttle
 from hookstream_keys.principal import SessionPrincipal
@@ -27,7 +27,7 @@ def prepare_sign_up(call: Call, body: dict[str, Any]) -> str:
     return passwords.hashed(body["password"])
 
 
-def sign_up_email(call: Call, body: dict[str, Any], prepared: str) -> Answer:
+def sign_up_email(call: WriteCall, body: dict[str, Any], prepared: str) -> Answer:
     """Make a user with all that she begins with, and sign her in."""
     now = timestamps.to_text(call.now)
     user = User(
@@ -67,7 +67,7 @@ def prepare_sign_in(call: Call, body: dict[str, Any]) -> User:
     return found[0]
 
 
-def sign_in_email(call: Call, body: dict[str, Any], prepared: User) -> Answer:
+def sign_in_email(call: WriteCall, body: dict[str, Any], prepared: User) -> Answer:
     """Sign somebody in who knows her password."""
     user = prepared
     call = _as(call, user)
@@ -82,7 +82,7 @@ def sign_in_email(call: Call, body: dict[str, Any], prepared: User) -> Answer:
     return answer, 200, _cookies(call, session)
 
 
-def sign_out(call: Call, body: dict[str, Any] | None = None) -> Answer:
+def sign_out(call: WriteCall, body: dict[str, Any] | None = None) -> Answer:
     """End the session that the request came with; it is a success, too, that there is none."""
     if isinstance(call.principal, SessionPrincipal):
         session = call.store.find_session_by_id(
@@ -112,6 +112,8 @@ def renew(call: Call) -> Headers:
     """Let the session of the call last longer, if it is old enough, and tell the browser so."""
     if not isinstance(call.principal, SessionPrincipal) or not call.principal.due:
         return {}
+    if not isinstance(call, WriteCall):
+        raise MustWrite
     now = timestamps.to_text(call.now)
     session = call.store.find_session_by_id(call.principal.session_id, now)
     if session is None or not sessions.is_due(session, call.now):
@@ -127,7 +129,7 @@ def renew(call: Call) -> Headers:
 _UNCACHED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
-def _as(call: Call, user: User) -> Call:
+def _as(call: WriteCall, user: User) -> WriteCall:
     """The call as that of `user`, who has shown who she is: what it does is her doing."""
     return dataclasses.replace(call, principal=SessionPrincipal(ids.new("ses"), user.id))
 

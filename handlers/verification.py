@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from hookstream_keys import timestamps, verification
-from hookstream_keys.call import Answer, Call, MustWrite
+from hookstream_keys import keys, timestamps, verification
+from hookstream_keys.call import Answer, Call, MustWrite, WriteCall
 from hookstream_keys.errors import Forbidden, InsufficientScope, RateLimited, Unauthorized
 from hookstream_keys.handlers import access, rotations
 from hookstream_keys.handlers.api_keys import limit_view
@@ -97,7 +97,7 @@ def _own_key(call: Call) -> KeyPrincipal:
 
 def _verify(call: Call, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
     sees = access.sees_key(call, "api-keys:verify")
-    if call.may_write:
+    if isinstance(call, WriteCall):
         # One after another: what the first activates, the second may already be refused for.
         return [_outcome(call, each, _find(call, each, sees), sees) for each in wanted]
     found = [_find(call, each, sees) for each in wanted]
@@ -114,7 +114,7 @@ def _find(
     env_id = wanted.get("env_id")
     return verification.verify(
         call.store,
-        wanted["key"],
+        keys.digest_of(wanted["key"]),
         verification.Use(
             now=timestamps.to_text(call.now),
             ip=wanted.get("ip"),

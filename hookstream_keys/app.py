@@ -57,6 +57,7 @@ def create_app(settings: Settings) -> ASGIApp:
         buckets=buckets,
         count=usage.count,
     )
+    credentials = Credentials(store, service)
     limiting = RateLimiting(buckets, settings.requests_per_minute)
     writer = Writer(store, chores=[usage.flush])
     document = spec.load()
@@ -68,10 +69,10 @@ def create_app(settings: Settings) -> ASGIApp:
         # Swagger UI, which would publish another document than ours.
         middlewares=[
             Routing,
-            partial(Security, credentials=Credentials(store, service), limiting=limiting),
+            partial(Security, credentials=credentials, limiting=limiting),
             Validation,
             *([ResponseValidationMiddleware] if settings.validate_responses else []),
-            partial(Handling, store=store, service=service, writer=writer),
+            partial(Handling, store=store, credentials=credentials, service=service, writer=writer),
             LifespanMiddleware,
             ContextMiddleware,
         ],
@@ -100,6 +101,8 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         writer.start()
+        # Of the event loop's thread.
+        store.forbid_writes()
         # What is here now stays for good: no search for garbage has to walk through it again.
         gc.collect()
         gc.freeze()

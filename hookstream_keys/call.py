@@ -10,7 +10,7 @@ from hookstream_keys.idempotency import Once
 from hookstream_keys.origins import Origins
 from hookstream_keys.principal import Principal
 from hookstream_keys.signing import Signer
-from hookstream_keys.store import Receipt, Store
+from hookstream_keys.store import ReadStore, Receipt, Store
 from hookstream_keys.usage import Count, not_counted
 
 #: A header that a response has several times has them in a list.
@@ -37,15 +37,18 @@ class Service:
 class MustWrite(Exception):
     """A handler that only reads, as a rule, has something to write, and has done nothing yet.
 
-    It is called again where it may write.
+    It is called again with a `WriteCall`.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, free of HTTP: where the data is, who asks, and what the audit log records."""
+    """One request, free of HTTP: where the data is, who asks, and what the audit log records.
 
-    store: Store
+    The principal is what the credential was worth when the request arrived.
+    """
+
+    store: ReadStore
     principal: Principal
     request_id: str
     #: The client's address, or None for the command line.
@@ -57,11 +60,20 @@ class Call:
     service: Service = field(default_factory=Service)
     #: Where the client wants it done once.
     once: Once | None = None
-    #: Whether to write is allowed here, where it has to be waited for.
-    may_write: bool = True
 
     def receipt(self, answer: Answer) -> Receipt | None:
         """What to store with the change that `answer` is about, if it is to be made once."""
         if self.once is None:
             return None
         return self.once.receipt(answer, timestamps.to_text(self.now))
+
+
+@dataclass(frozen=True, slots=True)
+class WriteCall(Call):
+    """A request inside its write transaction, from a principal that is valid in it.
+
+    A handler that takes one is thereby registered as writing. `hookstream_keys.recheck` makes
+    them, so nothing is written for a principal that was not checked in the same transaction.
+    """
+
+    store: Store

@@ -6,15 +6,16 @@ cookie. One that is not good passes to the next.
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
-from hookstream_keys import cookies, sessions, verification
+from hookstream_keys import cookies, keys, sessions, timestamps, verification
 from hookstream_keys.call import Service
-from hookstream_keys.principal import KeyPrincipal, Principal, SessionPrincipal
+from hookstream_keys.principal import Authenticated, KeyPrincipal, Principal, SessionPrincipal
 from hookstream_keys.request import Request
 from hookstream_keys.scopes import Scopes
-from hookstream_keys.store import Store
+from hookstream_keys.store import ReadStore, Session
 
 API_KEY, AUTHORIZATION, COOKIE = b"x-api-key", b"authorization", b"cookie"
 
@@ -24,7 +25,7 @@ Check = Callable[[Request], Principal | None]
 class Credentials:
     """Knows which credentials are good."""
 
-    def __init__(self, store: Store, service: Service) -> None:
+    def __init__(self, store: ReadStore, service: Service) -> None:
         self._store = store
         self._signer = service.signer
         self._origins = service.origins
@@ -52,7 +53,10 @@ class Credentials:
     def header_key(self, request: Request) -> KeyPrincipal | None:
         """Who sent the key in `X-API-Key`."""
         text = request.header(API_KEY)
-        return self._by_key(text, request) if text else None
+        if not text:
+            return None
+        use = verification.Use(request.now, request.address or None)
+        return self._by_key(keys.digest_of(text), use)
 
     def bearer(self, request: Request) -> Principal | None:
         """Who sent the token in `Authorization`: a key, or a session's token, signed or not."""
@@ -63,7 +67,8 @@ class Credentials:
         if scheme.lower() != "bearer":
             return None
         token = token.strip()
-        principal = self._by_key(token, request)
+        use = verification.Use(request.now, request.address or None)
+        principal = self._by_key(keys.digest_of(token), use)
         if principal is not None:
             return principal
         # better-auth hands tokens out percent-encoded in cookies, and takes them either way.
@@ -92,11 +97,22 @@ class Credentials:
             self._origins.require_ours(request)
         return principal
 
-    def _by_key(self, text: str, request: Request) -> KeyPrincipal | None:
-        use = verification.Use(request.now, request.address or None)
-        found = verification.verify(self._store, text, use)
+    def current(
+        self, principal: Authenticated, moment: datetime, address: str | None
+    ) -> Authenticated | None:
+        """The principal as it is at `moment`, or None when its credential is no longer valid."""
+        now = timestamps.to_text(moment)
+        if isinstance(principal, KeyPrincipal):
+            return self._by_key(principal.digest, verification.Use(now, address))
+        session = self._store.find_session_by_id(principal.session_id, now)
+        if session is None or session.user_id != principal.user_id:
+            return None
+        return _session_principal(session, moment, by_cookie=principal.by_cookie)
+
+    def _by_key(self, digest: bytes | None, use: verification.Use) -> KeyPrincipal | None:
+        found = verification.verify(self._store, digest, use)
         key = found.key
-        if key is None:
+        if key is None or digest is None:
             return None
         if found.code != "VALID":
             self._count(key.id, found.code, use.now, use.ip)
@@ -106,6 +122,7 @@ class Credentials:
             org_id=key.org_id,
             env_id=key.env_id,
             scopes=Scopes.parse(key.scopes),
+            digest=digest,
             expires_at=key.expires_at,
             allowed_ips=key.allowed_ips,
             rate_limit=key.rate_limit,
@@ -121,5 +138,9 @@ class Credentials:
         session = self._store.find_session(token, request.now)
         if session is None:
             return None
-        due = sessions.is_due(session, request.moment)
-        return SessionPrincipal(session.id, session.user_id, session.org_id, due, by_cookie)
+        return _session_principal(session, request.moment, by_cookie=by_cookie)
+
+
+def _session_principal(session: Session, moment: datetime, *, by_cookie: bool) -> SessionPrincipal:
+    due = sessions.is_due(session, moment)
+    return SessionPrincipal(session.id, session.user_id, session.org_id, due, by_cookie)

@@ -46,6 +46,11 @@ def is_well_formed(text: str) -> bool:
     return _FORM.fullmatch(text) is not None and _checksum(text[:-8]) == text[-8:]
 
 
+def digest_of(text: str) -> bytes | None:
+    """The digest by which a key of this text is found; None where no key has its form."""
+    return hashlib.sha256(text.encode()).digest() if is_well_formed(text) else None
+
+
 def digest(secret: str) -> bytes:
     """The 32 bytes under which a key is stored and found: its SHA-256."""
     return hashlib.sha256(secret.encode()).digest()

@@ -1,6 +1,6 @@
 """Who asks. Security turns a credential into one of these; handlers decide by it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hookstream_keys.limits import Limit
 from hookstream_keys.scopes import Scopes
@@ -15,6 +15,8 @@ class KeyPrincipal:
     org_id: str
     env_id: str
     scopes: Scopes
+    #: Of the secret that was sent: a write finds the key by it once more.
+    digest: bytes = field(default=b"", repr=False)
     expires_at: str | None = None
     allowed_ips: tuple[str, ...] = ()
     rate_limit: Limit | None = None
@@ -48,4 +50,8 @@ class Anonymous:
     """Nobody in particular: the operation is open to all."""
 
 
-Principal = KeyPrincipal | SessionPrincipal | Operator | Anonymous
+#: Those that a credential made a principal.
+Authenticated = KeyPrincipal | SessionPrincipal
+Principal = Authenticated | Operator | Anonymous
+
+ANONYMOUS = Anonymous()

@@ -8,12 +8,10 @@ from starlette.types import Scope
 
 from hookstream_keys import spec
 from hookstream_keys.limits import Decision
-from hookstream_keys.principal import Anonymous, Principal
+from hookstream_keys.principal import ANONYMOUS, Principal
 
 #: Where a request's ASGI scope has it.
 _KEY = "hookstream_keys.request"
-
-ANONYMOUS = Anonymous()
 
 
 @dataclass(slots=True)

@@ -35,6 +35,8 @@ class Operation:
     #: The media types that the body may have; empty when there is no body.
     consumes: tuple[str, ...]
     secured: bool
+    #: Whether it is served without a credential as well.
+    optional: bool
     #: What the caller's scopes, or those of its role, must cover; None where nothing is asked for.
     required_scope: str | None
     #: Whether a page of another site may not even ask.
@@ -104,6 +106,7 @@ def operations(document: Document) -> Iterator[Operation]:
                     path=path,
                     consumes=tuple(operation.get("requestBody", {}).get("content", {})),
                     secured=bool(operation.get("security", document.get("security"))),
+                    optional={} in operation.get("security", document.get("security", [])),
                     required_scope=operation.get("x-required-scope"),
                     same_site=operation.get("x-same-site", False),
                     rate_limited=operation.get("x-rate-limited", True),

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from hookstream_keys import keys, networks
+from hookstream_keys import networks
 from hookstream_keys.buckets import Buckets
 from hookstream_keys.limits import Decision
 from hookstream_keys.scopes import Scopes
-from hookstream_keys.store import ApiKey, Rotation, Store
+from hookstream_keys.store import ApiKey, ReadStore, Rotation
 
 Code = Literal[
     "VALID",
@@ -53,16 +53,20 @@ class Verification:
 
 
 def verify(
-    store: Store, secret: str, use: Use, sees: Callable[[ApiKey], bool] = lambda _: True
+    store: ReadStore,
+    digest: bytes | None,
+    use: Use,
+    sees: Callable[[ApiKey], bool] = lambda _: True,
 ) -> Verification:
-    """Find the key that `secret` is the secret of, and say whether it is good for `use`.
+    """Find the key with a secret of this digest, and say whether it is valid for `use`.
 
-    A key that the caller does not see is NOT_FOUND, exactly as one that never was. That it is
-    used counts for nothing yet: `spend`.
+    `digest` is what `keys.digest_of` makes of the text that was sent. A key that the caller does
+    not see is NOT_FOUND, exactly as one that never was. That it is used counts for nothing yet:
+    `spend`.
     """
-    if not keys.is_well_formed(secret):
+    if digest is None:
         return Verification("MALFORMED", rule="form")
-    found = store.find_key(keys.digest(secret))
+    found = store.find_key(digest)
     if found is None or not sees(found):
         return Verification("NOT_FOUND", rule="exists")
     key = through_its_secret(found)

@@ -18,6 +18,7 @@ from hookstream_keys.store.errors import (
     Taken,
     UnsupportedDatabase,
 )
+from hookstream_keys.store.read_store import ReadStore
 from hookstream_keys.store.records import (
     USED,
     ApiKey,
@@ -67,6 +68,7 @@ __all__ = [
     "Member",
     "Organization",
     "Page",
+    "ReadStore",
     "Receipt",
     "ReferenceGone",
     "Repeated",

@@ -1,25 +1,22 @@
-"""The questions that the service asks its database. Every engine answers them the same way."""
+"""The questions and changes of the service's database. Every engine serves them the same way."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
+from hookstream_keys.store.read_store import ReadStore
 from hookstream_keys.store.records import (
     ApiKey,
     Attempts,
     AuditEvent,
-    AuditFilter,
     Backup,
     Carried,
     ChainCheck,
     Credential,
     Environment,
-    KeyFilter,
-    KeyUsage,
     Member,
     Organization,
-    Page,
     Receipt,
     Restored,
     Rotation,
@@ -30,7 +27,7 @@ from hookstream_keys.store.records import (
 )
 
 
-class Store(Protocol):
+class Store(ReadStore, Protocol):
     """A database. Safe to use from several threads; every method may raise StoreUnavailable.
 
     What takes a `receipt` is done once: with one of an id that is there already it raises
@@ -43,15 +40,6 @@ class Store(Protocol):
         Safe when several processes do it at once. Raises DatabaseTooNew when a newer
         version has been here.
         """
-
-    def check(self) -> None:
-        """Return when the database answers and is exactly at this version's migrations.
-
-        Raises StoreUnavailable or DatabaseTooNew otherwise.
-        """
-
-    def wrote_within(self, seconds: float) -> bool:
-        """Whether something that was written by this process reached the disk so lately."""
 
     def try_to_write(self) -> None:
         """Write to the disk what changes nothing. Raises StoreUnavailable when it cannot be."""
@@ -66,27 +54,11 @@ class Store(Protocol):
         power failure; should that fail, it raises StoreUnavailable and none was made.
         """
 
-    def find_key(self, digest: bytes) -> ApiKey | None:
-        """The key that has a secret of this SHA-256, revoked or not.
+    def is_in_write_transaction(self) -> bool:
+        """Whether this thread is in the block of `together`, and so holds the write lock."""
 
-        Where that is not the key's own secret, the key comes with the `rotation` that it is of.
-        """
-
-    def find_key_by_id(self, key_id: str) -> ApiKey | None:
-        """The key of this id, revoked or not."""
-
-    def list_keys(self, wanted: KeyFilter, page: Page) -> list[ApiKey]:
-        """A page of keys, newest first.
-
-        What comes before it in that order makes a page no dearer, here and in the other
-        lists, and what is added meanwhile neither repeats a row nor leaves one out.
-        """
-
-    def rotations_of(self, key_ids: Sequence[str], now: str) -> dict[str, list[Rotation]]:
-        """The rotations that have not come to their end, newest first, by the key's id."""
-
-    def find_rotation(self, key_id: str, rotation_id: str) -> Rotation | None:
-        """The rotation, if it is one of the key."""
+    def forbid_writes(self) -> None:
+        """Let this thread read only from now on: a change that it begins raises RuntimeError."""
 
     def add_rotation(
         self, rotation: Rotation, digest: bytes, event: AuditEvent, receipt: Receipt | None = None
@@ -115,15 +87,6 @@ class Store(Protocol):
     def add_usage(self, counted: Sequence[Attempts]) -> None:
         """Add to what was counted of keys. Counts go up and times forward only."""
 
-    def usage_of(self, key_ids: Sequence[str]) -> dict[str, KeyUsage]:
-        """What was counted of keys, by the key's id."""
-
-    def find_session(self, token: str, now: str) -> Session | None:
-        """The session of this token, unless it has expired at `now`."""
-
-    def find_session_by_id(self, session_id: str, now: str) -> Session | None:
-        """The session of this id, unless it has expired at `now`."""
-
     def add_session(self, session: Session, tenancy: Tenancy | None, event: AuditEvent) -> None:
         """Store a session with the audit event.
 
@@ -141,9 +104,6 @@ class Store(Protocol):
         finds the session any more.
         """
 
-    def find_credential(self, email: str) -> tuple[User, Credential] | None:
-        """The user of this address, which is in small letters, if she has a password."""
-
     def add_user(
         self,
         user: User,
@@ -156,12 +116,6 @@ class Store(Protocol):
 
         Raises Taken when another has her address.
         """
-
-    def find_organization(self, org_id: str) -> Organization | None:
-        """The organization of this id."""
-
-    def list_organizations(self, user_id: str, page: Page) -> list[Organization]:
-        """A page of the organizations that the user is a member of, with her role in each."""
 
     def add_organization(
         self,
@@ -197,18 +151,6 @@ class Store(Protocol):
         changes nothing, when it is gone.
         """
 
-    def roles_of(self, user_id: str) -> dict[str, str]:
-        """The user's role in each organization, by the organization's id.
-
-        better-auth lets a member have several, separated by commas.
-        """
-
-    def find_member(self, org_id: str, member_id: str) -> Member | None:
-        """The member, if she is one of the organization."""
-
-    def list_members(self, org_id: str, page: Page) -> list[Member]:
-        """A page of the organization's members, newest first."""
-
     def add_member(self, member: Member, event: AuditEvent, receipt: Receipt | None = None) -> None:
         """Store a member with the audit event.
 
@@ -227,18 +169,6 @@ class Store(Protocol):
 
         Returns False, and changes nothing, when she is gone. Raises LastOwner.
         """
-
-    def find_user(self, user_id: str) -> User | None:
-        """The user of this id."""
-
-    def find_user_by_email(self, email: str) -> User | None:
-        """The user of this address, which is in small letters."""
-
-    def find_environment(self, env_id: str) -> Environment | None:
-        """The environment of this id, unless it was deleted."""
-
-    def list_environments(self, org_id: str, env_id: str | None, page: Page) -> list[Environment]:
-        """A page of the organization's environments, newest first, or only the one of this id."""
 
     def add_environment(
         self, environment: Environment, event: AuditEvent, receipt: Receipt | None = None
@@ -301,20 +231,6 @@ class Store(Protocol):
         Returns whether it was stored; all or nothing, also when two processes try at once.
         """
 
-    def list_events(
-        self, wanted: AuditFilter, *, before: int | None, limit: int
-    ) -> list[AuditEvent]:
-        """At most `limit` events, newest first; with `before`, only those of lower positions."""
-
-    def find_event_position(self, org_id: str, event_id: str) -> int | None:
-        """Where in the audit log the organization's event is. Later events are higher."""
-
-    def check_audit_log(self, kept: str | None = None) -> ChainCheck:
-        """Follow the audit log's hash chain, as it is at this moment, from its beginning.
-
-        `kept` is the hash, in hexadecimal, of an earlier head that the chain must still contain.
-        """
-
     def backup(self, path: Path) -> Backup:
         """Write the database as it is at one moment to a new file, readable by its owner only.
 
@@ -338,4 +254,10 @@ class Store(Protocol):
         sessions end. Where there is no database the backup becomes it, and nothing that was
         ended since is known. Others may read and write meanwhile. With `rehearse` nothing is
         changed. Raises BackupRefused when the file is no sound backup of this database.
+        """
+
+    def check_audit_log(self, kept: str | None = None) -> ChainCheck:
+        """Follow the audit log's hash chain, as it is at this moment, from its beginning.
+
+        `kept` is the hash, in hexadecimal, of an earlier head that the chain must still contain.
         """

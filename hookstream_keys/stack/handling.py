@@ -5,7 +5,6 @@ database takes a few microseconds. What writes, and so waits for the disk, is th
 """
 
 import asyncio
-import dataclasses
 import functools
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,10 +16,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hookstream_keys import request as requests
 from hookstream_keys import spec
 from hookstream_keys.call import Answer, Call, Headers, MustWrite, Service
+from hookstream_keys.credentials import Credentials
 from hookstream_keys.errors import InsufficientScope, Overloaded
-from hookstream_keys.handlers import OPERATIONS, PREPARED, READING, audit, sessions, verification
+from hookstream_keys.handlers import OPERATIONS, PREPARED, WRITING, audit, sessions, verification
 from hookstream_keys.idempotency import Once
 from hookstream_keys.principal import KeyPrincipal, Principal, SessionPrincipal
+from hookstream_keys.recheck import write_call
 from hookstream_keys.request import Request
 from hookstream_keys.responses import JSON, REQUEST_ID, fields
 from hookstream_keys.stack.prepared import Prepared
@@ -38,9 +39,17 @@ PASSWORDS_WAITING = 64
 class Handling(Prepared):
     """Answers the operations of the API; what is a page goes on to the application behind."""
 
-    def __init__(self, app: ASGIApp, store: Store, service: Service, writer: Writer) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        store: Store,
+        credentials: Credentials,
+        service: Service,
+        writer: Writer,
+    ) -> None:
         super().__init__(app)
         self._store = store
+        self._credentials = credentials
         self._service = service
         self._writer = writer
         self._slow = ThreadPoolExecutor(PASSWORDS_AT_ONCE, "passwords")
@@ -59,22 +68,38 @@ class Handling(Prepared):
         self, operation: spec.Operation, scope: Scope, _: Receive, send: Send
     ) -> None:
         request = requests.of(scope)
-        reads = operation.id in READING and not _will_write(request.principal)
-        call = self._call(request, operation, may_write=not reads)
+        call = self._call(request, operation)
         arguments = request.arguments
         if operation.id in PREPARED:
             prepared = await self._prepared_for(operation, call, arguments)
             arguments = {**arguments, "prepared": prepared}
-        if reads:
+        if operation.id in WRITING or _will_write(request.principal):
+            answer = await self._writer.run(lambda: self._write(operation, call, arguments))
+        else:
             _use(operation, call)
             try:
                 answer = _answer(operation.id, call, arguments)
             except MustWrite:
-                call = dataclasses.replace(call, may_write=True)
-                answer = await self._writer.run(lambda: _answer(operation.id, call, arguments))
-        else:
-            answer = await self._writer.run(lambda: _use_and_answer(operation, call, arguments))
+                answer = await self._writer.run(
+                    lambda: self._write(operation, call, arguments, used=True)
+                )
         await _respond(request, answer, send)
+
+    def _write(
+        self,
+        operation: spec.Operation,
+        call: Call,
+        arguments: dict[str, Any],
+        *,
+        used: bool = False,
+    ) -> Answer:
+        """Answer inside the write transaction, to a principal that is valid in it."""
+        checked = write_call(
+            call, self._store, self._credentials.current, optional=operation.optional
+        )
+        if not used:
+            _use(operation, checked)
+        return _answer(operation.id, checked, arguments)
 
     async def _prepared_for(
         self, operation: spec.Operation, call: Call, arguments: dict[str, Any]
@@ -89,7 +114,7 @@ class Handling(Prepared):
         finally:
             self._preparing -= 1
 
-    def _call(self, request: Request, operation: spec.Operation, *, may_write: bool) -> Call:
+    def _call(self, request: Request, operation: spec.Operation) -> Call:
         key = request.header(b"idempotency-key") if operation.once else None
         once = None
         if key is not None:
@@ -111,7 +136,6 @@ class Handling(Prepared):
             secure=request.scheme == "https",
             service=self._service,
             once=once,
-            may_write=may_write,
         )
 
 
@@ -124,11 +148,6 @@ def _will_write(principal: Principal) -> bool:
             return pending is not None
         case _:
             return False
-
-
-def _use_and_answer(operation: spec.Operation, call: Call, arguments: dict[str, Any]) -> Answer:
-    _use(operation, call)
-    return _answer(operation.id, call, arguments)
 
 
 def _use(operation: spec.Operation, call: Call) -> None:

@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hookstream_keys import request as requests
 from hookstream_keys.credentials import Check, Credentials
 from hookstream_keys.errors import ApiError, Unauthorized
-from hookstream_keys.principal import KeyPrincipal, Principal, SessionPrincipal
+from hookstream_keys.principal import ANONYMOUS, KeyPrincipal, Principal, SessionPrincipal
 from hookstream_keys.rate_limiting import RateLimiting
 from hookstream_keys.request import Request
 from hookstream_keys.stack.prepared import Prepared
@@ -71,4 +71,4 @@ class _Secured:
             raise refusal
         if not self._optional:
             raise Unauthorized(credential_sent=Credentials.sent(request))
-        return requests.ANONYMOUS
+        return ANONYMOUS

@@ -70,7 +70,6 @@ class Writer:
         """Do what is there, the chores last, and no more after that."""
         self._jobs.put(None)
         self._thread.join()
-        self._do_chores()
 
     async def run(self, job: Callable[[], Result]) -> Result:
         """What `job` returns or raises, when what it wrote is on the disk.
@@ -130,6 +129,7 @@ class Writer:
                 self._do_chores()
                 next_chores = time.monotonic() + self._every
             self._busy_since = None
+        self._do_chores()
 
     def _do(self, first: list[_Job]) -> None:
         """Do jobs, and with them what comes before they are done; the disk is waited for once."""

@@ -156,7 +156,7 @@ class Engine:
 
         Inside `together` it is a part of that, and on the disk when that is.
         """
-        if not self._is_together():
+        if not self.is_in_write_transaction():
             with self._whole() as connection:
                 yield connection
             return
@@ -175,6 +175,12 @@ class Engine:
                 yield
             finally:
                 self._local.together = False
+
+    def is_in_write_transaction(self) -> bool:
+        return getattr(self._local, "together", False)
+
+    def forbid_writes(self) -> None:
+        self._local.reads_only = True
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -196,6 +202,8 @@ class Engine:
     @contextmanager
     def _whole(self) -> Iterator[sqlite3.Connection]:
         """A transaction that is on the disk, in the files that others will find, when it ends."""
+        if getattr(self._local, "reads_only", False):
+            raise RuntimeError("this thread only reads; a write goes through the write queue")
         try:
             opened = self._looked_at(writing=True)
             connection, files = opened.connection, opened.files
@@ -250,9 +258,6 @@ class Engine:
         if opened is not None and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DOUBTFUL:
             opened.is_doubtful, opened.good_until = True, 0.0
         raise_translated(error)
-
-    def _is_together(self) -> bool:
-        return getattr(self._local, "together", False)
 
     def _open(self, *, create: bool) -> sqlite3.Connection:
         if create:

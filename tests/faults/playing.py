@@ -17,7 +17,7 @@ from faults.recording import Recording
 from faults.records import unmatched, unsound
 from support import Database
 
-from hookstream_keys import timestamps, verification
+from hookstream_keys import keys, timestamps, verification
 from hookstream_keys.store import Store, StoreError, open_store
 
 
@@ -85,7 +85,7 @@ def _wrong(moment: Moment, store: Store, folder: Path, secret: bytes, first_key:
     now = timestamps.to_text(timestamps.now())
     codes = {}
     for text in [*moment.ledger.secrets(), first_key]:
-        found = verification.verify(store, text, verification.Use(now))
+        found = verification.verify(store, keys.digest_of(text), verification.Use(now))
         codes[text] = PENDING if verification.activates(found) else found.code
     wrong += moment.ledger.wrong(codes)
     if moment.begun:

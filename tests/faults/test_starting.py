@@ -21,7 +21,7 @@ from faults import old_database
 from faults.processes import DEADLINE_SECONDS, wait_for, workers
 from support import COMMAND, Database, environment, run, serving
 
-from hookstream_keys import timestamps, verification
+from hookstream_keys import keys, timestamps, verification
 from hookstream_keys.store import open_store
 
 IS_LONG = bool(os.environ.get("FAULTS_SECONDS") or os.environ.get("FAULTS_CYCLES"))
@@ -183,4 +183,6 @@ def _is_well(database: Database, key: str) -> None:
         store.check()
         assert store.check_audit_log().fault is None
         now = timestamps.to_text(timestamps.now())
-        assert verification.verify(store, key, verification.Use(now)).code == "VALID"
+        assert (
+            verification.verify(store, keys.digest_of(key), verification.Use(now)).code == "VALID"
+        )

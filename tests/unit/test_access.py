@@ -4,8 +4,8 @@ import pytest
 from unit import samples
 from unit.conftest import Engine
 
-from hookstream_keys import ids, verification
-from hookstream_keys.call import Call
+from hookstream_keys import ids, keys, verification
+from hookstream_keys.call import WriteCall
 from hookstream_keys.errors import ApiError, EnvironmentNotFound, InsufficientScope, InternalError
 from hookstream_keys.handlers.api_keys import create_api_key
 from hookstream_keys.principal import (
@@ -37,7 +37,7 @@ def create(store: Store, tenant: Tenant, principal: Principal, **changes: str) -
         "env_id": tenant.tenancy.environment.id,
         "scopes": "*",
     }
-    call = Call(store, principal, ids.new("req"), "203.0.113.7", now())
+    call = WriteCall(store, principal, ids.new("req"), "203.0.113.7", now())
     answer = create_api_key(call, body | changes)
     assert answer[1] == 201
     created: dict[str, Any] = answer[0]
@@ -52,7 +52,7 @@ def refusal(store: Store, tenant: Tenant, principal: Principal, **changes: str) 
 
 def test_a_member_creates_a_key(store: Store, tenant: Tenant) -> None:
     created = create(store, tenant, SessionPrincipal("ses_1", tenant.user.id))
-    found = verification.verify(store, created["key"], samples.USE)
+    found = verification.verify(store, keys.digest_of(created["key"]), samples.USE)
     assert found.code == "VALID"
     assert found.key is not None
     assert found.key.created_by == tenant.user.id
@@ -60,14 +60,14 @@ def test_a_member_creates_a_key(store: Store, tenant: Tenant) -> None:
 
 def test_the_operator_creates_a_key(store: Store, tenant: Tenant) -> None:
     created = create(store, tenant, Operator())
-    found = verification.verify(store, created["key"], samples.USE)
+    found = verification.verify(store, keys.digest_of(created["key"]), samples.USE)
     assert found.key is not None
     assert found.key.created_by is None
 
 
 def test_a_key_creates_a_key_in_its_own_environment(store: Store, tenant: Tenant) -> None:
     created = create(store, tenant, key_principal(tenant, "*"))
-    found = verification.verify(store, created["key"], samples.USE)
+    found = verification.verify(store, keys.digest_of(created["key"]), samples.USE)
     assert found.key is not None
     assert found.key.created_by == tenant.key.id
 

@@ -5,7 +5,7 @@ import pytest
 from unit import samples
 from unit.conftest import Engine
 
-from hookstream_keys import passwords, verification
+from hookstream_keys import keys, passwords, verification
 from hookstream_keys.bootstrap import FirstTenant, create_first_tenant
 from hookstream_keys.store import Store
 
@@ -26,7 +26,7 @@ def first(store: Store) -> FirstTenant:
 
 
 def test_the_first_key_is_good(store: Store, first: FirstTenant) -> None:
-    found = verification.verify(store, first.key, samples.USE)
+    found = verification.verify(store, keys.digest_of(first.key), samples.USE)
     assert found.code == "VALID"
     assert found.key == first.tenant.key
     assert found.key.scopes == "*"
@@ -81,7 +81,7 @@ def test_the_audit_log_does_not_have_the_secret(engine: Engine, first: FirstTena
 @pytest.mark.usefixtures("engine")
 def test_a_second_time_nothing_happens(store: Store, first: FirstTenant) -> None:
     assert create(store) is None
-    assert verification.verify(store, first.key, samples.USE).code == "VALID"
+    assert verification.verify(store, keys.digest_of(first.key), samples.USE).code == "VALID"
 
 
 def test_repr_shows_no_secret(first: FirstTenant) -> None:

@@ -302,9 +302,10 @@ def test_chores_are_done_now_and_then_and_at_the_end(counting: Any) -> None:
     while len(done) < 3:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    before = len(done)
     writer.stop()
-    assert done[0] == "writer"
-    assert done[-1] == "MainThread"
+    assert len(done) > before
+    assert set(done) == {"writer"}
     count = len(done)
     time.sleep(0.1)
     assert len(done) == count

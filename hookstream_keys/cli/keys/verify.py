@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from hookstream_keys import timestamps, verification
+from hookstream_keys import keys, timestamps, verification
 from hookstream_keys.cli.database import existing_store
 from hookstream_keys.cli.options import with_database, with_json
 from hookstream_keys.cli.output import show
@@ -39,7 +39,7 @@ def verify_command(ip: str | None, scopes: str | None, as_json: bool, database: 
         ip=ip,
         scopes=Scopes.parse(scopes).names if scopes else (),
     )
-    found = verification.verify(existing_store(database), secret.strip(), use)
+    found = verification.verify(existing_store(database), keys.digest_of(secret.strip()), use)
     facts: dict[str, Any] = {"valid": found.code == "VALID", "code": found.code}
     if found.key is not None:
         facts |= {

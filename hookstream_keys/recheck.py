@@ -1,0 +1,49 @@
+"""Every write checks its principal again, inside its write transaction.
+
+What was found when the request arrived is a hint: until the transaction begins, the key may have
+been revoked, disabled, narrowed or rotated, the session may have ended. The transaction holds the
+database's write lock, so what is found in it cannot change before it is committed; and of several
+requests in one group commit, each sees what those before it did. Rights that follow from a
+membership are looked up by the handler, in the same transaction.
+
+This is the only place that makes a `WriteCall`.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from hookstream_keys import timestamps
+from hookstream_keys.call import Call, WriteCall
+from hookstream_keys.errors import Unauthorized
+from hookstream_keys.principal import ANONYMOUS, Authenticated, Principal
+from hookstream_keys.store import Store
+
+#: Gives a principal as it is at a moment, for a client's address; None when it is not valid then.
+Current = Callable[[Authenticated, datetime, str | None], Authenticated | None]
+
+
+def write_call(call: Call, store: Store, current: Current, *, optional: bool) -> WriteCall:
+    """The request with the right to write, at the moment of its write transaction.
+
+    Where the operation is `optional` about a credential, one that is no longer valid leaves the
+    caller anonymous. Raises Unauthorized otherwise, and RuntimeError outside a write transaction.
+    """
+    if not store.is_in_write_transaction():
+        raise RuntimeError("a principal is checked again inside the write transaction only")
+    moment = timestamps.now()
+    principal: Principal | None = call.principal
+    if isinstance(principal, Authenticated):
+        principal = current(principal, moment, call.address)
+        if principal is None and not optional:
+            raise Unauthorized(credential_sent=True)
+    return WriteCall(
+        store=store,
+        principal=principal or ANONYMOUS,
+        request_id=call.request_id,
+        address=call.address,
+        now=moment,
+        user_agent=call.user_agent,
+        secure=call.secure,
+        service=call.service,
+        once=call.once,
+    )

@@ -1,0 +1,108 @@
+"""The questions that change nothing: what a request may ask outside a write transaction."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from hookstream_keys.store.records import (
+    ApiKey,
+    AuditEvent,
+    AuditFilter,
+    Credential,
+    Environment,
+    KeyFilter,
+    KeyUsage,
+    Member,
+    Organization,
+    Page,
+    Rotation,
+    Session,
+    User,
+)
+
+
+class ReadStore(Protocol):
+    """A database, to read. Safe to use from several threads.
+
+    Every method may raise StoreUnavailable.
+    """
+
+    def check(self) -> None:
+        """Return when the database answers and is exactly at this version's migrations.
+
+        Raises StoreUnavailable or DatabaseTooNew otherwise.
+        """
+
+    def wrote_within(self, seconds: float) -> bool:
+        """Whether something that was written by this process reached the disk so lately."""
+
+    def find_key(self, digest: bytes) -> ApiKey | None:
+        """The key that has a secret of this SHA-256, revoked or not.
+
+        Where that is not the key's own secret, the key comes with the `rotation` that it is of.
+        """
+
+    def find_key_by_id(self, key_id: str) -> ApiKey | None:
+        """The key of this id, revoked or not."""
+
+    def list_keys(self, wanted: KeyFilter, page: Page) -> list[ApiKey]:
+        """A page of keys, newest first.
+
+        What comes before it in that order makes a page no dearer, here and in the other
+        lists, and what is added meanwhile neither repeats a row nor leaves one out.
+        """
+
+    def rotations_of(self, key_ids: Sequence[str], now: str) -> dict[str, list[Rotation]]:
+        """The rotations that have not come to their end, newest first, by the key's id."""
+
+    def find_rotation(self, key_id: str, rotation_id: str) -> Rotation | None:
+        """The rotation, if it is one of the key."""
+
+    def usage_of(self, key_ids: Sequence[str]) -> dict[str, KeyUsage]:
+        """What was counted of keys, by the key's id."""
+
+    def find_session(self, token: str, now: str) -> Session | None:
+        """The session of this token, unless it has expired at `now`."""
+
+    def find_session_by_id(self, session_id: str, now: str) -> Session | None:
+        """The session of this id, unless it has expired at `now`."""
+
+    def find_credential(self, email: str) -> tuple[User, Credential] | None:
+        """The user of this address, which is in small letters, if she has a password."""
+
+    def find_organization(self, org_id: str) -> Organization | None:
+        """The organization of this id."""
+
+    def list_organizations(self, user_id: str, page: Page) -> list[Organization]:
+        """A page of the organizations that the user is a member of, with her role in each."""
+
+    def roles_of(self, user_id: str) -> dict[str, str]:
+        """The user's role in each organization, by the organization's id.
+
+        better-auth lets a member have several, separated by commas.
+        """
+
+    def find_member(self, org_id: str, member_id: str) -> Member | None:
+        """The member, if she is one of the organization."""
+
+    def list_members(self, org_id: str, page: Page) -> list[Member]:
+        """A page of the organization's members, newest first."""
+
+    def find_user(self, user_id: str) -> User | None:
+        """The user of this id."""
+
+    def find_user_by_email(self, email: str) -> User | None:
+        """The user of this address, which is in small letters."""
+
+    def find_environment(self, env_id: str) -> Environment | None:
+        """The environment of this id, unless it was deleted."""
+
+    def list_environments(self, org_id: str, env_id: str | None, page: Page) -> list[Environment]:
+        """A page of the organization's environments, newest first, or only the one of this id."""
+
+    def list_events(
+        self, wanted: AuditFilter, *, before: int | None, limit: int
+    ) -> list[AuditEvent]:
+        """At most `limit` events, newest first; with `before`, only those of lower positions."""
+
+    def find_event_position(self, org_id: str, event_id: str) -> int | None:
+        """Where in the audit log the organization's event is. Later events are higher."""
