@@ -6,14 +6,11 @@ no more than the answer; only of what it can see is it told that a right is miss
 Rights are scopes, a key's own or those of a role: `hookstream_keys.roles`.
 """
 
-import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
-from hookstream_keys import networks, roles, timestamps
+from hookstream_keys import roles, timestamps
 from hookstream_keys.call import Call
 from hookstream_keys.errors import (
-    Detail,
     EnvironmentNotFound,
     Forbidden,
     InsufficientScope,
@@ -178,74 +175,6 @@ def signed_in(call: Call) -> User:
     if user is None:
         raise Forbidden("No key may do this; sign in.")
     return user
-
-
-def require_no_broader(call: Call, wanted: ApiKey) -> None:
-    """Refuse to make a key, or to make of one, what may do more than the caller, being a key.
-
-    More is: scopes that the caller's do not cover, or that were given by a role that may do more,
-    a later end, other addresses, more often.
-    Raises InsufficientScope that names each.
-    """
-    if not isinstance(call.principal, KeyPrincipal):
-        return
-    own = call.principal
-    details = [
-        Detail("body/scopes", f"{name} is not covered")
-        for name in own.scopes.beyond(Scopes.parse(wanted.scopes).names)
-    ]
-    if own.expires_at is not None and (wanted.expires_at or "~") > own.expires_at:
-        details.append(Detail("body/expires_at", "is later than the caller's own"))
-    if own.allowed_ips:
-        # None allowed means that all are.
-        others = wanted.allowed_ips or ("0.0.0.0/0", "::/0")
-        details += [
-            Detail("body/allowed_ips", f"{network} is not within the caller's own")
-            for network in networks.beyond(own.allowed_ips, others)
-        ]
-    if roles.of_keys_by(wanted.role) - roles.of_keys_by(own.role):
-        details.append(Detail("body/scopes", "were given by a role that may do more"))
-    if own.rate_limit and not (wanted.rate_limit and wanted.rate_limit.is_within(own.rate_limit)):
-        details.append(Detail("body/rate_limit", "is more than the caller's own"))
-    if details:
-        raise InsufficientScope(
-            "A key cannot make one that may do more than itself. "
-            "What is left out means no limit: name limits within its own.",
-            details=details,
-        )
-
-
-def require_no_broader_change(call: Call, key: ApiKey, changes: Mapping[str, Any]) -> None:
-    """Refuse to make of a key what may do more than the caller, by whichever of its secrets.
-
-    One that is pending may have a later end than the key has now, which its first use makes the
-    key's: until then it must not come to more, either, unless the change sets the end. Raises
-    InsufficientScope as `require_no_broader`.
-    """
-    changed = dataclasses.replace(key, **changes)
-    require_no_broader(call, changed)
-    if not isinstance(call.principal, KeyPrincipal) or "expires_at" in changes:
-        return
-    if changes.keys().isdisjoint(("scopes", "enabled", "allowed_ips", "rate_limit")):
-        return
-    for rotation in call.store.rotations_of([key.id], timestamps.to_text(call.now))[key.id]:
-        if rotation.state == "pending" and rotation.sets_expiry:
-            end = rotation.expires_at
-            require_no_broader(call, dataclasses.replace(changed, expires_at=end))
-
-
-def role_to_give(call: Call, org_id: str) -> str | None:
-    """The role that a key has whose scopes the caller gives it: hers, or that of the key she is.
-
-    So a scope such as `*` is no way to what the role does not cover. None for an operator.
-    """
-    match call.principal:
-        case KeyPrincipal(role=role):
-            return role
-        case SessionPrincipal(user_id=user_id):
-            return call.store.roles_of(user_id).get(org_id, "")
-        case _:
-            return None
 
 
 def _rights(call: Call, org_id: str, env_id: str | None = None) -> Scopes | None:

@@ -4,10 +4,10 @@ import dataclasses
 from datetime import datetime
 from typing import Any
 
-from hookstream_keys import ids, keys, networks, timestamps, verification
+from hookstream_keys import ids, key_rights, keys, networks, timestamps, verification
 from hookstream_keys.call import Answer, Call, WriteCall
 from hookstream_keys.errors import Conflict, EnvironmentNotFound
-from hookstream_keys.handlers import access, audit, pages, rotations
+from hookstream_keys.handlers import access, audit, escalation, pages, rotations
 from hookstream_keys.limits import Limit
 from hookstream_keys.scopes import Scopes
 from hookstream_keys.store import ApiKey, KeyState, KeyUsage, ReferenceGone, Rotation
@@ -19,6 +19,7 @@ def create_api_key(call: WriteCall, body: dict[str, Any]) -> Answer:
         call, "api-keys:create", org_id=body["org_id"], env_id=body["env_id"]
     )
     new = keys.generate(environment.mode)
+    holder = escalation.rights_of(call, environment.org_id)
     key = ApiKey(
         id=ids.new("ak"),
         org_id=environment.org_id,
@@ -26,10 +27,12 @@ def create_api_key(call: WriteCall, body: dict[str, Any]) -> Answer:
         prefix=new.prefix,
         created_by=audit.actor(call),
         created_at=timestamps.to_text(call.now),
-        role=access.role_to_give(call, environment.org_id),
-        **_rules(body),
+        **{"role": holder.role, **_rules(body)},
     )
-    access.require_no_broader(call, key)
+    escalation.forbid_in_new_key(call, holder, key)
+    restricted_by = key_rights.restrictions_of_new(key, holder.role)
+    if restricted_by:
+        key = dataclasses.replace(key, restricted_by=restricted_by)
     created = {
         "id": key.id,
         "name": key.name,
@@ -79,9 +82,9 @@ def update_api_key(call: WriteCall, id: str, body: dict[str, Any]) -> Answer:
     """Change what a key is called or may do; its secret stays what it is."""
     key = access.key_to(call, "api-keys:update", id)
     changes = _rules(body)
-    if "scopes" in changes:
-        changes["role"] = access.role_to_give(call, key.org_id)
-    access.require_no_broader_change(call, key, changes)
+    holder, wanted = escalation.rights_of(call, key.org_id), dataclasses.replace(key, **changes)
+    escalation.forbid_in_change(call, holder, key, wanted, given=body)
+    changes["restricted_by"] = key_rights.restrictions_after(key, wanted, holder.role)
     event = audit.key_updated(call, key, changes)
     changed = call.store.update_key(key.id, changes, event)
     if changed is None:
@@ -132,6 +135,8 @@ def _view(key: ApiKey, now: str, under_way: list[Rotation], usage: KeyUsage) -> 
         "prefix": key.prefix,
         "key_prefix": key.prefix,
         "scopes": key.scopes,
+        "role": key.role,
+        "restricted_by": dict(key.restricted_by),
         "state": _state(key, now),
         "enabled": key.enabled,
         "expires_at": key.expires_at,
@@ -181,7 +186,7 @@ def _state(key: ApiKey, now: str) -> KeyState:
 
 def _rules(body: dict[str, Any]) -> dict[str, Any]:
     """What of `body` are fields of a key, in the form that they are stored in."""
-    as_they_are = ("name", "enabled", "metadata", "external_id")
+    as_they_are = ("name", "role", "enabled", "metadata", "external_id")
     rules: dict[str, Any] = {name: body[name] for name in as_they_are if name in body}
     if "scopes" in body:
         rules["scopes"] = str(Scopes.parse(body["scopes"]))

@@ -7,7 +7,7 @@ from typing import Any
 from hookstream_keys import ids, keys, timestamps, verification
 from hookstream_keys.call import Answer, Call, MustWrite, WriteCall
 from hookstream_keys.errors import Conflict, RotationNotFound
-from hookstream_keys.handlers import access, audit
+from hookstream_keys.handlers import access, audit, escalation
 from hookstream_keys.store import ApiKey, Rotation
 
 
@@ -34,7 +34,9 @@ def rotate_api_key(call: WriteCall, id: str, body: dict[str, Any]) -> Answer:
         created_by=audit.actor(call),
     )
     end = rotation.expires_at if sets_expiry else key.expires_at
-    access.require_no_broader(call, dataclasses.replace(key, expires_at=end))
+    holder = escalation.rights_of(call, key.org_id)
+    wanted = dataclasses.replace(key, expires_at=end)
+    escalation.forbid_in_new_secret(call, holder, key, wanted, given=body)
     rotated = {"rotation": view(key, rotation), "key": new.secret}
     answer: Answer = (rotated, 201, {"Cache-Control": "no-store"})
     event = audit.key_rotated(call, key, rotation, new.digest)

@@ -44,6 +44,15 @@ def of_keys_by(role: str | None) -> frozenset[str]:
     )
 
 
+@lru_cache(maxsize=256)
+def cover(role: str | None, other: str | None) -> bool:
+    """Whether who has `role` may do all that `other` may; None is an operator, who may all."""
+    if role is None:
+        return True
+    mine = scopes_of(role)
+    return not mine.beyond((ALL,) if other is None else scopes_of(other).names)
+
+
 def is_owner(role: str) -> bool:
     """Whether an owner is what a member of this role is, whatever else."""
     return "owner" in _names(role)

@@ -38,6 +38,7 @@ def key_fields(key: ApiKey) -> dict[str, Any]:
         "rate_limit": limit and {"requests": limit.requests, "window_seconds": limit.seconds},
         "metadata": dict(key.metadata),
         "external_id": key.external_id,
+        "restricted_by": dict(key.restricted_by),
     }
 
 

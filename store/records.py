@@ -146,6 +146,9 @@ class ApiKey:
     #: What whoever gave it its scopes was in the organization: it has no more rights there. None
     #: where that was an operator, whom no role limits.
     role: str | None = None
+    #: For each rule that is restricted, the highest role that restricted it: no lower one may lift
+    #: it. `hookstream_keys.key_rights` says more.
+    restricted_by: Mapping[str, str] = field(default_factory=dict)
     #: Where it was found by a secret that is not its own: the rotation that this is of.
     rotation: Rotation | None = None
 

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Literal
 
 from hookstream_keys.limits import Limit
@@ -16,7 +17,8 @@ from hookstream_keys.store.sqlite.receipts import insert_receipt
 
 _COLUMNS = (
     "id, org_id, env_id, name, prefix, scopes, created_by, created_at, enabled, expires_at,"
-    " allowed_ips, metadata, external_id, rate_limit, revoked_at, revocation_reason, role"
+    " allowed_ips, metadata, external_id, rate_limit, revoked_at, revocation_reason, role,"
+    " restricted_by"
 )
 # All of these are constants of this module; values are bound.
 _SELECT = f"select {_COLUMNS} from api_key"  # noqa: S608
@@ -36,7 +38,7 @@ _FIND_KEY_BY_ID = f"{_SELECT} where id = ?"
 #: Nothing, where the environment is no more.
 _ADD_KEY = (
     f"insert into api_key ({_COLUMNS}, digest)"  # noqa: S608
-    " select ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+    " select ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
     " from environment where id = ? and org_id = ? and deleted_at is null"
 )
 _REVOKE = """
@@ -60,6 +62,7 @@ _CHANGEABLE = (
     "external_id",
     "rate_limit",
     "role",
+    "restricted_by",
 )
 
 
@@ -168,6 +171,7 @@ def insert_key(connection: sqlite3.Connection, key: ApiKey, digest: bytes) -> No
             key.revoked_at,
             key.revocation_reason,
             key.role,
+            _stored(key.restricted_by),
             digest,
             key.env_id,
             key.org_id,
@@ -188,7 +192,14 @@ def _key(row: Row) -> ApiKey:
         external_id,
         None if rate_limit is None else Limit(*map(int, rate_limit.split("/"))),
     )
-    return ApiKey(*(row[:8] + limits + row[14:]))
+    return ApiKey(*(row[:8] + limits + row[14:17] + (_restrictions(row[17]),)))
+
+
+@lru_cache(maxsize=1024)
+def _restrictions(stored: str) -> Mapping[str, str]:
+    """Of these there are few, and a key is read at every use. Shared: nothing changes one."""
+    found: dict[str, str] = json.loads(stored)
+    return found
 
 
 def _stored(value: Any) -> Any:

@@ -323,6 +323,23 @@ def m0011_role_of_keys(db: Database) -> None:
     _run(db, "alter table api_key add column role text")
 
 
+@migrations()
+def m0012_who_restricted_a_key(db: Database) -> None:
+    """The highest role that restricted each rule of a key; and the keys that one made.
+
+    Of keys that are there already it is not known: who may change one may lift its restrictions.
+    """
+    _run(
+        db,
+        """
+        alter table api_key add column restricted_by text not null default '{}'
+            check (json_valid(restricted_by));
+        create index api_key_created_by on api_key (created_by, created_at, id)
+            where created_by is not null
+        """,
+    )
+
+
 def _run(db: Database, statements: str) -> None:
     # Not executescript: it would commit the migration's transaction half-way.
     for statement in statements.split(";"):

@@ -10,7 +10,8 @@ from support import Server, Tenant, assert_error, cookie
 Create = Callable[..., httpx.Response]
 
 UNION = {
-    "id", "org_id", "env_id", "name", "prefix", "key_prefix", "scopes", "state", "enabled",
+    "id", "org_id", "env_id", "name", "prefix", "key_prefix", "scopes", "role",
+    "restricted_by", "state", "enabled",
     "expires_at", "allowed_ips", "metadata", "external_id", "rate_limit", "created_by",
     "created_at", "rotations", "request_count", "last_used_at", "last_used_ip", "failed_attempts",
     "revoked", "revoked_at", "revocation_reason",
@@ -184,7 +185,8 @@ def test_200_update_changes_what_is_named_and_leaves_the_rest(
     answer = ask(server, "PATCH", f"/{created['id']}", owner, json=changes)
     assert answer.status_code == 200
     after = answer.json()["api_key"]
-    changed = {**before, **changes, "expires_at": "2999-12-31T23:59:59.000Z"}
+    restricted = {"restricted_by": {"scopes": "owner", "expires_at": "owner"}}
+    changed = {**before, **changes, **restricted, "expires_at": "2999-12-31T23:59:59.000Z"}
     assert after == changed
     assert ask(server, "GET", f"/{created['id']}", owner).json()["api_key"] == changed
     again = ask(server, "PATCH", f"/{created['id']}", owner, json={"expires_at": None})
@@ -230,15 +232,17 @@ def test_403_a_key_cannot_make_one_that_may_do_more_than_itself(
     editor = create(scopes="api-keys:update events:read").json()
     target = create(scopes="events:read").json()
     mighty = create(scopes="*").json()
+    ask(server, "PATCH", f"/{mighty['id']}", owner, json={"enabled": False})
     itself = f"/{editor['id']}"
     mine = key_header(editor)
-    for path, changes in (
-        (f"/{target['id']}", {"scopes": "events:*"}),
-        (itself, {"scopes": "*"}),
-        (f"/{mighty['id']}", {"enabled": True}),
+    for path, changes, location in (
+        (f"/{target['id']}", {"scopes": "events:*"}, "body/scopes"),
+        (itself, {"scopes": "*"}, "body/scopes"),
+        # That of the key which is enabled, and which the request does not name.
+        (f"/{mighty['id']}", {"enabled": True}, "path/id"),
     ):
         answer = ask(server, "PATCH", path, mine, json=changes)
-        assert_error(answer, 403, "insufficient_scope", "body/scopes")
+        assert_error(answer, 403, "insufficient_scope", location)
     assert ask(server, "PATCH", itself, mine, json={"name": "Me"}).status_code == 200
 
 
@@ -253,7 +257,7 @@ def test_403_a_key_cannot_widen_one_whose_pending_secret_outlives_it(
     assert ask(server, "POST", f"{path}/rotations", owner, json=rotation).status_code == 201
     mine = key_header(editor)
     answer = ask(server, "PATCH", path, mine, json={"scopes": "events:*"})
-    assert_error(answer, 403, "insufficient_scope", "body/expires_at")
+    assert_error(answer, 403, "insufficient_scope", "path/id")
     # What gives it no more is allowed, and so is to name an end: that is the pending secret's, too.
     assert ask(server, "PATCH", path, mine, json={"name": "Mine"}).status_code == 200
     changes = {"scopes": "events:*", **end}

@@ -88,6 +88,7 @@ def test_200_an_entry_says_who_did_what_from_where(
             "rate_limit": None,
             "metadata": {},
             "external_id": None,
+            "restricted_by": {},
             "created_by": tenant.user_id,
             "secret_fingerprint": hashlib.sha256(
                 b"hookstream-keys secret fingerprint" + digest

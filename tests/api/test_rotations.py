@@ -405,7 +405,7 @@ def test_403_no_key_gets_the_secret_of_one_that_may_do_more(
     narrow = create(headers=owner, scopes="api-keys:rotate events:read").json()
     key = {"X-API-Key": narrow["key"]}
     answer = rotate(server, key, wide["id"])
-    assert_error(answer, 403, "insufficient_scope", "body/scopes")
+    assert_error(answer, 403, "insufficient_scope", "path/id")
     assert shown(server, owner, wide["id"])["rotations"] == []
     # Itself it may, but not for longer.
     ending = create(
@@ -430,7 +430,7 @@ def test_403_an_old_secret_does_not_buy_itself_more_time(
     verify(new)
     old = {"X-API-Key": created["key"]}
     answer = rotate(server, old, created["id"])
-    assert_error(answer, 403, "insufficient_scope", "body/expires_at")
+    assert_error(answer, 403, "insufficient_scope", "path/id")
 
 
 def test_409_to_what_is_revoked_or_has_expired(

@@ -152,7 +152,10 @@ def test_a_key_lends_nobody_more_than_her_role_has(client: httpx.Client, rows: R
         ):
             assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), answer.text
 
+    # An owner who changes its scopes leaves its role.
     assert client.patch(mine, json={"scopes": "*"}, headers=owner).is_success
+    assert client.get("/audit-log", headers=holders[1]).status_code == 403
+    assert client.patch(mine, json={"role": "owner"}, headers=owner).is_success
     assert client.get("/audit-log", headers=holders[1]).is_success
     assert client.get("/audit-log", headers=holders[2]).status_code == 403
 

@@ -109,7 +109,8 @@ class Tenant:
         rows.add_member(self.org, self.owner, "owner")
         rows.add_member(self.org, self.maker, "member")
         self.member = rows.add_member(self.org, user, "member")
-        self.key, self.secret = rows.add_key(self.org, self.env, created_by=self.maker)
+        made = {"created_by": self.maker, "role": "member"}
+        self.key, self.secret = rows.add_key(self.org, self.env, **made)
         self.rotation, self.next_secret = rows.add_rotation(self.key)
 
     def id_of(self, kind: str) -> str:

@@ -42,6 +42,9 @@ def _rate_limit(_: click.Context, __: click.Parameter, text: str | None) -> dict
 @click.option("--env", "env_id", required=True, metavar="ENV_ID", help="The environment's id.")
 @click.option("--scopes", default="*", show_default=True, help="What the key may do.")
 @click.option(
+    "--role", help="Its ceiling in this API: owner, admin or member. Default: that of keys alone."
+)
+@click.option(
     "--expires-at",
     metavar="TIME",
     help="When it stops being good, in UTC: 2030-01-01T00:00:00Z. Never without it.",

@@ -13,6 +13,8 @@ def facts(key: Key) -> dict[str, str]:
     as_they_are = ("id", "name", "org_id", "env_id", "key_prefix", "scopes", "state")
     said = {
         **{name: key[name] for name in as_they_are},
+        "role": key["role"] or "none",
+        "restricted_by": ", ".join(f"{rule}: {by}" for rule, by in key["restricted_by"].items()),
         "expires_at": key["expires_at"] or "never",
         "allowed_ips": ", ".join(key["allowed_ips"]) or "anywhere",
         "rate_limit": _limit(key["rate_limit"]),

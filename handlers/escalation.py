@@ -1,0 +1,109 @@
+"""No caller hands on more than it has: requests, held to the rule of `hookstream_keys.key_rights`.
+
+Visibility and the verb come first, in `access`; this is about how much a key may do.
+"""
+
+from collections.abc import Container
+
+from hookstream_keys import key_rights, timestamps
+from hookstream_keys.call import Call
+from hookstream_keys.errors import Detail, Forbidden, InsufficientScope
+from hookstream_keys.key_rights import Rights, Shortfall
+from hookstream_keys.principal import KeyPrincipal, SessionPrincipal
+from hookstream_keys.store import ApiKey
+
+
+def forbid_in_new_key(call: Call, holder: Rights, key: ApiKey) -> None:
+    """Refuse to make a key that is beyond the rights of the caller, `holder`.
+
+    Raises InsufficientScope for a key, Forbidden for a session, with every rule that is beyond.
+    """
+    # What is left out means no limit, so all of it is the request's.
+    _refuse_any(call, holder.shortfalls(key) + holder.may_not_give(key), given=key_rights.RULES)
+
+
+def forbid_in_new_secret(
+    call: Call, holder: Rights, before: ApiKey, after: ApiKey, given: Container[str]
+) -> None:
+    """Refuse a new secret of a key that is beyond the rights of the caller, as is or `after`.
+
+    `given` are the rules that the request names. Raises as `forbid_in_new_key`.
+    """
+    shortfalls = [
+        *holder.may_not_lift(before, after),
+        *holder.shortfalls(before),
+        *holder.shortfalls(after),
+    ]
+    _refuse_any(call, shortfalls, given)
+
+
+def forbid_in_change(
+    call: Call, holder: Rights, before: ApiKey, after: ApiKey, given: Container[str]
+) -> None:
+    """Refuse a change that lifts a restriction, where the key is beyond the caller's rights.
+
+    What only narrows a key is no question of rights. `given` are the rules that the request
+    names. Raises as `forbid_in_new_key`.
+    """
+    if not key_rights.lifted(before, after):
+        return
+    shortfalls = [
+        *holder.may_not_lift(before, after),
+        *holder.shortfalls(before),
+        *holder.shortfalls(after),
+    ]
+    if "expires_at" not in given:
+        shortfalls += _of_pending(call, holder, after)
+    _refuse_any(call, shortfalls, given)
+
+
+def rights_of(call: Call, org_id: str) -> Rights:
+    """What the caller may hand on in an organization: a key's own rights, or those of a role."""
+    match call.principal:
+        case KeyPrincipal() as key:
+            limits = (key.expires_at, key.allowed_ips, key.rate_limit)
+            return Rights(key.role, key.scopes, *limits)
+        case SessionPrincipal(user_id=user_id):
+            return Rights(call.store.roles_of(user_id).get(org_id, ""))
+        case _:
+            return Rights(None)
+
+
+def _of_pending(call: Call, holder: Rights, key: ApiKey) -> list[Shortfall]:
+    """Where the key is beyond the caller's rights by a secret that is pending.
+
+    That may have a later expiry, which its first use makes the key's. A change that sets the
+    expiry sets it for both, and needs no such look.
+    """
+    if holder.expires_at is None:
+        return []
+    under_way = call.store.rotations_of([key.id], timestamps.to_text(call.now))[key.id]
+    return [
+        Shortfall("expires_at", "is later than the caller's own, by its pending secret")
+        for rotation in under_way
+        if rotation.state == "pending"
+        and rotation.sets_expiry
+        and (rotation.expires_at is None or rotation.expires_at > holder.expires_at)
+    ]
+
+
+def _refuse_any(call: Call, shortfalls: list[Shortfall], given: Container[str]) -> None:
+    if not shortfalls:
+        return
+    details = [
+        Detail(f"body/{rule}", message)
+        if rule in given
+        else Detail("path/id", f"the key's {rule}: {message}")
+        for rule, message in dict.fromkeys(shortfalls)
+    ]
+    if isinstance(call.principal, KeyPrincipal):
+        raise InsufficientScope(
+            "A key makes no key that may do more than itself, gets no secret of one and lifts no "
+            "restriction on one. What is left out means no limit: name limits within its own.",
+            details=details,
+        )
+    raise Forbidden(
+        "The key may do more than your role in the organization covers. "
+        "Ask a member with a higher role.",
+        details=details,
+    )
