@@ -10,7 +10,14 @@ from hookstream_keys.errors import Conflict, EnvironmentNotFound
 from hookstream_keys.handlers import access, audit, escalation, pages, rotations
 from hookstream_keys.limits import Limit
 from hookstream_keys.scopes import Scopes
-from hookstream_keys.store import ApiKey, KeyState, KeyUsage, ReferenceGone, Rotation
+from hookstream_keys.store import (
+    ApiKey,
+    DescendantRevocation,
+    KeyState,
+    KeyUsage,
+    ReferenceGone,
+    Rotation,
+)
 
 
 def create_api_key(call: WriteCall, body: dict[str, Any]) -> Answer:
@@ -92,11 +99,16 @@ def update_api_key(call: WriteCall, id: str, body: dict[str, Any]) -> Answer:
     return _answer(call, changed)
 
 
-def revoke_api_key(call: WriteCall, id: str, reason: str) -> Answer:
-    """Revoke a key, at once and for ever. Revoked before, it stays as it is."""
+def revoke_api_key(call: WriteCall, id: str, reason: str, *, descendants: bool) -> Answer:
+    """Revoke a key permanently, and the keys that it made if wanted. Twice has no effect."""
     key = access.key_to(call, "api-keys:revoke", id)
-    _revoke(call, key, reason)
-    return None, 204
+    now, made_by_it = timestamps.to_text(call.now), None
+    if descendants:
+        events = audit.revoked_with(call, reason, key.id)
+        made_by_it = DescendantRevocation(key.id, key.org_id, now, reason, events)
+    event = audit.key_revoked(call, key, reason)
+    revoked = call.store.revoke_key(key.id, now, reason, event, made_by_it)
+    return None, 204, {"X-Revoked-Keys": str(revoked)}
 
 
 def revoke_by_secret(call: WriteCall, body: dict[str, Any]) -> Answer:
@@ -108,7 +120,8 @@ def revoke_by_secret(call: WriteCall, body: dict[str, Any]) -> Answer:
     if digest is not None:
         key = call.store.find_key(digest)
         if key is not None and verification.may_revoke(key, timestamps.to_text(call.now)):
-            _revoke(call, key, body["reason"])
+            now, reason = timestamps.to_text(call.now), body["reason"]
+            call.store.revoke_key(key.id, now, reason, audit.key_revoked(call, key, reason))
     return None, 204
 
 
@@ -169,11 +182,6 @@ def limit_view(key: ApiKey) -> dict[str, int] | None:
     """How often a key may be used as the API shows it: `RateLimit` of the document."""
     limit = key.rate_limit
     return limit and {"requests": limit.requests, "window_seconds": limit.seconds}
-
-
-def _revoke(call: WriteCall, key: ApiKey, reason: str) -> None:
-    now = timestamps.to_text(call.now)
-    call.store.revoke_key(key.id, now, reason, audit.key_revoked(call, key, reason))
 
 
 def _state(key: ApiKey, now: str) -> KeyState:

@@ -173,6 +173,22 @@ def ending_with_its_home(call: Call) -> Callable[[ApiKey], AuditEvent]:
     return lambda key: key_revoked(call, key, END_OF_OPERATION)
 
 
+def revoked_with(call: Call, reason: str, cause: str) -> Callable[[ApiKey], AuditEvent]:
+    """What to record of each key that is revoked because of another change: that of `cause`."""
+
+    def event(key: ApiKey) -> AuditEvent:
+        return _of_key(
+            call,
+            "api_key.revoked",
+            key,
+            key_prefix=key.prefix,
+            reason=reason,
+            revoked_with=cause,
+        )
+
+    return event
+
+
 def user_created(call: Call, user: User, tenancy: Tenancy) -> AuditEvent:
     """Somebody signed up."""
     org_id, details = tenancy.organization.id, {"email": user.email}

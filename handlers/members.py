@@ -1,12 +1,15 @@
 """Who belongs to an organization, and as what."""
 
-from typing import Any
+from typing import Any, Literal
 
 from hookstream_keys import ids, timestamps
 from hookstream_keys.call import Answer, Call, WriteCall
 from hookstream_keys.errors import Conflict, Detail, MemberNotFound, UserNotFound
-from hookstream_keys.handlers import access, audit, pages
+from hookstream_keys.handlers import access, audit, member_keys, pages
 from hookstream_keys.store import LastOwner, Member, ReferenceGone, Taken
+
+#: What becomes of the keys that a member made and their role does not cover any more.
+OnKeys = Literal["keep", "revoke"]
 
 
 def list_members(call: Call, id: str, limit: int, cursor: str | None = None) -> Answer:
@@ -54,30 +57,38 @@ def get_member(call: Call, id: str, member_id: str) -> Answer:
     return {"member": _view(access.member_to(call, "members:read", id, member_id))}, 200
 
 
-def update_member(call: WriteCall, id: str, member_id: str, body: dict[str, Any]) -> Answer:
-    """Give a member another role."""
+def update_member(
+    call: WriteCall, id: str, member_id: str, body: dict[str, Any], api_keys: OnKeys
+) -> Answer:
+    """Give a member another role, and say which keys that they made it does not cover."""
     member = access.member_to(call, "members:update", id, member_id)
     role = body["role"]
     access.require_may_make(call, role, member.org_id)
+    keys = member_keys.beyond(call, member, role)
+    revocation = keys.revocation(call, "privilegeWithdrawn") if api_keys == "revoke" else None
+    event = audit.member_updated(call, member, role)
     try:
-        done = call.store.update_member(member.id, role, audit.member_updated(call, member, role))
+        done = call.store.update_member(member.id, role, event, revocation)
     except LastOwner:
         raise _last_owner() from None
     if not done:
         raise MemberNotFound
-    return {"member": {**_view(member), "role": role}}, 200
+    changed = {**_view(member), "role": role}
+    return {"member": changed, "api_keys": keys.view(revoked=revocation is not None)}, 200
 
 
-def remove_member(call: WriteCall, id: str, member_id: str) -> Answer:
+def remove_member(call: WriteCall, id: str, member_id: str, api_keys: OnKeys) -> Answer:
     """Take a member's place in the organization away, or give up one's own."""
     member = access.member_to(call, "members:delete", id, member_id)
+    keys = member_keys.beyond(call, member, None)
+    revocation = keys.revocation(call, "affiliationChanged") if api_keys == "revoke" else None
     try:
-        done = call.store.remove_member(member.id, audit.member_removed(call, member))
+        done = call.store.remove_member(member.id, audit.member_removed(call, member), revocation)
     except LastOwner:
         raise _last_owner() from None
     if not done:
         raise MemberNotFound
-    return None, 204
+    return {"member": _view(member), "api_keys": keys.view(revoked=revocation is not None)}, 200
 
 
 def _last_owner() -> Conflict:

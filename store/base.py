@@ -14,6 +14,7 @@ from hookstream_keys.store.records import (
     Carried,
     ChainCheck,
     Credential,
+    DescendantRevocation,
     Environment,
     Member,
     Organization,
@@ -158,16 +159,24 @@ class Store(ReadStore, Protocol):
         user is no longer there.
         """
 
-    def update_member(self, member_id: str, role: str, event: AuditEvent) -> bool:
-        """Give the member another role, with the audit event.
+    def update_member(
+        self,
+        member_id: str,
+        role: str,
+        event: AuditEvent,
+        keys: DescendantRevocation | None = None,
+    ) -> bool:
+        """Give the member another role, with the audit event, and revoke `keys`.
 
-        Returns False, and changes nothing, when she is gone. Raises LastOwner.
+        Returns False, and changes nothing, when the member is gone. Raises LastOwner.
         """
 
-    def remove_member(self, member_id: str, event: AuditEvent) -> bool:
-        """Delete the member, with the audit event.
+    def remove_member(
+        self, member_id: str, event: AuditEvent, keys: DescendantRevocation | None = None
+    ) -> bool:
+        """Delete the member, with the audit event, and revoke `keys`.
 
-        Returns False, and changes nothing, when she is gone. Raises LastOwner.
+        Returns False, and changes nothing, when the member is gone. Raises LastOwner.
         """
 
     def add_environment(
@@ -218,11 +227,18 @@ class Store(ReadStore, Protocol):
         Returns the key as it then is, or None when it is revoked or gone and nothing was changed.
         """
 
-    def revoke_key(self, key_id: str, revoked_at: str, reason: str, event: AuditEvent) -> bool:
-        """Make the key useless for ever, with the audit event.
+    def revoke_key(
+        self,
+        key_id: str,
+        revoked_at: str,
+        reason: str,
+        event: AuditEvent,
+        descendants: DescendantRevocation | None = None,
+    ) -> int:
+        """Make the key useless for good, with the audit event, and its descendants if wanted.
 
-        Returns False, and changes nothing, when it was revoked before or is gone. When this
-        returns, no `find_key` of any process hands the key out as good.
+        Returns how many keys were revoked: one that was revoked before, or is gone, stays as it
+        is. When this returns, no `find_key` of any process hands one of them out as valid.
         """
 
     def add_first_tenant(self, tenant: Tenant) -> bool:

@@ -51,6 +51,12 @@ class ReadStore(Protocol):
         lists, and what is added meanwhile neither repeats a row nor leaves one out.
         """
 
+    def count_descendants(self, made_by: str, org_id: str) -> dict[str | None, int]:
+        """How many keys a user or key made that are not revoked, by the role of the keys.
+
+        And those that these made, and so on, within the organization.
+        """
+
     def rotations_of(self, key_ids: Sequence[str], now: str) -> dict[str, list[Rotation]]:
         """The rotations that have not come to their end, newest first, by the key's id."""
 

@@ -1,6 +1,6 @@
 """What is stored, as values. Times are text as `hookstream_keys.timestamps` writes it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -200,6 +200,24 @@ class KeyFilter:
     created_by: str | None = None
     name: str | None = None
     state: KeyState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DescendantRevocation:
+    """Keys to revoke in the transaction of another change: those that a user or key made.
+
+    And those that these made, and so on, within one organization.
+    """
+
+    #: The id of the user or key.
+    made_by: str
+    org_id: str
+    revoked_at: str
+    reason: str
+    #: Makes the audit event of each.
+    event: "Callable[[ApiKey], AuditEvent]"
+    #: Only keys of these roles; None for all.
+    roles: frozenset[str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from hookstream_keys import ids, parameters, spec, timestamps
-from hookstream_keys.call import Call
+from hookstream_keys.call import Answer, Call
 from hookstream_keys.handlers import OPERATIONS, WRITING
 from hookstream_keys.principal import Operator
 from hookstream_keys.recheck import write_call
@@ -16,17 +16,22 @@ def ask(store: Store, operation_id: str, body: Any = None, **given: str | None) 
 
     The document decides what may be asked, as it does over HTTP. Raises ApiError.
     """
+    return answer(store, operation_id, body, **given)[0]
+
+
+def answer(store: Store, operation_id: str, body: Any = None, **given: str | None) -> Answer:
+    """The whole answer, of which `ask` gives the body. Raises ApiError."""
     document = spec.document()
     arguments = parameters.read_all(spec.parameters(document, operation_id), given)
     if body is not None:
         arguments["body"] = check_body(spec.request_schema(document, operation_id), body)
     handler = OPERATIONS[operation_id]
     if operation_id not in WRITING:
-        return handler(operators_call(store), **arguments)[0]
+        return handler(operators_call(store), **arguments)
     # As over HTTP: what the change relies on is looked up in the transaction of the change.
     with store.together():
         call = write_call(operators_call(store), store, _unchecked, optional=False)
-        return handler(call, **arguments)[0]
+        return handler(call, **arguments)
 
 
 def operators_call(store: Store) -> Call:

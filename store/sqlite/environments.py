@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from hookstream_keys.store.records import ApiKey, AuditEvent, Environment, Page, Receipt
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.engine import Engine, assignments, unique
-from hookstream_keys.store.sqlite.keys import revoke_all
 from hookstream_keys.store.sqlite.receipts import insert_receipt
+from hookstream_keys.store.sqlite.revocations import revoke_all
 
 _COLUMNS = "id, org_id, name, slug, mode, created_at"
 _SELECT = f"select {_COLUMNS} from environment where deleted_at is null"  # noqa: S608 - a constant

@@ -2,10 +2,10 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 from hookstream_keys.limits import Limit
 from hookstream_keys.store.errors import ReferenceGone
@@ -15,35 +15,32 @@ from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.engine import Engine, Row, Value, assignments, to_json
 from hookstream_keys.store.sqlite.receipts import insert_receipt
 
-_COLUMNS = (
+COLUMNS = (
     "id, org_id, env_id, name, prefix, scopes, created_by, created_at, enabled, expires_at,"
     " allowed_ips, metadata, external_id, rate_limit, revoked_at, revocation_reason, role,"
     " restricted_by"
 )
 # All of these are constants of this module; values are bound.
-_SELECT = f"select {_COLUMNS} from api_key"  # noqa: S608
+_SELECT = f"select {COLUMNS} from api_key"  # noqa: S608
 _FIND_KEY = f"{_SELECT} where digest = ?"
 #: Once more by its own secret, since in the same statement nobody can come between: between two,
 #: another process's activation takes a secret from where the second is yet to look to where the
 #: first has been.
 _FIND_KEY_BY_ANY = f"""
-    select {_COLUMNS}, {", ".join("null" for _ in rotations.COLUMNS.split(","))}
+    select {COLUMNS}, {", ".join("null" for _ in rotations.COLUMNS.split(","))}
     from api_key where digest = :digest
     union all
-    select {", ".join(f"k.{column.strip()}" for column in _COLUMNS.split(","))},
+    select {", ".join(f"k.{column.strip()}" for column in COLUMNS.split(","))},
            {", ".join(f"r.{column.strip()}" for column in rotations.COLUMNS.split(","))}
     from rotation r join api_key k on k.id = r.key_id where r.digest = :digest
 """  # noqa: S608
 _FIND_KEY_BY_ID = f"{_SELECT} where id = ?"
 #: Nothing, where the environment is no more.
 _ADD_KEY = (
-    f"insert into api_key ({_COLUMNS}, digest)"  # noqa: S608
+    f"insert into api_key ({COLUMNS}, digest)"  # noqa: S608
     " select ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
     " from environment where id = ? and org_id = ? and deleted_at is null"
 )
-_REVOKE = """
-    update api_key set revoked_at = ?, revocation_reason = ? where id = ? and revoked_at is null
-"""
 _SAME_EXPIRY = "update rotation set sets_expiry = 0 where key_id = ? and state = 'pending'"
 #: What a key of each state is like, at the moment that is bound. No time is later than `~`.
 _STATES = {
@@ -72,19 +69,19 @@ class Keys(Engine):
     def find_key(self, digest: bytes) -> ApiKey | None:
         row = self.one(_FIND_KEY, (digest,))
         if row is not None:
-            return _key(row)
+            return key_of(row)
         row = self.one(_FIND_KEY_BY_ANY, {"digest": digest})
         if row is None:
             return None
-        of_key = len(_COLUMNS.split(","))
-        key, of_rotation = _key(row[:of_key]), row[of_key:]
+        of_key = len(COLUMNS.split(","))
+        key, of_rotation = key_of(row[:of_key]), row[of_key:]
         if of_rotation[0] is None:
             return key
         return replace(key, rotation=rotations.rotation_of(of_rotation))
 
     def find_key_by_id(self, key_id: str) -> ApiKey | None:
         row = self.one(_FIND_KEY_BY_ID, (key_id,))
-        return _key(row) if row else None
+        return key_of(row) if row else None
 
     def list_keys(self, wanted: KeyFilter, page: Page) -> list[ApiKey]:
         conditions: dict[str, Value] = {
@@ -95,7 +92,7 @@ class Keys(Engine):
         }
         if wanted.state is not None:
             conditions[_STATES[wanted.state]] = wanted.now
-        return [_key(row) for row in self.page(f"{_SELECT} where true", conditions, page)]
+        return [key_of(row) for row in self.page(f"{_SELECT} where true", conditions, page)]
 
     def add_key(
         self, key: ApiKey, digest: bytes, event: AuditEvent, receipt: Receipt | None = None
@@ -112,7 +109,7 @@ class Keys(Engine):
         with self.change() as connection:
             row = connection.execute(
                 f"update api_key set {assignments(values)}"  # noqa: S608
-                f" where id = :id and revoked_at is null returning {_COLUMNS}",
+                f" where id = :id and revoked_at is null returning {COLUMNS}",
                 {**values, "id": key_id},
             ).fetchone()
             if row is None:
@@ -121,32 +118,7 @@ class Keys(Engine):
                 # What was said last holds, also of a secret that is pending.
                 connection.execute(_SAME_EXPIRY, (key_id,))
             insert_event(connection, event)
-            return _key(row)
-
-    def revoke_key(self, key_id: str, revoked_at: str, reason: str, event: AuditEvent) -> bool:
-        with self.change() as connection:
-            if connection.execute(_REVOKE, (revoked_at, reason, key_id)).rowcount == 0:
-                return False
-            insert_event(connection, event)
-            return True
-
-
-def revoke_all(
-    connection: sqlite3.Connection,
-    of: tuple[Literal["env_id", "org_id"], str],
-    revoked_at: str,
-    reason: str,
-    event: Callable[[ApiKey], AuditEvent],
-) -> None:
-    """Revoke every key of an environment or organization, each with its event."""
-    column, value = of
-    rows = connection.execute(
-        f"update api_key set revoked_at = ?, revocation_reason = ?"  # noqa: S608 - see its type
-        f" where {column} = ? and revoked_at is null returning {_COLUMNS}",
-        (revoked_at, reason, value),
-    ).fetchall()
-    for row in rows:
-        insert_event(connection, event(_key(row)))
+            return key_of(row)
 
 
 def insert_key(connection: sqlite3.Connection, key: ApiKey, digest: bytes) -> None:
@@ -181,8 +153,9 @@ def insert_key(connection: sqlite3.Connection, key: ApiKey, digest: bytes) -> No
         raise ReferenceGone(f"the environment {key.env_id} is gone")
 
 
-def _key(row: Row) -> ApiKey:
-    # In the order of _COLUMNS, which is that of the record's fields.
+def key_of(row: Row) -> ApiKey:
+    """The key of a row of COLUMNS."""
+    # In the order of COLUMNS, which is that of the record's fields.
     enabled, expires_at, allowed_ips, metadata, external_id, rate_limit = row[8:14]
     limits = (
         bool(enabled),

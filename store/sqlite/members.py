@@ -6,11 +6,12 @@ from contextlib import contextmanager
 
 from hookstream_keys import roles
 from hookstream_keys.store.errors import LastOwner, Taken
-from hookstream_keys.store.records import AuditEvent, Member, Page, Receipt
+from hookstream_keys.store.records import AuditEvent, DescendantRevocation, Member, Page, Receipt
 from hookstream_keys.store.sqlite import better_auth
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.engine import Engine, Row, Value
 from hookstream_keys.store.sqlite.receipts import insert_receipt
+from hookstream_keys.store.sqlite.revocations import revoke_descendants
 
 _SELECT = """
     select m.id, m."organizationId", m."userId", m.role, m."createdAt", u.name, u.email
@@ -46,18 +47,28 @@ class Members(Engine):
             insert_member(connection, member)
             insert_event(connection, event)
 
-    def update_member(self, member_id: str, role: str, event: AuditEvent) -> bool:
+    def update_member(
+        self,
+        member_id: str,
+        role: str,
+        event: AuditEvent,
+        keys: DescendantRevocation | None = None,
+    ) -> bool:
         with self.change() as connection, _an_owner_left(connection, member_id) as found:
             if found:
                 connection.execute('update "member" set role = ? where id = ?', (role, member_id))
                 insert_event(connection, event)
+                revoke_descendants(connection, keys)
             return found
 
-    def remove_member(self, member_id: str, event: AuditEvent) -> bool:
+    def remove_member(
+        self, member_id: str, event: AuditEvent, keys: DescendantRevocation | None = None
+    ) -> bool:
         with self.change() as connection, _an_owner_left(connection, member_id) as found:
             if found:
                 connection.execute('delete from "member" where id = ?', (member_id,))
                 insert_event(connection, event)
+                revoke_descendants(connection, keys)
             return found
 
 

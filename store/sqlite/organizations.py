@@ -7,9 +7,9 @@ from hookstream_keys.store.records import ApiKey, AuditEvent, Member, Organizati
 from hookstream_keys.store.sqlite import better_auth
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.engine import Engine, Row, assignments, unique
-from hookstream_keys.store.sqlite.keys import revoke_all
 from hookstream_keys.store.sqlite.members import insert_member
 from hookstream_keys.store.sqlite.receipts import insert_receipt
+from hookstream_keys.store.sqlite.revocations import revoke_all
 
 _COLUMNS = 'o.id, o.name, o.slug, o."createdAt"'
 # All of these are constants of this module; values are bound.

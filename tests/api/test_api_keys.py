@@ -20,11 +20,6 @@ LONG_AGO = "2001-01-01T00:00:00Z"
 FAR_OFF = "2999-12-31T23:59:59Z"
 
 
-@pytest.fixture(scope="module")
-def owner(server: Server, tenant: Tenant) -> dict[str, str]:
-    return {"Authorization": f"Bearer {server.database.add_session(tenant.user_id)}"}
-
-
 def member(server: Server, org_id: str, role: str = "member") -> dict[str, str]:
     user = server.database.add_user()
     server.database.add_member(org_id, user, role)

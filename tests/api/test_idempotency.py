@@ -42,11 +42,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def owner(server: Server, tenant: Tenant) -> dict[str, str]:
-    return {"Authorization": f"Bearer {server.database.add_session(tenant.user_id)}"}
-
-
 class Request:
     """A request that creates, to be sent as often as one likes."""
 

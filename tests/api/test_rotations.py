@@ -24,11 +24,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def owner(server: Server, tenant: Tenant) -> dict[str, str]:
-    return {"Authorization": f"Bearer {server.database.add_session(tenant.user_id)}"}
-
-
-@pytest.fixture(scope="module")
 def verify(server: Server, tenant: Tenant) -> Verify:
     def send(key: str) -> dict[str, Any]:
         answer = server.request(

@@ -11,11 +11,6 @@ Create = Callable[..., httpx.Response]
 
 
 @pytest.fixture(scope="module")
-def owner(server: Server, tenant: Tenant) -> dict[str, str]:
-    return {"Authorization": f"Bearer {server.database.add_session(tenant.user_id)}"}
-
-
-@pytest.fixture(scope="module")
 def verify(server: Server, tenant: Tenant) -> Callable[..., httpx.Response]:
     """Verify a key, with the tenant's key unless other headers are given."""
 

@@ -48,7 +48,7 @@ def test_again_it_changes_nothing_and_says_so(database: Database, key: dict[str,
     before = database.dump()
     again = keys(database, "revoke", key["id"], "--reason", "keyCompromise")
     assert (again.returncode, again.stdout) == (0, first.stdout)
-    assert again.stderr == "It was revoked before; nothing was changed.\n"
+    assert again.stderr == "It was revoked before, and stays as it is.\n"
     as_json = answer(database, "revoke", key["id"])
     assert as_json["api_key"]["revocation_reason"] == "superseded"
     assert database.dump() == before
@@ -69,3 +69,21 @@ def test_it_keeps_to_the_document(database: Database, key: dict[str, Any]) -> No
     assert_refused(database, "revoke", "no id", says="path/id: ")
     for reason in ("because", "", "KeyCompromise"):
         assert_refused(database, "revoke", key["id"], "--reason", reason, says="query/reason: ")
+
+
+def test_its_descendants_are_revoked_with_it_when_that_is_asked_for(
+    database: Database, tenant: Tenant, key: dict[str, Any]
+) -> None:
+    child, grandchild, other = (create(database, tenant)["id"] for _ in range(3))
+    for made, by in ((child, key["id"]), (grandchild, child)):
+        database.execute("update api_key set created_by = ? where id = ?", (by, made))
+    found = answer(database, "revoke", key["id"], "--descendants", "--reason", "keyCompromise")
+    assert found.pop("revoked_keys") == 3
+    assert found == answer(database, "show", key["id"])
+    states = {
+        each: answer(database, "show", each)["api_key"]["state"]
+        for each in (child, grandchild, other)
+    }
+    assert states == {child: "revoked", grandchild: "revoked", other: "active"}
+    again = keys(database, "revoke", key["id"], "--descendants")
+    assert_facts(again.stdout, id=key["id"], revoked_keys="0")

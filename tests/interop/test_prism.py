@@ -45,7 +45,7 @@ EXPECTED = {
     ("POST", "/organizations/{id}/members"): {201, 400, 403, 404, 409},
     ("GET", "/organizations/{id}/members/{member_id}"): {200, 404},
     ("PATCH", "/organizations/{id}/members/{member_id}"): {200, 403, 404, 409},
-    ("DELETE", "/organizations/{id}/members/{member_id}"): {204, 403, 404, 409},
+    ("DELETE", "/organizations/{id}/members/{member_id}"): {200, 403, 404, 409},
     ("GET", "/environments"): {200, 401},
     ("POST", "/environments"): {201, 400, 401, 403, 404, 409},
     ("GET", "/environments/{id}"): {200, 403, 404},

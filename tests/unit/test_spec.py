@@ -201,7 +201,7 @@ def test_parameters_are_found_through_their_references_those_of_the_path_first()
     found = spec.parameters(DOCUMENT, "rotateApiKey")
     assert found == [COMPONENTS["parameters"][name] for name in ("ApiKeyId", "IdempotencyKey")]
     names = [parameter["name"] for parameter in spec.parameters(DOCUMENT, "revokeApiKey")]
-    assert names == ["id", "reason"]
+    assert names == ["id", "reason", "descendants"]
     assert spec.parameters(DOCUMENT, "getHealth") == []
 
 

@@ -93,6 +93,7 @@ def test_an_operation_says_what_it_takes(prepared: Everything) -> None:
     assert {each["name"]: each["in"] for each in revoke.parameters} == {
         "id": "path",
         "reason": "query",
+        "descendants": "query",
     }
     assert not found["getHealth"].request_body
     assert found["signOut"].request_body.get("required", False) is False

@@ -3,7 +3,7 @@
 import click
 
 from hookstream_keys.cli.database import existing_store
-from hookstream_keys.cli.operations import ask
+from hookstream_keys.cli.operations import answer, ask
 from hookstream_keys.cli.options import with_database, with_json
 from hookstream_keys.cli.output import note, show
 
@@ -18,17 +18,29 @@ SHOWN = ("id", "name", "key_prefix", "state", "revoked_at", "revocation_reason")
     help="Why: keyCompromise, affiliationChanged, superseded, cessationOfOperation,"
     " privilegeWithdrawn or, without it, unspecified.",
 )
+@click.option(
+    "--descendants",
+    is_flag=True,
+    help="Also revoke the keys that it made, those that they made, and so on, in one transaction.",
+)
 @with_json
 @with_database
-def revoke_command(key_id: str, reason: str | None, as_json: bool, database: str) -> None:
-    """Revoke a key, at once and for ever, and show it as it is then.
+def revoke_command(
+    key_id: str, reason: str | None, descendants: bool, as_json: bool, database: str
+) -> None:
+    """Revoke a key permanently, and show it as it is then.
 
-    Revoked before, it stays as it is.
+    Revoking twice has no effect.
     """
     store = existing_store(database)
     before = ask(store, "getApiKey", id=key_id)
-    ask(store, "revokeApiKey", id=key_id, reason=reason)
+    wanted = "true" if descendants else None
+    _, _, *headers = answer(store, "revokeApiKey", id=key_id, reason=reason, descendants=wanted)
     after = ask(store, "getApiKey", id=key_id)
     if before["api_key"]["revoked"] and not as_json:
-        note("It was revoked before; nothing was changed.")
-    show(after, as_json, {name: after["api_key"][name] for name in SHOWN})
+        note("It was revoked before, and stays as it is.")
+    facts = {name: after["api_key"][name] for name in SHOWN}
+    if descendants:
+        count = {"revoked_keys": int(headers[0]["X-Revoked-Keys"])}
+        after, facts = {**after, **count}, {**facts, **count}
+    show(after, as_json, facts)

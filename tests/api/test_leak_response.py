@@ -1,0 +1,209 @@
+"""What a leak is answered with: the keys that a key made, and those that a member made."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from support import Server, Tenant, assert_error
+
+Headers = dict[str, str]
+Create = Callable[..., httpx.Response]
+
+
+class Family:
+    """A key, the keys that it made, and those that they made."""
+
+    def __init__(self, create: Create, owner: Headers) -> None:
+        self.root = create(headers=owner).json()
+        self.children = [create(headers=_by(self.root)).json() for _ in range(2)]
+        self.grandchildren = [create(headers=_by(each)).json() for each in self.children]
+        self.other = create(headers=owner).json()
+
+    @property
+    def descendants(self) -> list[dict[str, Any]]:
+        return [*self.children, *self.grandchildren]
+
+
+def _by(key: dict[str, Any]) -> Headers:
+    return {"X-API-Key": key["key"]}
+
+
+@pytest.fixture
+def family(create: Create, owner: Headers) -> Family:
+    return Family(create, owner)
+
+
+def shown(server: Server, owner: Headers, key: dict[str, Any]) -> dict[str, Any]:
+    path = f"/auth/api-keys/{key['id']}"
+    answer: dict[str, Any] = server.request("GET", path, headers=owner).json()["api_key"]
+    return answer
+
+
+def revoke(
+    server: Server, headers: Headers, key: dict[str, Any], **parameters: str
+) -> httpx.Response:
+    path = f"/auth/api-keys/{key['id']}"
+    return server.request("DELETE", path, headers=headers, params=parameters)
+
+
+def test_204_without_descendants_what_the_key_made_stays(
+    server: Server, owner: Headers, family: Family
+) -> None:
+    answer = revoke(server, owner, family.root)
+    assert (answer.status_code, answer.headers["x-revoked-keys"]) == (204, "1")
+    assert {shown(server, owner, each)["state"] for each in family.descendants} == {"active"}
+    again = revoke(server, owner, family.root)
+    assert (again.status_code, again.headers["x-revoked-keys"]) == (204, "0")
+
+
+def test_204_descendants_are_revoked_with_the_key_and_recorded(
+    server: Server, owner: Headers, tenant: Tenant, family: Family
+) -> None:
+    answer = revoke(server, owner, family.root, descendants="true", reason="keyCompromise")
+    assert (answer.status_code, answer.headers["x-revoked-keys"]) == (204, "5")
+    for each in family.descendants:
+        found = shown(server, owner, each)
+        assert (found["state"], found["revocation_reason"]) == ("revoked", "keyCompromise")
+        assert server.request("GET", "/auth/whoami", headers=_by(each)).status_code == 401
+        (event,) = server.request(
+            "GET",
+            "/audit-log",
+            params={"resource_id": each["id"], "action": "api_key.revoked"},
+            headers=owner,
+        ).json()["audit_log"]
+        assert event["details"]["revoked_with"] == family.root["id"]
+        assert event["request_id"] == answer.headers["x-request-id"]
+    assert shown(server, owner, family.other)["state"] == "active"
+
+
+def test_204_descendants_behind_a_revoked_key_are_found(
+    server: Server, owner: Headers, family: Family
+) -> None:
+    for each in (family.root, *family.children):
+        revoke(server, owner, each)
+    answer = revoke(server, owner, family.root, descendants="true")
+    assert answer.headers["x-revoked-keys"] == "2"
+    assert {shown(server, owner, each)["state"] for each in family.descendants} == {"revoked"}
+
+
+def test_204_a_maker_revokes_what_their_key_made(
+    server: Server, create: Create, tenant: Tenant
+) -> None:
+    """It is the right to the key that counts: what it made came of it."""
+    user = server.database.add_user()
+    server.database.add_member(tenant.org_id, user, "member")
+    member = {"Authorization": f"Bearer {server.database.add_session(user)}"}
+    root = create(headers=member).json()
+    create(headers=_by(root))
+    answer = revoke(server, member, root, descendants="true")
+    assert answer.headers["x-revoked-keys"] == "2"
+
+
+def test_400_descendants_is_a_boolean(server: Server, owner: Headers, family: Family) -> None:
+    answer = revoke(server, owner, family.root, descendants="yes")
+    assert_error(answer, 400, "bad_request", "query/descendants")
+    assert shown(server, owner, family.root)["state"] == "active"
+
+
+# Members
+
+
+class Member:
+    """An admin of the first organization, with a key for each of their roles, and one of theirs."""
+
+    def __init__(self, server: Server, tenant: Tenant, create: Create, owner: Headers) -> None:
+        database = server.database
+        self.server, self.owner = server, owner
+        user = database.add_user()
+        database.add_member(tenant.org_id, user, "admin")
+        session = {"Authorization": f"Bearer {database.add_session(user)}"}
+        self.as_admin = create(headers=session).json()
+        self.child = create(headers=_by(self.as_admin)).json()
+        self.as_member = create(headers=session, role="member").json()
+        self.path = f"/organizations/{tenant.org_id}/members/" + str(
+            database.execute('select id from "member" where "userId" = ?', (user,))[0][0]
+        )
+
+    def states(self) -> list[str]:
+        keys = (self.as_admin, self.child, self.as_member)
+        return [shown(self.server, self.owner, each)["state"] for each in keys]
+
+    def demote(self, **parameters: str) -> Any:
+        answer = self.server.request(
+            "PATCH", self.path, headers=self.owner, params=parameters, json={"role": "member"}
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()["api_keys"]
+
+    def remove(self, **parameters: str) -> Any:
+        answer = self.server.request("DELETE", self.path, headers=self.owner, params=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["api_keys"]
+
+
+@pytest.fixture
+def admin(server: Server, tenant: Tenant, create: Create, owner: Headers) -> Member:
+    return Member(server, tenant, create, owner)
+
+
+def test_200_a_demotion_counts_the_keys_that_the_role_does_not_cover(admin: Member) -> None:
+    assert admin.demote() == {"not_covered": 2, "revoked": 0}
+    assert admin.states() == ["active"] * 3
+
+
+def test_200_a_demotion_revokes_the_keys_that_the_role_does_not_cover(admin: Member) -> None:
+    assert admin.demote(api_keys="revoke") == {"not_covered": 2, "revoked": 2}
+    assert admin.states() == ["revoked", "revoked", "active"]
+    found = shown(admin.server, admin.owner, admin.child)
+    assert found["revocation_reason"] == "privilegeWithdrawn"
+
+
+def test_200_a_removal_counts_all_keys_that_the_member_made(admin: Member) -> None:
+    assert admin.remove(api_keys="keep") == {"not_covered": 3, "revoked": 0}
+    assert admin.states() == ["active"] * 3
+
+
+def test_200_a_removal_revokes_all_keys_that_the_member_made(admin: Member) -> None:
+    assert admin.remove(api_keys="revoke") == {"not_covered": 3, "revoked": 3}
+    assert admin.states() == ["revoked"] * 3
+    found = shown(admin.server, admin.owner, admin.as_member)
+    assert found["revocation_reason"] == "affiliationChanged"
+
+
+def test_200_keys_of_another_organization_stay(
+    admin: Member, server: Server, create: Create
+) -> None:
+    database = server.database
+    ((user,),) = database.execute(
+        'select "userId" from "member" where id = ?', (admin.path.rpartition("/")[2],)
+    )
+    org = database.add_organization()
+    database.add_member(org, user, "owner")
+    session = {"Authorization": f"Bearer {database.add_session(user)}"}
+    env = database.add_environment(org)
+    elsewhere = create(headers=session, org_id=org, env_id=env).json()
+    assert admin.remove(api_keys="revoke")["revoked"] == 3
+    assert shown(server, session, elsewhere)["state"] == "active"
+
+
+def test_200_a_member_who_leaves_may_revoke_their_keys(
+    server: Server, tenant: Tenant, create: Create, owner: Headers
+) -> None:
+    database = server.database
+    user = database.add_user()
+    database.add_member(tenant.org_id, user, "member")
+    session = {"Authorization": f"Bearer {database.add_session(user)}"}
+    key = create(headers=session).json()
+    ((member,),) = database.execute('select id from "member" where "userId" = ?', (user,))
+    path = f"/organizations/{tenant.org_id}/members/{member}"
+    answer = server.request("DELETE", path, headers=session, params={"api_keys": "revoke"})
+    assert answer.json()["api_keys"] == {"not_covered": 1, "revoked": 1}
+    assert shown(server, owner, key)["state"] == "revoked"
+
+
+def test_400_to_another_word_for_what_becomes_of_keys(admin: Member) -> None:
+    answer = admin.server.request(
+        "DELETE", admin.path, headers=admin.owner, params={"api_keys": "delete"}
+    )
+    assert_error(answer, 400, "bad_request", "query/api_keys")
