@@ -21,6 +21,11 @@ SCOPES = (
     "other:thing",
 )
 
+#: The scopes of this API that a key has at most within the ceiling of a role. The keys of an admin
+#: and of an owner have all of those above.
+CEILINGS: dict[str | None, set[str]] = {"member": {"api-keys:create"}}
+OF_THE_API = {scope for scope in SCOPES if scope.startswith(("api-keys:", "audit-log:"))}
+
 #: The networks that keys are bound to here, and which of the addresses that are tried lie in them.
 NETWORKS: dict[str, set[str]] = {
     "192.0.2.0/24": {"192.0.2.9", "192.0.2.200"},
@@ -68,6 +73,8 @@ class Power:
     allowed_ips: tuple[str, ...] = ()
     end: str = NEVER
     rate: Rate = UNLIMITED
+    #: Whose rights are its ceiling in this API; None: no one's.
+    role: str | None = None
 
     def points(self) -> Iterator[Point]:
         for scope in SCOPES:
@@ -77,6 +84,8 @@ class Power:
 
     def _covers(self, scope: str) -> bool:
         resource = scope.partition(":")[0]
+        if scope in OF_THE_API - CEILINGS.get(self.role, OF_THE_API):
+            return False
         return not {"*", f"{resource}:*", scope}.isdisjoint(self.scopes.split())
 
 

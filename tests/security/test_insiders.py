@@ -1,0 +1,133 @@
+"""No chain of steps in which people act gives an insider more than who acted had.
+
+Sessions whose role is raised, lowered and taken away, and the keys that they made or were given,
+create, change, rotate and use keys, while an owner acts on the same ones. Chains are made by
+Hypothesis; the model that they are held to is in `people.py`. `FUZZ_CHAINS` says how many chains,
+from a random seed; otherwise they are the same each time.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, Phase, example, given, seed, settings
+from hypothesis import strategies as st
+from security.insider import STARTS, Insider, Start
+from security.people import ROLES, STEPS, Step
+from security.test_escalation import CHAINS, SEED, figures
+from security.world import Rows
+from support import Database, Server, serving
+
+#: What a member made: for an owner to widen, and for an owner to narrow.
+NARROW = Start(by_insider=True, holds=False, scopes="events:read", role="member")
+WIDE = Start(by_insider=True, holds=True, scopes="audit-log:read api-keys:*", role="member")
+ADMINS = Start(by_insider=True, holds=False, scopes="*", role="admin")
+
+ROTATE = Step("session", "rotate", 0, 0, {"grace_period_seconds": 0})
+WIDEN = Step("owner", "update", 0, 0, {"scopes": "*"})
+NARROW_DOWN = Step("owner", "update", 0, 0, {"scopes": "audit-log:read"})
+DEMOTE = Step("owner", "give role", 0, 0, {"role": "member"})
+DISABLE = Step("owner", "update", 0, 0, {"enabled": False})
+ENABLE = Step("session", "update", 0, 0, {"enabled": True})
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    database = Database(tmp_path_factory.mktemp("insiders") / "hookstream.db")
+    database.init()
+    with serving(
+        database,
+        HOOKSTREAM_TRUSTED_PROXIES="127.0.0.1",
+        HOOKSTREAM_RATE_LIMIT="off",
+        HOOKSTREAM_VALIDATE_RESPONSES="off",
+        HOOKSTREAM_LOG_LEVEL="error",
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=20, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def rows(server: Server) -> Iterator[Rows]:
+    rows = Rows(server.database)
+    yield rows
+    rows.close()
+
+
+def play(
+    client: httpx.Client, rows: Rows, role: str, starts: list[Start], steps: list[Step]
+) -> Insider:
+    insider = Insider(client, rows, role)
+    insider.begin(starts)
+    for step in steps:
+        insider.do(step)
+        if insider.wrong:
+            break
+    insider.reach()
+    return insider
+
+
+def test_no_chain_gives_an_insider_more_than_who_acted_had(
+    client: httpx.Client, rows: Rows, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried: Counter[str] = Counter()
+    begun = time.monotonic()
+
+    @seed(SEED)
+    @settings(
+        max_examples=CHAINS,
+        deadline=None,
+        database=None,
+        phases=(Phase.explicit, Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(
+        st.sampled_from(ROLES),
+        st.lists(STARTS, min_size=1, max_size=4),
+        st.lists(STEPS, min_size=4, max_size=14),
+    )
+    @example("member", [NARROW], [WIDEN, ROTATE])
+    @example("member", [WIDE], [NARROW_DOWN])
+    @example("admin", [ADMINS], [DEMOTE, ROTATE])
+    @example("member", [NARROW], [DISABLE, ENABLE])
+    def no_chain(role: str, starts: list[Start], steps: list[Step]) -> None:
+        insider = play(client, rows, role, starts, steps)
+        tried.update(line.partition(",")[0] + line[-7:] for line in insider.done)
+        tried["chains"] += 1
+        tried["points"] += sum(len(list(power.points())) for power in insider._powers())
+        assert not insider.wrong, "\n".join([*insider.wrong, *insider.done])
+
+    try:
+        no_chain()
+    finally:
+        with capsys.disabled():
+            print(f"\n{figures(tried)}; seed {SEED}, {time.monotonic() - begun:.0f} s")
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("update api_key set role = 'owner' where org_id = ?", "gained"),
+        ("update api_key set allowed_ips = '' where org_id = ?", "lifted allowed_ips"),
+    ],
+)
+def test_more_would_be_noticed(client: httpx.Client, rows: Rows, change: str, found: str) -> None:
+    """What an insider could not do, done behind the server's back, looks like what it is."""
+
+    class Meddling(Insider):
+        def _send(self, *arguments: object) -> httpx.Response | None:
+            answer = super()._send(*arguments)  # type: ignore[arg-type]
+            self.rows.read(change, self.org)
+            return answer
+
+    insider = Meddling(client, rows, "member")
+    insider.begin([WIDE._replace(allowed_ips=("192.0.2.0/25",))])
+    insider.restricted[insider.keys[0], "allowed_ips"] = 3
+    insider.do(Step("session", "update", 0, 0, {"scopes": "audit-log:read"}))
+    assert found in insider.wrong[-1]
