@@ -272,7 +272,8 @@ _ROTATIONS = "select digest, state, sets_expiry, expires_at from rotation where 
 
 def _state(env: str, scopes: str, role: str | None, enabled: int, *rest: Any) -> State:
     expires_at, allowed_ips, rate_limit, revoked_at = rest
-    limit = None if rate_limit is None else tuple(map(int, rate_limit.split("/")))
+    requests, _, seconds = (rate_limit or "").partition("/")
+    limit = (int(requests), int(seconds)) if rate_limit else None
     networks = tuple(allowed_ips.split())
     return State(
         env, scopes, role, bool(enabled), expires_at, networks, limit, revoked_at is not None
