@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from hookstream_keys.store import chain
-from hookstream_keys.store.errors import StoreUnavailable
 from hookstream_keys.store.records import AuditEvent, AuditFilter, ChainCheck
+from hookstream_keys.store.sqlite.connection import Connection, chain_head
 from hookstream_keys.store.sqlite.engine import Engine, Parameters, Row, to_json
 
 _COLUMNS = ", ".join(chain.COLUMNS)
@@ -79,14 +79,13 @@ def _event(row: Row) -> AuditEvent:
     return AuditEvent(**(values | {"details": json.loads(values["details"])}))
 
 
-def insert_event(connection: sqlite3.Connection, event: AuditEvent) -> None:
+def insert_event(connection: Connection, event: AuditEvent) -> None:
     """Store an event inside the transaction of what it is about, as the next of the chain.
 
-    Raises StoreUnavailable when the head of the chain cannot be used: what cannot be
-    recorded is not done.
+    Raises StoreUnavailable as `chain_head`.
     """
-    # Not the last row: were that removed, the next would hide it.
-    last, previous = _head(connection)
+    # Not after the last row: were that removed, the next would hide it.
+    last, previous = chain_head(connection)
     row = {
         "seq": last + 1,
         "id": event.id,
@@ -102,16 +101,6 @@ def insert_event(connection: sqlite3.Connection, event: AuditEvent) -> None:
         "request_id": event.request_id,
         "created_at": event.created_at,
     }
-    link = chain.link(previous, row).hex()
-    connection.execute(_ADD_EVENT, (*(row[name] for name in chain.COLUMNS), link))
-    connection.execute("update audit_head set seq = ?, hash = ?", (last + 1, link))
-
-
-def _head(connection: sqlite3.Connection) -> tuple[int, bytes]:
-    try:
-        seq, link = connection.execute(_HEAD).fetchone()
-        return seq, bytes.fromhex(link)
-    except (TypeError, ValueError):
-        raise StoreUnavailable(
-            "the head of the audit log is gone or damaged; run hookstream-keys audit verify"
-        ) from None
+    link = chain.link(previous, row)
+    connection.execute(_ADD_EVENT, (*(row[name] for name in chain.COLUMNS), link.hex()))
+    connection.chain_head = last + 1, link

@@ -5,7 +5,6 @@ backup, held against those that are there now (`ended`), take their place in one
 So no server has to stop, and no revocation can slip in between. The audit log stays what it is.
 """
 
-import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -14,7 +13,8 @@ from hookstream_keys.store.errors import BackupRefused, StoreUnavailable
 from hookstream_keys.store.records import AuditEvent, Backup, Carried, Restored
 from hookstream_keys.store.sqlite import copies, ended
 from hookstream_keys.store.sqlite.audit import insert_event
-from hookstream_keys.store.sqlite.engine import Engine, transaction, translated
+from hookstream_keys.store.sqlite.connection import Connection, connect, transaction
+from hookstream_keys.store.sqlite.engine import Engine, translated
 
 #: What a backup brings back, in the order in which rows refer to one another. People and how
 #: they sign in are not: a password that was changed must not come back.
@@ -41,7 +41,7 @@ class Backups(Engine):
         with copies.draft_for(path) as draft:
             with translated(), closing(self._open(create=False)) as connection:
                 copies.copy(connection, draft)
-            with translated(), closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+            with translated(), closing(connect(str(draft))) as connection:
                 # The draft is thrown away if this fails, so it needs no journal.
                 connection.execute("pragma journal_mode = memory")
                 connection.execute("pragma secure_delete = on")
@@ -119,7 +119,7 @@ def _taken(path: Path, draft: Path) -> Backup:
 
 def _restore_alone(draft: Path, backup: Backup, recorded: Recorded) -> Restored:
     """Make the draft a database of its own."""
-    with translated(), closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+    with translated(), closing(connect(str(draft))) as connection:
         found = Restored(backup, compared=False)
         with transaction(connection):
             found.sessions_ended = _let_nobody_in(connection, "main")
@@ -128,7 +128,7 @@ def _restore_alone(draft: Path, backup: Backup, recorded: Recorded) -> Restored:
     return found
 
 
-def _require_same(connection: sqlite3.Connection, backup: Backup) -> None:
+def _require_same(connection: Connection, backup: Backup) -> None:
     """Raise BackupRefused unless the backup is one of this database: its log is our log's."""
     row = connection.execute(
         "select 1 from main.audit_log where seq = ? and hash = ?", (backup.rows, backup.head)
@@ -140,7 +140,7 @@ def _require_same(connection: sqlite3.Connection, backup: Backup) -> None:
         )
 
 
-def _let_nobody_in(connection: sqlite3.Connection, schema: str) -> int:
+def _let_nobody_in(connection: Connection, schema: str) -> int:
     """End every session, and make every link that was mailed useless. Returns how many sessions."""
     counts = [
         connection.execute(f"delete from {schema}.{table}").rowcount  # noqa: S608 - constants
@@ -149,7 +149,7 @@ def _let_nobody_in(connection: sqlite3.Connection, schema: str) -> int:
     return counts[0]
 
 
-def _replace(connection: sqlite3.Connection) -> None:
+def _replace(connection: Connection) -> None:
     """Put the backup's rows in the place of those that are there."""
     for table in reversed(TABLES):
         connection.execute(f"delete from main.{table}")  # noqa: S608 - constants
@@ -165,7 +165,7 @@ def _replace(connection: sqlite3.Connection) -> None:
         )
 
 
-def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
+def _columns(connection: Connection, table: str) -> list[str]:
     """The columns that a table has in both: better-auth may have added some of its own."""
     both = [
         [row[1] for row in connection.execute(f"pragma {schema}.table_info({table})")]
@@ -174,7 +174,7 @@ def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
     return [f'"{name}"' for name in both[0] if name in both[1]]
 
 
-def _of_all(connection: sqlite3.Connection, found: Restored) -> list[Carried]:
+def _of_all(connection: Connection, found: Restored) -> list[Carried]:
     """What every organization's log says of it."""
     details = {"until": found.backup.until, "compared": found.compared}
     rows = connection.execute('select id from "organization" order by id').fetchall()

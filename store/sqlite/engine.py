@@ -22,6 +22,7 @@ from sqlite_utils import Database
 
 from hookstream_keys.store.errors import DatabaseTooNew, ReferenceGone, StoreUnavailable, Taken
 from hookstream_keys.store.records import Page
+from hookstream_keys.store.sqlite.connection import Connection, connect, part, transaction
 from hookstream_keys.store.sqlite.files import Files
 from hookstream_keys.store.sqlite.migrations import migrations
 
@@ -59,7 +60,7 @@ Parameters = tuple[Value, ...] | Mapping[str, Value]
 class _Opened:
     """A thread's connection, the files that it has open, and until when they need no look."""
 
-    connection: sqlite3.Connection
+    connection: Connection
     files: Files
     good_until: float = 0.0
     is_doubtful: bool = False
@@ -72,7 +73,7 @@ class Engine:
         self._path = path.absolute()
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: list[Connection] = []
         self._wrote_at = float("-inf")
 
     def migrate(self) -> list[str]:
@@ -151,7 +152,7 @@ class Engine:
         )
 
     @contextmanager
-    def change(self) -> Iterator[sqlite3.Connection]:
+    def change(self) -> Iterator[Connection]:
         """A write transaction: all of the block, or on any error nothing of it.
 
         Inside `together` it is a part of that, and on the disk when that is.
@@ -190,7 +191,7 @@ class Engine:
         except (sqlite3.Error, OSError) as error:
             self._raise_translated(error)
 
-    def connection(self) -> sqlite3.Connection:
+    def connection(self) -> Connection:
         """The connection of this thread."""
         opened: _Opened | None = getattr(self._local, "opened", None)
         if opened is not None and (
@@ -200,7 +201,7 @@ class Engine:
         return self._looked_at(writing=False).connection
 
     @contextmanager
-    def _whole(self) -> Iterator[sqlite3.Connection]:
+    def _whole(self) -> Iterator[Connection]:
         """A transaction that is on the disk, in the files that others will find, when it ends."""
         if getattr(self._local, "reads_only", False):
             raise RuntimeError("this thread only reads; a write goes through the write queue")
@@ -259,15 +260,14 @@ class Engine:
             opened.is_doubtful, opened.good_until = True, 0.0
         raise_translated(error)
 
-    def _open(self, *, create: bool) -> sqlite3.Connection:
+    def _open(self, *, create: bool) -> Connection:
         if create:
             _create_private(self._path)
-        connection = sqlite3.connect(
+        connection = connect(
             # Never mode=rwc: a file that SQLite makes itself is readable by others.
             f"{self._path.as_uri()}?mode=rw",
             uri=True,
             timeout=BUSY_SECONDS,
-            isolation_level=None,
             # Only `close` crosses threads.
             check_same_thread=False,
         )
@@ -326,50 +326,12 @@ def assignments(changes: Mapping[str, Any], columns: Mapping[str, str] | None = 
     return ", ".join(f"{(columns or {}).get(name, name)} = :{name}" for name in changes)
 
 
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All of the block, or on any error nothing of it."""
-    connection.execute("begin immediate")
-    try:
-        yield
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("rollback")
-        raise
-    try:
-        connection.execute("commit")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("rollback")
-        raise
-
-
-@contextmanager
-def part(connection: sqlite3.Connection) -> Iterator[None]:
-    """A part of a transaction: all of the block, or on any error nothing of it.
-
-    Raises StoreUnavailable where SQLite has undone the transaction by itself, as it does when
-    the disk is full: what was a part of it is gone.
-    """
-    if not connection.in_transaction:
-        raise StoreUnavailable("the transaction was undone")
-    connection.execute("savepoint part")
-    try:
-        yield
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("rollback to part")
-            connection.execute("release part")
-        raise
-    connection.execute("release part")
-
-
 def _create_private(path: Path) -> None:
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
-def _enable_wal(connection: sqlite3.Connection) -> None:
+def _enable_wal(connection: Connection) -> None:
     # Changing the journal mode does not wait for other connections as statements do:
     # several processes that start at once on a new file need this loop.
     deadline = time.monotonic() + MIGRATING_SECONDS

@@ -1,10 +1,10 @@
 """Environments. One that was deleted keeps its row: its keys stay to be seen, as revoked."""
 
-import sqlite3
 from collections.abc import Callable, Mapping
 
 from hookstream_keys.store.records import ApiKey, AuditEvent, Environment, Page, Receipt
 from hookstream_keys.store.sqlite.audit import insert_event
+from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine, assignments, unique
 from hookstream_keys.store.sqlite.receipts import insert_receipt
 from hookstream_keys.store.sqlite.revocations import revoke_all
@@ -68,7 +68,7 @@ class Environments(Engine):
             return True
 
 
-def insert_environment(connection: sqlite3.Connection, environment: Environment) -> None:
+def insert_environment(connection: Connection, environment: Environment) -> None:
     """Store an environment inside a transaction. Raises Taken when another has its slug."""
     with unique("slug"):
         connection.execute(

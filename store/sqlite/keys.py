@@ -1,7 +1,6 @@
 """Keys."""
 
 import json
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -12,6 +11,7 @@ from hookstream_keys.store.errors import ReferenceGone
 from hookstream_keys.store.records import ApiKey, AuditEvent, KeyFilter, Page, Receipt
 from hookstream_keys.store.sqlite import rotations
 from hookstream_keys.store.sqlite.audit import insert_event
+from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine, Row, Value, assignments, to_json
 from hookstream_keys.store.sqlite.receipts import insert_receipt
 
@@ -121,7 +121,7 @@ class Keys(Engine):
             return key_of(row)
 
 
-def insert_key(connection: sqlite3.Connection, key: ApiKey, digest: bytes) -> None:
+def insert_key(connection: Connection, key: ApiKey, digest: bytes) -> None:
     """Store a key inside a transaction. Raises ReferenceGone when its environment is no more."""
     added = connection.execute(
         _ADD_KEY,

@@ -1,6 +1,5 @@
 """Who belongs to an organization, and as what: better-auth's own table."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +8,7 @@ from hookstream_keys.store.errors import LastOwner, Taken
 from hookstream_keys.store.records import AuditEvent, DescendantRevocation, Member, Page, Receipt
 from hookstream_keys.store.sqlite import better_auth
 from hookstream_keys.store.sqlite.audit import insert_event
+from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine, Row, Value
 from hookstream_keys.store.sqlite.receipts import insert_receipt
 from hookstream_keys.store.sqlite.revocations import revoke_descendants
@@ -77,7 +77,7 @@ def _member(row: Row) -> Member:
     return Member(member_id, org_id, user_id, role, better_auth.text(created_at), name, email)
 
 
-def insert_member(connection: sqlite3.Connection, member: Member) -> None:
+def insert_member(connection: Connection, member: Member) -> None:
     """Store a member inside a transaction. Raises Taken when the user is one already.
 
     The table does not see to that by itself.
@@ -96,7 +96,7 @@ def insert_member(connection: sqlite3.Connection, member: Member) -> None:
 
 
 @contextmanager
-def _an_owner_left(connection: sqlite3.Connection, member_id: str) -> Iterator[bool]:
+def _an_owner_left(connection: Connection, member_id: str) -> Iterator[bool]:
     """Give whether the member is there. Raises LastOwner where the block leaves no owner."""
     row = connection.execute(_PLACE, (member_id,)).fetchone()
     yield row is not None

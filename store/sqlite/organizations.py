@@ -1,11 +1,11 @@
 """Organizations: better-auth's own table."""
 
-import sqlite3
 from collections.abc import Callable, Mapping
 
 from hookstream_keys.store.records import ApiKey, AuditEvent, Member, Organization, Page, Receipt
 from hookstream_keys.store.sqlite import better_auth
 from hookstream_keys.store.sqlite.audit import insert_event
+from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine, Row, assignments, unique
 from hookstream_keys.store.sqlite.members import insert_member
 from hookstream_keys.store.sqlite.receipts import insert_receipt
@@ -81,7 +81,7 @@ def _organization(row: Row) -> Organization:
     return Organization(org_id, name, slug, better_auth.text(created_at), *role)
 
 
-def insert_organization(connection: sqlite3.Connection, organization: Organization) -> None:
+def insert_organization(connection: Connection, organization: Organization) -> None:
     """Store an organization inside a transaction. Raises Taken when another has its slug."""
     with unique("slug"):
         connection.execute(

@@ -1,10 +1,10 @@
 """Receipts of what was done once, kept for a day in the transaction of what was done."""
 
-import sqlite3
 from datetime import datetime, timedelta
 
 from hookstream_keys.store.errors import Repeated
 from hookstream_keys.store.records import Receipt
+from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.timestamps import to_text
 
 KEPT = timedelta(days=1)
@@ -17,7 +17,7 @@ _FORGET = """
 """
 
 
-def insert_receipt(connection: sqlite3.Connection, receipt: Receipt | None) -> None:
+def insert_receipt(connection: Connection, receipt: Receipt | None) -> None:
     """Store a receipt, if there is one, before what it is of, inside its transaction.
 
     Raises Repeated when there is one of the same id, or of one that it also has, that is not

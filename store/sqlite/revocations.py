@@ -4,12 +4,12 @@ Descendants are the keys that a user or key made, those that these made, and so 
 lead on to their own, so that nothing hides behind them.
 """
 
-import sqlite3
 from collections.abc import Callable
 from typing import Literal
 
 from hookstream_keys.store.records import ApiKey, AuditEvent, DescendantRevocation
 from hookstream_keys.store.sqlite.audit import insert_event
+from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine
 from hookstream_keys.store.sqlite.keys import COLUMNS, key_of
 
@@ -56,7 +56,7 @@ class Revocations(Engine):
 
 
 def revoke_all(
-    connection: sqlite3.Connection,
+    connection: Connection,
     of: tuple[Literal["env_id", "org_id"], str],
     revoked_at: str,
     reason: str,
@@ -74,7 +74,7 @@ def revoke_all(
         insert_event(connection, event(key_of(row)))
 
 
-def revoke_descendants(connection: sqlite3.Connection, wanted: DescendantRevocation | None) -> int:
+def revoke_descendants(connection: Connection, wanted: DescendantRevocation | None) -> int:
     """Revoke the keys, if any are wanted, inside a transaction. Returns how many there were."""
     if wanted is None:
         return 0

@@ -1,11 +1,11 @@
 """Sessions: better-auth's own table."""
 
-import sqlite3
 from datetime import datetime
 
 from hookstream_keys.store.records import AuditEvent, Session
 from hookstream_keys.store.sqlite import better_auth
 from hookstream_keys.store.sqlite.audit import insert_event
+from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine, Row
 
 _SELECT = """
@@ -56,7 +56,7 @@ class Sessions(Engine):
         return _session(row)
 
 
-def insert_session(connection: sqlite3.Connection, session: Session) -> None:
+def insert_session(connection: Connection, session: Session) -> None:
     """Store a session inside a transaction."""
     connection.execute(
         _ADD,

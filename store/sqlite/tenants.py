@@ -1,9 +1,8 @@
 """What a database begins with."""
 
-import sqlite3
-
 from hookstream_keys.store.records import Tenancy, Tenant
 from hookstream_keys.store.sqlite.audit import insert_event
+from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine
 from hookstream_keys.store.sqlite.environments import insert_environment
 from hookstream_keys.store.sqlite.keys import insert_key
@@ -30,7 +29,7 @@ class Tenants(Engine):
             return not used
 
 
-def insert_tenancy(connection: sqlite3.Connection, tenancy: Tenancy) -> None:
+def insert_tenancy(connection: Connection, tenancy: Tenancy) -> None:
     """Store what a user begins with inside a transaction."""
     insert_organization(connection, tenancy.organization)
     insert_member(connection, tenancy.member)

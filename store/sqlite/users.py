@@ -1,9 +1,8 @@
 """People, and their passwords: better-auth's own tables."""
 
-import sqlite3
-
 from hookstream_keys.store.records import Credential, User
 from hookstream_keys.store.sqlite import better_auth
+from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine, Row, unique
 
 _COLUMNS = 'id, name, email, "createdAt", "updatedAt", "emailVerified", image'
@@ -44,7 +43,7 @@ def _user(row: Row) -> User:
     return User(user_id, name, email, *times, bool(verified), image)
 
 
-def insert_user(connection: sqlite3.Connection, user: User, credential: Credential) -> None:
+def insert_user(connection: Connection, user: User, credential: Credential) -> None:
     """Store a user and her password inside a transaction.
 
     Raises Taken when another has the address.
