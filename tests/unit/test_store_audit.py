@@ -16,6 +16,7 @@ from hookstream_keys import ids, keys
 from hookstream_keys.store import (
     AuditEvent,
     AuditFilter,
+    LastOwner,
     SqliteStore,
     Store,
     StoreUnavailable,
@@ -133,6 +134,30 @@ def test_what_is_not_stored_leaves_the_chain_as_it_was(store: Store, tenant: Ten
     before = store.check_audit_log()
     failure(lambda: add(store, tenant, id=samples.events(tenant)[0].id))
     assert store.check_audit_log() == before
+
+
+def test_a_change_that_is_undone_in_a_group_commit_leaves_the_chain_whole(
+    store: Store, tenant: Tenant
+) -> None:
+    """The last owner's removal fails after its event was added; others come before and after."""
+    event = samples.event_of(tenant.key)
+    with store.together():
+        add(store, tenant)
+        with pytest.raises(LastOwner):
+            store.remove_member(tenant.tenancy.member.id, event)
+        add(store, tenant)
+    found = store.check_audit_log()
+    assert (found.fault, found.rows) == (None, len(samples.events(tenant)) + 2)
+
+    def undone() -> None:
+        with store.together():
+            add(store, tenant)
+            raise StoreUnavailable("all of it is undone")
+
+    with pytest.raises(StoreUnavailable):
+        undone()
+    add(store, tenant)
+    assert store.check_audit_log().fault is None
 
 
 def test_many_threads_make_one_chain(store: Store, tenant: Tenant) -> None:
