@@ -1,0 +1,152 @@
+"""Signing up and in with a password, as better-auth's own client does it."""
+
+import dataclasses
+from typing import Any
+
+from hookstream_keys import ids, passwords, sessions, tenancy, timestamps
+from hookstream_keys.call import Answer, Call, Headers
+from hookstream_keys.errors import SignInRefused, SignUpClosed, UntrustedRedirect, UserExists
+from hookstream_keys.handlers import audit, throttle
+from hookstream_keys.handlers.sessions import user_view
+from hookstream_keys.principal import SessionPrincipal
+from hookstream_keys.store import Credential, Session, Taken, Tenancy, User
+
+#: What a user's first organization and environment are called; Hookstream makes them, too.
+FIRST_ORGANIZATION = "{name}'s organization"
+FIRST_ENVIRONMENT = "Default"
+
+
+def flows(call: Call, body: dict[str, Any]) -> tuple[str, ...]:
+    """What the work of a request to sign up or in is queued by."""
+    return throttle.flows(call, _email(body))
+
+
+def admit_sign_up(call: Call, body: dict[str, Any]) -> None:
+    """Refuse a sign-up that is refused whatever the password is.
+
+    Raises SignUpClosed, UntrustedRedirect or RateLimited.
+    """
+    if not call.service.sign_up:
+        raise SignUpClosed
+    _check_redirect(call, body)
+    throttle.admit_sign_up(call)
+
+
+def hash_password(call: Call, body: dict[str, Any]) -> str:
+    """The hash of a new user's password, which takes a while. Raises RateLimited."""
+    throttle.sign_up(call)
+    return passwords.hashed(body["password"])
+
+
+def sign_up_email(call: Call, body: dict[str, Any], prepared: str) -> Answer:
+    """Make a user with all that she begins with, and sign her in."""
+    now = timestamps.to_text(call.now)
+    user = User(
+        id=ids.new("usr"),
+        name=body["name"],
+        email=_email(body),
+        created_at=now,
+        updated_at=now,
+        image=body.get("image"),
+    )
+    call = _as(call, user)
+    begun = _tenancy(call, user)
+    session = _session(call, user, begun.organization.id, brief=not body["rememberMe"])
+    try:
+        call.store.add_user(
+            user,
+            Credential(ids.new("acc"), user.id, prepared, now),
+            begun,
+            session,
+            (audit.user_created(call, user, begun), audit.session_created(call, session)),
+        )
+    except Taken:
+        raise UserExists from None
+    return {"token": session.token, "user": user_view(user)}, 200, _cookies(call, session)
+
+
+def admit_sign_in(call: Call, body: dict[str, Any]) -> None:
+    """Refuse an attempt that is refused whatever the password is.
+
+    Raises UntrustedRedirect or RateLimited.
+    """
+    _check_redirect(call, body)
+    throttle.admit_attempt(call, _email(body))
+
+
+def check_password(call: Call, body: dict[str, Any]) -> User:
+    """The user whose password was sent, which takes a while to find out.
+
+    Raises SignInRefused or RateLimited.
+    """
+    attempt = throttle.Attempt(call, _email(body))
+    found = call.store.find_credential(_email(body))
+    # A password is tried where nobody is found, too: the time tells no more than the answer.
+    stored = found[1].password_hash if found else passwords.NOBODYS
+    if not passwords.matches(body["password"], stored) or found is None:
+        raise SignInRefused
+    attempt.succeeded()
+    return found[0]
+
+
+def sign_in_email(call: Call, body: dict[str, Any], prepared: User) -> Answer:
+    """Sign somebody in who knows her password."""
+    user = prepared
+    call = _as(call, user)
+    belongs = next(iter(call.store.roles_of(user.id)), None)
+    begun = None if belongs else _tenancy(call, user)
+    home = belongs or (begun.organization.id if begun else None)
+    session = _session(call, user, home, brief=not body["rememberMe"])
+    call.store.add_session(session, begun, audit.session_created(call, session))
+    answer = {"redirect": "callbackURL" in body, "token": session.token, "user": user_view(user)}
+    if "callbackURL" in body:
+        answer["url"] = body["callbackURL"]
+    return answer, 200, _cookies(call, session)
+
+
+def _as(call: Call, user: User) -> Call:
+    """The call as that of `user`, who has shown who she is: what it does is her doing."""
+    return dataclasses.replace(call, principal=SessionPrincipal(ids.new("ses"), user.id))
+
+
+def _tenancy(call: Call, user: User) -> Tenancy:
+    name = FIRST_ORGANIZATION.format(name=user.name)
+    slug = tenancy.unique_slug(user.name)
+    return tenancy.begin(call, user, org=name, org_slug=slug, env=FIRST_ENVIRONMENT)
+
+
+def _session(call: Call, user: User, org_id: str | None, *, brief: bool) -> Session:
+    now = timestamps.to_text(call.now)
+    return Session(
+        id=ids.new("ses"),
+        user_id=user.id,
+        token=sessions.new_token(),
+        expires_at=sessions.expiry(call.now, brief=brief),
+        created_at=now,
+        updated_at=now,
+        ip_address=call.address,
+        user_agent=call.user_agent,
+        org_id=org_id,
+    )
+
+
+def _cookies(call: Call, session: Session) -> Headers:
+    signer = call.service.signer
+    brief = session.expires_at == sessions.expiry(call.now, brief=True)
+    return {
+        "Set-Cookie": sessions.cookies(session.token, signer, secure=call.secure, brief=brief),
+        # Where better-auth's bearer plugin hands a token to those who keep no cookies.
+        "Set-Auth-Token": signer.sign(session.token),
+        "Cache-Control": "no-store",
+    }
+
+
+def _check_redirect(call: Call, body: dict[str, Any]) -> None:
+    if "callbackURL" in body and not call.service.origins.trust(body["callbackURL"]):
+        raise UntrustedRedirect
+
+
+def _email(body: dict[str, Any]) -> str:
+    """The address as it is stored."""
+    email: str = body["email"].lower()
+    return email
