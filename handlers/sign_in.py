@@ -5,7 +5,7 @@ from typing import Any
 
 from hookstream_keys import ids, passwords, sessions, tenancy, timestamps
 from hookstream_keys.call import Answer, Call, Headers
-from hookstream_keys.errors import SignInRefused, SignUpClosed, UntrustedRedirect, UserExists
+from hookstream_keys.errors import SignInRefused, UntrustedRedirect, UserExists
 from hookstream_keys.handlers import audit, throttle
 from hookstream_keys.handlers.sessions import user_view
 from hookstream_keys.principal import SessionPrincipal
@@ -26,8 +26,7 @@ def admit_sign_up(call: Call, body: dict[str, Any]) -> None:
 
     Raises SignUpClosed, UntrustedRedirect or RateLimited.
     """
-    if not call.service.sign_up:
-        raise SignUpClosed
+    call.service.sign_in.require_sign_up_open()
     _check_redirect(call, body)
     throttle.admit_sign_up(call)
 
@@ -39,7 +38,11 @@ def hash_password(call: Call, body: dict[str, Any]) -> str:
 
 
 def sign_up_email(call: Call, body: dict[str, Any], prepared: str) -> Answer:
-    """Make a user with all that she begins with, and sign her in."""
+    """Make a user with all that they begin with, and sign them in.
+
+    Where a verified address is required there is no session, and, as in better-auth, the answer
+    does not tell whether the address has signed up before.
+    """
     now = timestamps.to_text(call.now)
     user = User(
         id=ids.new("usr"),
@@ -51,33 +54,36 @@ def sign_up_email(call: Call, body: dict[str, Any], prepared: str) -> Answer:
     )
     call = _as(call, user)
     begun = _tenancy(call, user)
-    session = _session(call, user, begun.organization.id, brief=not body["rememberMe"])
+    session = None
+    events = [audit.user_created(call, user, begun)]
+    if not call.service.sign_in.requires_verified_email:
+        session = _session(call, user, begun.organization.id, brief=not body["rememberMe"])
+        events.append(audit.session_created(call, session))
     try:
-        call.store.add_user(
-            user,
-            Credential(ids.new("acc"), user.id, prepared, now),
-            begun,
-            session,
-            (audit.user_created(call, user, begun), audit.session_created(call, session)),
-        )
+        credential = Credential(ids.new("acc"), user.id, prepared, now)
+        call.store.add_user(user, credential, begun, session, events)
     except Taken:
-        raise UserExists from None
-    return {"token": session.token, "user": user_view(user)}, 200, _cookies(call, session)
+        if session is not None:
+            raise UserExists from None
+    token = session.token if session else None
+    answer = {"token": token, "user": user_view(user)}
+    return answer, 200, _cookies(call, session) if session else {"Cache-Control": "no-store"}
 
 
 def admit_sign_in(call: Call, body: dict[str, Any]) -> None:
     """Refuse an attempt that is refused whatever the password is.
 
-    Raises UntrustedRedirect or RateLimited.
+    Raises SignInClosed, UntrustedRedirect or RateLimited.
     """
+    call.service.sign_in.require_sign_in_open()
     _check_redirect(call, body)
     throttle.admit_attempt(call, _email(body))
 
 
-def check_password(call: Call, body: dict[str, Any]) -> User:
-    """The user whose password was sent, which takes a while to find out.
+def check_password(call: Call, body: dict[str, Any]) -> Credential:
+    """The credential that the password was checked against, which takes a while.
 
-    Raises SignInRefused or RateLimited.
+    Raises SignInRefused, RateLimited, or what the policy says of a user whose password is right.
     """
     attempt = throttle.Attempt(call, _email(body))
     found = call.store.find_credential(_email(body))
@@ -86,12 +92,14 @@ def check_password(call: Call, body: dict[str, Any]) -> User:
     if not passwords.matches(body["password"], stored) or found is None:
         raise SignInRefused
     attempt.succeeded()
-    return found[0]
+    user, credential = found
+    call.service.sign_in.require_allowed(user, timestamps.to_text(call.now))
+    return credential
 
 
-def sign_in_email(call: Call, body: dict[str, Any], prepared: User) -> Answer:
+def sign_in_email(call: Call, body: dict[str, Any], prepared: Credential) -> Answer:
     """Sign somebody in who knows her password."""
-    user = prepared
+    user = _still_allowed(call, _email(body), prepared)
     call = _as(call, user)
     belongs = next(iter(call.store.roles_of(user.id)), None)
     begun = None if belongs else _tenancy(call, user)
@@ -102,6 +110,18 @@ def sign_in_email(call: Call, body: dict[str, Any], prepared: User) -> Answer:
     if "callbackURL" in body:
         answer["url"] = body["callbackURL"]
     return answer, 200, _cookies(call, session)
+
+
+def _still_allowed(call: Call, email: str, checked: Credential) -> User:
+    """The user of a credential, read again in the transaction that makes the session.
+
+    The password may have been changed, or the user banned, since it was checked.
+    """
+    found = call.store.find_credential(email)
+    if found is None or found[1] != checked:
+        raise SignInRefused
+    call.service.sign_in.require_allowed(found[0], timestamps.to_text(call.now))
+    return found[0]
 
 
 def _as(call: Call, user: User) -> Call:

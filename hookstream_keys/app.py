@@ -30,6 +30,7 @@ from hookstream_keys.rate_limiting import RateLimiting
 from hookstream_keys.response_validation import VALIDATORS, Json
 from hookstream_keys.routes import Routes
 from hookstream_keys.settings import Settings, signing_secrets
+from hookstream_keys.sign_in_policy import SignInPolicy
 from hookstream_keys.signing import Signer
 from hookstream_keys.stack import Handling, Routing, Security, Validation, Writer
 from hookstream_keys.store import Store, database_path, open_store
@@ -53,7 +54,7 @@ def create_app(settings: Settings) -> ASGIApp:
     service = Service(
         signer=Signer(*signing_secrets(settings, path)),
         origins=Origins(settings.trusted_origins),
-        sign_up=settings.sign_up == "open",
+        sign_in=SignInPolicy.of(settings),
         buckets=buckets,
         count=usage.count,
     )

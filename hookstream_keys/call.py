@@ -9,6 +9,7 @@ from hookstream_keys.buckets import Buckets
 from hookstream_keys.idempotency import Once
 from hookstream_keys.origins import Origins
 from hookstream_keys.principal import Principal
+from hookstream_keys.sign_in_policy import SignInPolicy
 from hookstream_keys.signing import Signer
 from hookstream_keys.store import Receipt, Store
 from hookstream_keys.usage import Count, not_counted
@@ -26,8 +27,8 @@ class Service:
 
     signer: Signer = field(default_factory=lambda: Signer(""))
     origins: Origins = field(default_factory=Origins)
-    #: Whether strangers may sign up.
-    sign_up: bool = False
+    #: Who may sign in with a password, and up.
+    sign_in: SignInPolicy = field(default_factory=SignInPolicy)
     #: What was taken of limits; without them nothing is limited.
     buckets: Buckets | None = None
     #: Counts the uses of keys.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from hookstream_keys.durable import sync_names
+from hookstream_keys.setting_kinds import NUMBER_OR_OFF, POSITIVE, Takes, number, one_of
 
 DEFAULT_DATABASE = "sqlite:///hookstream.db"
 
@@ -20,21 +21,22 @@ SECRET_LENGTH = 32
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 _VERSION = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
-_NUMBER = re.compile(r"0*[1-9][0-9]{0,11}", re.ASCII)
+_NUMBER = re.compile(POSITIVE, re.ASCII)
 #: As a browser writes `Origin` (RFC 6454, section 6.1): never with the scheme's own port.
 _ORIGIN = re.compile(
     r"(?!http:.*:80$|https:.*:443$)https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.ASCII
 )
-_SIGN_UP = {"open", "closed"}
-_LOG_LEVELS = {"debug", "info", "warning", "error"}
 
 
 class SettingsError(Exception):
     """A setting cannot be used; the text names the variable and says what it takes."""
 
 
-def _setting(variable: str, default: Any, about: str, *, secret: bool = False) -> Any:
-    return field(default=default, repr=not secret, metadata={"variable": variable, "about": about})
+def _setting(
+    variable: str, default: Any, about: str, *, takes: Takes | None = None, secret: bool = False
+) -> Any:
+    metadata = {"variable": variable, "about": about, "takes": takes}
+    return field(default=default, repr=not secret, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +76,27 @@ class Settings:
         "HOOKSTREAM_SIGN_UP",
         "closed",
         "`open` lets everybody sign up, who then has an organization of her own; `closed`.",
+        takes=one_of("open", "closed"),
+    )
+    sign_in: str = _setting(
+        "HOOKSTREAM_SIGN_IN",
+        "open",
+        "`closed` turns sign-in by password off, for users who sign in at their better-auth only; "
+        "`open`.",
+        takes=one_of("open", "closed"),
+    )
+    require_email_verification: bool = _setting(
+        "HOOKSTREAM_REQUIRE_EMAIL_VERIFICATION",
+        False,  # noqa: FBT003 - the default
+        "Refuse sign-in by password to users whose email address is not verified, and make no "
+        "session at sign-up, as better-auth's `requireEmailVerification` does: `on` or `off`.",
     )
     rate_limit: str = _setting(
         "HOOKSTREAM_RATE_LIMIT",
         "6000",
         "How many requests a minute an organization, or an address of strangers, may make; more is "
         "429. Verification and forward authentication are not counted. `off` for no limit.",
+        takes=NUMBER_OR_OFF,
     )
     max_body_bytes: int = _setting(
         "HOOKSTREAM_MAX_BODY_BYTES", 65_536, "The largest request body; more is 413."
@@ -105,6 +122,7 @@ class Settings:
         "HOOKSTREAM_LOG_LEVEL",
         "info",
         "`debug`, `info` (a line per request), `warning` or `error`.",
+        takes=one_of("debug", "info", "warning", "error"),
     )
 
     @classmethod
@@ -117,17 +135,12 @@ class Settings:
             if text:
                 values[item.name] = _parse(variable, text, item.default)
         settings = cls(**values)
-        for variable, value, words in (
-            ("HOOKSTREAM_LOG_LEVEL", settings.log_level, _LOG_LEVELS),
-            ("HOOKSTREAM_SIGN_UP", settings.sign_up, _SIGN_UP),
-        ):
-            if value not in words:
-                known = ", ".join(sorted(words))
-                raise SettingsError(f"{variable} is {value!r}; it takes one of {known}")
-        if settings.rate_limit != "off" and not _NUMBER.fullmatch(settings.rate_limit):
+        for item in fields(cls):
+            _check(item.metadata["variable"], getattr(settings, item.name), item.metadata["takes"])
+        if (settings.sign_up, settings.sign_in) == ("open", "closed"):
             raise SettingsError(
-                f"HOOKSTREAM_RATE_LIMIT is {settings.rate_limit!r}; it takes a whole number above "
-                "0, or off"
+                "HOOKSTREAM_SIGN_UP is open while HOOKSTREAM_SIGN_IN is closed; users who sign up "
+                "with a password need sign-in by password, so open both or close sign-up"
             )
         _check_proxies(settings.trusted_proxies)
         for origin in settings.trusted_origins:
@@ -138,7 +151,7 @@ class Settings:
     @property
     def requests_per_minute(self) -> int | None:
         """The limit on the API, or None for none."""
-        return None if self.rate_limit == "off" else int(self.rate_limit)
+        return number(self.rate_limit)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -226,6 +239,11 @@ def _parse(variable: str, text: str, default: Any) -> Any:
     if isinstance(default, tuple):
         return tuple(part.strip() for part in text.split(",") if part.strip())
     return text
+
+
+def _check(variable: str, value: Any, takes: Takes | None) -> None:
+    if takes is not None and not takes.pattern.fullmatch(value):
+        raise SettingsError(f"{variable} is {value!r}; it takes {takes.words}")
 
 
 def _print(value: Any) -> str:

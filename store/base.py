@@ -119,10 +119,10 @@ class Store(Protocol):
         """What was counted of keys, by the key's id."""
 
     def find_session(self, token: str, now: str) -> Session | None:
-        """The session of this token, unless it has expired at `now`."""
+        """The session of this token, unless it has expired at `now` or its user is banned."""
 
     def find_session_by_id(self, session_id: str, now: str) -> Session | None:
-        """The session of this id, unless it has expired at `now`."""
+        """The session of this id, unless it has expired at `now` or its user is banned."""
 
     def add_session(self, session: Session, tenancy: Tenancy | None, event: AuditEvent) -> None:
         """Store a session with the audit event.
@@ -149,7 +149,7 @@ class Store(Protocol):
         user: User,
         credential: Credential,
         tenancy: Tenancy,
-        session: Session,
+        session: Session | None,
         events: Sequence[AuditEvent],
     ) -> None:
         """Store a user with all that she begins with, and the audit events.

@@ -15,6 +15,17 @@ class Page(NamedTuple):
     before: tuple[str, str] | None = None
 
 
+class Ban(NamedTuple):
+    """That an administrator has banned a user, with better-auth's admin plugin."""
+
+    #: When it ends; None when it does not.
+    expires_at: str | None
+
+    def holds(self, now: str) -> bool:
+        """Whether it has not ended at `now`."""
+        return self.expires_at is None or self.expires_at >= now
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """A person."""
@@ -28,6 +39,9 @@ class User:
     email_verified: bool = False
     #: The address of a picture.
     image: str | None = None
+    #: These two are known only where better-auth has the plugins that they belong to.
+    ban: Ban | None = None
+    two_factor_enabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,14 @@ class SignIn(Engine):
         user: User,
         credential: Credential,
         tenancy: Tenancy,
-        session: Session,
+        session: Session | None,
         events: Sequence[AuditEvent],
     ) -> None:
         with self.change() as connection:
             insert_user(connection, user, credential)
             insert_tenancy(connection, tenancy)
-            insert_session(connection, session)
+            if session is not None:
+                insert_session(connection, session)
             for event in events:
                 insert_event(connection, event)
 

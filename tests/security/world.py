@@ -61,10 +61,10 @@ class Rows:
         )
         return str(values["id"])
 
-    def add_user(self) -> str:
+    def add_user(self, **columns: Any) -> str:
         email = f"{secrets.token_hex(8)}@example.com"
-        made = {"createdAt": PAST, "updatedAt": PAST}
-        return self.add("user", name="Ada", email=email, emailVerified=1, **made)
+        made = {"createdAt": PAST, "updatedAt": PAST, "emailVerified": 1}
+        return self.add("user", name="Ada", email=email, **made | columns)
 
     def add_organization(self) -> str:
         return self.add("organization", name="Org", slug=secrets.token_hex(8), createdAt=PAST)
