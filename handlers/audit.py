@@ -184,9 +184,10 @@ def session_created(call: Call, session: Session) -> AuditEvent:
     return _of_session(call, "session.created", session, expires_at=session.expires_at)
 
 
-def session_deleted(call: Call, session: Session) -> AuditEvent:
-    """Somebody signed out."""
-    return _of_session(call, "session.deleted", session)
+def session_deleted(call: Call, session: Session, reason: str | None = None) -> AuditEvent:
+    """A user signed out, or the session was ended for another reason."""
+    details = {} if reason is None else {"reason": reason}
+    return _of_session(call, "session.deleted", session, **details)
 
 
 def restored(call: Call, change: Carried) -> AuditEvent:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hookstream_keys import sessions, timestamps
+from hookstream_keys import timestamps
 from hookstream_keys.call import Answer, Call, Headers
 from hookstream_keys.handlers import audit
 from hookstream_keys.principal import SessionPrincipal
@@ -20,7 +20,7 @@ def sign_out(call: Call, body: dict[str, Any] | None = None) -> Answer:
         )
         if session is not None:
             call.store.end_session(session.id, audit.session_deleted(call, session))
-    return {"success": True}, 200, {"Set-Cookie": sessions.no_cookies(secure=call.secure)}
+    return {"success": True}, 200, {"Set-Cookie": call.service.cookies.clear(secure=call.secure)}
 
 
 def get_session(
@@ -35,7 +35,7 @@ def get_session(
     user = call.store.find_user(call.principal.user_id)
     if session is None or user is None:
         return b"null", 200, _UNCACHED
-    return {"session": _view(session), "user": user_view(user)}, 200, {**_UNCACHED, **headers}
+    return {"session": _view(call, session), "user": user_view(user)}, 200, {**_UNCACHED, **headers}
 
 
 def renew(call: Call) -> Headers:
@@ -44,26 +44,28 @@ def renew(call: Call) -> Headers:
         return {}
     now = timestamps.to_text(call.now)
     session = call.store.find_session_by_id(call.principal.session_id, now)
-    if session is None or not sessions.is_due(session, call.now):
+    end = call.service.lifetimes.renewed_end(session, call.now) if session else None
+    if session is None or end is None:
         # Another request was quicker, or the session has ended.
         return {}
-    if not call.store.renew_session(session.id, sessions.expiry(call.now), now):
+    if not call.store.renew_session(session.id, timestamps.to_text(end), now):
         return {}
     if not call.principal.by_cookie:
         return {}
-    return {"Set-Cookie": sessions.cookies(session.token, call.service.signer, secure=call.secure)}
+    lasts = end - call.now
+    return {"Set-Cookie": call.service.cookies.give(session.token, lasts, secure=call.secure)}
 
 
 _UNCACHED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
-def _view(session: Session) -> dict[str, Any]:
+def _view(call: Call, session: Session) -> dict[str, Any]:
     """A session as better-auth shows it to whoever has it."""
     return {
         "id": session.id,
         "token": session.token,
         "userId": session.user_id,
-        "expiresAt": session.expires_at,
+        "expiresAt": timestamps.to_text(call.service.lifetimes.end(session)),
         "createdAt": session.created_at,
         "updatedAt": session.updated_at,
         "ipAddress": session.ip_address,

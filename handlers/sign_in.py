@@ -1,6 +1,8 @@
 """Signing up and in with a password, as better-auth's own client does it."""
 
 import dataclasses
+import functools
+from datetime import datetime
 from typing import Any
 
 from hookstream_keys import ids, passwords, sessions, tenancy, timestamps
@@ -9,11 +11,13 @@ from hookstream_keys.errors import SignInRefused, UntrustedRedirect, UserExists
 from hookstream_keys.handlers import audit, throttle
 from hookstream_keys.handlers.sessions import user_view
 from hookstream_keys.principal import SessionPrincipal
-from hookstream_keys.store import Credential, Session, Taken, Tenancy, User
+from hookstream_keys.store import Credential, Session, SessionBound, Taken, Tenancy, User
 
 #: What a user's first organization and environment are called; Hookstream makes them, too.
 FIRST_ORGANIZATION = "{name}'s organization"
 FIRST_ENVIRONMENT = "Default"
+#: Why a session ended that its user did not end.
+TOO_MANY = "too_many_sessions"
 
 
 def flows(call: Call, body: dict[str, Any]) -> tuple[str, ...]:
@@ -54,10 +58,11 @@ def sign_up_email(call: Call, body: dict[str, Any], prepared: str) -> Answer:
     )
     call = _as(call, user)
     begun = _tenancy(call, user)
+    brief = not body["rememberMe"]
     session = None
     events = [audit.user_created(call, user, begun)]
     if not call.service.sign_in.requires_verified_email:
-        session = _session(call, user, begun.organization.id, brief=not body["rememberMe"])
+        session = _session(call, user, begun.organization.id, brief=brief)
         events.append(audit.session_created(call, session))
     try:
         credential = Credential(ids.new("acc"), user.id, prepared, now)
@@ -65,9 +70,10 @@ def sign_up_email(call: Call, body: dict[str, Any], prepared: str) -> Answer:
     except Taken:
         if session is not None:
             raise UserExists from None
-    token = session.token if session else None
-    answer = {"token": token, "user": user_view(user)}
-    return answer, 200, _cookies(call, session) if session else {"Cache-Control": "no-store"}
+    shown = user_view(user)
+    if session is None:
+        return {"token": None, "user": shown}, 200, {"Cache-Control": "no-store"}
+    return {"token": session.token, "user": shown}, 200, _cookies(call, session, brief=brief)
 
 
 def admit_sign_in(call: Call, body: dict[str, Any]) -> None:
@@ -104,12 +110,21 @@ def sign_in_email(call: Call, body: dict[str, Any], prepared: Credential) -> Ans
     belongs = next(iter(call.store.roles_of(user.id)), None)
     begun = None if belongs else _tenancy(call, user)
     home = belongs or (begun.organization.id if begun else None)
-    session = _session(call, user, home, brief=not body["rememberMe"])
-    call.store.add_session(session, begun, audit.session_created(call, session))
+    brief = not body["rememberMe"]
+    session = _session(call, user, home, brief=brief)
+    call.store.add_session(session, begun, audit.session_created(call, session), _bound(call))
     answer = {"redirect": "callbackURL" in body, "token": session.token, "user": user_view(user)}
     if "callbackURL" in body:
         answer["url"] = body["callbackURL"]
-    return answer, 200, _cookies(call, session)
+    return answer, 200, _cookies(call, session, brief=brief)
+
+
+def _bound(call: Call) -> SessionBound | None:
+    """How many sessions the user may have, and what is recorded of one that ends for it."""
+    most = call.service.max_sessions
+    if most is None:
+        return None
+    return SessionBound(most, functools.partial(audit.session_deleted, call, reason=TOO_MANY))
 
 
 def _still_allowed(call: Call, email: str, checked: Credential) -> User:
@@ -141,7 +156,7 @@ def _session(call: Call, user: User, org_id: str | None, *, brief: bool) -> Sess
         id=ids.new("ses"),
         user_id=user.id,
         token=sessions.new_token(),
-        expires_at=sessions.expiry(call.now, brief=brief),
+        expires_at=timestamps.to_text(call.service.lifetimes.first_end(call.now, brief=brief)),
         created_at=now,
         updated_at=now,
         ip_address=call.address,
@@ -150,13 +165,12 @@ def _session(call: Call, user: User, org_id: str | None, *, brief: bool) -> Sess
     )
 
 
-def _cookies(call: Call, session: Session) -> Headers:
-    signer = call.service.signer
-    brief = session.expires_at == sessions.expiry(call.now, brief=True)
+def _cookies(call: Call, session: Session, *, brief: bool) -> Headers:
+    lasts = None if brief else datetime.fromisoformat(session.expires_at) - call.now
     return {
-        "Set-Cookie": sessions.cookies(session.token, signer, secure=call.secure, brief=brief),
+        "Set-Cookie": call.service.cookies.give(session.token, lasts, secure=call.secure),
         # Where better-auth's bearer plugin hands a token to those who keep no cookies.
-        "Set-Auth-Token": signer.sign(session.token),
+        "Set-Auth-Token": call.service.signer.sign(session.token),
         "Cache-Control": "no-store",
     }
 

@@ -29,6 +29,10 @@ from hookstream_keys.pages import page
 from hookstream_keys.rate_limiting import RateLimiting
 from hookstream_keys.response_validation import VALIDATORS, Json
 from hookstream_keys.routes import Routes
+from hookstream_keys.served_document import ServedDocument
+from hookstream_keys.session_cookies import SessionCookies
+from hookstream_keys.sessions import Lifetimes
+from hookstream_keys.setting_kinds import number
 from hookstream_keys.settings import Settings, signing_secrets
 from hookstream_keys.sign_in_policy import SignInPolicy
 from hookstream_keys.signing import Signer
@@ -51,10 +55,14 @@ def create_app(settings: Settings) -> ASGIApp:
     path = database_path(settings.database)
     buckets = Buckets(limits_path(path))
     usage = Usage(store)
+    signer = Signer(*signing_secrets(settings, path))
     service = Service(
-        signer=Signer(*signing_secrets(settings, path)),
+        signer=signer,
         origins=Origins(settings.trusted_origins),
         sign_in=SignInPolicy.of(settings),
+        cookies=SessionCookies(signer, settings.cookie_prefix),
+        lifetimes=Lifetimes.of(settings),
+        max_sessions=number(settings.max_sessions_per_user),
         buckets=buckets,
         count=usage.count,
     )
@@ -80,7 +88,8 @@ def create_app(settings: Settings) -> ASGIApp:
         jsonifier=Json(),
         validator_map=VALIDATORS,
     )
-    app.add_api(document, resolver=Resolver(page))
+    served = ServedDocument(settings.cookie_prefix)
+    app.add_api(document, resolver=Resolver(partial(page, served=served)))
     return Gate(
         app,
         routes=Routes(document),

@@ -9,6 +9,8 @@ from hookstream_keys.buckets import Buckets
 from hookstream_keys.idempotency import Once
 from hookstream_keys.origins import Origins
 from hookstream_keys.principal import Principal
+from hookstream_keys.session_cookies import SessionCookies
+from hookstream_keys.sessions import Lifetimes
 from hookstream_keys.sign_in_policy import SignInPolicy
 from hookstream_keys.signing import Signer
 from hookstream_keys.store import Receipt, Store
@@ -29,6 +31,10 @@ class Service:
     origins: Origins = field(default_factory=Origins)
     #: Who may sign in with a password, and up.
     sign_in: SignInPolicy = field(default_factory=SignInPolicy)
+    cookies: SessionCookies = field(default_factory=lambda: SessionCookies(Signer("")))
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    #: How many sessions a user has at most, or None for no limit.
+    max_sessions: int | None = None
     #: What was taken of limits; without them nothing is limited.
     buckets: Buckets | None = None
     #: Counts the uses of keys.

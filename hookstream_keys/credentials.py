@@ -5,11 +5,12 @@ credential that is good decides: a key in `X-API-Key`, then a bearer token, then
 cookie. One that is not good passes to the next.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
-from hookstream_keys import cookies, sessions, verification
+from hookstream_keys import verification
 from hookstream_keys.call import Service
 from hookstream_keys.principal import KeyPrincipal, Principal, SessionPrincipal
 from hookstream_keys.request import Request
@@ -29,6 +30,8 @@ class Credentials:
         self._signer = service.signer
         self._origins = service.origins
         self._count = service.count
+        self._cookies = service.cookies
+        self._lifetimes = service.lifetimes
 
     def check(self, scheme: dict[str, Any]) -> Check:
         """What finds the principal of a request by a security scheme of the document.
@@ -81,13 +84,15 @@ class Credentials:
         if header is None:
             return None
         found: dict[str, SessionPrincipal] = {}
-        for value in cookies.read(header, (sessions.SECURE_COOKIE, sessions.COOKIE)):
-            principal = self._by_token(self._signer.unsign(value), request, by_cookie=True)
+        for token in self._cookies.tokens(header):
+            principal = self._by_token(token, request, by_cookie=True)
             if principal is not None:
                 found.setdefault(principal.user_id, principal)
         if len(found) != 1:
             return None
         [principal] = found.values()
+        if principal.due and self._cookies.is_brief(header):
+            principal = dataclasses.replace(principal, due=False)
         if request.operation and request.operation.method != "GET":
             self._origins.require_ours(request)
         return principal
@@ -119,7 +124,7 @@ class Credentials:
         if not token:
             return None
         session = self._store.find_session(token, request.now)
-        if session is None:
+        if session is None or self._lifetimes.has_ended(session, request.moment):
             return None
-        due = sessions.is_due(session, request.moment)
+        due = self._lifetimes.renewed_end(session, request.moment) is not None
         return SessionPrincipal(session.id, session.user_id, session.org_id, due, by_cookie)

@@ -3,8 +3,10 @@
 import re
 from dataclasses import dataclass
 
-#: A whole number above 0, and such that no sum of several is too large for a date.
+#: A whole number above 0.
 POSITIVE = r"0*[1-9][0-9]{0,11}"
+#: As many seconds as can be added to any date there will be: 31 years at most.
+_SECONDS = r"0*[1-9][0-9]{0,8}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,15 @@ def one_of(*choices: str) -> Takes:
     return Takes.of("|".join(choices), f"one of {', '.join(sorted(choices))}")
 
 
+_WHOLE_SECONDS = "a whole number of seconds, up to 999999999"
+SECONDS = Takes.of(f"{_SECONDS}|", _WHOLE_SECONDS)
+SECONDS_FROM_0 = Takes.of(f"{_SECONDS}|0+", f"{_WHOLE_SECONDS}, or 0")
+SECONDS_OR_OFF = Takes.of(f"{_SECONDS}|off", f"{_WHOLE_SECONDS}, or off")
+COOKIE_PREFIX = Takes.of(
+    # A prefix of the browser's own, such as __Host-, would change what the cookie is.
+    r"(?!__)[A-Za-z0-9._-]{1,64}",
+    "letters, digits, dots, hyphens and underscores, at most 64, and does not begin with __",
+)
 NUMBER_OR_OFF = Takes.of(f"{POSITIVE}|off", "a whole number above 0, or off")
 
 

@@ -11,9 +11,20 @@ from pathlib import Path
 from typing import Any, Self
 
 from hookstream_keys.durable import sync_names
-from hookstream_keys.setting_kinds import NUMBER_OR_OFF, POSITIVE, Takes, number, one_of
+from hookstream_keys.setting_kinds import (
+    COOKIE_PREFIX,
+    NUMBER_OR_OFF,
+    POSITIVE,
+    SECONDS,
+    SECONDS_FROM_0,
+    SECONDS_OR_OFF,
+    Takes,
+    number,
+    one_of,
+)
 
 DEFAULT_DATABASE = "sqlite:///hookstream.db"
+DEFAULT_COOKIE_PREFIX = "better-auth"
 
 #: The least that a secret must have; better-auth asks for as much.
 SECRET_LENGTH = 32
@@ -90,6 +101,40 @@ class Settings:
         False,  # noqa: FBT003 - the default
         "Refuse sign-in by password to users whose email address is not verified, and make no "
         "session at sign-up, as better-auth's `requireEmailVerification` does: `on` or `off`.",
+    )
+    session_expires_in: str = _setting(
+        "HOOKSTREAM_SESSION_EXPIRES_IN",
+        "",
+        "Seconds that a session lasts after it was made or renewed: better-auth's "
+        "`session.expiresIn`. Without it, sessions made here last 604800, and every session is "
+        "renewed by its own lifetime.",
+        takes=SECONDS,
+    )
+    session_update_age: str = _setting(
+        "HOOKSTREAM_SESSION_UPDATE_AGE",
+        "86400",
+        "Seconds after which using a session renews it: better-auth's `session.updateAge`.",
+        takes=SECONDS_FROM_0,
+    )
+    session_max_lifetime: str = _setting(
+        "HOOKSTREAM_SESSION_MAX_LIFETIME",
+        "off",
+        "Seconds after which a session ends however often it was renewed, also one that "
+        "better-auth made. `off` for no such end.",
+        takes=SECONDS_OR_OFF,
+    )
+    max_sessions_per_user: str = _setting(
+        "HOOKSTREAM_MAX_SESSIONS_PER_USER",
+        "100",
+        "How many sessions a user has at most; signing in once more ends the one that was used "
+        "longest ago. `off` for no limit.",
+        takes=NUMBER_OR_OFF,
+    )
+    cookie_prefix: str = _setting(
+        "HOOKSTREAM_COOKIE_PREFIX",
+        DEFAULT_COOKIE_PREFIX,
+        "What the names of session cookies begin with: better-auth's `advanced.cookiePrefix`.",
+        takes=COOKIE_PREFIX,
     )
     rate_limit: str = _setting(
         "HOOKSTREAM_RATE_LIMIT",

@@ -24,6 +24,7 @@ from hookstream_keys.store.records import (
     Restored,
     Rotation,
     Session,
+    SessionBound,
     Tenancy,
     Tenant,
     User,
@@ -124,11 +125,18 @@ class Store(Protocol):
     def find_session_by_id(self, session_id: str, now: str) -> Session | None:
         """The session of this id, unless it has expired at `now` or its user is banned."""
 
-    def add_session(self, session: Session, tenancy: Tenancy | None, event: AuditEvent) -> None:
+    def add_session(
+        self,
+        session: Session,
+        tenancy: Tenancy | None,
+        event: AuditEvent,
+        bound: SessionBound | None = None,
+    ) -> None:
         """Store a session with the audit event.
 
-        With `tenancy` a user who belongs to no organization gets that as well. Raises
-        ReferenceGone when the user is no longer there.
+        With `tenancy` a user who belongs to no organization gets that as well. With `bound` those
+        of the user's other sessions that were renewed longest ago end where there are more, each
+        with its event. Raises ReferenceGone when the user is no longer there.
         """
 
     def renew_session(self, session_id: str, expires_at: str, updated_at: str) -> bool:

@@ -1,6 +1,6 @@
 """What is stored, as values. Times are text as `hookstream_keys.timestamps` writes it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -72,6 +72,13 @@ class Session:
     #: The organization that is meant where none is named: the active one, or else the first that
     #: the user joined. None when she belongs to none.
     org_id: str | None = None
+
+
+class SessionBound(NamedTuple):
+    """How many sessions a user may have, and the audit event of each that ends for a new one."""
+
+    most: int
+    ended: Callable[[Session], "AuditEvent"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Sessions: better-auth's own table."""
 
 import sqlite3
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 
 from hookstream_keys.store.records import AuditEvent, Session
@@ -9,6 +9,9 @@ from hookstream_keys.store.sqlite import better_auth
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.better_auth import BetterAuth
 from hookstream_keys.store.sqlite.engine import Row
+
+#: So many sessions of a user end at most when there is one more.
+MAX_ENDED_AT_ONCE = 100
 
 _SELECT = """
     select s.id, s."userId", s.token, s."expiresAt", s."createdAt", s."updatedAt", s."ipAddress",
@@ -23,6 +26,9 @@ _ADD = """
     insert into "session" (id, "userId", token, "expiresAt", "createdAt", "updatedAt",
                            "ipAddress", "userAgent", "activeOrganizationId")
     values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_OF_USER = """
+    select id, "expiresAt", "createdAt", "updatedAt" from "session" where "userId" = ?
 """
 _RENEW = 'update "session" set "expiresAt" = ?, "updatedAt" = ? where id = ?'
 
@@ -87,6 +93,37 @@ def insert_session(connection: sqlite3.Connection, session: Session) -> None:
             session.active_org_id,
         ),
     )
+
+
+def end_oldest(connection: sqlite3.Connection, newest: Session, most: int) -> list[Session]:
+    """End those of a user's sessions that were renewed longest ago, until there are `most`.
+
+    Sessions that have expired do not count, and `newest` stays. Where there are very many they end
+    over several sign-ins: of what is in one transaction others have to wait for the end.
+    """
+    of_user = connection.execute(_OF_USER, (newest.user_id,)).fetchall()
+    now = better_auth.moment(newest.created_at)
+    others = sorted(
+        (_readable(renewed), _readable(created), session_id)
+        for session_id, expires, created, renewed in of_user
+        if session_id != newest.id and _readable(expires) > now
+    )
+    excess = others[: max(0, min(len(others) + 1 - most, MAX_ENDED_AT_ONCE))]
+    ended = [
+        connection.execute(f'{_SELECT} from "session" s where s.id = ?', (each[-1],)).fetchone()
+        for each in excess
+    ]
+    connection.executemany('delete from "session" where id = ?', [each[-1:] for each in excess])
+    # As they are stored, since their times may be none.
+    return [Session(*row[:3], *map(str, row[3:6]), *row[6:]) for row in ended]
+
+
+def _readable(value: str | int | float) -> datetime:
+    """A time of a session: one that cannot be read was long ago."""
+    try:
+        return better_auth.moment(value)
+    except (ValueError, OverflowError, OSError):
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def _session(row: Row) -> Session:
