@@ -63,6 +63,7 @@ def create_app(settings: Settings) -> ASGIApp:
         cookies=SessionCookies(signer, settings.cookie_prefix),
         lifetimes=Lifetimes.of(settings),
         max_sessions=number(settings.max_sessions_per_user),
+        adds_unverified_members=settings.add_unverified_members,
         buckets=buckets,
         count=usage.count,
     )

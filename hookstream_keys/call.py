@@ -35,6 +35,8 @@ class Service:
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     #: How many sessions a user has at most, or None for no limit.
     max_sessions: int | None = None
+    #: Whether users whose address is not verified can be made members.
+    adds_unverified_members: bool = False
     #: What was taken of limits; without them nothing is limited.
     buckets: Buckets | None = None
     #: Counts the uses of keys.

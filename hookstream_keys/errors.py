@@ -285,6 +285,20 @@ class Conflict(ApiError):
     code = "conflict"
 
 
+class MemberNotVerified(Conflict):
+    """409: the address of a user who is to become a member has not been verified."""
+
+    code = "email_not_verified"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This email address is not verified, so it may not belong to the user who signed up "
+            "with it. Ask them to verify it at better-auth, or invite them there; where every user "
+            "is known, an operator can set HOOKSTREAM_ADD_UNVERIFIED_MEMBERS=on.",
+            details=[Detail("body/email", "is not verified")],
+        )
+
+
 class IdempotencyKeyReused(Conflict):
     """409: the key was used for something else, or what it was used for cannot be shown again."""
 

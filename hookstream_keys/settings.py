@@ -102,6 +102,12 @@ class Settings:
         "Refuse sign-in by password to users whose email address is not verified, and make no "
         "session at sign-up, as better-auth's `requireEmailVerification` does: `on` or `off`.",
     )
+    add_unverified_members: bool = _setting(
+        "HOOKSTREAM_ADD_UNVERIFIED_MEMBERS",
+        False,  # noqa: FBT003 - the default
+        "Let users become members whose email address is not verified, for installations that "
+        "know who signs up: `on` or `off`.",
+    )
     session_expires_in: str = _setting(
         "HOOKSTREAM_SESSION_EXPIRES_IN",
         "",

@@ -39,6 +39,7 @@ def every_error() -> list[ApiError]:
         errors.EnvironmentNotFound(),
         errors.KeyNotFound(),
         errors.MemberNotFound(),
+        errors.MemberNotVerified(),
         errors.RotationNotFound(),
         errors.UserNotFound(),
         errors.OrganizationNotFound(),
