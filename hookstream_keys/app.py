@@ -28,6 +28,7 @@ from hookstream_keys.origins import Origins
 from hookstream_keys.pages import page
 from hookstream_keys.rate_limiting import RateLimiting
 from hookstream_keys.response_validation import VALIDATORS, Json
+from hookstream_keys.retention import Pruning, periods
 from hookstream_keys.routes import Routes
 from hookstream_keys.served_document import ServedDocument
 from hookstream_keys.session_cookies import SessionCookies
@@ -68,7 +69,8 @@ def create_app(settings: Settings) -> ASGIApp:
         count=usage.count,
     )
     limiting = RateLimiting(buckets, settings.requests_per_minute)
-    writer = Writer(store, chores=[usage.flush])
+    pruning = Pruning(store, periods(settings))
+    writer = Writer(store, chores=[usage.flush, pruning.prune_batch])
     document = spec.load()
     app = FlaskApp(
         "hookstream_keys",

@@ -31,6 +31,10 @@ _WHOLE_SECONDS = "a whole number of seconds, up to 999999999"
 SECONDS = Takes.of(f"{_SECONDS}|", _WHOLE_SECONDS)
 SECONDS_FROM_0 = Takes.of(f"{_SECONDS}|0+", f"{_WHOLE_SECONDS}, or 0")
 SECONDS_OR_OFF = Takes.of(f"{_SECONDS}|off", f"{_WHOLE_SECONDS}, or off")
+#: Days back from now to a date that there is.
+_DAYS = "a whole number of days, up to 99999"
+DAYS_OR_OFF = Takes.of(r"0*[1-9][0-9]{0,4}|off", f"{_DAYS}, or off")
+DAYS_FROM_0_OR_OFF = Takes.of(r"0*[1-9][0-9]{0,4}|0+|off", f"{_DAYS}, 0 or off")
 COOKIE_PREFIX = Takes.of(
     # A prefix of the browser's own, such as __Host-, would change what the cookie is.
     r"(?!__)[A-Za-z0-9._-]{1,64}",

@@ -13,6 +13,8 @@ from typing import Any, Self
 from hookstream_keys.durable import sync_names
 from hookstream_keys.setting_kinds import (
     COOKIE_PREFIX,
+    DAYS_FROM_0_OR_OFF,
+    DAYS_OR_OFF,
     NUMBER_OR_OFF,
     POSITIVE,
     SECONDS,
@@ -141,6 +143,39 @@ class Settings:
         DEFAULT_COOKIE_PREFIX,
         "What the names of session cookies begin with: better-auth's `advanced.cookiePrefix`.",
         takes=COOKIE_PREFIX,
+    )
+    retention_sessions: str = _setting(
+        "HOOKSTREAM_RETENTION_SESSIONS",
+        "0",
+        "Days that a session stays in the database after it has expired; `off` for permanently, "
+        "here and below.",
+        takes=DAYS_FROM_0_OR_OFF,
+    )
+    retention_verifications: str = _setting(
+        "HOOKSTREAM_RETENTION_VERIFICATIONS",
+        "0",
+        "Days that a row of better-auth's `verification` stays after it has expired.",
+        takes=DAYS_FROM_0_OR_OFF,
+    )
+    retention_idempotency: str = _setting(
+        "HOOKSTREAM_RETENTION_IDEMPOTENCY",
+        "1",
+        "Days that the record of a request with an `Idempotency-Key` stays; it is replayed for the "
+        "first.",
+        takes=DAYS_OR_OFF,
+    )
+    retention_rotations: str = _setting(
+        "HOOKSTREAM_RETENTION_ROTATIONS",
+        "90",
+        "Days that a rotation stays after it was cancelled, or after its grace period.",
+        takes=DAYS_FROM_0_OR_OFF,
+    )
+    retention_environments: str = _setting(
+        "HOOKSTREAM_RETENTION_ENVIRONMENTS",
+        "90",
+        "Days that an environment stays after it was deleted, with its keys, which were revoked "
+        "with it.",
+        takes=DAYS_FROM_0_OR_OFF,
     )
     rate_limit: str = _setting(
         "HOOKSTREAM_RATE_LIMIT",

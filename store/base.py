@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ from hookstream_keys.store.records import (
     Member,
     Organization,
     Page,
+    Prunable,
     Receipt,
     Restored,
     Rotation,
@@ -307,6 +309,14 @@ class Store(Protocol):
         """Store the tenant if the database has no user and no organization yet.
 
         Returns whether it was stored; all or nothing, also when two processes try at once.
+        """
+
+    def prune(self, what: Prunable, before: datetime, most: int) -> int:
+        """Delete at most `most` rows of a kind that were over at `before`; how many were deleted.
+
+        0 when there are none. No audit event is stored: that they were over has its own, and
+        nothing that is deleted authenticates or changes anything any more. Safe when several
+        processes do it at once.
         """
 
     def list_events(

@@ -220,6 +220,12 @@ class KeyFilter:
     state: KeyState | None = None
 
 
+#: Rows that can be pruned once they are over: sessions and verifications that have expired,
+#: idempotency records, rotations that were cancelled or whose grace has ended, and environments
+#: that were deleted, with their keys.
+Prunable = Literal["sessions", "verifications", "idempotency_records", "rotations", "environments"]
+
+
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
     """One line of the audit log: who did what to what, from where, in which request."""
