@@ -7,15 +7,18 @@ from typing import Any
 
 from hookstream_keys import ids, passwords, sessions, tenancy, timestamps
 from hookstream_keys.call import Answer, Call, Headers
-from hookstream_keys.errors import SignInRefused, UntrustedRedirect, UserExists
+from hookstream_keys.errors import ApiError, SignInRefused, UntrustedRedirect, UserExists
 from hookstream_keys.handlers import audit, throttle
 from hookstream_keys.handlers.sessions import user_view
 from hookstream_keys.principal import SessionPrincipal
+from hookstream_keys.refusals import Refused
 from hookstream_keys.store import Credential, Session, SessionBound, Taken, Tenancy, User
 
 #: What a user's first organization and environment are called; Hookstream makes them, too.
 FIRST_ORGANIZATION = "{name}'s organization"
 FIRST_ENVIRONMENT = "Default"
+#: Why a sign-in was refused, on record; the client is not told whether there is such a user.
+WRONG_PASSWORD = "INVALID_PASSWORD"  # noqa: S105 - no password
 #: Why a session ended that its user did not end.
 TOO_MANY = "too_many_sessions"
 
@@ -95,11 +98,15 @@ def check_password(call: Call, body: dict[str, Any]) -> Credential:
     found = call.store.find_credential(_email(body))
     # A password is tried where nobody is found, too: the time tells no more than the answer.
     stored = found[1].password_hash if found else passwords.NOBODYS
-    if not passwords.matches(body["password"], stored) or found is None:
+    is_right = passwords.matches(body["password"], stored)
+    if found is None:
+        raise SignInRefused
+    user, credential = found
+    if not is_right:
+        _note(call, user, WRONG_PASSWORD)
         raise SignInRefused
     attempt.succeeded()
-    user, credential = found
-    call.service.sign_in.require_allowed(user, timestamps.to_text(call.now))
+    _require_allowed(call, user)
     return credential
 
 
@@ -135,8 +142,22 @@ def _still_allowed(call: Call, email: str, checked: Credential) -> User:
     found = call.store.find_credential(email)
     if found is None or found[1] != checked:
         raise SignInRefused
-    call.service.sign_in.require_allowed(found[0], timestamps.to_text(call.now))
+    _require_allowed(call, found[0])
     return found[0]
+
+
+def _require_allowed(call: Call, user: User) -> None:
+    """Raise what the policy says of a user whose password is right."""
+    try:
+        call.service.sign_in.require_allowed(user, timestamps.to_text(call.now))
+    except ApiError as refusal:
+        _note(call, user, refusal.code)
+        raise
+
+
+def _note(call: Call, user: User, reason: str) -> None:
+    now = timestamps.to_text(call.now)
+    call.service.note(Refused("sign_in", user.id, reason, call.address, call.request_id, now, now))
 
 
 def _as(call: Call, user: User) -> Call:

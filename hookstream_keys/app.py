@@ -24,9 +24,11 @@ from hookstream_keys.buckets import Buckets, limits_path
 from hookstream_keys.call import Service
 from hookstream_keys.credentials import Credentials
 from hookstream_keys.gate import Gate
+from hookstream_keys.handlers import audit
 from hookstream_keys.origins import Origins
 from hookstream_keys.pages import page
 from hookstream_keys.rate_limiting import RateLimiting
+from hookstream_keys.refusals import Refusals
 from hookstream_keys.response_validation import VALIDATORS, Json
 from hookstream_keys.retention import Pruning, periods
 from hookstream_keys.routes import Routes
@@ -56,6 +58,7 @@ def create_app(settings: Settings) -> ASGIApp:
     path = database_path(settings.database)
     buckets = Buckets(limits_path(path))
     usage = Usage(store)
+    refusals = Refusals(store, partial(audit.refused, store))
     signer = Signer(*signing_secrets(settings, path))
     service = Service(
         signer=signer,
@@ -67,10 +70,11 @@ def create_app(settings: Settings) -> ASGIApp:
         adds_unverified_members=settings.add_unverified_members,
         buckets=buckets,
         count=usage.count,
+        note=refusals.note,
     )
     limiting = RateLimiting(buckets, settings.requests_per_minute)
     pruning = Pruning(store, periods(settings))
-    writer = Writer(store, chores=[usage.flush, pruning.prune_batch])
+    writer = Writer(store, chores=[usage.flush, refusals.flush, pruning.prune_batch])
     document = spec.load()
     app = FlaskApp(
         "hookstream_keys",
@@ -87,7 +91,7 @@ def create_app(settings: Settings) -> ASGIApp:
             LifespanMiddleware,
             ContextMiddleware,
         ],
-        lifespan=_lifespan(store, buckets, writer),
+        lifespan=_lifespan(store, buckets, writer, refusals),
         jsonifier=Json(),
         validator_map=VALIDATORS,
     )
@@ -108,7 +112,7 @@ def from_environment() -> ASGIApp:
 
 
 def _lifespan(
-    store: Store, buckets: Buckets, writer: Writer
+    store: Store, buckets: Buckets, writer: Writer, refusals: Refusals
 ) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -119,6 +123,7 @@ def _lifespan(
         sys.setswitchinterval(SWITCH_SECONDS)
         yield
         writer.stop()
+        refusals.close()
         store.close()
         buckets.close()
 

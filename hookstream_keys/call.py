@@ -9,6 +9,7 @@ from hookstream_keys.buckets import Buckets
 from hookstream_keys.idempotency import Once
 from hookstream_keys.origins import Origins
 from hookstream_keys.principal import Principal
+from hookstream_keys.refusals import Note, not_noted
 from hookstream_keys.session_cookies import SessionCookies
 from hookstream_keys.sessions import Lifetimes
 from hookstream_keys.sign_in_policy import SignInPolicy
@@ -41,6 +42,8 @@ class Service:
     buckets: Buckets | None = None
     #: Counts the uses of keys.
     count: Count = not_counted
+    #: Remembers refused attempts, for the audit log.
+    note: Note = not_noted
 
 
 class MustWrite(Exception):

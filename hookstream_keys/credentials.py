@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from hookstream_keys import verification
 from hookstream_keys.call import Service
 from hookstream_keys.principal import KeyPrincipal, Principal, SessionPrincipal
+from hookstream_keys.refusals import Refused
 from hookstream_keys.request import Request
 from hookstream_keys.scopes import Scopes
 from hookstream_keys.store import Store
@@ -30,6 +31,7 @@ class Credentials:
         self._signer = service.signer
         self._origins = service.origins
         self._count = service.count
+        self._note = service.note
         self._cookies = service.cookies
         self._lifetimes = service.lifetimes
 
@@ -105,6 +107,7 @@ class Credentials:
             return None
         if found.code != "VALID":
             self._count(key.id, found.code, use.now, use.ip)
+            self._note(Refused("api_key", key.id, found.code, use.ip, request.id, use.now, use.now))
             return None
         return KeyPrincipal(
             key_id=key.id,

@@ -311,6 +311,9 @@ class Store(Protocol):
         Returns whether it was stored; all or nothing, also when two processes try at once.
         """
 
+    def add_events(self, events: Sequence[AuditEvent]) -> None:
+        """Store audit events that are about no change, all or none."""
+
     def prune(self, what: Prunable, before: datetime, most: int) -> int:
         """Delete at most `most` rows of a kind that were over at `before`; how many were deleted.
 
