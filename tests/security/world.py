@@ -127,7 +127,7 @@ class Tenant:
         return {"X-API-Key": self.rows.add_key(self.org, env or self.env, **rules)[1]}
 
     def everything(self) -> list[list[tuple[Any, ...]]]:
-        """All that is stored of it, but for who used a key."""
+        """All that is stored of it, but for who used a key, or tried to."""
         key_ids = "select id from api_key where org_id = ?"
         return [
             self.rows.read(f"select * from {table} where {condition} order by id", self.org)
@@ -137,7 +137,7 @@ class Tenant:
                 ("environment", "org_id = ?"),
                 ("api_key", "org_id = ?"),
                 ("rotation", f"key_id in ({key_ids})"),
-                ("audit_log", "org_id = ?"),
+                ("audit_log", "org_id = ? and action not like '%.refused'"),
             )
         ]
 

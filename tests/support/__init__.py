@@ -119,6 +119,11 @@ class Database:
     def count(self, table: str) -> int:
         return int(self.execute(f"select count(*) from {table}")[0][0])
 
+    def count_changes(self) -> int:
+        """How many changes are in the audit log; refusals are recorded some seconds later."""
+        rows = self.execute("select count(*) from audit_log where action not like '%.refused'")
+        return int(rows[0][0])
+
     def dump(self) -> str:
         connection = sqlite3.connect(self.path)
         try:
