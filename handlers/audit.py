@@ -193,9 +193,9 @@ def session_deleted(call: Call, session: Session, reason: str | None = None) -> 
 
 
 def refused(store: Store, attempts: Refused) -> AuditEvent | None:
-    """Somebody tried to sign in as a user, or to use a key, and was refused.
+    """An attempt to sign in as a user, or to use a key, was refused.
 
-    They have not shown who they are, so the event names no actor. It is recorded in the user's
+    The caller was not authenticated, so the event names no actor. It is recorded in the user's
     first organization. None where the user or key is gone.
     """
     call = Call(store, Anonymous(), attempts.request_id, attempts.address, timestamps.now())

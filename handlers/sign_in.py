@@ -96,7 +96,7 @@ def check_password(call: Call, body: dict[str, Any]) -> Credential:
     """
     attempt = throttle.Attempt(call, _email(body))
     found = call.store.find_credential(_email(body))
-    # A password is tried where nobody is found, too: the time tells no more than the answer.
+    # Without such a user a password is hashed, too: the time tells no more than the answer.
     stored = found[1].password_hash if found else passwords.NOBODYS
     is_right = passwords.matches(body["password"], stored)
     if found is None:
@@ -111,7 +111,7 @@ def check_password(call: Call, body: dict[str, Any]) -> Credential:
 
 
 def sign_in_email(call: Call, body: dict[str, Any], prepared: Credential) -> Answer:
-    """Sign somebody in who knows her password."""
+    """Make a session for the user whose password was checked."""
     user = _still_allowed(call, _email(body), prepared)
     call = _as(call, user)
     belongs = next(iter(call.store.roles_of(user.id)), None)
@@ -161,7 +161,7 @@ def _note(call: Call, user: User, reason: str) -> None:
 
 
 def _as(call: Call, user: User) -> Call:
-    """The call as that of `user`, who has shown who she is: what it does is her doing."""
+    """The call as that of `user`, who is authenticated now: the audit log names them."""
     return dataclasses.replace(call, principal=SessionPrincipal(ids.new("ses"), user.id))
 
 

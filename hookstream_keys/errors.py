@@ -140,7 +140,7 @@ class SignInRefused(ApiError):
 
 
 class SignInClosed(ApiError):
-    """400: nobody signs in with a password here."""
+    """400: sign-in by password is turned off."""
 
     status = 400
     code = "EMAIL_PASSWORD_DISABLED"
@@ -173,7 +173,7 @@ class UserBanned(ApiError):
 
 
 class TwoFactorRequired(ApiError):
-    """403: the password is right, and the user has a second factor, which nothing here checks."""
+    """403: the password is right, and the user has a second factor, which is not checked here."""
 
     status = 403
     code = "TWO_FACTOR_REQUIRED"

@@ -3,7 +3,7 @@
 Every job belongs to flows, here the user and the client address of a password check. A job gets a
 tag: one more than the virtual time `V`, which is the tag of the job last begun, and than the tag of
 every waiting job of one of its flows. The lowest tag is begun first. So the jobs of one flow stand
-one behind another in virtual time, and a flood is served in turn with everybody else.
+one behind another in virtual time, and a flood is served in turn with all other flows.
 
 The bound: a job whose flows have nothing waiting waits for at most one job of each other flow,
 and no job that comes later is begun before it. For that, a tie is decided by whether the job's

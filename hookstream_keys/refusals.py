@@ -23,11 +23,11 @@ log = logging.getLogger("hookstream_keys")
 
 #: How long refusals of one user or key are counted together, in seconds.
 WINDOW_SECONDS = 3600.0
-#: So many addresses of a user's or key's refusals are told apart.
+#: How many client addresses of one user's or key's refusals are told apart.
 MAX_ADDRESSES = 20
-#: Of so many users and keys the refusals are counted at once.
+#: How many users and keys refusals are counted for at once.
 MAX_SUBJECTS = 1_000
-#: So many events are written in one transaction.
+#: How many events are written in one transaction.
 _BATCH = 100
 
 
@@ -55,7 +55,7 @@ Recorded = Callable[[Refused], AuditEvent | None]
 
 
 def not_noted(_: Refused) -> None:
-    """Remember nothing: at the command line nobody is refused whom the operator does not know."""
+    """Remember nothing: the command line authenticates no caller."""
 
 
 _Counter = tuple[str, str | None]

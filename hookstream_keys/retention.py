@@ -16,7 +16,7 @@ from hookstream_keys.store import Prunable, Store, StoreError
 
 log = logging.getLogger("hookstream_keys")
 
-#: So many rows are deleted in one transaction.
+#: How many rows are deleted in one transaction.
 BATCH = 100
 
 

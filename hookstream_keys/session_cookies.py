@@ -32,7 +32,7 @@ class SessionCookies:
         self._brief_names = (SECURE + self._brief, self._brief)
 
     def tokens(self, header: str) -> list[str]:
-        """The tokens in a `Cookie` field whose signature is good."""
+        """The tokens in a `Cookie` field whose signature is valid."""
         found = map(self._signer.unsign, cookies.read(header, self.names))
         return [token for token in found if token]
 

@@ -134,8 +134,8 @@ class Settings:
     max_sessions_per_user: str = _setting(
         "HOOKSTREAM_MAX_SESSIONS_PER_USER",
         "100",
-        "How many sessions a user has at most; signing in once more ends the one that was used "
-        "longest ago. `off` for no limit.",
+        "How many sessions a user has at most; one more sign-in ends the one that was used longest "
+        "ago. `off` for no limit.",
         takes=NUMBER_OR_OFF,
     )
     cookie_prefix: str = _setting(

@@ -37,7 +37,7 @@ class SignInPolicy:
         )
 
     def require_sign_in_open(self) -> None:
-        """Raise SignInClosed where nobody signs in with a password here."""
+        """Raise SignInClosed where sign-in by password is turned off."""
         if not self.is_open:
             raise SignInClosed
 

@@ -75,7 +75,7 @@ class Handling(Prepared):
     ) -> Any:
         """What takes a while, done beside everything else. Raises Overloaded."""
         preparation = PREPARED[operation.id]
-        # Before it waits for its turn: what is refused anyway takes nobody's place.
+        # Before it waits for its turn: what is refused anyway takes no place in the queue.
         preparation.admit(call, **arguments)
         work = functools.partial(preparation.work, call, **arguments)
         return await self._passwords.run(work, preparation.flows(call, **arguments))

@@ -15,9 +15,9 @@ from hookstream_keys.fair_queue import FairQueue
 
 Result = TypeVar("Result")
 
-#: So many checks run at once in a worker.
+#: How many checks run at once in a worker.
 PASSWORDS_AT_ONCE = 2
-#: So many wait: two seconds' work where each takes a twentieth of a second.
+#: How many wait: two seconds' work where each takes a twentieth of a second.
 PASSWORDS_WAITING = 64
 
 #: Done without a result when the check may begin; fails when it is rejected.

@@ -6,15 +6,12 @@ write lock, so a run that finds nothing costs nearly nothing.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from hookstream_keys.store.records import Prunable
 from hookstream_keys.store.sqlite.engine import Engine
 from hookstream_keys.timestamps import to_text
-
-#: Finds at most so many ids of a kind of rows that were over at a moment.
-_Find = Callable[[sqlite3.Connection, datetime, int], list[str | bytes]]
 
 
 class Retention(Engine):

@@ -10,7 +10,7 @@ from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.better_auth import BetterAuth
 from hookstream_keys.store.sqlite.engine import Row
 
-#: So many sessions of a user end at most when there is one more.
+#: How many sessions of a user end at most when one is made.
 MAX_ENDED_AT_ONCE = 100
 
 _SELECT = """

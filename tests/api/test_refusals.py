@@ -47,7 +47,7 @@ def test_who_failed_to_sign_in_is_on_record(database: Database) -> None:
         assert event == {
             "org_id": tenant.org_id,
             "env_id": None,
-            # Whoever tried has not shown who they are.
+            # The caller was not authenticated.
             "user_id": None,
             "api_key_id": None,
             "resource_id": tenant.user_id,
@@ -62,7 +62,7 @@ def test_who_failed_to_sign_in_is_on_record(database: Database) -> None:
         database.execute('update "user" set banned = 1')
         for _ in range(2):
             assert sign_in(server, tenant.email, tenant.password, "203.0.113.7").status_code == 403
-        # Nobody of that address is known here, so there is nothing that it could be told about.
+        # There is no such user, so no organization that it concerns.
         sign_in(server, "nobody@example.com", "wrong", "203.0.113.7")
     # The rest is written when the server stops.
     found = [

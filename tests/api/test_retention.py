@@ -77,6 +77,6 @@ def test_a_deleted_environment_is_404_before_and_after_it_is_pruned(database: Da
         log = server.request("GET", "/audit-log", headers=owner, params={"resource_id": key_id})
         actions = [each["action"] for each in log.json()["audit_log"]]
         assert actions[-2:] == ["api_key.revoked", "api_key.created"]
-    # Nothing is recorded of the pruning; that somebody tried the key is.
+    # Nothing is recorded of the pruning; the attempts with the key are.
     actions = [row[0] for row in database.execute("select action from audit_log order by seq")]
     assert actions[-2:] == ["environment.deleted", "api_key.refused"]

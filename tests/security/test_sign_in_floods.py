@@ -1,7 +1,7 @@
-"""A flood of sign-ins, with right passwords: everybody else signs in as if there were none.
+"""A flood of sign-ins with right passwords: other users sign in as if there were none.
 
 How long that takes is no test's to say; what is held is how many of the flood's password checks
-go before somebody else's. In the order of arrival that would be all that wait.
+go before another user's. In the order of arrival that would be all that wait.
 """
 
 import itertools
@@ -116,7 +116,7 @@ def one_account_from_one_address(users: list[str]) -> Flood:
         one_account_from_one_address,
     ],
 )
-def test_a_flood_of_right_passwords_lets_everybody_else_sign_in(
+def test_a_flood_of_right_passwords_does_not_delay_other_users(
     database: Database, users: list[str], kind: Callable[[list[str]], Flood]
 ) -> None:
     with (

@@ -238,8 +238,8 @@ def test_signing_in_tells_nothing_of_who_has_signed_up(target: Target, show: Sho
         "nobody": attempt(target, lambda: f"{secrets.token_hex(8)}@example.com"),
         "somebody": attempt(target, lambda: secrets.choice(known)),
         "somebody without a password": attempt(target, lambda: secrets.choice(without)),
-        "somebody who is banned": attempt(target, lambda: secrets.choice(banned)),
-        "somebody with two factors": attempt(target, lambda: secrets.choice(two_factor)),
+        "a banned user": attempt(target, lambda: secrets.choice(banned)),
+        "a user with two factors": attempt(target, lambda: secrets.choice(two_factor)),
     }
     assert_alike(target, kinds, show, SIGN_INS)
 

@@ -100,7 +100,7 @@ def test_a_newcomer_begins_before_the_rest_of_a_flood() -> None:
     run(scenario)
 
 
-def test_a_flood_that_is_too_much_is_rejected_and_nobody_else() -> None:
+def test_only_the_flood_is_rejected_when_the_queue_is_full() -> None:
     async def scenario(checks: PasswordChecks, gate: Gate) -> None:
         many = PASSWORDS_AT_ONCE + PASSWORDS_WAITING + 10
         flood = [start(checks, gate, "flood", "user a", "address a") for _ in range(many)]

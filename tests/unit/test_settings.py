@@ -188,7 +188,7 @@ def test_a_message_says_what_is_accepted() -> None:
             Settings.from_environment({variable: "x"})
 
 
-def test_nobody_can_sign_up_where_nobody_can_sign_in() -> None:
+def test_sign_up_cannot_be_open_where_sign_in_is_closed() -> None:
     with pytest.raises(SettingsError, match="HOOKSTREAM_SIGN_UP is open while HOOKSTREAM_SIGN_IN"):
         Settings.from_environment(VALUES)
 

@@ -151,7 +151,7 @@ def test_a_verified_address_is_read_in_every_form(
     assert found.email_verified is verified
 
 
-def test_a_flag_that_nobody_can_read_neither_allows_nor_lets_off() -> None:
+def test_a_flag_that_cannot_be_read_neither_allows_nor_lets_off() -> None:
     assert not is_true("perhaps")
     assert is_not_false("perhaps")
 
