@@ -92,6 +92,8 @@ class Refusals:
         #: Those with a counter of which nothing has been written.
         self._fresh: set[_Key] = set()
         self._dropped = 0
+        #: What is to be written next. Used by the thread that writes alone.
+        self._pending: list[Refused] = []
 
     def note(self, refused: Refused) -> None:
         """Remember a refusal."""
@@ -106,23 +108,27 @@ class Refusals:
                 self._subjects[key] = subject
             self._count(key, subject, refused)
 
-    def flush(self) -> None:
-        """Write the first refusals of each kind, and what is left of the hours that are over."""
-        now = self._clock()
-        with self._lock:
-            found = self._take_over(now) + self._take_fresh()
-            dropped, self._dropped = self._dropped, 0
-        if dropped:
-            log.warning(
-                "%d more refused attempts, at other users and keys, are not on record", dropped
-            )
-        self._write(found)
+    def flush(self) -> bool:
+        """Write some of the first refusals of each kind, and of the hours that are over.
+
+        Whether there are more to write. What cannot be written now is kept for the next time;
+        meanwhile counting goes on.
+        """
+        if not self._pending:
+            now = self._clock()
+            with self._lock:
+                self._pending = self._take_over(now) + self._take_fresh()
+                dropped, self._dropped = self._dropped, 0
+            if dropped:
+                log.warning("%d refused attempts at further users and keys, not on record", dropped)
+        return self._write_batch()
 
     def close(self) -> None:
         """Write everything: the server stops."""
         with self._lock:
-            found = self._take_over(float("inf"))
-        self._write(found)
+            self._pending += self._take_over(float("inf"))
+        while self._write_batch():
+            pass
 
     def _count(self, key: _Key, subject: _Subject, refused: Refused) -> None:
         address = refused.address
@@ -165,25 +171,15 @@ class Refusals:
         self._fresh.clear()
         return sorted(found, key=lambda each: each.first_at)
 
-    def _write(self, found: list[Refused]) -> None:
-        for start in range(0, len(found), _BATCH):
-            batch = found[start : start + _BATCH]
-            try:
-                events = [event for each in batch if (event := self._recorded(each)) is not None]
-                if events:
-                    self._store.add_events(events)
-            except StoreError as error:
-                log.warning("refusals were not recorded, and will be later: %s", error)
-                self._take_back(found[start:])
-                return
-
-    def _take_back(self, found: list[Refused]) -> None:
-        """Count again what could not be written, as not written."""
-        for refused in found:
-            self.note(refused)
-        with self._lock:
-            for refused in found:
-                subject = self._subjects.get((refused.kind, refused.subject))
-                if subject is not None:
-                    subject.written.discard((refused.reason, refused.address))
-                    self._fresh.add((refused.kind, refused.subject))
+    def _write_batch(self) -> bool:
+        """Write a batch, and say whether there is another that can be written now."""
+        batch = self._pending[:_BATCH]
+        try:
+            events = [event for each in batch if (event := self._recorded(each)) is not None]
+            if events:
+                self._store.add_events(events)
+        except StoreError as error:
+            log.warning("refusals were not recorded, and will be later: %s", error)
+            return False
+        del self._pending[:_BATCH]
+        return bool(self._pending)

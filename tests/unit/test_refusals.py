@@ -62,7 +62,8 @@ class Recording:
         """What the next flush writes, so many seconds later."""
         self.clock.now += seconds
         self.written.clear()
-        self.refusals.flush()
+        while self.refusals.flush():
+            pass
         return list(self.written)
 
 
@@ -150,7 +151,7 @@ def test_of_many_users_the_rest_are_counted_in_the_log(
 ) -> None:
     recording.note(*[attempt(f"usr_{n}") for n in range(MAX_SUBJECTS + 30)])
     assert len(recording.after()) == MAX_SUBJECTS
-    assert "30 more refused attempts" in caplog.text
+    assert "30 refused attempts at further users and keys" in caplog.text
     assert "203.0.113.7" not in caplog.text
     # There is room again when the hour is over.
     recording.after(WINDOW_SECONDS)
@@ -234,13 +235,24 @@ def test_what_cannot_be_written_is_written_later(
     org_id = tenant.tenancy.organization.id
     refusals.note(attempt(tenant.user.id))
     engine.run("alter table audit_log rename to elsewhere")
-    refusals.flush()
-    refusals.note(attempt(tenant.user.id, first_at=LATER, last_at=LATER))
-    refusals.flush()
+    assert not refusals.flush()
+    for _ in range(2):
+        refusals.note(attempt(tenant.user.id, first_at=LATER, last_at=LATER))
+    assert not refusals.flush()
     engine.run("alter table elsewhere rename to audit_log")
     refusals.flush()
     (event,) = events(store, org_id, "session.refused")
-    assert (event.details["count"], event.details["last_at"]) == (2, LATER)
-    refusals.flush()
-    assert len(events(store, org_id, "session.refused")) == 1
+    assert (event.details["count"], event.details["last_at"]) == (1, NOON)
+    refusals.close()
+    latest, _ = events(store, org_id, "session.refused")
+    assert (latest.details["count"], latest.details["last_at"]) == (2, LATER)
     assert store.check_audit_log().fault is None
+
+
+def test_a_flush_writes_a_bounded_number_of_events(recording: Recording) -> None:
+    recording.note(*[attempt(f"usr_{n}") for n in range(250)])
+    found = []
+    for _ in range(3):
+        more = recording.refusals.flush()
+        found.append((len(recording.written), more))
+    assert found == [(100, True), (200, True), (250, False)]
