@@ -6,7 +6,7 @@ SQL and no framework. Pages are no part of the API, and get no call.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from hookstream_keys.call import Answer, WriteCall
 from hookstream_keys.handlers import (
@@ -19,6 +19,7 @@ from hookstream_keys.handlers import (
     organizations,
     rotations,
     sessions,
+    sign_in,
     verification,
 )
 
@@ -50,9 +51,9 @@ OPERATIONS: dict[str, Handler] = {
     "revokeApiKey": api_keys.revoke_api_key,
     "revokeBySecret": api_keys.revoke_by_secret,
     "rotateApiKey": rotations.rotate_api_key,
-    "signInEmail": sessions.sign_in_email,
+    "signInEmail": sign_in.sign_in_email,
     "signOut": sessions.sign_out,
-    "signUpEmail": sessions.sign_up_email,
+    "signUpEmail": sign_in.sign_up_email,
     "updateApiKey": api_keys.update_api_key,
     "updateEnvironment": environments.update_environment,
     "updateMember": members.update_member,
@@ -69,10 +70,21 @@ WRITING = {
     if handler.__annotations__["call"] is WriteCall
 }
 
-#: What takes a while and writes nothing, before a handler is called with what came of it.
-PREPARED: dict[str, Callable[..., Any]] = {
-    "signInEmail": sessions.prepare_sign_in,
-    "signUpEmail": sessions.prepare_sign_up,
+
+class Preparation(NamedTuple):
+    """What is done before a handler that has something to wait for; each part takes its input."""
+
+    #: Refuses what is to wait for nothing.
+    admit: Callable[..., None]
+    #: Whose work it is: work is done in turn for each of these names.
+    flows: Callable[..., tuple[str, ...]]
+    #: Takes a while and writes nothing; the handler is given what it returns.
+    work: Callable[..., Any]
+
+
+PREPARED: dict[str, Preparation] = {
+    "signInEmail": Preparation(sign_in.admit_sign_in, sign_in.flows, sign_in.check_password),
+    "signUpEmail": Preparation(sign_in.admit_sign_up, sign_in.flows, sign_in.hash_password),
 }
 
 #: What answers for a page.

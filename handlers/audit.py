@@ -6,7 +6,8 @@ from typing import Any
 
 from hookstream_keys import ids, timestamps
 from hookstream_keys.call import Call
-from hookstream_keys.principal import KeyPrincipal, Principal, SessionPrincipal
+from hookstream_keys.principal import Anonymous, KeyPrincipal, Principal, SessionPrincipal
+from hookstream_keys.refusals import Refused
 from hookstream_keys.store import (
     ApiKey,
     AuditEvent,
@@ -16,6 +17,7 @@ from hookstream_keys.store import (
     Organization,
     Rotation,
     Session,
+    Store,
     Tenancy,
     User,
     audit_details,
@@ -200,9 +202,40 @@ def session_created(call: Call, session: Session) -> AuditEvent:
     return _of_session(call, "session.created", session, expires_at=session.expires_at)
 
 
-def session_deleted(call: Call, session: Session) -> AuditEvent:
-    """Somebody signed out."""
-    return _of_session(call, "session.deleted", session)
+def session_deleted(call: Call, session: Session, reason: str | None = None) -> AuditEvent:
+    """A user signed out, or the session was ended for another reason."""
+    details = {} if reason is None else {"reason": reason}
+    return _of_session(call, "session.deleted", session, **details)
+
+
+def refused(store: Store, attempts: Refused) -> AuditEvent | None:
+    """An attempt to sign in as a user, or to use a key, was refused.
+
+    The caller was not authenticated, so the event names no actor. It is recorded in the user's
+    first organization. None where the user or key is gone.
+    """
+    call = Call(store, Anonymous(), attempts.request_id, attempts.address, timestamps.now())
+    details = {
+        "reason": attempts.reason,
+        "count": attempts.times,
+        "first_at": attempts.first_at,
+        "last_at": attempts.last_at,
+    }
+    if attempts.kind == "api_key":
+        key = store.find_key_by_id(attempts.subject)
+        if key is None:
+            return None
+        return _of_key(call, "api_key.refused", key, key_prefix=key.prefix, **details)
+    user = store.find_user(attempts.subject)
+    if user is None:
+        return None
+    return _event(
+        call,
+        "session.refused",
+        org_id=next(iter(store.roles_of(user.id)), user.id),
+        resource_id=user.id,
+        details=details,
+    )
 
 
 def restored(call: Call, change: Carried) -> AuditEvent:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hookstream_keys import spec
 from hookstream_keys.call import Answer
+from hookstream_keys.served_document import ServedDocument
 
 _ASSETS = Path(spec.__file__).parent / "swagger_ui"
 
@@ -23,27 +24,27 @@ _PAGE_HEADERS = {
 }
 
 
-def get_openapi_yaml() -> Answer:
-    """The file, byte for byte."""
-    return spec.source(), 200, {"Content-Type": "application/yaml"}
+def get_openapi_yaml(served: ServedDocument) -> Answer:
+    """The document as it is written."""
+    return served.as_yaml, 200, {"Content-Type": "application/yaml"}
 
 
-def get_openapi_json() -> Answer:
+def get_openapi_json(served: ServedDocument) -> Answer:
     """The same document in JSON."""
-    return spec.as_json(), 200, {"Content-Type": "application/json"}
+    return served.as_json, 200, {"Content-Type": "application/json"}
 
 
-def redirect_to_swagger_ui() -> Answer:
+def redirect_to_swagger_ui(_: ServedDocument) -> Answer:
     """People leave the slash off; the page's own links need it."""
     return None, 308, {"Location": "ui/"}
 
 
-def get_swagger_ui() -> Answer:
+def get_swagger_ui(_: ServedDocument) -> Answer:
     """The page."""
     return _read("index.html"), 200, {"Content-Type": "text/html", **_PAGE_HEADERS}
 
 
-def get_swagger_ui_asset(asset: str) -> Answer:
+def get_swagger_ui_asset(_: ServedDocument, asset: str) -> Answer:
     """A script, a style sheet or an icon of the page."""
     content_type = _TYPES[Path(asset).suffix]
     headers = {"Content-Type": content_type, "Cache-Control": "max-age=3600", **_PAGE_HEADERS}

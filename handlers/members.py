@@ -4,7 +4,13 @@ from typing import Any, Literal
 
 from hookstream_keys import ids, timestamps
 from hookstream_keys.call import Answer, Call, WriteCall
-from hookstream_keys.errors import Conflict, Detail, MemberNotFound, UserNotFound
+from hookstream_keys.errors import (
+    Conflict,
+    Detail,
+    MemberNotFound,
+    MemberNotVerified,
+    UserNotFound,
+)
 from hookstream_keys.handlers import access, audit, member_keys, pages
 from hookstream_keys.store import LastOwner, Member, ReferenceGone, Taken
 
@@ -25,12 +31,14 @@ def list_members(call: Call, id: str, limit: int, cursor: str | None = None) -> 
 
 
 def add_member(call: WriteCall, id: str, body: dict[str, Any]) -> Answer:
-    """Make somebody who has signed up a member."""
+    """Make a user a member, by an email address that is verified to be theirs."""
     organization = access.organization_to(call, "members:create", id)
     access.require_may_make(call, body["role"], organization.id)
     user = call.store.find_user_by_email(body["email"].lower())
     if user is None:
         raise UserNotFound
+    if not user.email_verified and not call.service.adds_unverified_members:
+        raise MemberNotVerified
     member = Member(
         id=ids.new("mem"),
         org_id=organization.id,

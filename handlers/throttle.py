@@ -1,20 +1,52 @@
-"""Guessing passwords, and making users by the thousand, is slowed down.
+"""Rate limits of signing in and up: against brute force, and against floods of right passwords.
 
-What is counted is the address that it comes from, never a user or an organization by itself: a
-stranger who fails on purpose locks out nobody but those who share its address.
+What is counted is the client address, alone and together with the user, never a user or an
+organization by itself: an attacker who fails on purpose locks out only clients of the same
+address.
 """
+
+from typing import NamedTuple
 
 from hookstream_keys.call import Call
 from hookstream_keys.errors import RateLimited
-from hookstream_keys.limits import Limit
+from hookstream_keys.limits import Decision, Limit
 from hookstream_keys.rate_limiting import by_address
 
 #: Failures at one user from one address: 5 at once, then one a minute.
 ONE_USER = Limit(5, 300)
 #: Failures from one address, whoever they are at: 30 at once, then one every 10 seconds.
 ONE_ADDRESS = Limit(30, 300)
+#: Right passwords of one user from one address: 60 at once, then one a second.
+RIGHT_OF_ONE_USER = Limit(60, 60)
+#: Right passwords from one address, which an office may share: 300 at once, then 5 a second.
+RIGHT_FROM_ONE_ADDRESS = Limit(300, 60)
 #: Users that one address signs up.
 SIGN_UPS = Limit(100, 3600)
+
+_FAILED = "Too many failed attempts to sign in from your address."
+_SUCCEEDED = "Too many sign-ins from your address; use the sessions that you have."
+_SIGNED_UP = "Too many users have signed up from your address."
+
+
+class _Bucket(NamedTuple):
+    name: str
+    limit: Limit
+    message: str
+
+
+def flows(call: Call, email: str) -> tuple[str, str]:
+    """What a password check is queued by: its user, known or not, and its client address."""
+    return f"user {email}", by_address(call.address or "")
+
+
+def admit_attempt(call: Call, email: str) -> None:
+    """Refuse an attempt before it waits for its turn. Raises RateLimited; counts nothing."""
+    _admit(call, *_failures(call, email), *_successes(call, email))
+
+
+def admit_sign_up(call: Call) -> None:
+    """Refuse a sign-up before it waits for its turn. Raises RateLimited; counts nothing."""
+    _admit(call, _sign_ups(call))
 
 
 class Attempt:
@@ -24,31 +56,57 @@ class Attempt:
     """
 
     def __init__(self, call: Call, email: str) -> None:
-        address = by_address(call.address or "")
-        self._buckets = call.service.buckets
-        self._taken: list[tuple[str, Limit]] = []
-        for name, limit in (
-            (f"sign-in {address} {email}", ONE_USER),
-            (f"sign-in {address}", ONE_ADDRESS),
-        ):
-            _take(call, name, limit, "Too many failed attempts to sign in from your address.")
-            self._taken.append((name, limit))
+        self._call = call
+        self._email = email
+        self._failures = _failures(call, email)
+        _take(call, *self._failures)
 
     def succeeded(self) -> None:
-        """Take the failure back."""
-        if self._buckets is not None:
-            for name, limit in self._taken:
-                self._buckets.give_back(name, limit)
+        """Count it as a right password instead. Raises RateLimited when there were too many."""
+        buckets = self._call.service.buckets
+        if buckets is not None:
+            for name, limit, _ in self._failures:
+                buckets.give_back(name, limit)
+        _take(self._call, *_successes(self._call, self._email))
 
 
 def sign_up(call: Call) -> None:
     """Count a user who signs up. Raises RateLimited."""
-    name = f"sign-up {by_address(call.address or '')}"
-    _take(call, name, SIGN_UPS, "Too many users have signed up from your address.")
+    _take(call, _sign_ups(call))
 
 
-def _take(call: Call, name: str, limit: Limit, message: str) -> None:
+def _failures(call: Call, email: str) -> tuple[_Bucket, _Bucket]:
+    address = by_address(call.address or "")
+    return (
+        _Bucket(f"sign-in {address} {email}", ONE_USER, _FAILED),
+        _Bucket(f"sign-in {address}", ONE_ADDRESS, _FAILED),
+    )
+
+
+def _successes(call: Call, email: str) -> tuple[_Bucket, _Bucket]:
+    address = by_address(call.address or "")
+    return (
+        _Bucket(f"signed in {address} {email}", RIGHT_OF_ONE_USER, _SUCCEEDED),
+        _Bucket(f"signed in {address}", RIGHT_FROM_ONE_ADDRESS, _SUCCEEDED),
+    )
+
+
+def _sign_ups(call: Call) -> _Bucket:
+    return _Bucket(f"sign-up {by_address(call.address or '')}", SIGN_UPS, _SIGNED_UP)
+
+
+def _admit(call: Call, *buckets: _Bucket) -> None:
     if call.service.buckets is not None:
-        decision = call.service.buckets.take(name, limit)
-        if not decision.allowed:
-            raise RateLimited(message, decision)
+        for name, limit, message in buckets:
+            _require_allowed(call.service.buckets.look(name, limit, 1), message)
+
+
+def _take(call: Call, *buckets: _Bucket) -> None:
+    if call.service.buckets is not None:
+        for name, limit, message in buckets:
+            _require_allowed(call.service.buckets.take(name, limit), message)
+
+
+def _require_allowed(decision: Decision, message: str) -> None:
+    if not decision.allowed:
+        raise RateLimited(message, decision)

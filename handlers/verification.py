@@ -10,6 +10,7 @@ from hookstream_keys.handlers import access, rotations
 from hookstream_keys.handlers.api_keys import limit_view
 from hookstream_keys.limits import Decision
 from hookstream_keys.principal import KeyPrincipal, SessionPrincipal
+from hookstream_keys.refusals import Refused
 from hookstream_keys.scopes import Scopes
 from hookstream_keys.store import USED, ApiKey
 
@@ -87,6 +88,13 @@ def count(call: Call, outcome: str) -> None:
     if isinstance(call.principal, KeyPrincipal):
         now = timestamps.to_text(call.now)
         call.service.count(call.principal.key_id, outcome, now, call.address)
+        if outcome != USED:
+            _note_refusal(call, call.principal.key_id, outcome, call.address)
+
+
+def _note_refusal(call: Call, key_id: str, code: str, address: str | None) -> None:
+    now = timestamps.to_text(call.now)
+    call.service.note(Refused("api_key", key_id, code, address, call.request_id, now, now))
 
 
 def _own_key(call: Call) -> KeyPrincipal:
@@ -139,6 +147,8 @@ def _outcome(
     answer: dict[str, Any] = {"valid": found.code == "VALID", "code": found.code}
     if found.key is not None:
         call.service.count(found.key.id, found.code, timestamps.to_text(call.now), wanted.get("ip"))
+        if found.code != USED:
+            _note_refusal(call, found.key.id, found.code, wanted.get("ip"))
         answer["api_key"] = _view(found.key)
         if found.limit is not None:
             answer["rate_limit"] = {

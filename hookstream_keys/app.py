@@ -24,12 +24,20 @@ from hookstream_keys.buckets import Buckets, limits_path
 from hookstream_keys.call import Service
 from hookstream_keys.credentials import Credentials
 from hookstream_keys.gate import Gate
+from hookstream_keys.handlers import audit
 from hookstream_keys.origins import Origins
 from hookstream_keys.pages import page
 from hookstream_keys.rate_limiting import RateLimiting
+from hookstream_keys.refusals import Refusals
 from hookstream_keys.response_validation import VALIDATORS, Json
+from hookstream_keys.retention import Pruning, periods
 from hookstream_keys.routes import Routes
+from hookstream_keys.served_document import ServedDocument
+from hookstream_keys.session_cookies import SessionCookies
+from hookstream_keys.sessions import Lifetimes
+from hookstream_keys.setting_kinds import number
 from hookstream_keys.settings import Settings, signing_secrets
+from hookstream_keys.sign_in_policy import SignInPolicy
 from hookstream_keys.signing import Signer
 from hookstream_keys.stack import Handling, Routing, Security, Validation, Writer
 from hookstream_keys.store import Store, database_path, open_store
@@ -50,16 +58,25 @@ def create_app(settings: Settings) -> ASGIApp:
     path = database_path(settings.database)
     buckets = Buckets(limits_path(path))
     usage = Usage(store)
+    refusals = Refusals(store, partial(audit.refused, store))
+    signer = Signer(*signing_secrets(settings, path))
     service = Service(
-        signer=Signer(*signing_secrets(settings, path)),
+        signer=signer,
         origins=Origins(settings.trusted_origins),
-        sign_up=settings.sign_up == "open",
+        sign_in=SignInPolicy.of(settings),
+        cookies=SessionCookies(signer, settings.cookie_prefix),
+        lifetimes=Lifetimes.of(settings),
+        max_sessions=number(settings.max_sessions_per_user),
+        adds_unverified_members=settings.add_unverified_members,
         buckets=buckets,
         count=usage.count,
+        note=refusals.note,
     )
     credentials = Credentials(store, service)
     limiting = RateLimiting(buckets, settings.requests_per_minute)
-    writer = Writer(store, chores=[usage.flush])
+    pruning = Pruning(store, periods(settings))
+    chores = [usage.flush, refusals.flush, pruning.prune_batch]
+    writer = Writer(store, chores, at_end=[refusals.close])
     document = spec.load()
     app = FlaskApp(
         "hookstream_keys",
@@ -80,7 +97,8 @@ def create_app(settings: Settings) -> ASGIApp:
         jsonifier=Json(),
         validator_map=VALIDATORS,
     )
-    app.add_api(document, resolver=Resolver(page))
+    served = ServedDocument(settings.cookie_prefix)
+    app.add_api(document, resolver=Resolver(partial(page, served=served)))
     return Gate(
         app,
         routes=Routes(document),

@@ -91,11 +91,11 @@ class Buckets:
         """Undo what was taken."""
         self._change(name, limit, -cost)
 
-    def look(self, name: str, limit: Limit) -> Decision:
-        """What is left of the bucket, without taking anything."""
+    def look(self, name: str, limit: Limit, cost: int = 0) -> Decision:
+        """What is left of the bucket, or what taking `cost` would be answered; takes nothing."""
         row, mark = self._address(name)
         now = time.monotonic_ns()
-        return decide(limit, self._find(row, mark, now).empty_at, now, 0)[1]
+        return decide(limit, self._find(row, mark, now).empty_at, now, cost)[1]
 
     def _change(self, name: str, limit: Limit, cost: int) -> Decision:
         row, mark = self._address(name)

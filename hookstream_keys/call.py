@@ -9,6 +9,10 @@ from hookstream_keys.buckets import Buckets
 from hookstream_keys.idempotency import Once
 from hookstream_keys.origins import Origins
 from hookstream_keys.principal import Principal
+from hookstream_keys.refusals import Note, not_noted
+from hookstream_keys.session_cookies import SessionCookies
+from hookstream_keys.sessions import Lifetimes
+from hookstream_keys.sign_in_policy import SignInPolicy
 from hookstream_keys.signing import Signer
 from hookstream_keys.store import ReadStore, Receipt, Store
 from hookstream_keys.usage import Count, not_counted
@@ -26,12 +30,20 @@ class Service:
 
     signer: Signer = field(default_factory=lambda: Signer(""))
     origins: Origins = field(default_factory=Origins)
-    #: Whether strangers may sign up.
-    sign_up: bool = False
+    #: Who may sign in with a password, and up.
+    sign_in: SignInPolicy = field(default_factory=SignInPolicy)
+    cookies: SessionCookies = field(default_factory=lambda: SessionCookies(Signer("")))
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    #: How many sessions a user has at most, or None for no limit.
+    max_sessions: int | None = None
+    #: Whether users whose address is not verified can be made members.
+    adds_unverified_members: bool = False
     #: What was taken of limits; without them nothing is limited.
     buckets: Buckets | None = None
     #: Counts the uses of keys.
     count: Count = not_counted
+    #: Remembers refused attempts, for the audit log.
+    note: Note = not_noted
 
 
 class MustWrite(Exception):

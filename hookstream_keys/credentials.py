@@ -5,14 +5,16 @@ credential that is good decides: a key in `X-API-Key`, then a bearer token, then
 cookie. One that is not good passes to the next.
 """
 
+import dataclasses
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
-from hookstream_keys import cookies, keys, sessions, timestamps, verification
-from hookstream_keys.call import Service
+from hookstream_keys import keys, timestamps, verification
+from hookstream_keys.call import Call, Service
 from hookstream_keys.principal import Authenticated, KeyPrincipal, Principal, SessionPrincipal
+from hookstream_keys.refusals import Refused
 from hookstream_keys.request import Request
 from hookstream_keys.scopes import Scopes
 from hookstream_keys.store import ReadStore, Session
@@ -30,6 +32,9 @@ class Credentials:
         self._signer = service.signer
         self._origins = service.origins
         self._count = service.count
+        self._note = service.note
+        self._cookies = service.cookies
+        self._lifetimes = service.lifetimes
 
     def check(self, scheme: dict[str, Any]) -> Check:
         """What finds the principal of a request by a security scheme of the document.
@@ -56,7 +61,7 @@ class Credentials:
         if not text:
             return None
         use = verification.Use(request.now, request.address or None)
-        return self._by_key(keys.digest_of(text), use)
+        return self._by_key(keys.digest_of(text), use, request.id)
 
     def bearer(self, request: Request) -> Principal | None:
         """Who sent the token in `Authorization`: a key, or a session's token, signed or not."""
@@ -68,7 +73,7 @@ class Credentials:
             return None
         token = token.strip()
         use = verification.Use(request.now, request.address or None)
-        principal = self._by_key(keys.digest_of(token), use)
+        principal = self._by_key(keys.digest_of(token), use, request.id)
         if principal is not None:
             return principal
         # better-auth hands tokens out percent-encoded in cookies, and takes them either way.
@@ -86,36 +91,45 @@ class Credentials:
         if header is None:
             return None
         found: dict[str, SessionPrincipal] = {}
-        for value in cookies.read(header, (sessions.SECURE_COOKIE, sessions.COOKIE)):
-            principal = self._by_token(self._signer.unsign(value), request, by_cookie=True)
+        for token in self._cookies.tokens(header):
+            principal = self._by_token(token, request, by_cookie=True)
             if principal is not None:
                 found.setdefault(principal.user_id, principal)
         if len(found) != 1:
             return None
         [principal] = found.values()
+        if principal.due and self._cookies.is_brief(header):
+            principal = dataclasses.replace(principal, due=False)
         if request.operation and request.operation.method != "GET":
             self._origins.require_ours(request)
         return principal
 
-    def current(
-        self, principal: Authenticated, moment: datetime, address: str | None
-    ) -> Authenticated | None:
-        """The principal as it is at `moment`, or None when its credential is no longer valid."""
-        now = timestamps.to_text(moment)
+    def current(self, call: Call, moment: datetime) -> Authenticated | None:
+        """The principal of a call as it is at `moment`; None when it is no longer valid."""
+        principal, now = call.principal, timestamps.to_text(moment)
         if isinstance(principal, KeyPrincipal):
-            return self._by_key(principal.digest, verification.Use(now, address))
+            use = verification.Use(now, call.address)
+            return self._by_key(principal.digest, use, call.request_id)
+        if not isinstance(principal, SessionPrincipal):
+            return None
         session = self._store.find_session_by_id(principal.session_id, now)
         if session is None or session.user_id != principal.user_id:
             return None
-        return _session_principal(session, moment, by_cookie=principal.by_cookie)
+        found = self._by_session(session, moment, by_cookie=principal.by_cookie)
+        # What a cookie says of renewal is no part of the session.
+        return found and dataclasses.replace(found, due=found.due and principal.due)
 
-    def _by_key(self, digest: bytes | None, use: verification.Use) -> KeyPrincipal | None:
+    def _by_key(
+        self, digest: bytes | None, use: verification.Use, request_id: str
+    ) -> KeyPrincipal | None:
         found = verification.verify(self._store, digest, use)
         key = found.key
         if key is None or digest is None:
             return None
         if found.code != "VALID":
             self._count(key.id, found.code, use.now, use.ip)
+            refused = Refused("api_key", key.id, found.code, use.ip, request_id, use.now, use.now)
+            self._note(refused)
             return None
         return KeyPrincipal(
             key_id=key.id,
@@ -138,9 +152,12 @@ class Credentials:
         session = self._store.find_session(token, request.now)
         if session is None:
             return None
-        return _session_principal(session, request.moment, by_cookie=by_cookie)
+        return self._by_session(session, request.moment, by_cookie=by_cookie)
 
-
-def _session_principal(session: Session, moment: datetime, *, by_cookie: bool) -> SessionPrincipal:
-    due = sessions.is_due(session, moment)
-    return SessionPrincipal(session.id, session.user_id, session.org_id, due, by_cookie)
+    def _by_session(
+        self, session: Session, moment: datetime, *, by_cookie: bool
+    ) -> SessionPrincipal | None:
+        if self._lifetimes.has_ended(session, moment):
+            return None
+        due = self._lifetimes.renewed_end(session, moment) is not None
+        return SessionPrincipal(session.id, session.user_id, session.org_id, due, by_cookie)

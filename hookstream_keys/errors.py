@@ -55,7 +55,7 @@ class ApiError(Exception):
             "code": self.code,
         }
         if self.code.isupper():
-            # A code of better-auth's is for its client as well, which looks for a message.
+            # These codes are for better-auth's client as well, which looks for a message.
             body["message"] = self.message
         if self.details:
             body["details"] = [
@@ -137,6 +137,52 @@ class SignInRefused(ApiError):
 
     def __init__(self) -> None:
         super().__init__("Invalid email or password", headers={"WWW-Authenticate": CHALLENGE})
+
+
+class SignInClosed(ApiError):
+    """400: sign-in by password is turned off."""
+
+    status = 400
+    code = "EMAIL_PASSWORD_DISABLED"
+
+    def __init__(self) -> None:
+        super().__init__("Email and password is not enabled")
+
+
+class EmailNotVerified(ApiError):
+    """403: the password is right, and the user's address must be verified first."""
+
+    status = 403
+    code = "EMAIL_NOT_VERIFIED"
+
+    def __init__(self) -> None:
+        super().__init__("Email not verified")
+
+
+class UserBanned(ApiError):
+    """403: the password is right, and an administrator has banned the user."""
+
+    status = 403
+    code = "BANNED_USER"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "You have been banned from this application. Please contact support if you believe "
+            "this is an error."
+        )
+
+
+class TwoFactorRequired(ApiError):
+    """403: the password is right, and the user has a second factor, which is not checked here."""
+
+    status = 403
+    code = "TWO_FACTOR_REQUIRED"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Your account has two-factor authentication, which this server does not check. Sign in "
+            "at better-auth; the session that it gives you is accepted here."
+        )
 
 
 class UntrustedRedirect(ApiError):
@@ -237,6 +283,20 @@ class Conflict(ApiError):
 
     status = 409
     code = "conflict"
+
+
+class MemberNotVerified(Conflict):
+    """409: the address of a user who is to become a member has not been verified."""
+
+    code = "email_not_verified"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This email address is not verified, so it may not belong to the user who signed up "
+            "with it. Ask them to verify it at better-auth, or invite them there; where every user "
+            "is known, an operator can set HOOKSTREAM_ADD_UNVERIFIED_MEMBERS=on.",
+            details=[Detail("body/email", "is not verified")],
+        )
 
 
 class IdempotencyKeyReused(Conflict):

@@ -8,9 +8,10 @@ from connexion.context import operation, scope
 from hookstream_keys import request as requests
 from hookstream_keys.call import Answer
 from hookstream_keys.handlers import PAGES, Handler
+from hookstream_keys.served_document import ServedDocument
 
 
-def page(operation_id: str) -> Handler:
+def page(operation_id: str, served: ServedDocument) -> Handler:
     """What answers for a page as Flask calls it. For an operation of the API it refuses."""
     handler = PAGES.get(operation_id)
     if handler is None:
@@ -21,7 +22,7 @@ def page(operation_id: str) -> Handler:
         if operation.operation_id != operation_id:
             # Connexion's router and Flask's disagree: fail closed, whoever is wrong.
             raise RuntimeError(f"{operation_id} was reached as {operation.operation_id}")
-        body, status, *headers = handler(**arguments)
+        body, status, *headers = handler(served, **arguments)
         # Here as well as at the gate: the document requires it, and responses may be validated.
         request_id = {"X-Request-Id": requests.of(scope).id}
         return body, status, {**request_id, **(headers[0] if headers else {})}

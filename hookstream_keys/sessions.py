@@ -1,32 +1,28 @@
-"""Sessions as better-auth keeps them: their tokens, their cookies and how long they last.
+"""Sessions as better-auth keeps them: their tokens, how long they last and when they are renewed.
 
-A token is 32 random letters and digits. In a cookie, and at will as a bearer token, it is
-signed: `hookstream_keys.signing`.
+A token is 32 random letters and digits. In a cookie (`session_cookies`), and at will as a bearer
+token, it is signed.
 """
 
 import secrets
 import string
-from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import quote
+from typing import Self
 
-from hookstream_keys import timestamps
-from hookstream_keys.signing import Signer
+from hookstream_keys.setting_kinds import number
+from hookstream_keys.settings import Settings
 from hookstream_keys.store import Session
 
-COOKIE = "better-auth.session_token"
-#: Tells better-auth, which renews a session at any time, that this one is not to be renewed.
-BRIEF_COOKIE = "better-auth.dont_remember"
-#: What a cookie's name begins with where the site is https.
-SECURE = "__Secure-"
-SECURE_COOKIE = SECURE + COOKIE
-
-#: How long a session lasts after it was begun or renewed, and how old it is when it is renewed.
+#: How long a session lasts after it was begun or renewed: better-auth's `session.expiresIn`.
 LIFETIME = timedelta(days=7)
-RENEWED_AFTER = timedelta(days=1)
-#: How long one lasts that is to be forgotten with the browser's window; it is never renewed.
+#: How old it is when it is renewed: better-auth's `session.updateAge`.
+UPDATE_AGE = timedelta(days=1)
+#: How long one lasts that is to be forgotten with the browser's window, as in better-auth.
 BRIEF_LIFETIME = timedelta(days=1)
 
+#: better-auth reads the clock once for a session's end and once for its beginning.
+_TWO_READINGS = timedelta(minutes=1)
 _ALPHABET = string.ascii_letters + string.digits
 
 
@@ -35,35 +31,62 @@ def new_token() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(32))
 
 
-def is_due(session: Session, now: datetime) -> bool:
-    """Whether a session that is used now is to be renewed: when it is a day old, unless brief."""
-    expires_at = datetime.fromisoformat(session.expires_at)
-    is_brief = expires_at - datetime.fromisoformat(session.updated_at) <= BRIEF_LIFETIME
-    return not is_brief and expires_at - LIFETIME + RENEWED_AFTER <= now
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long sessions last: those that are made here, and those of better-auth."""
+
+    #: After a session was begun or renewed. None: as long as it was made for, or `LIFETIME`.
+    expires_in: timedelta | None = None
+    update_age: timedelta = UPDATE_AGE
+    #: After it was begun, however often it was renewed. None: without such an end.
+    max_lifetime: timedelta | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The lifetimes that the settings ask for."""
+        return cls(
+            expires_in=_seconds(settings.session_expires_in),
+            update_age=timedelta(seconds=int(settings.session_update_age)),
+            max_lifetime=_seconds(settings.session_max_lifetime),
+        )
+
+    def first_end(self, now: datetime, *, brief: bool) -> datetime:
+        """When a session ends that begins now. One that is `brief` is never renewed."""
+        lifetime = BRIEF_LIFETIME if brief else self.expires_in or LIFETIME
+        return now + min(lifetime, self.max_lifetime or lifetime)
+
+    def end(self, session: Session) -> datetime:
+        """When a session ends, unless it is renewed: also one that better-auth gave longer."""
+        return self._capped(datetime.fromisoformat(session.expires_at), session)
+
+    def has_ended(self, session: Session, now: datetime) -> bool:
+        """Whether a session that the store has found is too old to be used all the same."""
+        return self.max_lifetime is not None and self.end(session) <= now
+
+    def renewed_end(self, session: Session, now: datetime) -> datetime | None:
+        """When a session ends that is used now, or None where it is not to be renewed.
+
+        With `expires_in` this is better-auth's rule. Without, a session that is older than
+        `update_age` lasts from now on as long as it did from when it was begun or renewed.
+        """
+        end = datetime.fromisoformat(session.expires_at)
+        renewed = datetime.fromisoformat(session.updated_at)
+        own = end - renewed
+        if own <= BRIEF_LIFETIME and own < (self.expires_in or LIFETIME) - _TWO_READINGS:
+            # Made to be brief, as for `rememberMe: false`, and so not to be renewed.
+            return None
+        due = renewed if self.expires_in is None else end - self.expires_in
+        if due + self.update_age > now:
+            return None
+        new_end = self._capped(now + (self.expires_in or own), session)
+        return new_end if new_end > end else None
+
+    def _capped(self, end: datetime, session: Session) -> datetime:
+        if self.max_lifetime is None:
+            return end
+        return min(end, datetime.fromisoformat(session.created_at) + self.max_lifetime)
 
 
-def expiry(now: datetime, *, brief: bool = False) -> str:
-    """When a session ends that is begun or renewed now."""
-    return timestamps.to_text(now + (BRIEF_LIFETIME if brief else LIFETIME))
-
-
-def cookies(token: str, signer: Signer, *, secure: bool, brief: bool = False) -> list[str]:
-    """`Set-Cookie` fields that give a browser the session; a brief one until its window closes."""
-    lasting = f"Max-Age={int(LIFETIME.total_seconds())}; "
-    fields = [(COOKIE, signer.sign(token), "" if brief else lasting)]
-    fields += [(BRIEF_COOKIE, signer.sign("true"), "")] if brief else [(BRIEF_COOKIE, "", _GONE)]
-    return list(_set_cookies(fields, secure=secure))
-
-
-def no_cookies(*, secure: bool) -> list[str]:
-    """`Set-Cookie` fields that take the session from a browser."""
-    return list(_set_cookies([(COOKIE, "", _GONE), (BRIEF_COOKIE, "", _GONE)], secure=secure))
-
-
-_GONE = "Max-Age=0; "
-
-
-def _set_cookies(fields: list[tuple[str, str, str]], *, secure: bool) -> Iterator[str]:
-    prefix, end = (SECURE, "; Secure") if secure else ("", "")
-    for name, value, age in fields:
-        yield f"{prefix}{name}={quote(value, safe='')}; {age}Path=/; HttpOnly; SameSite=Lax{end}"
+def _seconds(text: str) -> timedelta | None:
+    seconds = number(text)
+    return None if seconds is None else timedelta(seconds=seconds)

@@ -11,8 +11,22 @@ from pathlib import Path
 from typing import Any, Self
 
 from hookstream_keys.durable import sync_names
+from hookstream_keys.setting_kinds import (
+    COOKIE_PREFIX,
+    DAYS_FROM_0_OR_OFF,
+    DAYS_OR_OFF,
+    NUMBER_OR_OFF,
+    POSITIVE,
+    SECONDS,
+    SECONDS_FROM_0,
+    SECONDS_OR_OFF,
+    Takes,
+    number,
+    one_of,
+)
 
 DEFAULT_DATABASE = "sqlite:///hookstream.db"
+DEFAULT_COOKIE_PREFIX = "better-auth"
 
 #: The least that a secret must have; better-auth asks for as much.
 SECRET_LENGTH = 32
@@ -20,21 +34,22 @@ SECRET_LENGTH = 32
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 _VERSION = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
-_NUMBER = re.compile(r"0*[1-9][0-9]{0,11}", re.ASCII)
+_NUMBER = re.compile(POSITIVE, re.ASCII)
 #: As a browser writes `Origin` (RFC 6454, section 6.1): never with the scheme's own port.
 _ORIGIN = re.compile(
     r"(?!http:.*:80$|https:.*:443$)https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.ASCII
 )
-_SIGN_UP = {"open", "closed"}
-_LOG_LEVELS = {"debug", "info", "warning", "error"}
 
 
 class SettingsError(Exception):
     """A setting cannot be used; the text names the variable and says what it takes."""
 
 
-def _setting(variable: str, default: Any, about: str, *, secret: bool = False) -> Any:
-    return field(default=default, repr=not secret, metadata={"variable": variable, "about": about})
+def _setting(
+    variable: str, default: Any, about: str, *, takes: Takes | None = None, secret: bool = False
+) -> Any:
+    metadata = {"variable": variable, "about": about, "takes": takes}
+    return field(default=default, repr=not secret, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +89,100 @@ class Settings:
         "HOOKSTREAM_SIGN_UP",
         "closed",
         "`open` lets everybody sign up, who then has an organization of her own; `closed`.",
+        takes=one_of("open", "closed"),
+    )
+    sign_in: str = _setting(
+        "HOOKSTREAM_SIGN_IN",
+        "open",
+        "`closed` turns sign-in by password off, for users who sign in at their better-auth only; "
+        "`open`.",
+        takes=one_of("open", "closed"),
+    )
+    require_email_verification: bool = _setting(
+        "HOOKSTREAM_REQUIRE_EMAIL_VERIFICATION",
+        False,  # noqa: FBT003 - the default
+        "Refuse sign-in by password to users whose email address is not verified, and make no "
+        "session at sign-up, as better-auth's `requireEmailVerification` does: `on` or `off`.",
+    )
+    add_unverified_members: bool = _setting(
+        "HOOKSTREAM_ADD_UNVERIFIED_MEMBERS",
+        False,  # noqa: FBT003 - the default
+        "Let users become members whose email address is not verified, for installations that "
+        "know who signs up: `on` or `off`.",
+    )
+    session_expires_in: str = _setting(
+        "HOOKSTREAM_SESSION_EXPIRES_IN",
+        "",
+        "Seconds that a session lasts after it was made or renewed: better-auth's "
+        "`session.expiresIn`. Without it, sessions made here last 604800, and every session is "
+        "renewed by its own lifetime.",
+        takes=SECONDS,
+    )
+    session_update_age: str = _setting(
+        "HOOKSTREAM_SESSION_UPDATE_AGE",
+        "86400",
+        "Seconds after which using a session renews it: better-auth's `session.updateAge`.",
+        takes=SECONDS_FROM_0,
+    )
+    session_max_lifetime: str = _setting(
+        "HOOKSTREAM_SESSION_MAX_LIFETIME",
+        "off",
+        "Seconds after which a session ends however often it was renewed, also one that "
+        "better-auth made. `off` for no such end.",
+        takes=SECONDS_OR_OFF,
+    )
+    max_sessions_per_user: str = _setting(
+        "HOOKSTREAM_MAX_SESSIONS_PER_USER",
+        "100",
+        "How many sessions a user has at most; one more sign-in ends the one that was used longest "
+        "ago. `off` for no limit.",
+        takes=NUMBER_OR_OFF,
+    )
+    cookie_prefix: str = _setting(
+        "HOOKSTREAM_COOKIE_PREFIX",
+        DEFAULT_COOKIE_PREFIX,
+        "What the names of session cookies begin with: better-auth's `advanced.cookiePrefix`.",
+        takes=COOKIE_PREFIX,
+    )
+    retention_sessions: str = _setting(
+        "HOOKSTREAM_RETENTION_SESSIONS",
+        "0",
+        "Days that a session stays in the database after it has expired; `off` for permanently, "
+        "here and below.",
+        takes=DAYS_FROM_0_OR_OFF,
+    )
+    retention_verifications: str = _setting(
+        "HOOKSTREAM_RETENTION_VERIFICATIONS",
+        "0",
+        "Days that a row of better-auth's `verification` stays after it has expired.",
+        takes=DAYS_FROM_0_OR_OFF,
+    )
+    retention_idempotency: str = _setting(
+        "HOOKSTREAM_RETENTION_IDEMPOTENCY",
+        "1",
+        "Days that the record of a request with an `Idempotency-Key` stays; it is replayed for the "
+        "first.",
+        takes=DAYS_OR_OFF,
+    )
+    retention_rotations: str = _setting(
+        "HOOKSTREAM_RETENTION_ROTATIONS",
+        "90",
+        "Days that a rotation stays after it was cancelled, or after its grace period.",
+        takes=DAYS_FROM_0_OR_OFF,
+    )
+    retention_environments: str = _setting(
+        "HOOKSTREAM_RETENTION_ENVIRONMENTS",
+        "90",
+        "Days that an environment stays after it was deleted, with its keys, which were revoked "
+        "with it.",
+        takes=DAYS_FROM_0_OR_OFF,
     )
     rate_limit: str = _setting(
         "HOOKSTREAM_RATE_LIMIT",
         "6000",
         "How many requests a minute an organization, or an address of strangers, may make; more is "
         "429. Verification and forward authentication are not counted. `off` for no limit.",
+        takes=NUMBER_OR_OFF,
     )
     max_body_bytes: int = _setting(
         "HOOKSTREAM_MAX_BODY_BYTES", 65_536, "The largest request body; more is 413."
@@ -105,6 +208,7 @@ class Settings:
         "HOOKSTREAM_LOG_LEVEL",
         "info",
         "`debug`, `info` (a line per request), `warning` or `error`.",
+        takes=one_of("debug", "info", "warning", "error"),
     )
 
     @classmethod
@@ -117,17 +221,12 @@ class Settings:
             if text:
                 values[item.name] = _parse(variable, text, item.default)
         settings = cls(**values)
-        for variable, value, words in (
-            ("HOOKSTREAM_LOG_LEVEL", settings.log_level, _LOG_LEVELS),
-            ("HOOKSTREAM_SIGN_UP", settings.sign_up, _SIGN_UP),
-        ):
-            if value not in words:
-                known = ", ".join(sorted(words))
-                raise SettingsError(f"{variable} is {value!r}; it takes one of {known}")
-        if settings.rate_limit != "off" and not _NUMBER.fullmatch(settings.rate_limit):
+        for item in fields(cls):
+            _check(item.metadata["variable"], getattr(settings, item.name), item.metadata["takes"])
+        if (settings.sign_up, settings.sign_in) == ("open", "closed"):
             raise SettingsError(
-                f"HOOKSTREAM_RATE_LIMIT is {settings.rate_limit!r}; it takes a whole number above "
-                "0, or off"
+                "HOOKSTREAM_SIGN_UP is open while HOOKSTREAM_SIGN_IN is closed; users who sign up "
+                "with a password need sign-in by password, so open both or close sign-up"
             )
         _check_proxies(settings.trusted_proxies)
         for origin in settings.trusted_origins:
@@ -138,7 +237,7 @@ class Settings:
     @property
     def requests_per_minute(self) -> int | None:
         """The limit on the API, or None for none."""
-        return None if self.rate_limit == "off" else int(self.rate_limit)
+        return number(self.rate_limit)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -226,6 +325,11 @@ def _parse(variable: str, text: str, default: Any) -> Any:
     if isinstance(default, tuple):
         return tuple(part.strip() for part in text.split(",") if part.strip())
     return text
+
+
+def _check(variable: str, value: Any, takes: Takes | None) -> None:
+    if takes is not None and not takes.pattern.fullmatch(value):
+        raise SettingsError(f"{variable} is {value!r}; it takes {takes.words}")
 
 
 def _print(value: Any) -> str:

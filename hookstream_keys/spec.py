@@ -5,7 +5,6 @@ path's text as a template first.
 """
 
 import copy
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -58,14 +57,8 @@ class Operation:
 
 @cache
 def source() -> bytes:
-    """The file, byte for byte: what `GET /openapi.yaml` answers."""
+    """The file, byte for byte."""
     return (Path(__file__).parent / "openapi.yaml").read_bytes()
-
-
-@cache
-def as_json() -> bytes:
-    """The same document in JSON: what `GET /openapi.json` answers."""
-    return json.dumps(document(), separators=(",", ":")).encode()
 
 
 @cache

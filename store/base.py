@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,10 +19,12 @@ from hookstream_keys.store.records import (
     Environment,
     Member,
     Organization,
+    Prunable,
     Receipt,
     Restored,
     Rotation,
     Session,
+    SessionBound,
     Tenancy,
     Tenant,
     User,
@@ -88,11 +91,18 @@ class Store(ReadStore, Protocol):
     def add_usage(self, counted: Sequence[Attempts]) -> None:
         """Add to what was counted of keys. Counts go up and times forward only."""
 
-    def add_session(self, session: Session, tenancy: Tenancy | None, event: AuditEvent) -> None:
+    def add_session(
+        self,
+        session: Session,
+        tenancy: Tenancy | None,
+        event: AuditEvent,
+        bound: SessionBound | None = None,
+    ) -> None:
         """Store a session with the audit event.
 
-        With `tenancy` a user who belongs to no organization gets that as well. Raises
-        ReferenceGone when the user is no longer there.
+        With `tenancy` a user who belongs to no organization gets that as well. With `bound` those
+        of the user's other sessions that were renewed longest ago end where there are more, each
+        with its event. Raises ReferenceGone when the user is no longer there.
         """
 
     def renew_session(self, session_id: str, expires_at: str, updated_at: str) -> bool:
@@ -110,7 +120,7 @@ class Store(ReadStore, Protocol):
         user: User,
         credential: Credential,
         tenancy: Tenancy,
-        session: Session,
+        session: Session | None,
         events: Sequence[AuditEvent],
     ) -> None:
         """Store a user with all that she begins with, and the audit events.
@@ -245,6 +255,17 @@ class Store(ReadStore, Protocol):
         """Store the tenant if the database has no user and no organization yet.
 
         Returns whether it was stored; all or nothing, also when two processes try at once.
+        """
+
+    def add_events(self, events: Sequence[AuditEvent]) -> None:
+        """Store audit events that are about no change, all or none."""
+
+    def prune(self, what: Prunable, before: datetime, most: int) -> int:
+        """Delete at most `most` rows of a kind that were over at `before`; how many were deleted.
+
+        0 when there are none. No audit event is stored: that they were over has its own, and
+        nothing that is deleted authenticates or changes anything any more. Safe when several
+        processes do it at once.
         """
 
     def backup(self, path: Path) -> Backup:

@@ -67,10 +67,10 @@ class ReadStore(Protocol):
         """What was counted of keys, by the key's id."""
 
     def find_session(self, token: str, now: str) -> Session | None:
-        """The session of this token, unless it has expired at `now`."""
+        """The session of this token, unless it has expired at `now` or its user is banned."""
 
     def find_session_by_id(self, session_id: str, now: str) -> Session | None:
-        """The session of this id, unless it has expired at `now`."""
+        """The session of this id, unless it has expired at `now` or its user is banned."""
 
     def find_credential(self, email: str) -> tuple[User, Credential] | None:
         """The user of this address, which is in small letters, if she has a password."""

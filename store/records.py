@@ -15,6 +15,17 @@ class Page(NamedTuple):
     before: tuple[str, str] | None = None
 
 
+class Ban(NamedTuple):
+    """That an administrator has banned a user, with better-auth's admin plugin."""
+
+    #: When it ends; None when it does not.
+    expires_at: str | None
+
+    def holds(self, now: str) -> bool:
+        """Whether it has not ended at `now`."""
+        return self.expires_at is None or self.expires_at >= now
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """A person."""
@@ -28,6 +39,9 @@ class User:
     email_verified: bool = False
     #: The address of a picture.
     image: str | None = None
+    #: These two are known only where better-auth has the plugins that they belong to.
+    ban: Ban | None = None
+    two_factor_enabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +72,13 @@ class Session:
     #: The organization that is meant where none is named: the active one, or else the first that
     #: the user joined. None when she belongs to none.
     org_id: str | None = None
+
+
+class SessionBound(NamedTuple):
+    """How many sessions a user may have, and the audit event of each that ends for a new one."""
+
+    most: int
+    ended: Callable[[Session], "AuditEvent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +221,12 @@ class KeyFilter:
     created_by: str | None = None
     name: str | None = None
     state: KeyState | None = None
+
+
+#: Rows that can be pruned once they are over: sessions and verifications that have expired,
+#: idempotency records, rotations that were cancelled or whose grace has ended, and environments
+#: that were deleted, with their keys.
+Prunable = Literal["sessions", "verifications", "idempotency_records", "rotations", "environments"]
 
 
 @dataclass(frozen=True, slots=True)

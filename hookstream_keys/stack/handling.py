@@ -4,9 +4,7 @@ What only reads is done where the request is, without a thread between: a look i
 database takes a few microseconds. What writes, and so waits for the disk, is the writer's.
 """
 
-import asyncio
 import functools
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
@@ -17,23 +15,20 @@ from hookstream_keys import request as requests
 from hookstream_keys import spec
 from hookstream_keys.call import Answer, Call, Headers, MustWrite, Service
 from hookstream_keys.credentials import Credentials
-from hookstream_keys.errors import InsufficientScope, Overloaded
+from hookstream_keys.errors import InsufficientScope
 from hookstream_keys.handlers import OPERATIONS, PREPARED, WRITING, audit, sessions, verification
 from hookstream_keys.idempotency import Once
 from hookstream_keys.principal import KeyPrincipal, Principal, SessionPrincipal
 from hookstream_keys.recheck import write_call
 from hookstream_keys.request import Request
 from hookstream_keys.responses import JSON, REQUEST_ID, fields
+from hookstream_keys.stack.password_checks import PasswordChecks
 from hookstream_keys.stack.prepared import Prepared
 from hookstream_keys.stack.writer import Writer
 from hookstream_keys.store import Repeated, Store
 
 #: So much of a User-Agent is kept with a session; nobody reads on.
 MAX_USER_AGENT = 300
-#: So many passwords are tried at once: each takes a core for a while, and 32 MiB.
-PASSWORDS_AT_ONCE = 2
-#: So many wait for that, a few seconds; more are turned away.
-PASSWORDS_WAITING = 64
 
 
 class Handling(Prepared):
@@ -52,8 +47,7 @@ class Handling(Prepared):
         self._credentials = credentials
         self._service = service
         self._writer = writer
-        self._slow = ThreadPoolExecutor(PASSWORDS_AT_ONCE, "passwords")
-        self._preparing = 0
+        self._passwords = PasswordChecks()
 
     def prepare(self, operation: AbstractOperation) -> ASGIApp:
         """Find the operation's handler now. Raises LookupError when there is none."""
@@ -105,14 +99,11 @@ class Handling(Prepared):
         self, operation: spec.Operation, call: Call, arguments: dict[str, Any]
     ) -> Any:
         """What takes a while, done beside everything else. Raises Overloaded."""
-        if self._preparing >= PASSWORDS_WAITING:
-            raise Overloaded
-        self._preparing += 1
-        try:
-            prepare = functools.partial(PREPARED[operation.id], call, **arguments)
-            return await asyncio.get_running_loop().run_in_executor(self._slow, prepare)
-        finally:
-            self._preparing -= 1
+        preparation = PREPARED[operation.id]
+        # Before it waits for its turn: what is refused anyway takes no place in the queue.
+        preparation.admit(call, **arguments)
+        work = functools.partial(preparation.work, call, **arguments)
+        return await self._passwords.run(work, preparation.flows(call, **arguments))
 
     def _call(self, request: Request, operation: spec.Operation) -> Call:
         key = request.header(b"idempotency-key") if operation.once else None

@@ -36,6 +36,10 @@ MOST_WAITING = 2_000
 MOST_SECONDS = 5.0
 
 
+#: How long until a periodic task that has more to do is run again, in seconds.
+AGAIN_SECONDS = 0.1
+
+
 class _Job(NamedTuple):
     do: Callable[[], Any]
     loop: asyncio.AbstractEventLoop
@@ -49,14 +53,24 @@ _Outcome = tuple[Any, Exception | None]
 
 
 class Writer:
-    """Does jobs that write into `store`, and now and then the `chores`."""
+    """Does jobs that write into `store`, and now and then the `chores`.
+
+    A chore that returns True has more to do, and is run again soon. When the writer stops they are
+    run once more, and after them those `at_end`: no other thread writes.
+    """
 
     def __init__(
-        self, store: Store, chores: Sequence[Callable[[], None]] = (), every: float = FLUSH_SECONDS
+        self,
+        store: Store,
+        chores: Sequence[Callable[[], object]] = (),
+        every: float = FLUSH_SECONDS,
+        at_end: Sequence[Callable[[], object]] = (),
     ) -> None:
         self._store = store
-        self._chores = chores
         self._every = every
+        #: Each with when it is due, by `time.monotonic`.
+        self._chores = dict.fromkeys(chores, 0.0)
+        self._at_end = at_end
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         #: Since when it is at what it is doing, by `time.monotonic`.
         self._busy_since: float | None = None
@@ -106,12 +120,14 @@ class Writer:
         return waiting
 
     def _work(self) -> None:
-        next_chores = time.monotonic() + self._every
+        begun = time.monotonic()
+        self._chores = dict.fromkeys(self._chores, begun + self._every)
         working = True
         while working:
             first: list[_Job] = []
+            next_chore = min(self._chores.values(), default=time.monotonic() + self._every)
             try:
-                job = self._jobs.get(timeout=max(0.0, next_chores - time.monotonic()))
+                job = self._jobs.get(timeout=max(0.0, next_chore - time.monotonic()))
             except queue.Empty:
                 # It is time for the chores.
                 pass
@@ -124,12 +140,13 @@ class Writer:
             first = _in_time(first)
             if first:
                 self._do(first)
-            if time.monotonic() >= next_chores:
+            if time.monotonic() >= next_chore:
                 self._busy_since = time.monotonic()
-                self._do_chores()
-                next_chores = time.monotonic() + self._every
+                self._do_chores(self._busy_since)
             self._busy_since = None
         self._do_chores()
+        for task in self._at_end:
+            _run(task)
 
     def _do(self, first: list[_Job]) -> None:
         """Do jobs, and with them what comes before they are done; the disk is waited for once."""
@@ -149,12 +166,20 @@ class Writer:
             outcomes = [(None, error)] * len(jobs)
         _answer(jobs, outcomes)
 
-    def _do_chores(self) -> None:
-        for chore in self._chores:
-            try:
-                chore()
-            except Exception:  # a chore that fails is done again the next time
-                log.exception("a chore failed")
+    def _do_chores(self, now: float = float("inf")) -> None:
+        """Do the chores that are due at `now`."""
+        for chore, due in self._chores.items():
+            if due <= now:
+                wait = AGAIN_SECONDS if _run(chore) is True else self._every
+                self._chores[chore] = time.monotonic() + wait
+
+
+def _run(chore: Callable[[], object]) -> object:
+    try:
+        return chore()
+    except Exception:  # a chore that fails is done again the next time
+        log.exception("a chore failed")
+        return None
 
 
 def _in_time(jobs: list[_Job]) -> list[_Job]:

@@ -6,6 +6,7 @@ from hookstream_keys.store.sqlite.environments import Environments
 from hookstream_keys.store.sqlite.keys import Keys
 from hookstream_keys.store.sqlite.members import Members
 from hookstream_keys.store.sqlite.organizations import Organizations
+from hookstream_keys.store.sqlite.retention import Retention
 from hookstream_keys.store.sqlite.revocations import Revocations
 from hookstream_keys.store.sqlite.rotations import Rotations
 from hookstream_keys.store.sqlite.sessions import Sessions
@@ -22,6 +23,7 @@ class SqliteStore(
     Keys,
     Members,
     Organizations,
+    Retention,
     Revocations,
     Rotations,
     Sessions,

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 from hookstream_keys.store import chain
@@ -46,6 +46,11 @@ class AuditLog(Engine):
             parameters,
         )
         return [_event(row) for row in rows]
+
+    def add_events(self, events: Sequence[AuditEvent]) -> None:
+        with self.change() as connection:
+            for event in events:
+                insert_event(connection, event)
 
     def find_event_position(self, org_id: str, event_id: str) -> int | None:
         row = self.one(_FIND_POSITION, (event_id, org_id))

@@ -1,12 +1,29 @@
-"""What stands in better-auth's tables in other forms than in this project's own."""
+"""What is better-auth's own: the forms of values in its tables, and its plugins' columns.
 
+Its adapters do not store values alike. Kysely's for SQLite writes 0 and 1 and ISO text, Prisma's
+milliseconds, and tools may leave `true` or `false` as text.
+"""
+
+import re
 from datetime import UTC, datetime
+from functools import cached_property
 
+from hookstream_keys.store.records import Ban
+from hookstream_keys.store.sqlite.engine import Engine, Value
 from hookstream_keys.timestamps import to_text
+
+_AS_RECORDS_HAVE_IT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z", re.ASCII
+)
+_FALSE = {"", "0", "0.0", "f", "false", "n", "no", "off"}
+_TRUE = {"1", "1.0", "t", "true", "y", "yes", "on"}
 
 
 def moment(value: str | int | float) -> datetime:
-    """A time as better-auth's adapters store it: ISO text, or milliseconds since 1970."""
+    """A time as better-auth's adapters store it: ISO text, or milliseconds since 1970.
+
+    Raises ValueError for a text that is no time.
+    """
     if isinstance(value, str):
         found = datetime.fromisoformat(value)
         return found if found.tzinfo else found.replace(tzinfo=UTC)
@@ -15,4 +32,56 @@ def moment(value: str | int | float) -> datetime:
 
 def text(value: str | int | float) -> str:
     """The same time as the records have it."""
+    # Most are: a session's three times would take as long to read as its row.
+    if isinstance(value, str) and _AS_RECORDS_HAVE_IT.fullmatch(value):
+        return value
     return to_text(moment(value))
+
+
+def is_true(value: Value) -> bool:
+    """Whether a flag is set that allows something: what cannot be read does not count as set."""
+    return str(value).strip().lower() in _TRUE
+
+
+def is_not_false(value: Value) -> bool:
+    """Whether a flag is set that forbids something: what cannot be read counts as set."""
+    return value is not None and str(value).strip().lower() not in _FALSE
+
+
+def ban(banned: Value, expires: Value) -> Ban | None:
+    """The ban of a user with these values of `banned` and `banExpires`, if there is one.
+
+    An end that cannot be read is none, as in better-auth's admin plugin.
+    """
+    if not banned or not is_not_false(banned):
+        return None
+    if not expires or isinstance(expires, bytes):
+        return Ban(None)
+    try:
+        return Ban(text(expires))
+    except (ValueError, OverflowError, OSError):
+        return Ban(None)
+
+
+class BetterAuth(Engine):
+    """Knows which columns of better-auth's plugins this database has.
+
+    They are looked for once, when the server starts, and never required: those of `user` that
+    the admin and the two-factor plugin add.
+    """
+
+    def migrate(self) -> list[str]:
+        applied = super().migrate()
+        self.__dict__.pop("user_columns", None)
+        _ = self.user_columns
+        return applied
+
+    @cached_property
+    def user_columns(self) -> frozenset[str]:
+        """The columns of `user`, those of plugins and those of better-auth's core."""
+        return frozenset(row[1] for row in self.all('pragma table_info("user")'))
+
+
+def plugin_column(name: str, table: str, columns: frozenset[str]) -> str:
+    """SQL for a column of `user`, whose alias is `table`: null where it is none of `columns`."""
+    return f'{table}."{name}"' if name in columns else "null"

@@ -340,6 +340,27 @@ def m0012_who_restricted_a_key(db: Database) -> None:
     )
 
 
+@migrations()
+def m0014_retention(db: Database) -> None:
+    """What finds the rows that are over by an index; and when a rotation was cancelled.
+
+    Of those that are cancelled already that is not known: they count from their beginning.
+    """
+    _run(
+        db,
+        """
+        alter table rotation add column cancelled_at text;
+        update rotation set cancelled_at = created_at where state = 'cancelled';
+        create index rotation_cancelled on rotation (cancelled_at) where state = 'cancelled';
+        create index rotation_grace on rotation (expires_at) where state = 'grace';
+        create index environment_deleted on environment (deleted_at) where deleted_at is not null;
+        create index if not exists "hookstream_session_expiresAt" on "session" ("expiresAt");
+        create index if not exists "hookstream_verification_expiresAt"
+            on "verification" ("expiresAt")
+        """,
+    )
+
+
 def _run(db: Database, statements: str) -> None:
     # Not executescript: it would commit the migration's transaction half-way.
     for statement in statements.split(";"):

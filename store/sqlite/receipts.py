@@ -1,4 +1,7 @@
-"""Receipts of what was done once, kept for a day in the transaction of what was done."""
+"""Receipts of what was done once, which answer a repeated request for a day.
+
+They are stored in the transaction of what was done, and pruned later: `retention`.
+"""
 
 from datetime import datetime, timedelta
 
@@ -11,10 +14,6 @@ KEPT = timedelta(days=1)
 
 _FIND = "select id, fingerprint, sealed, created_at from receipt where id = ?"
 _ADD = "insert into receipt (id, fingerprint, sealed, created_at) values (?, ?, ?, ?)"
-#: A few with each that is added: as many as there are, in the long run, and never many at once.
-_FORGET = """
-    delete from receipt where id in (select id from receipt where created_at <= ? limit 10)
-"""
 
 
 def insert_receipt(connection: Connection, receipt: Receipt | None) -> None:
@@ -32,5 +31,4 @@ def insert_receipt(connection: Connection, receipt: Receipt | None) -> None:
         row = connection.execute(_FIND, (known_by,)).fetchone()
         if row is not None:
             raise Repeated(Receipt(*row))
-    connection.execute(_FORGET, (forgotten,))
     connection.execute(_ADD, (receipt.id, receipt.fingerprint, receipt.sealed, receipt.created_at))

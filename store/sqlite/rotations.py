@@ -19,7 +19,7 @@ COLUMNS = (
 # All of these are constants of this module; values are bound.
 _SELECT = f"select {COLUMNS} from rotation"  # noqa: S608
 _ADD = f"insert into rotation ({COLUMNS}, digest) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-_CANCEL = "update rotation set state = 'cancelled' where state = 'pending' and"
+_CANCEL = "update rotation set state = 'cancelled', cancelled_at = ? where state = 'pending' and"
 _CURRENT = "select digest, prefix, expires_at from api_key where id = ? and revoked_at is null"
 _TAKE_OVER = "update api_key set digest = ?, prefix = ?, expires_at = ? where id = ?"
 _STEP_BACK = """
@@ -51,7 +51,7 @@ class Rotations(Engine):
             insert_receipt(connection, receipt)
             if connection.execute(_CURRENT, (rotation.key_id,)).fetchone() is None:
                 return False
-            connection.execute(f"{_CANCEL} key_id = ?", (rotation.key_id,))
+            connection.execute(f"{_CANCEL} key_id = ?", (rotation.created_at, rotation.key_id))
             connection.execute(
                 _ADD,
                 (
@@ -98,7 +98,9 @@ class Rotations(Engine):
 
     def cancel_rotation(self, key_id: str, rotation_id: str, event: AuditEvent) -> bool:
         with self.change() as connection:
-            done = connection.execute(f"{_CANCEL} id = ? and key_id = ?", (rotation_id, key_id))
+            done = connection.execute(
+                f"{_CANCEL} id = ? and key_id = ?", (event.created_at, rotation_id, key_id)
+            )
             if done.rowcount == 0:
                 return False
             insert_event(connection, event)

@@ -1,12 +1,17 @@
 """Sessions: better-auth's own table."""
 
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import cache
 
 from hookstream_keys.store.records import AuditEvent, Session
 from hookstream_keys.store.sqlite import better_auth
 from hookstream_keys.store.sqlite.audit import insert_event
+from hookstream_keys.store.sqlite.better_auth import BetterAuth
 from hookstream_keys.store.sqlite.connection import Connection
-from hookstream_keys.store.sqlite.engine import Engine, Row
+from hookstream_keys.store.sqlite.engine import Row
+
+#: How many sessions of a user end at most when one is made.
+MAX_ENDED_AT_ONCE = 100
 
 _SELECT = """
     select s.id, s."userId", s.token, s."expiresAt", s."createdAt", s."updatedAt", s."ipAddress",
@@ -16,24 +21,36 @@ _SELECT = """
                 and m."organizationId" = s."activeOrganizationId"),
                (select m."organizationId" from "member" m where m."userId" = s."userId"
                 order by m."createdAt", m.id limit 1))
-    from "session" s
 """
 _ADD = """
     insert into "session" (id, "userId", token, "expiresAt", "createdAt", "updatedAt",
                            "ipAddress", "userAgent", "activeOrganizationId")
     values (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+_OF_USER = """
+    select id, "expiresAt", "createdAt", "updatedAt" from "session" where "userId" = ?
+"""
 _RENEW = 'update "session" set "expiresAt" = ?, "updatedAt" = ? where id = ?'
 
 
-class Sessions(Engine):
+@cache
+def _find(columns: frozenset[str], by: str) -> str:
+    """The question for a session. It asks in one statement whether its user is banned."""
+    banned, user = "null, null", ""
+    if "banned" in columns:
+        banned = f'u."banned", {better_auth.plugin_column("banExpires", "u", columns)}'
+        user = 'join "user" u on u.id = s."userId"'
+    return f'{_SELECT}, {banned} from "session" s {user} where s.{by} = ?'
+
+
+class Sessions(BetterAuth):
     """The questions about sessions."""
 
     def find_session(self, token: str, now: str) -> Session | None:
-        return self._find(f"{_SELECT} where s.token = ?", token, now)
+        return self._found(_find(self.user_columns, "token"), token, now)
 
     def find_session_by_id(self, session_id: str, now: str) -> Session | None:
-        return self._find(f"{_SELECT} where s.id = ?", session_id, now)
+        return self._found(_find(self.user_columns, "id"), session_id, now)
 
     def renew_session(self, session_id: str, expires_at: str, updated_at: str) -> bool:
         with self.change() as connection:
@@ -48,11 +65,15 @@ class Sessions(Engine):
             insert_event(connection, event)
             return True
 
-    def _find(self, sql: str, value: str, now: str) -> Session | None:
+    def _found(self, sql: str, value: str, now: str) -> Session | None:
         row = self.one(sql, (value,))
         # As moments, not as text: better-auth's adapters do not all write them as we do.
         if row is None or better_auth.moment(row[3]) <= datetime.fromisoformat(now):
             return None
+        if row[10]:
+            ban = better_auth.ban(row[10], row[11])
+            if ban is not None and ban.holds(now):
+                return None
         return _session(row)
 
 
@@ -74,5 +95,36 @@ def insert_session(connection: Connection, session: Session) -> None:
     )
 
 
+def end_oldest(connection: Connection, newest: Session, most: int) -> list[Session]:
+    """End those of a user's sessions that were renewed longest ago, until there are `most`.
+
+    Sessions that have expired do not count, and `newest` stays. Where there are very many they end
+    over several sign-ins: of what is in one transaction others have to wait for the end.
+    """
+    of_user = connection.execute(_OF_USER, (newest.user_id,)).fetchall()
+    now = better_auth.moment(newest.created_at)
+    others = sorted(
+        (_readable(renewed), _readable(created), session_id)
+        for session_id, expires, created, renewed in of_user
+        if session_id != newest.id and _readable(expires) > now
+    )
+    excess = others[: max(0, min(len(others) + 1 - most, MAX_ENDED_AT_ONCE))]
+    ended = [
+        connection.execute(f'{_SELECT} from "session" s where s.id = ?', (each[-1],)).fetchone()
+        for each in excess
+    ]
+    connection.executemany('delete from "session" where id = ?', [each[-1:] for each in excess])
+    # As they are stored, since their times may be none.
+    return [Session(*row[:3], *map(str, row[3:6]), *row[6:]) for row in ended]
+
+
+def _readable(value: str | int | float) -> datetime:
+    """A time of a session: one that cannot be read was long ago."""
+    try:
+        return better_auth.moment(value)
+    except (ValueError, OverflowError, OSError):
+        return datetime.min.replace(tzinfo=UTC)
+
+
 def _session(row: Row) -> Session:
-    return Session(*row[:3], *map(better_auth.text, row[3:6]), *row[6:])
+    return Session(*row[:3], *map(better_auth.text, row[3:6]), *row[6:10])

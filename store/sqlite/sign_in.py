@@ -2,11 +2,18 @@
 
 from collections.abc import Sequence
 
-from hookstream_keys.store.records import AuditEvent, Credential, Session, Tenancy, User
+from hookstream_keys.store.records import (
+    AuditEvent,
+    Credential,
+    Session,
+    SessionBound,
+    Tenancy,
+    User,
+)
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.engine import Engine
 from hookstream_keys.store.sqlite.members import ROLES
-from hookstream_keys.store.sqlite.sessions import insert_session
+from hookstream_keys.store.sqlite.sessions import end_oldest, insert_session
 from hookstream_keys.store.sqlite.tenants import insert_tenancy
 from hookstream_keys.store.sqlite.users import insert_user
 
@@ -19,20 +26,30 @@ class SignIn(Engine):
         user: User,
         credential: Credential,
         tenancy: Tenancy,
-        session: Session,
+        session: Session | None,
         events: Sequence[AuditEvent],
     ) -> None:
         with self.change() as connection:
             insert_user(connection, user, credential)
             insert_tenancy(connection, tenancy)
-            insert_session(connection, session)
+            if session is not None:
+                insert_session(connection, session)
             for event in events:
                 insert_event(connection, event)
 
-    def add_session(self, session: Session, tenancy: Tenancy | None, event: AuditEvent) -> None:
+    def add_session(
+        self,
+        session: Session,
+        tenancy: Tenancy | None,
+        event: AuditEvent,
+        bound: SessionBound | None = None,
+    ) -> None:
         with self.change() as connection:
             # Two sign-ins at once make one tenancy between them.
             if tenancy and not connection.execute(ROLES, (session.user_id,)).fetchone():
                 insert_tenancy(connection, tenancy)
             insert_session(connection, session)
             insert_event(connection, event)
+            if bound is not None:
+                for ended in end_oldest(connection, session, bound.most):
+                    insert_event(connection, bound.ended(ended))

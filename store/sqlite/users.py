@@ -1,35 +1,44 @@
 """People, and their passwords: better-auth's own tables."""
 
+from functools import cache
+
 from hookstream_keys.store.records import Credential, User
 from hookstream_keys.store.sqlite import better_auth
+from hookstream_keys.store.sqlite.better_auth import BetterAuth
 from hookstream_keys.store.sqlite.connection import Connection
-from hookstream_keys.store.sqlite.engine import Engine, Row, unique
+from hookstream_keys.store.sqlite.engine import Row, unique
 
 _COLUMNS = 'id, name, email, "createdAt", "updatedAt", "emailVerified", image'
-# All of these are constants of this module; values are bound.
-_SELECT = f'select {_COLUMNS} from "user"'  # noqa: S608
-_OF_USER = ", ".join(f"u.{column}" for column in _COLUMNS.split(", "))
-_FIND_CREDENTIAL = f"""
-    select {_OF_USER}, a.id, a.password, a."createdAt" from "user" u
+_PLUGIN_COLUMNS = ("banned", "banExpires", "twoFactorEnabled")
+_CREDENTIAL = """
     join "account" a on a."userId" = u.id
     where u.email = ? and a."providerId" = 'credential' and a."accountId" = u.id
           and a.password is not null
-"""  # noqa: S608
+"""
 
 
-class Users(Engine):
+@cache
+def _select(columns: frozenset[str], more: str = "") -> str:
+    """The beginning of a question for users, the alias of whose table is `u`."""
+    own = [f"u.{column}" for column in _COLUMNS.split(", ")]
+    plugins = [better_auth.plugin_column(name, "u", columns) for name in _PLUGIN_COLUMNS]
+    return f'select {", ".join([*own, *plugins])}{more} from "user" u'  # noqa: S608 - constants
+
+
+class Users(BetterAuth):
     """The questions about users."""
 
     def find_user(self, user_id: str) -> User | None:
-        row = self.one(f"{_SELECT} where id = ?", (user_id,))
+        row = self.one(f"{_select(self.user_columns)} where u.id = ?", (user_id,))
         return _user(row) if row else None
 
     def find_user_by_email(self, email: str) -> User | None:
-        row = self.one(f"{_SELECT} where email = ?", (email,))
+        row = self.one(f"{_select(self.user_columns)} where u.email = ?", (email,))
         return _user(row) if row else None
 
     def find_credential(self, email: str) -> tuple[User, Credential] | None:
-        row = self.one(_FIND_CREDENTIAL, (email,))
+        select = _select(self.user_columns, ', a.id, a.password, a."createdAt"')
+        row = self.one(f"{select} {_CREDENTIAL}", (email,))
         if row is None:
             return None
         user = _user(row[:-3])
@@ -38,9 +47,19 @@ class Users(Engine):
 
 
 def _user(row: Row) -> User:
-    user_id, name, email, created_at, updated_at, verified, image = row
-    times = better_auth.text(created_at), better_auth.text(updated_at)
-    return User(user_id, name, email, *times, bool(verified), image)
+    user_id, name, email, created_at, updated_at, verified, image = row[:7]
+    banned, ban_expires, two_factor = row[7:]
+    return User(
+        user_id,
+        name,
+        email,
+        better_auth.text(created_at),
+        better_auth.text(updated_at),
+        better_auth.is_true(verified),
+        image,
+        better_auth.ban(banned, ban_expires),
+        better_auth.is_not_false(two_factor),
+    )
 
 
 def insert_user(connection: Connection, user: User, credential: Credential) -> None:

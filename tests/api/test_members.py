@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support import Server, Tenant, assert_error
+from support import Database, Server, Tenant, assert_error, serving
 
 Headers = dict[str, str]
 
@@ -123,6 +123,43 @@ def test_400_to_what_is_not_as_documented(
 ) -> None:
     answer = add(organization, "owner", **{"role": "member", **changes})
     assert_error(answer, 400, "bad_request", location)
+
+
+def unverify(server: Server, user_id: str) -> None:
+    server.database.execute('update "user" set "emailVerified" = 0 where id = ?', (user_id,))
+
+
+def test_409_to_an_address_that_is_not_verified(organization: Organization) -> None:
+    unverify(organization.server, organization.people["stranger"].user_id)
+    before = organization.ask("owner", "GET").json()
+    for by in ("owner", "admin"):
+        answer = add(organization, by, "member")
+        error = assert_error(answer, 409, "email_not_verified", "body/email")
+        assert "verify it at better-auth" in error["error"]
+    assert organization.ask("owner", "GET").json() == before
+    # Who may not add a member at all is not told.
+    assert_error(add(organization, "member", "member"), 403, "forbidden")
+    organization.server.database.execute(
+        'update "user" set "emailVerified" = 1 where id = ?',
+        (organization.people["stranger"].user_id,),
+    )
+    assert add(organization, "admin", "member").status_code == 201
+
+
+def test_201_unverified_where_the_operator_knows_who_signs_up(database: Database) -> None:
+    tenant = database.init()
+    with serving(
+        database, HOOKSTREAM_SIGN_UP="open", HOOKSTREAM_ADD_UNVERIFIED_MEMBERS="on"
+    ) as server:
+        up = {"name": "Ada", "email": "ada@example.com", "password": "correct horse"}
+        assert server.request("POST", "/auth/sign-up/email", json=up).status_code == 200
+        answer = server.request(
+            "POST",
+            f"/organizations/{tenant.org_id}/members",
+            json={"email": up["email"], "role": "member"},
+            headers={"Authorization": f"Bearer {database.add_session(tenant.user_id)}"},
+        )
+        assert answer.status_code == 201
 
 
 @pytest.mark.parametrize(

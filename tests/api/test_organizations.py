@@ -26,7 +26,11 @@ def make(server: Server, headers: Headers, **body: Any) -> httpx.Response:
 
 
 def actions(database: Database, org_id: str) -> list[str]:
-    rows = database.execute("select action from audit_log where org_id = ? order by seq", (org_id,))
+    rows = database.execute(
+        "select action from audit_log where org_id = ? and action <> 'api_key.refused'"
+        " order by seq",
+        (org_id,),
+    )
     return [row[0] for row in rows]
 
 

@@ -11,7 +11,13 @@ import pytest
 from support import SOON, Database, Server, Tenant, assert_error, serving
 
 from hookstream_keys import spec
-from hookstream_keys.handlers.throttle import ONE_ADDRESS, ONE_USER
+from hookstream_keys.buckets import Buckets, limits_path
+from hookstream_keys.handlers.throttle import (
+    ONE_ADDRESS,
+    ONE_USER,
+    RIGHT_FROM_ONE_ADDRESS,
+    RIGHT_OF_ONE_USER,
+)
 from hookstream_keys.limits import Limit
 from hookstream_keys.rate_limiting import REFUSAL_COST
 
@@ -413,3 +419,41 @@ def test_who_signs_in_is_not_slowed_down(database: Database) -> None:
     with serving(database) as server:
         for _ in range(ONE_USER.requests * 2):
             assert sign_in(server, tenant.email, tenant.password).status_code == 200
+
+
+def consume_all_but_two(database: Database, name: str, limit: Limit) -> None:
+    """Consume nearly all of a limit, in the file that the workers share."""
+    buckets = Buckets(limits_path(database.path))
+    assert buckets.take(name, limit, limit.requests - 2).allowed
+    buckets.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [
+        ("signed in address 203.0.113.7 {email}", RIGHT_OF_ONE_USER),
+        ("signed in address 203.0.113.7", RIGHT_FROM_ONE_ADDRESS),
+    ],
+    ids=["one user", "one address"],
+)
+def test_right_passwords_are_limited_too(database: Database, name: str, limit: Limit) -> None:
+    tenant = database.init()
+    with serving(
+        database, workers=2, HOOKSTREAM_TRUSTED_PROXIES="127.0.0.1", HOOKSTREAM_RATE_LIMIT="off"
+    ) as server:
+        consume_all_but_two(database, name.format(email=tenant.email), limit)
+        spending = Spending(limit)
+        answers: list[httpx.Response] = []
+        while not answers or answers[-1].status_code == httpx.codes.OK:
+            answers.append(sign_in(server, tenant.email, tenant.password))
+        assert_error(answers[-1], 429, "rate_limited")
+        assert "use the sessions that you have" in answers[-1].json()["error"]
+        assert 1 <= int(answers[-1].headers["retry-after"]) <= 2
+        assert 2 <= len(answers) - 1 <= 2 + spending.came_back()
+        # From elsewhere the same user signs in.
+        assert sign_in(server, tenant.email, tenant.password, "203.0.113.8").status_code == 200
+
+
+def test_an_office_behind_one_address_can_sign_in() -> None:
+    assert RIGHT_FROM_ONE_ADDRESS.requests >= 5 * RIGHT_OF_ONE_USER.requests
+    assert RIGHT_OF_ONE_USER.requests >= 60 >= RIGHT_OF_ONE_USER.seconds

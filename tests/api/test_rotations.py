@@ -61,7 +61,9 @@ def shown(server: Server, headers: dict[str, str], key_id: str) -> dict[str, Any
 
 def actions(server: Server, key_id: str) -> list[str]:
     rows = server.database.execute(
-        "select action from audit_log where resource_id = ? order by seq", (key_id,)
+        "select action from audit_log where resource_id = ? and action <> 'api_key.refused'"
+        " order by seq",
+        (key_id,),
     )
     return [row[0] for row in rows]
 

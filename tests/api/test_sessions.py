@@ -57,7 +57,7 @@ def cookies(answer: httpx.Response) -> SimpleCookie:
     jar = SimpleCookie()
     for fields in answer.headers.get_list("set-cookie"):
         # A proxy on the way may have made one field of two.
-        for field in re.split(r", ?(?=(?:__Secure-)?better-auth)", fields):
+        for field in re.split(r", ?(?=(?:__Secure-)?(?:better-auth|acme))", fields):
             jar.load(field)
     return jar
 
@@ -421,6 +421,119 @@ def test_an_expired_session_is_none_and_stays_so(server: Server, ada: Person) ->
     answer = server.request("GET", "/organizations", headers=ada.bearer)
     assert_error(answer, 401, "unauthorized")
     assert lasts(server, ada) < timedelta(0)
+
+
+@pytest.mark.parametrize("days", [2, 3, 6])
+def test_a_session_of_another_lifetime_is_renewed_by_that(
+    server: Server, ada: Person, days: int
+) -> None:
+    age(server, ada, days=1.1, lifetime=days)
+    answer = get_session(server, {"Cookie": cookie(ada.token)})
+    assert timedelta(days=days, minutes=-5) < lasts(server, ada) <= timedelta(days=days)
+    assert cookies(answer)["better-auth.session_token"]["max-age"] == str(days * 86_400)
+
+
+def test_a_session_that_is_not_to_be_remembered_is_not_renewed(server: Server, ada: Person) -> None:
+    headers = {"Cookie": f"{cookie(ada.token)}; {cookie('true', name='better-auth.dont_remember')}"}
+    age(server, ada, days=3)
+    answer = get_session(server, headers)
+    assert answer.json() is not None
+    assert "set-cookie" not in answer.headers
+    assert lasts(server, ada) < timedelta(days=4.1)
+
+
+def sign_in_at(server: Server, **more: Any) -> httpx.Response:
+    tenant = server.database.tenant
+    return sign_in(server, tenant.email, tenant.password, **more)
+
+
+def test_lifetimes_are_as_they_are_set(database: Database) -> None:
+    tenant = database.init()
+    with serving(
+        database,
+        HOOKSTREAM_SESSION_EXPIRES_IN="3600",
+        HOOKSTREAM_SESSION_UPDATE_AGE="600",
+        HOOKSTREAM_SESSION_MAX_LIFETIME="7200",
+    ) as server:
+        answer = sign_in_at(server)
+        token = answer.json()["token"]
+        assert cookies(answer)["better-auth.session_token"]["max-age"] == "3600"
+        person = Person(tenant.user_id, tenant.email, token)
+        by_cookie = {"Cookie": cookie(token)}
+
+        age(server, person, days=500 / 86_400, lifetime=3600 / 86_400)
+        assert "set-cookie" not in get_session(server, by_cookie).headers
+        age(server, person, days=700 / 86_400, lifetime=3600 / 86_400)
+        answer = get_session(server, by_cookie)
+        assert cookies(answer)["better-auth.session_token"]["max-age"] == "3600"
+        assert timedelta(seconds=3500) < lasts(server, person) <= timedelta(seconds=3600)
+
+        # Begun 90 minutes ago: half an hour is left, and then nothing, whatever its expiry says.
+        begun = datetime.now(UTC) - timedelta(seconds=5400)
+        change = 'update "session" set "createdAt" = ? where token = ?'
+        database.execute(change, (iso(begun), token))
+        age(server, person, days=3000 / 86_400, lifetime=3600 / 86_400)
+        answer = get_session(server, by_cookie)
+        left = int(cookies(answer)["better-auth.session_token"]["max-age"])
+        assert 1700 < left <= 1800
+        database.execute(change, (iso(begun - timedelta(hours=1)), token))
+        age(server, person, days=0, lifetime=30)
+        assert get_session(server, by_cookie).json() is None
+        whoami = server.request("GET", "/auth/whoami", headers=person.bearer)
+        assert_error(whoami, 401, "unauthorized")
+
+
+def test_the_end_that_is_shown_is_the_absolute_one(database: Database) -> None:
+    tenant = database.init()
+    token = database.add_session(tenant.user_id, timedelta(days=30))
+    with serving(database, HOOKSTREAM_SESSION_MAX_LIFETIME="86400") as server:
+        shown = get_session(server, {"Authorization": f"Bearer {token}"}).json()["session"]
+    lasts = datetime.fromisoformat(shown["expiresAt"]) - datetime.fromisoformat(shown["createdAt"])
+    assert lasts == timedelta(days=1)
+
+
+# How many there are
+
+
+def test_one_sign_in_more_than_allowed_ends_the_oldest_session(database: Database) -> None:
+    tenant = database.init()
+    with serving(database, workers=2, HOOKSTREAM_MAX_SESSIONS_PER_USER="3") as server:
+        tokens = [sign_in_at(server).json()["token"] for _ in range(5)]
+        found = [
+            get_session(server, {"Authorization": f"Bearer {token}"}).json() is not None
+            for token in tokens
+        ]
+        assert found == [False, False, True, True, True]
+    rows = database.execute(
+        "select details, user_id from audit_log where action = 'session.deleted' order by seq"
+    )
+    assert rows == [('{"reason":"too_many_sessions"}', tenant.user_id)] * 2
+
+
+# The name of the cookie
+
+
+def test_the_cookie_s_name_begins_as_it_is_set(database: Database) -> None:
+    tenant = database.init()
+    with serving(
+        database, HOOKSTREAM_COOKIE_PREFIX="acme", HOOKSTREAM_TRUSTED_PROXIES="127.0.0.1"
+    ) as server:
+        for proto, begins in (("http", "acme"), ("https", "__Secure-acme")):
+            body = {"email": tenant.email, "password": tenant.password, "rememberMe": False}
+            headers = {"X-Forwarded-Proto": proto}
+            answer = server.request("POST", "/auth/sign-in/email", json=body, headers=headers)
+            name = f"{begins}.session_token"
+            assert set(cookies(answer)) == {name, f"{begins}.dont_remember"}
+            token = answer.json()["token"]
+            assert get_session(server, {"Cookie": cookie(token, name=name)}).json() is not None
+            usual = name.replace("acme", "better-auth")
+            assert get_session(server, {"Cookie": cookie(token, name=usual)}).json() is None
+        out = server.request("POST", "/auth/sign-out")
+        assert set(cookies(out)) == {"acme.session_token", "acme.dont_remember"}
+        document = server.request("GET", "/openapi.json").json()
+        scheme = document["components"]["securitySchemes"]["sessionCookie"]
+        assert scheme["name"] == "acme.session_token"
+        assert "better-auth.session_token" not in server.request("GET", "/openapi.yaml").text
 
 
 # Sign out

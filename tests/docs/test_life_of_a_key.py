@@ -6,7 +6,6 @@ from datetime import timedelta
 from support.readme import ROOT
 
 from hookstream_keys import spec
-from hookstream_keys.handlers import throttle
 from hookstream_keys.limits import SECOND, Limit
 from hookstream_keys.rate_limiting import REFUSAL_COST
 from hookstream_keys.settings import Settings
@@ -46,11 +45,6 @@ def test_the_numbers_of_limits() -> None:
     assert Limit(100, 60).interval == 0.6 * SECOND
     assert f"{Settings().requests_per_minute} requests a minute" in PAGE
     assert f"counts for {REFUSAL_COST} requests" in PAGE
-    one, many = throttle.ONE_USER, throttle.ONE_ADDRESS
-    assert f"{one.requests} at one user and then one a minute" in PAGE
-    assert one.interval == 60 * SECOND
-    assert f"{many.requests} in all and then one every 10 seconds" in PAGE
-    assert many.interval == 10 * SECOND
 
 
 def test_the_numbers_of_usage_and_receipts() -> None:

@@ -5,15 +5,15 @@ the disk.
 """
 
 import os
-import sqlite3
 
 from hookstream_keys.cli import main
+from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine
 
 _open = Engine._open
 
 
-def _open_unsafe(self: Engine, *, create: bool) -> sqlite3.Connection:
+def _open_unsafe(self: Engine, *, create: bool) -> Connection:
     connection = _open(self, create=create)
     connection.execute(f"pragma synchronous = {os.environ['UNSAFE_SYNCHRONOUS']}")
     return connection

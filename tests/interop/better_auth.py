@@ -3,11 +3,11 @@
 import json
 import secrets
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 from support import Database, environment
@@ -84,21 +84,31 @@ def _signed_in(answer: httpx.Response) -> Person:
     )
 
 
-Run = Callable[[str, Database], tuple[str, str]]
-Serve = Callable[[Database], AbstractContextManager[BetterAuth]]
+class Run(Protocol):
+    """Runs a command of the peer on a file; options as better_auth_peer.mjs has them."""
+
+    def __call__(self, name: str, database: Database, **options: Any) -> tuple[str, str]: ...
+
+
+class Serve(Protocol):
+    """Runs the peer's server on a file; options as better_auth_peer.mjs has them."""
+
+    def __call__(
+        self, database: Database, **options: Any
+    ) -> AbstractContextManager[BetterAuth]: ...
 
 
 def runner(node: str) -> Run:
     """Run better-auth's migration code on a file: what it prints, and its warnings."""
 
-    def command(name: str, database: Database) -> tuple[str, str]:
+    def command(name: str, database: Database, **options: Any) -> tuple[str, str]:
         done = subprocess.run(
             [node, str(PEER), name, str(database.path)],
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
-            env=_process_environment(database),
+            env=_process_environment(database, options),
         )
         assert done.returncode == 0, done.stderr
         return done.stdout, done.stderr
@@ -110,7 +120,7 @@ def server(node: str) -> Serve:
     """Run better-auth's server on a file."""
 
     @contextmanager
-    def serving_better_auth(database: Database) -> Iterator[BetterAuth]:
+    def serving_better_auth(database: Database, **options: Any) -> Iterator[BetterAuth]:
         log = database.path.with_name("better-auth.log")
         with (
             log.open("a", encoding="utf-8") as sink,
@@ -119,7 +129,7 @@ def server(node: str) -> Serve:
                 stdout=subprocess.PIPE,
                 stderr=sink,
                 text=True,
-                env=_process_environment(database),
+                env=_process_environment(database, options),
             ) as process,
         ):
             try:
@@ -134,5 +144,5 @@ def server(node: str) -> Serve:
     return serving_better_auth
 
 
-def _process_environment(database: Database) -> dict[str, str]:
-    return environment(database.path, NODE_ENV="test")
+def _process_environment(database: Database, options: dict[str, Any]) -> dict[str, str]:
+    return environment(database.path, NODE_ENV="test", PEER_OPTIONS=json.dumps(options))

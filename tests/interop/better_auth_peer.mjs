@@ -6,25 +6,41 @@
 // migrate  does it
 // serve    serves its API on a free port, and prints the address as JSON when ready
 //
+// PEER_OPTIONS is a JSON object of what is other than usual: `admin` and `twoFactor` add these
+// plugins, `enabled` and `requireEmailVerification` are of emailAndPassword, `cookiePrefix` and
+// `session` as better-auth has them.
+//
 // What better-auth has to say, warnings included, goes to stderr.
 import http from "node:http";
 import Database from "better-sqlite3";
 import { betterAuth } from "better-auth";
 import { getMigrations } from "better-auth/db/migration";
 import { toNodeHandler } from "better-auth/node";
-import { bearer, organization } from "better-auth/plugins";
+import { admin, bearer, organization, twoFactor } from "better-auth/plugins";
 
 const [command, file] = process.argv.slice(2);
 const database = new Database(file);
 database.pragma("busy_timeout = 5000");
 database.pragma("foreign_keys = ON");
 
+const wanted = JSON.parse(process.env.PEER_OPTIONS ?? "{}");
+
 const options = (baseURL) => ({
   baseURL,
   secret: process.env.BETTER_AUTH_SECRET,
   database,
-  emailAndPassword: { enabled: true },
-  plugins: [bearer(), organization()],
+  emailAndPassword: {
+    enabled: wanted.enabled ?? true,
+    requireEmailVerification: wanted.requireEmailVerification ?? false,
+  },
+  session: wanted.session ?? {},
+  advanced: wanted.cookiePrefix ? { cookiePrefix: wanted.cookiePrefix } : {},
+  plugins: [
+    bearer(),
+    organization(),
+    ...(wanted.admin ? [admin()] : []),
+    ...(wanted.twoFactor ? [twoFactor()] : []),
+  ],
   // Tests sign in more often in a second than its limit allows.
   rateLimit: { enabled: false },
   telemetry: { enabled: false },

@@ -19,6 +19,8 @@ from model.sequences import sequence
 from model.workers import Service
 from support import Database
 
+from hookstream_keys.refusals import MAX_SUBJECTS
+
 #: Requests at a time.
 THREADS = 4
 
@@ -117,7 +119,7 @@ def _wrong(life: Life) -> str | None:
 
 def compare_records(database: Database, runs: Iterable[Run]) -> None:
     """Find out where the database has not what the model counted. No server may be on it."""
-    events, uses = _events(database), _uses(database)
+    events, uses, refused = _events(database), _uses(database), _refused(database)
     for run in runs:
         if run.wrong:
             continue
@@ -129,6 +131,11 @@ def compare_records(database: Database, runs: Iterable[Run]) -> None:
         unsaid = uses[key.id] - key.uses
         if not key.uses <= uses[key.id] or unsaid.total() != key.refused_unsaid or unsaid["VALID"]:
             wrong.append(f"usage: expected {key.uses}, recorded {uses[key.id]}")
+        unused = Counter({code: times for code, times in uses[key.id].items() if code != "VALID"})
+        # Of very many keys the attempts at some are not on record.
+        on_record = refused.get(key.id, Counter())
+        if on_record != unused and (on_record or len(refused) < MAX_SUBJECTS):
+            wrong.append(f"refusals: counted {unused}, on record {on_record}")
         if wrong:
             run.wrong = "\n".join([run.title, *run.life.told, *wrong])
         # Nobody will ask, and of thousands it is much.
@@ -139,7 +146,8 @@ def _events(database: Database) -> dict[str, list[Event]]:
     """By what they are about, in their order."""
     found: dict[str, list[Event]] = defaultdict(list)
     for about, action, text in database.execute(
-        "select resource_id, action, details from audit_log order by seq"
+        "select resource_id, action, details from audit_log"
+        " where action <> 'api_key.refused' order by seq"
     ):
         details = json.loads(text)
         found[about].append((action, details.get("rotation_id") or details.get("reason")))
@@ -151,6 +159,17 @@ def _uses(database: Database) -> dict[str, Counter[str]]:
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for key_id, code, count in database.execute("select key_id, outcome, count from key_usage"):
         found[key_id][code] = count
+    return found
+
+
+def _refused(database: Database) -> dict[str, Counter[str]]:
+    """By key, how many refused attempts with each code are on record."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for key_id, text in database.execute(
+        "select resource_id, details from audit_log where action = 'api_key.refused'"
+    ):
+        details = json.loads(text)
+        found[key_id][details["reason"]] += details["count"]
     return found
 
 

@@ -63,6 +63,9 @@ class Target:
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     database = Database(tmp_path_factory.mktemp("timing") / "hookstream.db")
     database.init()
+    # As better-auth's admin and two-factor plugins add them.
+    for column in ("banned", '"twoFactorEnabled"'):
+        database.execute(f'alter table "user" add column {column} integer')
     with serving(
         database,
         HOOKSTREAM_RATE_LIMIT="off",
@@ -226,11 +229,17 @@ def test_signing_in_tells_nothing_of_who_has_signed_up(target: Target, show: Sho
         known = [_signed_up(target.rows, passwords.hashed(PASSWORD)) for _ in range(3)]
         # Signed up through somebody else, so that no password is hers.
         without = [_signed_up(target.rows, None) for _ in range(3)]
+        banned, two_factor = (
+            [_signed_up(target.rows, passwords.hashed(PASSWORD), column) for _ in range(3)]
+            for column in ("banned", "twoFactorEnabled")
+        )
 
     kinds = {
         "nobody": attempt(target, lambda: f"{secrets.token_hex(8)}@example.com"),
         "somebody": attempt(target, lambda: secrets.choice(known)),
         "somebody without a password": attempt(target, lambda: secrets.choice(without)),
+        "a banned user": attempt(target, lambda: secrets.choice(banned)),
+        "a user with two factors": attempt(target, lambda: secrets.choice(two_factor)),
     }
     assert_alike(target, kinds, show, SIGN_INS)
 
@@ -246,8 +255,8 @@ def attempt(target: Target, email: Callable[[], str]) -> Next:
     return build
 
 
-def _signed_up(rows: Rows, password: str | None) -> str:
-    user = rows.add_user()
+def _signed_up(rows: Rows, password: str | None, *flags: str) -> str:
+    user = rows.add_user(**dict.fromkeys(flags, 1))
     provider = "credential" if password else "github"
     made = {"createdAt": PAST, "updatedAt": PAST}
     rows.add("account", accountId=user, providerId=provider, userId=user, password=password, **made)

@@ -61,10 +61,10 @@ class Rows:
         )
         return str(values["id"])
 
-    def add_user(self) -> str:
+    def add_user(self, **columns: Any) -> str:
         email = f"{secrets.token_hex(8)}@example.com"
-        made = {"createdAt": PAST, "updatedAt": PAST}
-        return self.add("user", name="Ada", email=email, emailVerified=1, **made)
+        made = {"createdAt": PAST, "updatedAt": PAST, "emailVerified": 1}
+        return self.add("user", name="Ada", email=email, **made | columns)
 
     def add_organization(self) -> str:
         return self.add("organization", name="Org", slug=secrets.token_hex(8), createdAt=PAST)
@@ -128,7 +128,7 @@ class Tenant:
         return {"X-API-Key": self.rows.add_key(self.org, env or self.env, **rules)[1]}
 
     def everything(self) -> list[list[tuple[Any, ...]]]:
-        """All that is stored of it, but for who used a key."""
+        """All that is stored of it, but for who used a key, or tried to."""
         key_ids = "select id from api_key where org_id = ?"
         return [
             self.rows.read(f"select * from {table} where {condition} order by id", self.org)
@@ -138,7 +138,7 @@ class Tenant:
                 ("environment", "org_id = ?"),
                 ("api_key", "org_id = ?"),
                 ("rotation", f"key_id in ({key_ids})"),
-                ("audit_log", "org_id = ?"),
+                ("audit_log", "org_id = ? and action not like '%.refused'"),
             )
         ]
 

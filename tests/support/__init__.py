@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -118,6 +118,11 @@ class Database:
 
     def count(self, table: str) -> int:
         return int(self.execute(f"select count(*) from {table}")[0][0])
+
+    def count_changes(self) -> int:
+        """How many changes are in the audit log; refusals are recorded some seconds later."""
+        rows = self.execute("select count(*) from audit_log where action not like '%.refused'")
+        return int(rows[0][0])
 
     def dump(self) -> str:
         connection = sqlite3.connect(self.path)
@@ -310,6 +315,14 @@ def wait_until_ready(url: str, process: subprocess.Popen[str]) -> None:
         except httpx.TransportError:
             time.sleep(0.05)
     raise AssertionError("the server was not ready within 2 minutes")
+
+
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until something holds that the server does by itself. Raises AssertionError."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to hold"
+        time.sleep(0.05)
 
 
 #: Headers that tell of the time; of those of the limit, that they are there.

@@ -23,7 +23,7 @@ class Engine(Protocol):
     def run(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Execute one statement, with `?` for each value, and commit."""
 
-    def add_session(self, token: str, user_id: str, expires_at: str) -> None:
+    def add_session(self, token: str, user_id: str, expires_at: str | int) -> None:
         """Store a session as better-auth's adapter for this engine does."""
 
 

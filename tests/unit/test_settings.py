@@ -20,6 +20,19 @@ VALUES = {
     "HOOKSTREAM_TRUSTED_ORIGINS": "https://console.example.com,http://[::1]:3000",
     "HOOKSTREAM_TRUSTED_PROXIES": "10.0.0.1,10.0.0.2",
     "HOOKSTREAM_SIGN_UP": "open",
+    "HOOKSTREAM_SIGN_IN": "closed",
+    "HOOKSTREAM_REQUIRE_EMAIL_VERIFICATION": "on",
+    "HOOKSTREAM_ADD_UNVERIFIED_MEMBERS": "on",
+    "HOOKSTREAM_SESSION_EXPIRES_IN": "3600",
+    "HOOKSTREAM_SESSION_UPDATE_AGE": "0",
+    "HOOKSTREAM_SESSION_MAX_LIFETIME": "2592000",
+    "HOOKSTREAM_MAX_SESSIONS_PER_USER": "off",
+    "HOOKSTREAM_COOKIE_PREFIX": "acme_auth.v2",
+    "HOOKSTREAM_RETENTION_SESSIONS": "7",
+    "HOOKSTREAM_RETENTION_VERIFICATIONS": "off",
+    "HOOKSTREAM_RETENTION_IDEMPOTENCY": "30",
+    "HOOKSTREAM_RETENTION_ROTATIONS": "0",
+    "HOOKSTREAM_RETENTION_ENVIRONMENTS": "off",
     "HOOKSTREAM_RATE_LIMIT": "60",
     "HOOKSTREAM_MAX_BODY_BYTES": "1024",
     "HOOKSTREAM_MAX_HEADER_BYTES": "2048",
@@ -27,6 +40,10 @@ VALUES = {
     "HOOKSTREAM_VALIDATE_RESPONSES": "on",
     "HOOKSTREAM_LOG_LEVEL": "debug",
 }
+
+
+# All that can be set at once: to sign up is to sign in.
+TOGETHER = VALUES | {"HOOKSTREAM_SIGN_IN": "open"}
 
 
 def test_every_variable_is_tested_here() -> None:
@@ -47,7 +64,7 @@ def test_a_variable_is_read_and_written_again(variable: str) -> None:
 
 
 def test_all_variables_together_are_read_and_written_again() -> None:
-    assert Settings.from_environment(VALUES).to_environment() == VALUES
+    assert Settings.from_environment(TOGETHER).to_environment() == TOGETHER
 
 
 def test_the_defaults_are_written_and_read_again() -> None:
@@ -60,7 +77,7 @@ def test_nothing_set_and_everything_empty_are_the_defaults() -> None:
 
 
 def test_the_values_arrive() -> None:
-    settings = Settings.from_environment(VALUES)
+    settings = Settings.from_environment(TOGETHER)
     assert settings.trusted_origins == ("https://console.example.com", "http://[::1]:3000")
     assert settings.max_body_bytes == 1024
     assert settings.validate_responses is True
@@ -107,6 +124,29 @@ BODY = "HOOKSTREAM_MAX_BODY_BYTES"
         ("HOOKSTREAM_VALIDATE_RESPONSES", "2"),
         ("HOOKSTREAM_LOG_LEVEL", "loud"),
         ("HOOKSTREAM_LOG_LEVEL", "critical"),
+        ("HOOKSTREAM_SIGN_IN", "Closed"),
+        ("HOOKSTREAM_SIGN_UP", "on"),
+        ("HOOKSTREAM_REQUIRE_EMAIL_VERIFICATION", "yes please"),
+        ("HOOKSTREAM_RATE_LIMIT", "0"),
+        ("HOOKSTREAM_RATE_LIMIT", "none"),
+        ("HOOKSTREAM_SESSION_EXPIRES_IN", "0"),
+        ("HOOKSTREAM_SESSION_EXPIRES_IN", "off"),
+        ("HOOKSTREAM_SESSION_EXPIRES_IN", "7d"),
+        ("HOOKSTREAM_SESSION_EXPIRES_IN", "1000000000"),
+        ("HOOKSTREAM_SESSION_UPDATE_AGE", "-1"),
+        ("HOOKSTREAM_SESSION_UPDATE_AGE", "off"),
+        ("HOOKSTREAM_SESSION_MAX_LIFETIME", "0"),
+        ("HOOKSTREAM_MAX_SESSIONS_PER_USER", "0"),
+        ("HOOKSTREAM_RETENTION_SESSIONS", "1.5"),
+        ("HOOKSTREAM_RETENTION_SESSIONS", "100000"),
+        # An answer is promised to be replayed for a day.
+        ("HOOKSTREAM_RETENTION_IDEMPOTENCY", "0"),
+        ("HOOKSTREAM_RETENTION_ROTATIONS", "never"),
+        ("HOOKSTREAM_COOKIE_PREFIX", "__Host-acme"),
+        ("HOOKSTREAM_COOKIE_PREFIX", "acme auth"),
+        ("HOOKSTREAM_COOKIE_PREFIX", "acme=auth"),
+        ("HOOKSTREAM_COOKIE_PREFIX", "acme;auth"),
+        ("HOOKSTREAM_COOKIE_PREFIX", "x" * 65),
         ("HOOKSTREAM_TRUSTED_PROXIES", "*"),
         ("HOOKSTREAM_TRUSTED_PROXIES", "nginx"),
         ("HOOKSTREAM_TRUSTED_PROXIES", "127.0.0.1,*"),
@@ -139,8 +179,22 @@ def test_a_value_that_cannot_be_used_is_refused_by_name(variable: str, text: str
         Settings.from_environment({variable: text})
 
 
+def test_a_message_says_what_is_accepted() -> None:
+    for variable, words in (
+        ("HOOKSTREAM_SIGN_IN", "one of closed, open"),
+        ("HOOKSTREAM_RATE_LIMIT", "a whole number above 0, or off"),
+    ):
+        with pytest.raises(SettingsError, match=f"{variable} is 'x'; it takes {words}"):
+            Settings.from_environment({variable: "x"})
+
+
+def test_sign_up_cannot_be_open_where_sign_in_is_closed() -> None:
+    with pytest.raises(SettingsError, match="HOOKSTREAM_SIGN_UP is open while HOOKSTREAM_SIGN_IN"):
+        Settings.from_environment(VALUES)
+
+
 def test_repr_does_not_show_the_secret() -> None:
-    shown = repr(Settings.from_environment(VALUES))
+    shown = repr(Settings.from_environment(TOGETHER))
     assert SECRET not in shown
     assert "debug" in shown
 

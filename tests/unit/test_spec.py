@@ -1,4 +1,3 @@
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,14 +81,6 @@ EXAMPLES = list(examples())
 
 def test_the_source_is_the_file() -> None:
     assert spec.source() == (Path(spec.__file__).parent / "openapi.yaml").read_bytes()
-
-
-def test_the_json_is_the_same_document() -> None:
-    assert json.loads(spec.as_json()) == DOCUMENT
-
-
-def test_the_json_keeps_the_order_of_the_source() -> None:
-    assert list(json.loads(spec.as_json())["paths"]) == list(DOCUMENT["paths"])
 
 
 def test_loading_changes_nothing_but_the_order_of_paths() -> None:

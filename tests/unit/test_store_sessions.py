@@ -10,15 +10,18 @@ from unit.test_store_conformance import at_once, counts
 
 from hookstream_keys import ids, sessions, timestamps
 from hookstream_keys.store import (
+    AuditEvent,
     Credential,
     ReferenceGone,
     Session,
+    SessionBound,
     Store,
     Taken,
     Tenancy,
     Tenant,
     User,
 )
+from hookstream_keys.store.sqlite.sessions import MAX_ENDED_AT_ONCE
 
 NOON = datetime.fromisoformat(samples.NOON)
 LATER = timestamps.to_text(NOON + timedelta(days=1))
@@ -29,7 +32,7 @@ def session_of(user: User, **changes: str) -> Session:
         "id": ids.new("ses"),
         "user_id": user.id,
         "token": sessions.new_token(),
-        "expires_at": sessions.expiry(NOON),
+        "expires_at": timestamps.to_text(NOON + timedelta(days=7)),
         "created_at": samples.NOON,
         "updated_at": samples.NOON,
         "ip_address": "203.0.113.7",
@@ -161,3 +164,82 @@ def test_what_is_meant_without_a_name_is_the_active_or_the_first_organization(
     assert home() == first.id
     engine.run('delete from "member"')
     assert home() is None
+
+
+# How many a user has
+
+
+def add_bounded(store: Store, tenant: Tenant, session: Session, most: int) -> list[str]:
+    """Add a session where there may be so many: the ids of those that ended for it."""
+    ended: list[str] = []
+
+    def recorded(of: Session) -> AuditEvent:
+        ended.append(of.id)
+        return samples.event_of(tenant.key, action="session.deleted", resource_id=of.id)
+
+    event = samples.event_of(tenant.key, action="session.created")
+    store.add_session(session, None, event, SessionBound(most, recorded))
+    return ended
+
+
+def renewed(tenant: Tenant, days: int, **changes: str) -> Session:
+    """A session that was begun, or renewed, so many days before noon."""
+    moment = timestamps.to_text(NOON - timedelta(days=days))
+    return session_of(tenant.user, created_at=moment, updated_at=moment, **changes)
+
+
+def test_one_session_more_ends_the_one_that_was_renewed_longest_ago(
+    engine: Engine, store: Store, tenant: Tenant
+) -> None:
+    old, older, new = (renewed(tenant, days) for days in (2, 5, 1))
+    for session in (old, older, new):
+        assert add_bounded(store, tenant, session, 3) == []
+    assert add_bounded(store, tenant, session_of(tenant.user), 3) == [older.id]
+    assert add_bounded(store, tenant, session_of(tenant.user), 2) == [old.id, new.id]
+    assert store.find_session(older.token, samples.NOON) is None
+    assert engine.run('select count(*) from "session"') == [(2,)]
+    rows = engine.run("select resource_id from audit_log where action = 'session.deleted'")
+    assert [row[0] for row in rows] == [older.id, old.id, new.id]
+
+
+def test_the_session_that_is_made_stays(engine: Engine, store: Store, tenant: Tenant) -> None:
+    first = session_of(tenant.user)
+    add_bounded(store, tenant, first, 1)
+    late = renewed(tenant, 3)
+    assert add_bounded(store, tenant, late, 1) == [first.id]
+    assert store.find_session(late.token, samples.NOON) is not None
+
+
+def test_expired_sessions_and_those_of_others_do_not_count(
+    engine: Engine, store: Store, tenant: Tenant
+) -> None:
+    expired = renewed(tenant, 8, expires_at=timestamps.to_text(NOON - timedelta(days=1)))
+    other = samples.user()
+    sign_up(store, tenant, other)
+    add_bounded(store, tenant, expired, 1)
+    assert add_bounded(store, tenant, session_of(tenant.user), 1) == []
+    assert engine.run('select count(*) from "session"') == [(3,)]
+
+
+def test_very_many_sessions_end_over_several_sign_ins(
+    engine: Engine, store: Store, tenant: Tenant
+) -> None:
+    for number in range(MAX_ENDED_AT_ONCE + 20):
+        engine.add_session(f"token{number}", tenant.user.id, "2027-01-01T00:00:00.000Z")
+    assert len(add_bounded(store, tenant, session_of(tenant.user), 5)) == MAX_ENDED_AT_ONCE
+    assert len(add_bounded(store, tenant, session_of(tenant.user), 5)) == 17
+    assert engine.run('select count(*) from "session"') == [(5,)]
+
+
+def test_times_that_cannot_be_read_are_long_ago(
+    engine: Engine, store: Store, tenant: Tenant
+) -> None:
+    for token, column, value in (
+        ("unreadable", "updatedAt", "once"),
+        ("milliseconds", "updatedAt", 1_795_521_600_000),
+        ("expiry", "expiresAt", "never"),
+    ):
+        engine.add_session(token, tenant.user.id, "2027-01-01T00:00:00.000Z")
+        engine.run(f'update "session" set "{column}" = ? where token = ?', value, token)
+    # The one without an expiry is none.
+    assert add_bounded(store, tenant, session_of(tenant.user), 2) == ["id-of-unreadable"]

@@ -1,8 +1,8 @@
 """`hookstream_keys.cookies`: the cookies found, against a reader that goes by characters."""
 
-from hookstream_keys import cookies, sessions
+from hookstream_keys import cookies
 
-NAMES = (sessions.SECURE_COOKIE, sessions.COOKIE)
+NAMES = ("__Secure-better-auth.session_token", "better-auth.session_token")
 _HEX = "0123456789abcdefABCDEF"
 
 

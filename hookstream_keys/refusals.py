@@ -1,0 +1,185 @@
+"""Refused attempts on record: who tried, in the audit log, in a bounded number of events.
+
+Refusals of known users (at sign-in) and of known keys are counted in memory by reason and client
+address. The first of a kind is an event within seconds; more of the same within the hour are one
+more event when the hour is over, or when the server stops. A worker that is killed loses the counts
+that it has not written.
+
+The bound, for each worker: of a user or key at most `MAX_ADDRESSES` addresses are told apart in an
+hour, the others are counted together under none; and at most `MAX_SUBJECTS` users and keys are kept
+in an hour, the attempts at further ones are counted in the log.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from hookstream_keys.store import AuditEvent, Store, StoreError
+
+log = logging.getLogger("hookstream_keys")
+
+#: How long refusals of one user or key are counted together, in seconds.
+WINDOW_SECONDS = 3600.0
+#: How many client addresses of one user's or key's refusals are told apart.
+MAX_ADDRESSES = 20
+#: How many users and keys refusals are counted for at once.
+MAX_SUBJECTS = 1_000
+#: How many events are written in one transaction.
+_BATCH = 100
+
+
+class Refused(NamedTuple):
+    """One attempt that was refused, or several: `times`, from `first_at` to `last_at`."""
+
+    kind: Literal["sign_in", "api_key"]
+    #: The id of the user or key.
+    subject: str
+    #: Why: a code of verification's, or of sign-in.
+    reason: str
+    #: The client's, or None where it is not known or one of too many.
+    address: str | None
+    #: Of the first of these attempts, as is `first_at`.
+    request_id: str
+    first_at: str
+    last_at: str
+    times: int = 1
+
+
+#: What remembers a refusal, as `Refusals.note` does.
+Note = Callable[[Refused], None]
+#: The audit event of refusals; None where their user or key is gone.
+Recorded = Callable[[Refused], AuditEvent | None]
+
+
+def not_noted(_: Refused) -> None:
+    """Remember nothing: the command line authenticates no caller."""
+
+
+_Counter = tuple[str, str | None]
+
+
+@dataclass(slots=True)
+class _Subject:
+    """What is remembered of one user or key."""
+
+    #: When its hour is over, by the clock.
+    until: float
+    addresses: set[str] = field(default_factory=set)
+    #: What is not written yet, by reason and address.
+    counted: dict[_Counter, Refused] = field(default_factory=dict)
+    #: Of which of them an event has been written.
+    written: set[_Counter] = field(default_factory=set)
+
+
+_Key = tuple[str, str]
+
+
+class Refusals:
+    """Remembers refusals for the store `store`. Safe to use from several threads."""
+
+    def __init__(
+        self, store: Store, recorded: Recorded, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store = store
+        self._recorded = recorded
+        self._clock = clock
+        self._lock = threading.Lock()
+        #: In the order in which their hours end.
+        self._subjects: dict[_Key, _Subject] = {}
+        #: Those with a counter of which nothing has been written.
+        self._fresh: set[_Key] = set()
+        self._dropped = 0
+        #: What is to be written next. Used by the thread that writes alone.
+        self._pending: list[Refused] = []
+
+    def note(self, refused: Refused) -> None:
+        """Remember a refusal."""
+        key = refused.kind, refused.subject
+        with self._lock:
+            subject = self._subjects.get(key)
+            if subject is None:
+                if len(self._subjects) >= MAX_SUBJECTS:
+                    self._dropped += refused.times
+                    return
+                subject = _Subject(self._clock() + WINDOW_SECONDS)
+                self._subjects[key] = subject
+            self._count(key, subject, refused)
+
+    def flush(self) -> bool:
+        """Write some of the first refusals of each kind, and of the hours that are over.
+
+        Whether there are more to write. What cannot be written now is kept for the next time;
+        meanwhile counting goes on.
+        """
+        if not self._pending:
+            now = self._clock()
+            with self._lock:
+                self._pending = self._take_over(now) + self._take_fresh()
+                dropped, self._dropped = self._dropped, 0
+            if dropped:
+                log.warning("%d refused attempts at further users and keys, not on record", dropped)
+        return self._write_batch()
+
+    def close(self) -> None:
+        """Write everything: the server stops."""
+        with self._lock:
+            self._pending += self._take_over(float("inf"))
+        while self._write_batch():
+            pass
+
+    def _count(self, key: _Key, subject: _Subject, refused: Refused) -> None:
+        address = refused.address
+        if address is not None and address not in subject.addresses:
+            if len(subject.addresses) < MAX_ADDRESSES:
+                subject.addresses.add(address)
+            else:
+                address = None
+        counter = refused.reason, address
+        before = subject.counted.get(counter)
+        if before is None:
+            subject.counted[counter] = refused._replace(address=address)
+        else:
+            subject.counted[counter] = before._replace(
+                last_at=max(before.last_at, refused.last_at), times=before.times + refused.times
+            )
+        if counter not in subject.written:
+            self._fresh.add(key)
+
+    def _take_over(self, now: float) -> list[Refused]:
+        """All that was counted of those whose hour is over, who are then forgotten."""
+        found: list[Refused] = []
+        while self._subjects:
+            key, subject = next(iter(self._subjects.items()))
+            if subject.until > now:
+                break
+            del self._subjects[key]
+            self._fresh.discard(key)
+            found += subject.counted.values()
+        return found
+
+    def _take_fresh(self) -> list[Refused]:
+        """What was counted of reasons and addresses of which nothing has been written."""
+        found: list[Refused] = []
+        for key in self._fresh:
+            subject = self._subjects[key]
+            for counter in subject.counted.keys() - subject.written:
+                found.append(subject.counted.pop(counter))
+                subject.written.add(counter)
+        self._fresh.clear()
+        return sorted(found, key=lambda each: each.first_at)
+
+    def _write_batch(self) -> bool:
+        """Write a batch, and say whether there is another that can be written now."""
+        batch = self._pending[:_BATCH]
+        try:
+            events = [event for each in batch if (event := self._recorded(each)) is not None]
+            if events:
+                self._store.add_events(events)
+        except StoreError as error:
+            log.warning("refusals were not recorded, and will be later: %s", error)
+            return False
+        del self._pending[:_BATCH]
+        return bool(self._pending)

@@ -1,0 +1,146 @@
+"""Password checks on real threads: in a fair order, so many at once, and rejected when full."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from hookstream_keys.errors import Overloaded
+from hookstream_keys.stack.password_checks import (
+    PASSWORDS_AT_ONCE,
+    PASSWORDS_WAITING,
+    PasswordChecks,
+)
+
+
+class Gate:
+    """Checks that run until they are let go, and the order in which they began."""
+
+    def __init__(self) -> None:
+        self.began: list[str] = []
+        self._open = threading.Event()
+
+    def check(self, name: str) -> Callable[[], str]:
+        def wait() -> str:
+            self.began.append(name)
+            assert self._open.wait(10)
+            return name
+
+        return wait
+
+    def open(self) -> None:
+        self._open.set()
+
+
+def run(scenario: Callable[[PasswordChecks, Gate], Awaitable[Any]]) -> Any:
+    async def main() -> Any:
+        gate = Gate()
+        try:
+            return await scenario(PasswordChecks(), gate)
+        finally:
+            gate.open()
+
+    return asyncio.run(main())
+
+
+async def settled() -> None:
+    """Let what can go on go on, up to where it waits for a thread."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def begun(gate: Gate, number: int) -> None:
+    while len(gate.began) < number:
+        await asyncio.sleep(0.005)
+
+
+def start(checks: PasswordChecks, gate: Gate, name: str, *flows: str) -> "asyncio.Task[str]":
+    return asyncio.ensure_future(checks.run(gate.check(name), flows or (name,)))
+
+
+def test_a_check_gives_what_it_returns_or_raises() -> None:
+    def fail() -> None:
+        raise ValueError("no")
+
+    async def scenario(checks: PasswordChecks, _: Gate) -> None:
+        assert await checks.run(lambda: 7, ("a",)) == 7
+        with pytest.raises(ValueError, match="no"):
+            await checks.run(fail, ("a",))
+        # Neither is counted as running any more.
+        for _number in range(PASSWORDS_AT_ONCE * 2):
+            assert await checks.run(lambda: 7, ("a",)) == 7
+
+    run(scenario)
+
+
+def test_so_many_run_at_once() -> None:
+    async def scenario(checks: PasswordChecks, gate: Gate) -> None:
+        tasks = [start(checks, gate, str(number)) for number in range(6)]
+        await begun(gate, PASSWORDS_AT_ONCE)
+        await settled()
+        assert len(gate.began) == PASSWORDS_AT_ONCE
+        gate.open()
+        assert await asyncio.gather(*tasks) == [str(number) for number in range(6)]
+
+    run(scenario)
+
+
+def test_a_newcomer_begins_before_the_rest_of_a_flood() -> None:
+    async def scenario(checks: PasswordChecks, gate: Gate) -> None:
+        flood = [start(checks, gate, "flood", "user a", f"address {n}") for n in range(30)]
+        await begun(gate, PASSWORDS_AT_ONCE)
+        newcomer = start(checks, gate, "newcomer", "user b", "address b")
+        await settled()
+        gate.open()
+        await asyncio.gather(newcomer, *flood)
+        assert gate.began.index("newcomer") <= PASSWORDS_AT_ONCE + 1
+
+    run(scenario)
+
+
+def test_only_the_flood_is_rejected_when_the_queue_is_full() -> None:
+    async def scenario(checks: PasswordChecks, gate: Gate) -> None:
+        many = PASSWORDS_AT_ONCE + PASSWORDS_WAITING + 10
+        flood = [start(checks, gate, "flood", "user a", "address a") for _ in range(many)]
+        await begun(gate, PASSWORDS_AT_ONCE)
+        newcomer = start(checks, gate, "newcomer", "user b", "address b")
+        await settled()
+        gate.open()
+        assert await newcomer == "newcomer"
+        found = await asyncio.gather(*flood, return_exceptions=True)
+        assert sum(isinstance(each, Overloaded) for each in found) == 11
+        assert found.count("flood") == many - 11
+
+    run(scenario)
+
+
+def test_what_was_cancelled_while_it_waited_never_begins() -> None:
+    async def scenario(checks: PasswordChecks, gate: Gate) -> None:
+        running = [start(checks, gate, str(number)) for number in range(PASSWORDS_AT_ONCE)]
+        await begun(gate, PASSWORDS_AT_ONCE)
+        waiting = start(checks, gate, "cancelled")
+        last = start(checks, gate, "last")
+        await settled()
+        waiting.cancel()
+        await settled()
+        gate.open()
+        await asyncio.gather(*running, last)
+        assert "cancelled" not in gate.began
+        assert gate.began[-1] == "last"
+
+    run(scenario)
+
+
+def test_what_is_cancelled_while_it_runs_makes_room() -> None:
+    async def scenario(checks: PasswordChecks, gate: Gate) -> None:
+        gate.open()
+        for _ in range(PASSWORDS_AT_ONCE * 3):
+            task = start(checks, gate, "cancelled")
+            await asyncio.sleep(0)
+            task.cancel()
+            await settled()
+        assert await checks.run(lambda: 7, ("a",)) == 7
+
+    run(scenario)

@@ -1,0 +1,154 @@
+"""Signing in: the policy, and what may change while a password is checked."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+from unit import samples
+from unit.conftest import Engine
+
+from hookstream_keys import ids, passwords, timestamps
+from hookstream_keys.call import Service, WriteCall
+from hookstream_keys.errors import (
+    ApiError,
+    EmailNotVerified,
+    SignInClosed,
+    SignInRefused,
+    SignUpClosed,
+    TwoFactorRequired,
+    UserBanned,
+)
+from hookstream_keys.handlers import sign_in
+from hookstream_keys.principal import Anonymous
+from hookstream_keys.settings import Settings
+from hookstream_keys.sign_in_policy import SignInPolicy
+from hookstream_keys.store import Ban, Store, Tenant, User, open_store
+
+PASSWORD = "correct horse"
+HASH = passwords.hashed(PASSWORD)
+PAST, FUTURE = "2026-11-24T11:00:00.000Z", "2026-11-24T13:00:00.000Z"
+
+
+def policy(**settings: Any) -> SignInPolicy:
+    return SignInPolicy.of(dataclasses.replace(Settings(), **settings))
+
+
+# The policy
+
+
+@pytest.mark.parametrize(
+    ("user", "refusal"),
+    [
+        (samples.user(), None),
+        (samples.user(ban=Ban(None)), UserBanned),
+        (samples.user(ban=Ban(FUTURE)), UserBanned),
+        (samples.user(ban=Ban(PAST)), None),
+        (samples.user(two_factor_enabled=True), TwoFactorRequired),
+        # In better-auth's order.
+        (samples.user(two_factor_enabled=True, ban=Ban(None)), UserBanned),
+    ],
+)
+def test_a_user_is_refused_as_better_auth_refuses(
+    user: User, refusal: type[ApiError] | None
+) -> None:
+    for required in (False, True):
+        asked = policy(require_email_verification=required)
+        verified = dataclasses.replace(user, email_verified=True)
+        if refusal is None:
+            asked.require_allowed(verified, samples.NOON)
+        else:
+            with pytest.raises(refusal):
+                asked.require_allowed(verified, samples.NOON)
+    with pytest.raises(EmailNotVerified):
+        policy(require_email_verification=True).require_allowed(user, samples.NOON)
+
+
+def test_signing_in_and_up_are_open_as_the_settings_say() -> None:
+    policy().require_sign_in_open()
+    with pytest.raises(SignUpClosed):
+        policy().require_sign_up_open()
+    policy(sign_up="open").require_sign_up_open()
+    with pytest.raises(SignInClosed):
+        policy(sign_in="closed").require_sign_in_open()
+
+
+# Between the check and the transaction
+
+
+@pytest.fixture
+def planted(engine: Engine) -> Tenant:
+    """A tenant whose owner has a password, in a database with better-auth's plugins."""
+    first = open_store(engine.url)
+    first.migrate()
+    stored = samples.tenant()
+    first.add_first_tenant(stored)
+    first.close()
+    engine.run('update "account" set password = ?', HASH)
+    for name in ("banned", "banExpires", "twoFactorEnabled"):
+        engine.run(f'alter table "user" add column "{name}" integer')
+    return stored
+
+
+@pytest.fixture
+def plugged(engine: Engine, planted: Tenant) -> Store:
+    opened = open_store(engine.url)
+    opened.migrate()
+    return opened
+
+
+def call_to(store: Store, **settings: Any) -> WriteCall:
+    service = Service(sign_in=policy(**settings))
+    return WriteCall(
+        store, Anonymous(), ids.new("req"), "203.0.113.7", timestamps.now(), service=service
+    )
+
+
+def body(tenant: Tenant, password: str = PASSWORD) -> dict[str, Any]:
+    return {"email": tenant.user.email, "password": password, "rememberMe": True}
+
+
+def test_who_knows_the_password_is_signed_in(plugged: Store, planted: Tenant) -> None:
+    call = call_to(plugged)
+    checked = sign_in.check_password(call, body(planted))
+    answer = sign_in.sign_in_email(call, body(planted), checked)
+    assert answer[1] == 200
+    assert plugged.find_session(answer[0]["token"], timestamps.to_text(call.now)) is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        ("update \"account\" set password = 'another:hash'", SignInRefused),
+        ('update "account" set password = null', SignInRefused),
+        ('delete from "account"', SignInRefused),
+        ('delete from "user"', SignInRefused),
+        ("update \"user\" set email = 'elsewhere@example.com'", SignInRefused),
+        ('update "user" set banned = 1', UserBanned),
+        ('update "user" set "twoFactorEnabled" = 1', TwoFactorRequired),
+        ('update "user" set "emailVerified" = 0', EmailNotVerified),
+    ],
+)
+def test_what_changes_while_a_password_is_checked_counts(
+    engine: Engine, plugged: Store, planted: Tenant, change: str, refusal: type[ApiError]
+) -> None:
+    engine.run('update "user" set "emailVerified" = 1')
+    call = call_to(plugged, require_email_verification=True)
+    checked = sign_in.check_password(call, body(planted))
+    engine.run(change)
+    before = engine.run('select count(*) from "session"'), engine.run("select * from audit_log")
+    with pytest.raises(refusal):
+        sign_in.sign_in_email(call, body(planted), checked)
+    assert (
+        engine.run('select count(*) from "session"'),
+        engine.run("select * from audit_log"),
+    ) == before
+
+
+@pytest.mark.parametrize("column", ["banned", "twoFactorEnabled"])
+def test_a_wrong_password_is_refused_first(
+    engine: Engine, plugged: Store, planted: Tenant, column: str
+) -> None:
+    engine.run(f'update "user" set "{column}" = 1')
+    call = call_to(plugged, require_email_verification=True)
+    with pytest.raises(SignInRefused):
+        sign_in.check_password(call, body(planted, "wrong"))
