@@ -126,8 +126,8 @@ def restrictions_of_new(key: ApiKey, role: str | None) -> dict[str, str]:
 def restrictions_after(before: ApiKey, after: ApiKey, role: str | None) -> Mapping[str, str]:
     """The `restricted_by` of a key that a caller of this role changes, and may.
 
-    A rule that allows everything is restricted by none. One that was narrowed has the higher of
-    the two roles, so that a lower one that narrows it further frees nothing.
+    A rule that allows everything is restricted by none. One that was changed and still restricts
+    has the higher of the two roles, so that a lower one that narrows it further frees nothing.
     """
     changed, narrowed = lifted(before, after), lifted(after, before)
     restricted = _restricted(after)
@@ -136,7 +136,7 @@ def restrictions_after(before: ApiKey, after: ApiKey, role: str | None) -> Mappi
         for rule, by in before.restricted_by.items()
         if rule == SECRET or rule in restricted
     }
-    for rule in restricted & (narrowed | (changed & record.keys())):
+    for rule in restricted & (narrowed | changed):
         record[rule] = _higher(record.get(rule), role)
     if "scopes" in changed and roles.of_keys_by(role) - roles.of_keys_by(before.role):
         record[SECRET] = _higher(record.get(SECRET), role)

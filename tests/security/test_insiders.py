@@ -25,12 +25,19 @@ NARROW = Start(by_insider=True, holds=False, scopes="events:read", role="member"
 WIDE = Start(by_insider=True, holds=True, scopes="audit-log:read api-keys:*", role="member")
 ADMINS = Start(by_insider=True, holds=False, scopes="*", role="admin")
 
+#: One that it is not known of who bound it.
+BOUND = Start(
+    by_insider=True, holds=False, scopes="*", role="member", allowed_ips=("192.0.2.0/25",)
+)
+
 ROTATE = Step("session", "rotate", 0, 0, {"grace_period_seconds": 0})
 WIDEN = Step("owner", "update", 0, 0, {"scopes": "*"})
 NARROW_DOWN = Step("owner", "update", 0, 0, {"scopes": "audit-log:read"})
 DEMOTE = Step("owner", "give role", 0, 0, {"role": "member"})
 DISABLE = Step("owner", "update", 0, 0, {"enabled": False})
 ENABLE = Step("session", "update", 0, 0, {"enabled": True})
+WIDER = Step("session", "update", 0, 0, {"allowed_ips": ["192.0.2.0/24"]})
+ANYWHERE = Step("session", "update", 0, 0, {"allowed_ips": []})
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +103,7 @@ def test_no_chain_gives_an_insider_more_than_who_acted_had(
     @example("member", [WIDE], [NARROW_DOWN])
     @example("admin", [ADMINS], [DEMOTE, ROTATE])
     @example("member", [NARROW], [DISABLE, ENABLE])
+    @example("admin", [BOUND], [WIDER, DEMOTE, ANYWHERE])
     def no_chain(role: str, starts: list[Start], steps: list[Step]) -> None:
         insider = play(client, rows, role, starts, steps)
         tried.update(line.partition(",")[0] + line[-7:] for line in insider.done)
