@@ -21,6 +21,7 @@ from hookstream_keys.store import (
     Tenancy,
     User,
     audit_details,
+    chain,
 )
 
 #: Why a key ends with its environment, in the words of RFC 5280, section 5.3.1.
@@ -236,6 +237,11 @@ def refused(store: Store, attempts: Refused) -> AuditEvent | None:
         resource_id=user.id,
         details=details,
     )
+
+
+def log_pruned(call: Call, details: Mapping[str, Any]) -> AuditEvent:
+    """The oldest rows of the log were removed: it is one for all organizations, so of none."""
+    return _event(call, chain.PRUNED, org_id="", resource_id="audit_log", details=details)
 
 
 def restored(call: Call, change: Carried) -> AuditEvent:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from hookstream_keys.store.base import Store
 from hookstream_keys.store.errors import (
+    ArchiveRefused,
     BackupRefused,
     DatabaseTooNew,
     LastOwner,
+    PruneRefused,
     ReferenceGone,
     Repeated,
     StoreError,
@@ -39,7 +41,9 @@ from hookstream_keys.store.records import (
     Member,
     Organization,
     Page,
+    Progress,
     Prunable,
+    Pruned,
     Receipt,
     Restored,
     Rotation,
@@ -54,6 +58,7 @@ from hookstream_keys.store.sqlite import SqliteStore
 __all__ = [
     "USED",
     "ApiKey",
+    "ArchiveRefused",
     "Attempts",
     "AuditEvent",
     "AuditFilter",
@@ -74,7 +79,10 @@ __all__ = [
     "Member",
     "Organization",
     "Page",
+    "Progress",
     "Prunable",
+    "PruneRefused",
+    "Pruned",
     "ReadStore",
     "Receipt",
     "ReferenceGone",

@@ -3,17 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Protocol
 
+from hookstream_keys.store.operator_store import OperatorStore
 from hookstream_keys.store.read_store import ReadStore
 from hookstream_keys.store.records import (
     ApiKey,
     Attempts,
     AuditEvent,
-    Backup,
-    Carried,
-    ChainCheck,
     Credential,
     DescendantRevocation,
     Environment,
@@ -21,7 +18,6 @@ from hookstream_keys.store.records import (
     Organization,
     Prunable,
     Receipt,
-    Restored,
     Rotation,
     Session,
     SessionBound,
@@ -31,7 +27,7 @@ from hookstream_keys.store.records import (
 )
 
 
-class Store(ReadStore, Protocol):
+class Store(ReadStore, OperatorStore, Protocol):
     """A database. Safe to use from several threads; every method may raise StoreUnavailable.
 
     What takes a `receipt` is done once: with one of an id that is there already it raises
@@ -266,35 +262,4 @@ class Store(ReadStore, Protocol):
         0 when there are none. No audit event is stored: that they were over has its own, and
         nothing that is deleted authenticates or changes anything any more. Safe when several
         processes do it at once.
-        """
-
-    def backup(self, path: Path) -> Backup:
-        """Write the database as it is at one moment to a new file, readable by its owner only.
-
-        Others may write meanwhile. The copy has no session and nothing else that lets somebody
-        in; it was checked, and is on the disk under its name when this returns. Raises
-        BackupRefused when there is such a file, or the copy is not sound; then there is none.
-        """
-
-    def restore(
-        self,
-        path: Path,
-        now: str,
-        recorded: Callable[[Carried], AuditEvent],
-        *,
-        rehearse: bool = False,
-    ) -> Restored:
-        """Put a backup back, in one transaction, and end nothing less than is ended now.
-
-        What was revoked, narrowed or removed since stays so; the audit log is never put back, it
-        goes on, with the events that `recorded` makes. People stay as they are, and all
-        sessions end. Where there is no database the backup becomes it, and nothing that was
-        ended since is known. Others may read and write meanwhile. With `rehearse` nothing is
-        changed. Raises BackupRefused when the file is no sound backup of this database.
-        """
-
-    def check_audit_log(self, kept: str | None = None) -> ChainCheck:
-        """Follow the audit log's hash chain, as it is at this moment, from its beginning.
-
-        `kept` is the hash, in hexadecimal, of an earlier head that the chain must still contain.
         """

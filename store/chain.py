@@ -6,7 +6,7 @@ cannot be changed, removed or moved without every later hash being wrong.
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -35,6 +35,22 @@ COLUMNS = (
 #: The values of COLUMNS as they are stored, and the stored hash in hexadecimal.
 Row = tuple[Any, ...]
 
+#: The action of the event that says that the oldest rows were pruned, and through which.
+PRUNED = "audit_log.pruned"
+
+_ACTION, _DETAILS = COLUMNS.index("action"), COLUMNS.index("details")
+
+
+class Anchor(NamedTuple):
+    """Where the rows that are left begin: after the row of this `seq` and hash, in hexadecimal."""
+
+    seq: int
+    hash: str
+
+
+#: The anchor of a log that was never pruned.
+BEGINNING = Anchor(0, GENESIS.hex())
+
 
 def link(previous: bytes, row: Mapping[str, Any]) -> bytes:
     """The hash of a row whose predecessor has the hash `previous`.
@@ -46,32 +62,94 @@ def link(previous: bytes, row: Mapping[str, Any]) -> bytes:
     return hashlib.sha256(previous + orjson.dumps(row, option=orjson.OPT_SORT_KEYS)).digest()
 
 
-def check(
-    read: Callable[[], Iterable[Row]], head: tuple[Any, Any] | None, kept: str | None
-) -> ChainCheck:
-    """Follow the chain from its beginning and report the first thing that is wrong, if any.
+class Walk(NamedTuple):
+    """How far the rows continue each other: through this `seq` and hash, to the first fault."""
 
-    `read` gives all rows in the order of `seq`, afresh each time, from one moment; `head`
-    is what the database says of the last row, its `seq` and hash; `kept` is the hash that
-    an operator kept of an earlier head.
+    seq: int
+    hash: bytes
+    fault: ChainFault | None
+
+
+def walk(
+    read: Callable[[], Iterable[Row]], anchor: Anchor, visit: Callable[[Row], None] | None = None
+) -> Walk:
+    """Follow rows from an anchor to their end, or to the first that does not continue the chain.
+
+    `read` gives all rows in the order of `seq`, afresh each time, from one moment. `visit` is
+    called with each row that continues the chain, and with no other.
     """
-    previous, count = GENESIS, 0
-    found_kept = kept in (None, GENESIS.hex())
+    previous, seq = bytes.fromhex(anchor.hash), anchor.seq
     for row in read():
-        if row[0] != count + 1 or _hash(previous, row, count + 1) != row[-1]:
-            return ChainCheck(count, previous.hex(), _fault(read, row, previous, count + 1))
-        previous, count = bytes.fromhex(row[-1]), count + 1
+        if row[0] != seq + 1 or _hash(previous, row, seq + 1) != row[-1]:
+            return Walk(seq, previous, _fault(read, row, previous, seq + 1))
+        previous, seq = bytes.fromhex(row[-1]), seq + 1
+        if visit is not None:
+            visit(row)
+    return Walk(seq, previous, None)
+
+
+def check(
+    read: Callable[[], Iterable[Row]],
+    head: tuple[Any, Any] | None,
+    kept: str | None,
+    anchor: Anchor = BEGINNING,
+    visit: Callable[[Row], None] | None = None,
+) -> ChainCheck:
+    """Follow the chain from its anchor and report the first thing that is wrong, if any.
+
+    `read` and `visit` are as for `walk`; `head` is what the database says of the last row, its
+    `seq` and hash; `kept` is the hash that an operator kept of an earlier head. An anchor other
+    than the beginning is accepted only if a row of the chain says that the rows through there
+    were pruned.
+    """
+    found_kept = kept in (None, GENESIS.hex(), anchor.hash)
+    found_prune = anchor == BEGINNING
+
+    def look(row: Row) -> None:
+        nonlocal found_kept, found_prune
         found_kept = found_kept or row[-1] == kept
-    fault = _fault_of_head(head, count, previous)
+        found_prune = found_prune or (row[_ACTION] == PRUNED and _covers(row, anchor))
+        if visit is not None:
+            visit(row)
+
+    seq, last, fault = walk(read, anchor, look)
+    if fault is None:
+        fault = _fault_of_head(head, seq, last)
+    if fault is None and not found_prune:
+        fault = ChainFault("removed", 1, None, _NOT_PRUNED.format(rows_are(1, anchor.seq)))
     if fault is None and not found_kept:
-        fault = ChainFault(
-            "head",
-            count,
-            None,
-            "the head that was kept is not in the chain: rows were removed at its end, or "
-            "the chain was written anew, or an older database was put back",
-        )
-    return ChainCheck(count, previous.hex(), fault)
+        message = _KEPT_IS_MISSING + (_OR_PRUNED if anchor.seq else "")
+        fault = ChainFault("head", seq, None, message)
+    return ChainCheck(seq - anchor.seq, last.hex(), fault, anchor.seq)
+
+
+_NOT_PRUNED = "{} missing, and no row says that the log was pruned"
+_KEPT_IS_MISSING = (
+    "the head that was kept is not in the chain: rows were removed at its end, or "
+    "the chain was written anew, or an older database was put back"
+)
+_OR_PRUNED = "; if it is of a row that was pruned, give the archive as well, with --archive"
+
+
+def _covers(row: Row, anchor: Anchor) -> bool:
+    """Whether a row of the chain says that the log was pruned through the anchor.
+
+    A prune that was interrupted has removed fewer rows than its event says: the rest is in the
+    chain, and was checked with it.
+    """
+    try:
+        details = orjson.loads(row[_DETAILS])
+        through = details["through_seq"], details["hash"]
+    except (TypeError, ValueError, KeyError):
+        return False
+    if not isinstance(through[0], int) or through[0] >= row[0]:
+        return False
+    return through[0] > anchor.seq or through == anchor
+
+
+def rows_are(first: int, last: int) -> str:
+    """The beginning of a sentence about rows."""
+    return f"rows {first} to {last} are" if last > first else f"row {first} is"
 
 
 def _hash(previous: bytes, row: Row, seq: int) -> str | None:
@@ -98,8 +176,7 @@ def _fault(read: Callable[[], Iterable[Row]], row: Row, previous: bytes, seq: in
         message = f"the row that belongs here is at seq {place}"
         return ChainFault("reordered", seq, row_id if number == seq else None, message)
     if number > seq:
-        missing = f"rows {seq} to {number - 1} are" if number - 1 > seq else f"row {seq} is"
-        return ChainFault("removed", seq, None, f"{missing} missing")
+        return ChainFault("removed", seq, None, f"{rows_are(seq, number - 1)} missing")
     return changed
 
 

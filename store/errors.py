@@ -22,6 +22,14 @@ class UnsupportedDatabase(StoreError):
     """The address names no engine that this version can use."""
 
 
+class ArchiveRefused(StoreError):
+    """An archive of the audit log cannot be written or read; the text says why."""
+
+
+class PruneRefused(StoreError):
+    """The audit log is not pruned, or not any further; the text says why. It is verifiable."""
+
+
 class BackupRefused(StoreError):
     """A backup cannot be made, or not be put back; the text says why. Nothing was changed."""
 

@@ -7,6 +7,9 @@ from typing import Any, Literal, NamedTuple
 from hookstream_keys.keys import Mode
 from hookstream_keys.limits import Limit
 
+#: Is told what a long task is at, how many steps of that were done, and how many there are.
+Progress = Callable[[str, int, int], None]
+
 
 class Page(NamedTuple):
     """A part of a list, newest first: at most `limit`, after the row of this time and id."""
@@ -300,6 +303,23 @@ class ChainCheck:
     rows: int
     head: str
     fault: ChainFault | None
+    #: How many rows were before them, and pruned.
+    pruned: int = 0
+
+    @property
+    def seq(self) -> int:
+        """The position of the last row."""
+        return self.pruned + self.rows
+
+
+class Pruned(NamedTuple):
+    """What a prune of the audit log removed: so many rows, the last of this position and hash."""
+
+    rows: int
+    through_seq: int
+    hash: str
+    #: When the last of them was written.
+    until: str
 
 
 class Backup(NamedTuple):
@@ -309,6 +329,13 @@ class Backup(NamedTuple):
     head: str
     #: When the last of them was written.
     until: str
+    #: How many rows were before them, and pruned.
+    pruned: int = 0
+
+    @property
+    def seq(self) -> int:
+        """The position of the last row."""
+        return self.pruned + self.rows
 
 
 class Carried(NamedTuple):

@@ -1,6 +1,7 @@
 """The store on one SQLite file: a module for each subject, joined here."""
 
 from hookstream_keys.store.sqlite.audit import AuditLog
+from hookstream_keys.store.sqlite.audit_prune import AuditPrune
 from hookstream_keys.store.sqlite.backups import Backups
 from hookstream_keys.store.sqlite.environments import Environments
 from hookstream_keys.store.sqlite.keys import Keys
@@ -18,6 +19,7 @@ from hookstream_keys.store.sqlite.users import Users
 
 class SqliteStore(
     AuditLog,
+    AuditPrune,
     Backups,
     Environments,
     Keys,

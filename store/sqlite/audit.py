@@ -1,12 +1,13 @@
 """The audit log."""
 
 import json
-import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 
 from hookstream_keys.store import chain
-from hookstream_keys.store.records import AuditEvent, AuditFilter, ChainCheck
+from hookstream_keys.store.records import AuditEvent, AuditFilter, ChainCheck, Progress
+from hookstream_keys.store.sqlite import audit_chain
 from hookstream_keys.store.sqlite.connection import Connection, chain_head
 from hookstream_keys.store.sqlite.engine import Engine, Parameters, Row, to_json
 
@@ -16,7 +17,6 @@ _ADD_EVENT = (
     f"insert into audit_log ({_COLUMNS}, hash) "  # noqa: S608 - constants
     f"values ({', '.join('?' for _ in chain.COLUMNS)}, ?)"
 )
-_ALL = f"select {_COLUMNS}, hash from audit_log order by seq"  # noqa: S608 - a constant
 _EVENT_COLUMNS = (
     "id, org_id, user_id, api_key_id, action, resource_type, resource_id, details, ip_address, "
     "request_id, created_at, env_id"
@@ -56,27 +56,19 @@ class AuditLog(Engine):
         row = self.one(_FIND_POSITION, (event_id, org_id))
         return row[0] if row else None
 
-    def check_audit_log(self, kept: str | None = None) -> ChainCheck:
-        with self.translated(), closing(self._open(create=False)) as connection:
-            return follow(connection, kept)
-
-
-def follow(connection: sqlite3.Connection, kept: str | None = None) -> ChainCheck:
-    """`check_audit_log` on a connection that is in no transaction."""
-    ordinary = connection.text_factory
-    # Texts that are no UTF-8 are read as well: only a fault can be one.
-    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-    connection.execute("begin")
-    try:
-        head = connection.execute(_HEAD).fetchone()
-
-        def read() -> Iterator[chain.Row]:
-            yield from connection.execute(_ALL)
-
-        return chain.check(read, head, kept)
-    finally:
-        connection.execute("rollback")
-        connection.text_factory = ordinary
+    def check_audit_log(
+        self,
+        kept: str | None = None,
+        *,
+        archives: Sequence[Path] = (),
+        progress: Progress | None = None,
+    ) -> ChainCheck:
+        with (
+            self.translated(),
+            closing(self._open(create=False)) as connection,
+            audit_chain.one_moment(connection),
+        ):
+            return audit_chain.follow(connection, kept, archives=archives, progress=progress)
 
 
 def _event(row: Row) -> AuditEvent:

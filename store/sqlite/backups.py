@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hookstream_keys.store.errors import BackupRefused, StoreUnavailable
 from hookstream_keys.store.records import AuditEvent, Backup, Carried, Restored
-from hookstream_keys.store.sqlite import copies, ended
+from hookstream_keys.store.sqlite import audit_chain, backup_files, ended
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.connection import Connection, connect, transaction
 from hookstream_keys.store.sqlite.engine import Engine, translated
@@ -38,17 +38,17 @@ class Backups(Engine):
     def backup(self, path: Path) -> Backup:
         if path.exists():
             raise BackupRefused(f"{path} exists; it is not overwritten")
-        with copies.draft_for(path) as draft:
+        with backup_files.draft_for(path) as draft:
             with translated(), closing(self._open(create=False)) as connection:
-                copies.copy(connection, draft)
+                backup_files.copy(connection, draft)
             with translated(), closing(connect(str(draft))) as connection:
                 # The draft is thrown away if this fails, so it needs no journal.
                 connection.execute("pragma journal_mode = memory")
                 connection.execute("pragma secure_delete = on")
                 _let_nobody_in(connection, "main")
-                copies.require_sound(connection, path)
-                found = copies.require_chain(connection, path)
-            copies.publish(draft, path)
+                backup_files.require_sound(connection, path)
+                found = backup_files.require_chain(connection, path)
+            backup_files.publish(draft, path)
         return found
 
     def restore(
@@ -57,14 +57,14 @@ class Backups(Engine):
         exists = self._path.exists()
         if exists and path.exists() and path.samefile(self._path):
             raise BackupRefused(f"{path} is the database itself")
-        with copies.draft_for(self._path) as draft:
+        with backup_files.draft_for(self._path) as draft:
             backup = _taken(path, draft)
             if exists:
                 return self._restore_over(draft, backup, now, recorded, rehearse=rehearse)
             self._refuse_leftovers()
             found = _restore_alone(draft, backup, recorded)
             if not rehearse:
-                copies.publish(draft, self._path)
+                backup_files.publish(draft, self._path)
             return found
 
     def _restore_over(
@@ -88,7 +88,7 @@ class Backups(Engine):
             return found
 
     def _refuse_leftovers(self) -> None:
-        for end in copies.BESIDE:
+        for end in backup_files.BESIDE:
             left = Path(f"{self._path}{end}")
             if left.exists():
                 # SQLite would take it for a part of the database that comes there.
@@ -105,14 +105,14 @@ def _undo() -> None:
 
 def _taken(path: Path, draft: Path) -> Backup:
     """Copy a backup into the draft, as this version has its tables. Raises BackupRefused."""
-    with copies.reading(path) as connection:
-        copies.require_sound(connection, path)
-        copies.copy(connection, draft)
+    with backup_files.reading(path) as connection:
+        backup_files.require_sound(connection, path)
+        backup_files.copy(connection, draft)
     engine = Engine(draft)
     engine.migrate()
-    with copies.reading(draft) as connection:
-        backup = copies.require_chain(connection, path)
-    if not backup.rows:
+    with backup_files.reading(draft) as connection:
+        backup = backup_files.require_chain(connection, path)
+    if not backup.seq:
         raise BackupRefused(f"{path} is no backup of hookstream-keys, or of an empty database")
     return backup
 
@@ -130,21 +130,29 @@ def _restore_alone(draft: Path, backup: Backup, recorded: Recorded) -> Restored:
 
 def _require_same(connection: Connection, backup: Backup) -> None:
     """Raise BackupRefused unless the backup is one of this database: its log is our log's."""
+    anchor = audit_chain.anchor_of(connection)
     row = connection.execute(
-        "select 1 from main.audit_log where seq = ? and hash = ?", (backup.rows, backup.head)
+        "select 1 from main.audit_log where seq = ? and hash = ?", (backup.seq, backup.head)
     ).fetchone()
-    if row is None:
+    if row is not None or anchor == (backup.seq, backup.head):
+        return
+    if backup.seq < anchor.seq:
         raise BackupRefused(
-            "the backup is not one of this database, whose audit log does not contain its last "
-            "row; to put it back all the same, stop the servers and move the database away"
+            f"the backup is older than the audit log, of which the rows through {anchor.seq} were "
+            "pruned, so that it is not known whether it is one of this database; to put it back "
+            "all the same, stop the servers and move the database away"
         )
+    raise BackupRefused(
+        "the backup is not one of this database, whose audit log does not contain its last "
+        "row; to put it back all the same, stop the servers and move the database away"
+    )
 
 
 def _let_nobody_in(connection: Connection, schema: str) -> int:
     """End every session, and make every link that was mailed useless. Returns how many sessions."""
     counts = [
         connection.execute(f"delete from {schema}.{table}").rowcount  # noqa: S608 - constants
-        for table in copies.LETS_IN
+        for table in backup_files.LETS_IN
     ]
     return counts[0]
 

@@ -186,7 +186,7 @@ _ROLES = """
 
 
 def _remove_members(connection: sqlite3.Connection, found: Restored) -> list[Carried]:
-    rows = connection.execute(_REMOVED, (found.backup.rows,)).fetchall()
+    rows = connection.execute(_REMOVED, (found.backup.seq,)).fetchall()
     found.members_removed = len(rows)
     return [
         Carried("member.removed", org_id, member_id, {"user_id": user_id, "was": role})
@@ -197,7 +197,7 @@ def _remove_members(connection: sqlite3.Connection, found: Restored) -> list[Car
 def _lower_roles(connection: sqlite3.Connection, found: Restored) -> list[Carried]:
     changes = []
     for member_id, org_id, user_id, was, now in connection.execute(
-        _ROLES, (found.backup.rows,)
+        _ROLES, (found.backup.seq,)
     ).fetchall():
         if _may_no_more(was, now):
             continue

@@ -341,6 +341,22 @@ def m0012_who_restricted_a_key(db: Database) -> None:
 
 
 @migrations()
+def m0013_audit_anchor(db: Database) -> None:
+    """Where the audit log's rows begin, since the oldest can be pruned: after this one."""
+    _run(
+        db,
+        """
+        create table audit_anchor (
+            id integer primary key check (id = 1),
+            seq integer not null check (seq >= 0),
+            hash text not null check (length(hash) = 64)
+        ) strict
+        """,
+    )
+    db.execute("insert into audit_anchor (id, seq, hash) values (1, 0, ?)", (chain.GENESIS.hex(),))
+
+
+@migrations()
 def m0014_retention(db: Database) -> None:
     """What finds the rows that are over by an index; and when a rotation was cancelled.
 

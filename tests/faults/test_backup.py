@@ -19,6 +19,7 @@ from pathlib import Path
 import httpx
 import pytest
 from support import COMMAND, Database, Server, Tenant, environment, run, serving
+from support.bulk import add_keys
 
 SECONDS = float(os.environ.get("FAULTS_SECONDS", "2"))
 #: The keys that only make a database large.
@@ -241,3 +242,32 @@ def test_killed_on_the_way_a_restore_was_done_or_was_not(large: tuple[Database, 
         assert done(database, "audit", "verify").startswith("ok, ")
         assert run("keys", "verify", database=database.path, stdin=tenant.key).returncode == 0
     print(f"{number} restores begun, {rows} rows in the log, seed {SEED}")
+
+
+def test_killed_on_the_way_a_prune_leaves_a_log_that_is_verified_and_goes_on(
+    database: Database,
+) -> None:
+    tenant = database.init()
+    add_keys(database.path, tenant.org_id, tenant.env_id, 3_000)
+    moment, archives = database.now(), list[Path]()
+    (rows,) = database.execute("select max(seq) from audit_log")[0]
+    chance = random.Random(SEED)  # noqa: S311 - when to kill is no secret
+    number, finished = 0, False
+    while not finished:
+        number += 1
+        path = database.path.with_name(f"{number}.jsonl")
+        command = ("audit", "prune", "--before", moment, "--archive", str(path))
+        finished = killed(database, chance.uniform(0.5, 3), *command)
+        # Once it has its name it is whole, and only then anything is removed.
+        archives += [path] if path.exists() else []
+        files = [option for each in archives for option in ("--archive", str(each))]
+        checked = done(database, "audit", "verify", *files)
+        (last,) = database.execute("select max(seq) from audit_log")[0]
+        assert checked.startswith(f"ok, {last} rows, ")
+        assert done(database, "audit", "verify").startswith("ok, ")
+        for draft in path.parent.glob(".*"):
+            assert stat.S_IMODE(draft.stat().st_mode) == 0o600
+            draft.unlink()
+    (left,) = database.execute("select min(seq) from audit_log")[0]
+    assert left > rows
+    print(f"{number} prunes begun, {len(archives)} archives, seed {SEED}")

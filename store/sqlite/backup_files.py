@@ -8,10 +8,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from hookstream_keys.durable import sync_names
-from hookstream_keys.store import chain
 from hookstream_keys.store.errors import BackupRefused
 from hookstream_keys.store.records import Backup
-from hookstream_keys.store.sqlite.audit import follow
+from hookstream_keys.store.sqlite import audit_chain
 
 #: What SQLite keeps beside a database file.
 BESIDE = ("-wal", "-shm", "-journal")
@@ -85,12 +84,10 @@ def require_sound(connection: sqlite3.Connection, path: Path) -> None:
 
 def require_chain(connection: sqlite3.Connection, path: Path) -> Backup:
     """How far the audit log goes. Raises BackupRefused when it is not as it was written."""
-    found = follow(connection)
+    with audit_chain.one_moment(connection):
+        found = audit_chain.follow(connection)
     if found.fault is not None:
         where = f"{found.fault.problem}, seq {found.fault.seq}"
         raise BackupRefused(f"{path} is no sound backup: its audit log is not: {where}")
     last = connection.execute("select max(seq), created_at from audit_log").fetchone()
-    return Backup(found.rows, found.head, last[1] or "") if found.rows else _EMPTY
-
-
-_EMPTY = Backup(0, chain.GENESIS.hex(), "")
+    return Backup(found.rows, found.head, last[1] or "", found.pruned)

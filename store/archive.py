@@ -1,0 +1,127 @@
+"""Archives of the audit log: the rows that a prune removes, as JSON Lines.
+
+Each line is a row as canonical JSON (RFC 8785) with its hash as one more member. So a line without
+its hash is exactly what the hash covers, after the hash of the row before it; docs/audit-log.md
+describes both.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import orjson
+
+from hookstream_keys.store import chain
+from hookstream_keys.store.errors import ArchiveRefused
+from hookstream_keys.store.records import ChainCheck, ChainFault
+
+_MEMBERS = (*chain.COLUMNS, "hash")
+
+
+def write(file: BinaryIO, rows: Iterable[chain.Row]) -> int:
+    """Write rows to an archive. Returns how many."""
+    count = 0
+    for row in rows:
+        line = orjson.dumps(dict(zip(_MEMBERS, row, strict=True)), option=orjson.OPT_SORT_KEYS)
+        file.write(line + b"\n")
+        count += 1
+    return count
+
+
+def read(paths: Sequence[Path]) -> Iterator[chain.Row]:
+    """The rows of archives, each whole before the next. Raises ArchiveRefused."""
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                for number, line in enumerate(file, start=1):
+                    yield _row(line, path, number)
+        except OSError as error:
+            raise ArchiveRefused(f"cannot read the archive {path}: {error.strerror}") from error
+
+
+def in_order(paths: Sequence[Path]) -> list[Path]:
+    """Archives in the order of their first rows; empty ones are left out. Raises ArchiveRefused."""
+    first = {path: next(read([path]), None) for path in paths}
+    seqs = {path: row[0] for path, row in first.items() if row is not None}
+    return sorted(seqs, key=lambda path: seqs[path] if isinstance(seqs[path], int) else 0)
+
+
+def _read_once(paths: Sequence[Path]) -> Iterator[chain.Row]:
+    """The rows of archives that may overlap: one is left out if an earlier archive has it.
+
+    Archives do overlap where a prune was interrupted and another one went on.
+    """
+    before = last = 0
+    for path in paths:
+        for row in read([path]):
+            if not isinstance(row[0], int):
+                yield row
+            elif row[0] > before:
+                last = row[0]
+                yield row
+        before = last
+
+
+def check(
+    paths: Sequence[Path],
+    log: Callable[[], Iterable[chain.Row]],
+    head: tuple[object, object] | None,
+    kept: str | None,
+    anchor: chain.Anchor,
+    visit: Callable[[chain.Row], None] | None = None,
+) -> ChainCheck:
+    """Follow archives and the log behind them as one chain; otherwise as `chain.check`.
+
+    A prune that was interrupted leaves rows that are in its archive as well: what follows the
+    anchor is read from the log, and the archive must agree. Raises ArchiveRefused.
+    """
+    paths = in_order(paths)
+    found = {kept: False, anchor.hash: anchor == chain.BEGINNING}
+
+    def look(row: chain.Row) -> None:
+        if row[-1] in found:
+            found[row[-1]] = True
+        if visit is not None and row[0] <= anchor.seq:
+            visit(row)
+
+    archived = chain.walk(lambda: _read_once(paths), chain.BEGINNING, look)
+    fault = archived.fault or _gap(archived, anchor, is_joined=found[anchor.hash])
+    if fault is not None:
+        fault = ChainFault(fault.problem, fault.seq, fault.id, f"in the archives: {fault.message}")
+        return ChainCheck(archived.seq, archived.hash.hex(), fault)
+    last, is_joined = archived.hash.hex(), archived.seq == anchor.seq
+
+    def look_at_log(row: chain.Row) -> None:
+        nonlocal is_joined
+        is_joined = is_joined or (row[0] == archived.seq and row[-1] == last)
+        if visit is not None:
+            visit(row)
+
+    checked = chain.check(log, head, None if found[kept] else kept, anchor, look_at_log)
+    fault = checked.fault
+    if fault is None and not is_joined:
+        fault = ChainFault("changed", archived.seq, None, _ANOTHER)
+    return ChainCheck(checked.seq, checked.head, fault)
+
+
+_ANOTHER = "the archives are not of this log"
+
+
+def _gap(archived: chain.Walk, anchor: chain.Anchor, *, is_joined: bool) -> ChainFault | None:
+    if archived.seq < anchor.seq:
+        missing = chain.rows_are(archived.seq + 1, anchor.seq)
+        return ChainFault("removed", archived.seq + 1, None, f"{missing} in none that was given")
+    return None if is_joined else ChainFault("changed", anchor.seq, None, _ANOTHER)
+
+
+def _row(line: bytes, path: Path, number: int) -> chain.Row:
+    try:
+        values = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        values = None
+    if not isinstance(values, dict) or values.keys() != set(_MEMBERS):
+        raise ArchiveRefused(
+            f"line {number} of {path} is no row of an audit log: each is a JSON object with the "
+            f"members {', '.join(sorted(_MEMBERS))}"
+        )
+    return tuple(values[name] for name in _MEMBERS)

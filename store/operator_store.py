@@ -1,0 +1,74 @@
+"""What an operator asks of a database: backups, restores, checks of the audit log."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from hookstream_keys.store.records import (
+    AuditEvent,
+    Backup,
+    Carried,
+    ChainCheck,
+    Progress,
+    Pruned,
+    Restored,
+)
+
+
+class OperatorStore(Protocol):
+    """A database, for its operator. Every method may raise StoreUnavailable."""
+
+    def backup(self, path: Path) -> Backup:
+        """Write the database as it is at one moment to a new file, readable by its owner only.
+
+        Others may write meanwhile. The copy has no session and nothing else that lets somebody
+        in; it was checked, and is on the disk under its name when this returns. Raises
+        BackupRefused when there is such a file, or the copy is not sound; then there is none.
+        """
+
+    def restore(
+        self,
+        path: Path,
+        now: str,
+        recorded: Callable[[Carried], AuditEvent],
+        *,
+        rehearse: bool = False,
+    ) -> Restored:
+        """Put a backup back, in one transaction, and end nothing less than is ended now.
+
+        What was revoked, narrowed or removed since stays so; the audit log is never put back, it
+        goes on, with the events that `recorded` makes. People stay as they are, and all
+        sessions end. Where there is no database the backup becomes it, and nothing that was
+        ended since is known. Others may read and write meanwhile. With `rehearse` nothing is
+        changed. Raises BackupRefused when the file is no sound backup of this database.
+        """
+
+    def check_audit_log(
+        self,
+        kept: str | None = None,
+        *,
+        archives: Sequence[Path] = (),
+        progress: Progress | None = None,
+    ) -> ChainCheck:
+        """Follow the audit log's hash chain, as it is at this moment, from its beginning.
+
+        `kept` is the hash, in hexadecimal, of an earlier head that the chain must still contain.
+        With `archives` of what was pruned the chain is followed from its first row, else from
+        where the rows that are left begin. Raises ArchiveRefused.
+        """
+
+    def prune_audit_log(
+        self,
+        before: str,
+        to: Path | None,
+        recorded: Callable[[Mapping[str, Any]], AuditEvent],
+        *,
+        progress: Progress | None = None,
+    ) -> Pruned | None:
+        """Remove the audit log's oldest rows, those before the first that is not older.
+
+        They are first written to the new file `to`, if one is named. `recorded` makes the event
+        that says so, which is stored with the first rows that go; the rest go in short
+        transactions beside other writers. Returns None when no row is older. Raises PruneRefused
+        when the log is not as it was written, and BackupRefused when the file cannot be written.
+        """

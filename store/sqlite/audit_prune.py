@@ -1,0 +1,120 @@
+"""Pruning the audit log: its oldest rows go to an archive, and what is left stays verifiable.
+
+The rows that are left begin after an anchor, the position and hash of the last row that was
+removed. An anchor alone would be a way to hide rows, so the prune is itself an event of the chain,
+stored with the first rows that go. Interrupted, it leaves an anchor before the row that its event
+names: the rest of the rows is there, and the log is verified with them.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from hookstream_keys.store import archive, chain
+from hookstream_keys.store.errors import PruneRefused
+from hookstream_keys.store.records import AuditEvent, Progress, Pruned
+from hookstream_keys.store.sqlite import audit_chain, backup_files
+from hookstream_keys.store.sqlite.audit import insert_event
+from hookstream_keys.store.sqlite.connection import Connection, transaction
+from hookstream_keys.store.sqlite.engine import Engine
+
+#: So many rows go in one transaction: a few hundredths of a second, for which other writers wait.
+BATCH = 2_000
+
+_CREATED_AT = chain.COLUMNS.index("created_at")
+_HASH_AT = "select hash from audit_log where seq = ?"
+_TRIGGERS = "select name, sql from sqlite_master where type = 'trigger' and tbl_name = 'audit_log'"
+
+#: Makes the event of a prune from its details.
+Recorded = Callable[[Mapping[str, Any]], AuditEvent]
+
+
+class AuditPrune(Engine):
+    """Removing the oldest rows of the audit log."""
+
+    def prune_audit_log(
+        self,
+        before: str,
+        to: Path | None,
+        recorded: Recorded,
+        *,
+        progress: Progress | None = None,
+    ) -> Pruned | None:
+        with self.translated(), closing(self._open(create=False)) as connection:
+            anchor = audit_chain.anchor_of(connection)
+            pruned = _archive(connection, before, to, progress)
+            if pruned is not None:
+                _remove(connection, anchor, pruned, before, recorded, progress)
+            return pruned
+
+
+def _archive(
+    connection: Connection, before: str, to: Path | None, progress: Progress | None
+) -> Pruned | None:
+    """Write what is to go to a file, and say how far that is; None where nothing is to go."""
+    last: chain.Row | None = None
+    is_prefix = True
+
+    def look(row: chain.Row) -> None:
+        nonlocal last, is_prefix
+        is_prefix = is_prefix and row[_CREATED_AT] < before
+        last = row if is_prefix else last
+
+    with audit_chain.one_moment(connection):
+        found = audit_chain.follow(connection, visit=look, progress=progress)
+        if found.fault is not None:
+            raise PruneRefused(
+                "the audit log is not as it was written, and is left as it is; run "
+                "hookstream-keys audit verify"
+            )
+        if last is None:
+            return None
+        through = last[0]
+        if to is not None:
+            with backup_files.draft_for(to) as draft:
+                with draft.open("wb") as file:
+                    archive.write(file, audit_chain.rows(connection, through))
+                backup_files.publish(draft, to)
+    return Pruned(through - found.pruned, through, last[-1], last[_CREATED_AT])
+
+
+def _remove(
+    connection: Connection,
+    anchor: chain.Anchor,
+    pruned: Pruned,
+    before: str,
+    recorded: Recorded,
+    progress: Progress | None,
+) -> None:
+    """Remove what was archived, a batch after the other; the first with the event."""
+    first = anchor.seq
+    for end in (*range(first + BATCH, pruned.through_seq, BATCH), pruned.through_seq):
+        begun = time.monotonic()
+        with transaction(connection):
+            if audit_chain.anchor_of(connection) != anchor:
+                raise PruneRefused("another prune is running; see to it that only one does")
+            if anchor.seq == first:
+                insert_event(connection, recorded({**pruned._asdict(), "before": before}))
+            (entry_hash,) = connection.execute(_HASH_AT, (end,)).fetchone()
+            with _unprotected(connection):
+                connection.execute("delete from audit_log where seq <= ?", (end,))
+            connection.execute("update audit_anchor set seq = ?, hash = ?", (end, entry_hash))
+            anchor = chain.Anchor(end, entry_hash)
+        if progress is not None:
+            progress("prune", end - first, pruned.rows)
+        if end < pruned.through_seq:
+            # Waiting writers look now and then whether the lock is free: as long as it was not.
+            time.sleep(time.monotonic() - begun)
+
+
+@contextmanager
+def _unprotected(connection: Connection) -> Iterator[None]:
+    """Without the triggers that refuse changes, which are there again when the block ends."""
+    triggers = connection.execute(_TRIGGERS).fetchall()
+    for name, _ in triggers:
+        connection.execute(f'drop trigger "{name}"')
+    yield
+    for _, statement in triggers:
+        connection.execute(statement)

@@ -1,0 +1,62 @@
+"""Many keys with a history, made by the store's own changes: rows, events and chain as ever."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from hookstream_keys import ids, keys, timestamps
+from hookstream_keys.cli.operations import operators_call
+from hookstream_keys.handlers import audit
+from hookstream_keys.store import ApiKey, Rotation, SqliteStore
+
+#: So many keys are made in one transaction.
+_TOGETHER = 500
+
+
+def add_keys(path: Path, org_id: str, env_id: str, count: int) -> int:
+    """Add keys to an environment: all are changed twice, most are rotated, every fourth is revoked.
+
+    Returns how many events the log has for it.
+    """
+    store, events = SqliteStore(path), 0
+    for begin in range(0, count, _TOGETHER):
+        with store.together():
+            for number in range(begin, min(begin + _TOGETHER, count)):
+                events += _add(store, org_id, env_id, number)
+    store.close()
+    return events
+
+
+def _add(store: SqliteStore, org_id: str, env_id: str, number: int) -> int:
+    call, new = operators_call(store), keys.generate("live")
+    now = timestamps.to_text(call.now)
+    key = ApiKey(ids.new("ak"), org_id, env_id, f"key {number}", new.prefix, "*", None, now)
+    store.add_key(key, new.digest, audit.key_created(call, key, new.digest))
+    for changes in ({"scopes": "events:read"}, {"name": "renamed", "allowed_ips": ("10.0.0.0/8",)}):
+        store.update_key(key.id, changes, audit.key_updated(call, key, changes))
+        key = replace(key, **changes)
+    events = 3
+    if number % 4 < 3:
+        another = keys.generate("live")
+        rotation = Rotation(
+            id=ids.new("rot"),
+            key_id=key.id,
+            prefix=another.prefix,
+            state="pending",
+            grace_period_seconds=3600,
+            sets_expiry=False,
+            expires_at=None,
+            created_at=now,
+            created_by=None,
+        )
+        event = audit.key_rotated(call, key, rotation, another.digest)
+        store.add_rotation(rotation, another.digest, event)
+        ends_at = timestamps.to_text(call.now + timedelta(hours=1))
+        event = audit.rotation_activated(call, key, rotation, ends_at)
+        store.activate_rotation(rotation.id, now, ends_at, event)
+        key = replace(key, prefix=another.prefix)
+        events += 2
+    if number % 4 == 0:
+        store.revoke_key(key.id, now, "superseded", audit.key_revoked(call, key, "superseded"))
+        events += 1
+    return events
