@@ -126,7 +126,11 @@ def key_updated(call: Call, key: ApiKey, changes: Mapping[str, Any]) -> AuditEve
     """A key was given other rules: `changes` has their new values, as fields of the record."""
     before = audit_details.key_fields(key)
     after = audit_details.key_fields(dataclasses.replace(key, **changes))
-    return _of_key(call, "api_key.updated", key, changes=audit_details.changed(before, after))
+    details: dict[str, Any] = {"changes": audit_details.changed(before, after)}
+    if "expires_at" in changes:
+        # Also where it is what it was: it then holds for a secret that is pending, too.
+        details["resets_pending_expiry"] = True
+    return _of_key(call, "api_key.updated", key, **details)
 
 
 def key_revoked(call: Call, key: ApiKey, reason: str) -> AuditEvent:
@@ -144,6 +148,8 @@ def key_rotated(call: Call, key: ApiKey, rotation: Rotation, digest: bytes) -> A
         rotation,
         grace_period_seconds=rotation.grace_period_seconds,
         secret_fingerprint=audit_details.fingerprint(digest),
+        sets_expiry=rotation.sets_expiry,
+        expires_at=rotation.expires_at,
         changes=audit_details.changed({"expires_at": key.expires_at}, after),
     )
 

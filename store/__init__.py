@@ -54,6 +54,7 @@ from hookstream_keys.store.records import (
     User,
 )
 from hookstream_keys.store.sqlite import SqliteStore
+from hookstream_keys.store.state_check import StateCheck, StateFault
 
 __all__ = [
     "USED",
@@ -92,6 +93,8 @@ __all__ = [
     "Session",
     "SessionBound",
     "SqliteStore",
+    "StateCheck",
+    "StateFault",
     "Store",
     "StoreError",
     "StoreUnavailable",

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from hookstream_keys.store.records import ApiKey, Environment
+from hookstream_keys.store.records import ApiKey, Environment, Rotation
 
 #: `{"old": value, "new": value}` for each field that a change gave another value.
 Changes = dict[str, dict[str, Any]]
@@ -42,9 +42,43 @@ def key_fields(key: ApiKey) -> dict[str, Any]:
     }
 
 
+def key_identity(key: ApiKey, digest: bytes) -> dict[str, Any]:
+    """What a key is beside its rules, for the events that must tell all of it."""
+    return {
+        "env_id": key.env_id,
+        "key_prefix": key.prefix,
+        "created_by": key.created_by,
+        "secret_fingerprint": fingerprint(digest),
+        "created_at": key.created_at,
+        "revoked_at": key.revoked_at,
+        "revocation_reason": key.revocation_reason,
+    }
+
+
+def rotation_fields(rotation: Rotation, digest: bytes) -> dict[str, Any]:
+    """The fields of a rotation, and the fingerprint of the secret that is not the key's own."""
+    return {
+        "key_id": rotation.key_id,
+        "key_prefix": rotation.prefix,
+        "secret_fingerprint": fingerprint(digest),
+        "state": rotation.state,
+        "grace_period_seconds": rotation.grace_period_seconds,
+        "sets_expiry": rotation.sets_expiry,
+        "expires_at": rotation.expires_at,
+        "created_at": rotation.created_at,
+        "created_by": rotation.created_by,
+        "activated_at": rotation.activated_at,
+    }
+
+
 def environment_fields(environment: Environment) -> dict[str, Any]:
     """The fields of an environment; each is a column of its table, by the same name."""
     return {"name": environment.name, "slug": environment.slug, "mode": environment.mode}
+
+
+def deleted_slug(env_id: str) -> str:
+    """The slug of a deleted environment: what was its slug is free again; no slug has a tilde."""
+    return f"~{env_id}"
 
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Changes:

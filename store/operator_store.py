@@ -13,6 +13,7 @@ from hookstream_keys.store.records import (
     Pruned,
     Restored,
 )
+from hookstream_keys.store.state_check import StateCheck
 
 
 class OperatorStore(Protocol):
@@ -55,6 +56,20 @@ class OperatorStore(Protocol):
         `kept` is the hash, in hexadecimal, of an earlier head that the chain must still contain.
         With `archives` of what was pruned the chain is followed from its first row, else from
         where the rows that are left begin. Raises ArchiveRefused.
+        """
+
+    def check_state(
+        self,
+        now: str,
+        kept: str | None = None,
+        *,
+        archives: Sequence[Path] = (),
+        progress: Progress | None = None,
+    ) -> StateCheck:
+        """Check the audit log as `check_audit_log`, and hold the state against it.
+
+        Both are of one moment. The first faults are told, and how many there are. Where the chain
+        does not hold nothing is compared. Raises ArchiveRefused.
         """
 
     def prune_audit_log(

@@ -2,6 +2,7 @@
 
 from hookstream_keys.store.sqlite.audit import AuditLog
 from hookstream_keys.store.sqlite.audit_prune import AuditPrune
+from hookstream_keys.store.sqlite.audit_state import AuditState
 from hookstream_keys.store.sqlite.backups import Backups
 from hookstream_keys.store.sqlite.environments import Environments
 from hookstream_keys.store.sqlite.keys import Keys
@@ -20,6 +21,7 @@ from hookstream_keys.store.sqlite.users import Users
 class SqliteStore(
     AuditLog,
     AuditPrune,
+    AuditState,
     Backups,
     Environments,
     Keys,

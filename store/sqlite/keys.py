@@ -154,7 +154,7 @@ def insert_key(connection: Connection, key: ApiKey, digest: bytes) -> None:
 
 
 def key_of(row: Row) -> ApiKey:
-    """The key of a row of COLUMNS."""
+    """The key of a row of COLUMNS. Raises ValueError or TypeError for what none can be."""
     # In the order of COLUMNS, which is that of the record's fields.
     enabled, expires_at, allowed_ips, metadata, external_id, rate_limit = row[8:14]
     limits = (

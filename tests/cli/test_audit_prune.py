@@ -13,6 +13,7 @@ from support.backups import (
     answer,
     assert_refused,
     backup,
+    change,
     command,
     create,
     edit,
@@ -374,6 +375,7 @@ def test_a_prune_that_is_interrupted_leaves_a_log_that_is_verified_and_can_go_on
     assert verified(database, "--archive", first) == {
         "ok": True, "rows": 7, "head": verified(database)["head"],
     }  # fmt: skip
+    assert verified(database, "--state", "--archive", first)["ok"]
     second = str(database.path.with_name("second.jsonl"))
     pruned = answer(database, "audit", "prune", "--before", moment, "--archive", second)
     assert (pruned["rows"], pruned["through_seq"]) == (3, 5)
@@ -409,7 +411,30 @@ def test_two_prunes_at_once_do_not_mix(database: Database, keys: list[str]) -> N
     assert verified(database)["ok"]
 
 
-# Backups
+# The state, and backups
+
+
+def test_the_state_is_known_with_the_archive_and_counted_without(
+    database: Database, keys: list[str]
+) -> None:
+    change(database, keys[0], scopes="a:read")
+    prune(database, 5)
+    path = str(archive_of(database, 5))
+    whole = verified(database, "--state", "--archive", path)
+    assert (whole["state"]["ok"], whole["state"]["unchecked"]) == (True, {})
+    counted = verified(database, "--state")["state"]
+    assert counted["ok"]
+    assert counted["unchecked"]["rows from before the first event that is known"] == 3
+    # A key whose creation is not known, and its change is.
+    assert counted["unchecked"]["fields that no known event tells"] > 10
+    edit(database.path, "update api_key set scopes = '*', name = 'x'")
+    faults = verified(database, "--state")["state"]["faults"]
+    # Of the first key its change is known, of the last that it was made.
+    assert {(each["id"], each["field"]) for each in faults} == {
+        (keys[0], "scopes"),
+        (keys[2], "name"),
+    }
+    assert len(verified(database, "--state", "--archive", path)["state"]["faults"]) == 5
 
 
 def test_a_backup_of_a_pruned_log_is_restored(database: Database, keys: list[str]) -> None:

@@ -5,11 +5,12 @@ import json
 import re
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
-from support import Database, run
+from support import Database, history, run
 from support.readme import ROOT, code_blocks
 
-from hookstream_keys.store.sqlite import audit_prune
+from hookstream_keys.store.sqlite import audit_prune, audit_state, state_rows
 
 PAGE = (ROOT / "docs" / "audit-log.md").read_text(encoding="utf-8")
 
@@ -91,13 +92,14 @@ def test_what_the_server_writes_is_as_the_page_says(database: Database) -> None:
 
 def test_the_commands_run_as_they_stand_there(database: Database) -> None:
     database.init()
-    first, second, prune, archive = (block.split() for block in code_blocks(PAGE))
+    first, second, third, prune, archive = (block.split() for block in code_blocks(PAGE))
     answer = run(*first[1:], database=database.path)
     printed = re.fullmatch(r"ok, 3 rows, head ([0-9a-f]{64})\n", answer.stdout)
     assert printed
     assert re.search(r"^ok, 3 rows, head [0-9a-f]{64}$", PAGE, re.MULTILINE)
     assert second[-1] == "HEAD"
     assert run(*second[1:-1], printed[1], database=database.path).stdout == answer.stdout
+    assert "\nstate ok, " in run(*third[1:], database=database.path).stdout
     write_anew(database, created_at="2025-12-31T23:59:59.999Z")
     assert run(*prune[1:], database=database.path).returncode == 0
     assert database.execute("select seq, action from audit_log") == [(4, "audit_log.pruned")]
@@ -120,9 +122,45 @@ def write_anew(database: Database, **values: str) -> None:
         database.execute("update audit_head set hash = ?", (previous.hex(),))
 
 
-def test_the_number_of_rows_in_a_transaction_is_the_one_that_is_told() -> None:
+def test_the_numbers_of_pruning_and_of_faults_are_those_that_are_told() -> None:
     assert audit_prune.BATCH == 2000
     assert "rows go two thousand at a time" in PAGE
+    assert audit_state.MAX_FAULTS == 100
+    assert "At most a hundred are printed" in PAGE
+
+
+def test_the_line_of_a_fault_is_as_it_stands_there(database: Database) -> None:
+    tenant = database.init()
+    options = ("--name", "n", "--org", tenant.org_id, "--env", tenant.env_id)
+    made = json.loads(run("keys", "create", *options, "--json", database=database.path).stdout)
+    assert run("keys", "revoke", made["id"], database=database.path).returncode == 0
+    database.execute("update api_key set revoked_at = null")
+    answer = run("audit", "verify", "--state", database=database.path)
+    assert answer.returncode == 1
+    (told,) = [line for line in answer.stdout.splitlines() if line.startswith("api_key")]
+    (shown,) = re.findall(r"^api_key \".*$", PAGE, re.MULTILINE)
+    assert pattern(shown) == pattern(told)
+
+
+def pattern(line: str) -> str:
+    """A line without its ids, times and numbers."""
+    line = re.sub(r"ak_[0-9a-f]{32}", "ID", line)
+    line = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", line)
+    return re.sub(r"seq \d+", "SEQ", line)
+
+
+def test_the_fields_that_are_compared_are_those_that_are_told(tmp_path: Path) -> None:
+    section = PAGE.partition("It finds, in any row")[2].partition("It does not find")[0]
+    told = {
+        kind: set(re.findall(r"`(\w+)`", text))
+        for kind, text in re.findall(r"^\| `(\w+)` \| (.+?) \|$", section, re.MULTILINE)
+    }
+    world = history.begin(Database(tmp_path / "hookstream.db"))
+    with closing(sqlite3.connect(world.database.path)) as connection:
+        for kind in audit_state.KINDS:
+            (row, *_) = state_rows.read(connection, kind)
+            # Of the others `org_id` is their key's.
+            assert set(row.fields) == told[kind], kind
 
 
 def test_the_problems_are_those_that_are_told() -> None:

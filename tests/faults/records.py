@@ -90,9 +90,12 @@ def pending(path: Path, secrets: list[str]) -> set[str]:
 
 
 def audit_head(path: Path, kept: str | None) -> str:
-    """Verify the chain as an operator does, that it still has the head `kept`; give the new one."""
+    """Verify the chain as an operator does, that it still has the head `kept`; give the new one.
+
+    The state must be what the log says as well.
+    """
     since = ("--since-head", kept) if kept else ()
-    answer = run("audit", "verify", "--json", *since, database=path)
+    answer = run("audit", "verify", "--state", "--json", *since, database=path)
     assert answer.returncode == 0, (answer.stdout, answer.stderr)
     head: str = json.loads(answer.stdout)["head"]
     return head

@@ -261,9 +261,10 @@ def test_killed_on_the_way_a_prune_leaves_a_log_that_is_verified_and_goes_on(
         # Once it has its name it is whole, and only then anything is removed.
         archives += [path] if path.exists() else []
         files = [option for each in archives for option in ("--archive", str(each))]
-        checked = done(database, "audit", "verify", *files)
+        checked = done(database, "audit", "verify", "--state", *files)
         (last,) = database.execute("select max(seq) from audit_log")[0]
         assert checked.startswith(f"ok, {last} rows, ")
+        assert "\nstate ok, " in checked
         assert done(database, "audit", "verify").startswith("ok, ")
         for draft in path.parent.glob(".*"):
             assert stat.S_IMODE(draft.stat().st_mode) == 0o600

@@ -117,8 +117,9 @@ def _cycle(campaign: Killing, number: int) -> None:
 DAMAGES = [
     ("update api_key set enabled = 0 where name = 'plain'", "update api_key set enabled = 1",
      "plain [(]"),
-    ("update api_key set revoked_at = null", "update api_key set revoked_at = created_at where"
-     " name = 'revoked'", "revoked [(]"),
+    ("update api_key set revoked_at = null", "update api_key set revoked_at = (select created_at"
+     " from audit_log where resource_id = api_key.id and action = 'api_key.revoked')",
+     "revoked [(]"),
     ("update rotation set state = 'cancelled'", "update rotation set state = 'pending'",
      "rotated [(]"),
     ("insert into receipt select randomblob(32), fingerprint, sealed, '9' from receipt limit 1",

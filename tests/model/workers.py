@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from model.model import Span
-from support import Database, Server, serving
+from support import Database, Server, Tenant, serving
 
 #: A server closes a connection on which nothing was asked for 5 seconds; long before, another is
 #: opened, however slow the machine is.
@@ -80,18 +80,25 @@ def two_workers(database: Database) -> Iterator[Service]:
     """Serve the database, new, by two workers until the block ends."""
     tenant = database.init()
     with _worker(database) as one, _worker(database) as other:
+        owner = {"Authorization": f"Bearer {database.add_session(tenant.user_id)}"}
         service = Service(
             workers=(one, other),
             database=database,
-            owner={"Authorization": f"Bearer {database.add_session(tenant.user_id)}"},
+            owner=owner,
             org_id=tenant.org_id,
-            environments={
-                "live": tenant.env_id,
-                "test": database.add_environment(tenant.org_id, mode="test"),
-            },
+            environments={"live": tenant.env_id, "test": _test_environment(one, owner, tenant)},
         )
         with closing(service):
             yield service
+
+
+def _test_environment(server: Server, owner: Headers, tenant: Tenant) -> str:
+    """Make an environment as a client does: the audit log must tell of everything."""
+    body = {"org_id": tenant.org_id, "name": "Test", "slug": "test", "mode": "test"}
+    made = server.request("POST", "/environments", json=body, headers=owner)
+    assert made.status_code == 201, made.text
+    env_id: str = made.json()["environment"]["id"]
+    return env_id
 
 
 def _worker(database: Database) -> AbstractContextManager[Server]:

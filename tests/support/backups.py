@@ -15,6 +15,8 @@ from typing import Any
 from unittest import mock
 
 from hookstream_keys.cli import main
+from hookstream_keys.cli.operations import ask
+from hookstream_keys.store import SqliteStore
 from support import SECRET, Database, Tenant
 
 
@@ -55,6 +57,13 @@ def create(database: Database, tenant: Tenant, *options: str) -> dict[str, Any]:
     """Issue a key in the tenant's environment."""
     where = ("--name", "n", "--org", tenant.org_id, "--env", tenant.env_id)
     return answer(database, "keys", "create", *where, *options)
+
+
+def change(database: Database, key_id: str, **body: Any) -> None:
+    """Change a key as an operator does, with an event in the log."""
+    store = SqliteStore(database.path)
+    ask(store, "updateApiKey", body, id=key_id)
+    store.close()
 
 
 def backup(database: Database, name: str = "backup.db") -> Path:

@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
+from hookstream_keys import timestamps
 from hookstream_keys.cli.database import existing_store
 from hookstream_keys.cli.options import with_database, with_json
 from hookstream_keys.cli.output import show_json
 from hookstream_keys.cli.progress import progress_bar
-from hookstream_keys.store import ChainCheck
+from hookstream_keys.store import ChainCheck, StateCheck
 
 
 @click.command("verify")
@@ -30,29 +31,48 @@ from hookstream_keys.store import ChainCheck
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="What audit prune wrote: checked with the log as one chain. May be repeated.",
 )
+@click.option(
+    "--state",
+    is_flag=True,
+    help="Also hold keys, rotations, members and environments against what the log says of them.",
+)
 @with_json
 @with_database
 def verify_command(
-    kept: str | None, archives: tuple[Path, ...], as_json: bool, database: str
+    kept: str | None, archives: tuple[Path, ...], state: bool, as_json: bool, database: str
 ) -> None:
     """Say whether the audit log is as it was written; exit with 1 when it is not.
 
     It may run beside the server. Keep the head that it prints somewhere else: given back
-    with --since-head, it proves that nothing before it was changed, by anyone.
+    with --since-head, it proves that nothing before it was changed, by anyone. With --state it
+    also finds rows that were changed without a word in the log, such as a key whose revocation
+    was taken back.
     """
     if kept is not None and not re.fullmatch(r"[0-9a-f]{64}", kept):
         raise click.BadParameter("is no head: 64 hexadecimal digits", param_hint="--since-head")
+    store = existing_store(database)
     with progress_bar() as progress:
-        chain = existing_store(database).check_audit_log(kept, archives=archives, progress=progress)
-    facts, line = _of_chain(chain)
+        if state:
+            now = timestamps.to_text(timestamps.now())
+            found = store.check_state(now, kept, archives=archives, progress=progress)
+            chain = found.chain
+        else:
+            found = None
+            chain = store.check_audit_log(kept, archives=archives, progress=progress)
+    facts, lines = _of_chain(chain)
+    if found is not None and chain.fault is None:
+        facts["ok"] = facts["ok"] and not found.fault_count
+        facts["state"] = _state_facts(found)
+        lines += _state_lines(found)
     if as_json:
         show_json(facts)
     else:
-        click.echo(line)
+        for line in lines:
+            click.echo(line)
     sys.exit(0 if facts["ok"] else 1)
 
 
-def _of_chain(found: ChainCheck) -> tuple[dict[str, Any], str]:
+def _of_chain(found: ChainCheck) -> tuple[dict[str, Any], list[str]]:
     facts: dict[str, Any] = {"ok": found.fault is None, "rows": found.rows, "head": found.head}
     line = f"ok, {found.rows} rows, head {found.head}"
     if found.pruned:
@@ -65,4 +85,29 @@ def _of_chain(found: ChainCheck) -> tuple[dict[str, Any], str]:
             # Who changed it may have put anything there.
             row += f", id {found.fault.id!a}"
         line = f"{found.fault.problem}, {row}: {found.fault.message}"
-    return facts, line
+    return facts, [line]
+
+
+def _state_facts(found: StateCheck) -> dict[str, Any]:
+    return {
+        "ok": not found.fault_count,
+        "checked": dict(found.checked),
+        "unchecked": dict(found.unchecked),
+        "fault_count": found.fault_count,
+        "faults": [dataclasses.asdict(fault) for fault in found.faults],
+    }
+
+
+def _state_lines(found: StateCheck) -> list[str]:
+    checked = ", ".join(f"{count} {_plural(kind)}" for kind, count in found.checked.items())
+    lines = [str(fault) for fault in found.faults]
+    if found.fault_count > len(lines):
+        lines.append(f"and {found.fault_count - len(lines)} more")
+    if not lines:
+        lines.append(f"state ok, {checked or 'no rows'}")
+    lines += [f"not checked: {count} {reason}" for reason, count in found.unchecked.items()]
+    return lines
+
+
+def _plural(kind: str) -> str:
+    return {"api_key": "keys"}.get(kind, f"{kind}s")

@@ -1,0 +1,88 @@
+"""Replaying what happened to organizations, their members and environments."""
+
+from hookstream_keys.store import audit_details
+from hookstream_keys.store.event_forms import Event
+from hookstream_keys.store.expected_state import Presence
+from hookstream_keys.store.replay_rows import RowEvents, begin
+
+
+class TenantEvents(RowEvents):
+    """Events about organizations, members and environments."""
+
+    # Organizations
+
+    def organization_created(self, event: Event) -> None:
+        """The organization, and its first member."""
+        organization = begin("organization", event.resource_id, event)
+        first = event.details.get("owner")
+        if not isinstance(first, dict):
+            # An earlier version did not tell who the first member is, but when they became one.
+            organization.tell(event.seq, {"first_member_at": event.created_at})
+        self._state.put(organization)
+        if isinstance(first, dict) and isinstance(first.get("member_id"), str):
+            member = begin("member", first["member_id"], event)
+            member.tell(event.seq, {"user_id": first.get("user_id"), "role": first.get("role")})
+            self._state.put(member)
+
+    def organization_deleted(self, event: Event) -> None:
+        """The organization is gone, with all that belongs to it."""
+        self.remove("organization", event)
+
+    def organization_restored(self, event: Event) -> None:
+        """The organization is there; what the restore did to its rows has events of its own."""
+        organization = self.find("organization", event.resource_id, event)
+        organization.presence, organization.since = Presence.LIVES, event.seq
+        if "sealed" not in event.details and event.details.get("compared") is not False:
+            # An earlier version's restore: what it did to the organization's rows is unknown.
+            organization.tell(event.seq, {"unknown_until": event.created_at})
+            self._untold.add(event.request_id)
+        self._state.put(organization)
+
+    # Members
+
+    def member_added(self, event: Event) -> None:
+        """A member, new or back."""
+        member = begin("member", event.resource_id, event)
+        member.tell(event.seq, event.fields("user_id", "role"))
+        self._state.put(member)
+
+    def member_updated(self, event: Event) -> None:
+        """A member's role; an earlier version told it beside what it was."""
+        member = self.find("member", event.resource_id, event)
+        member.tell(event.seq, event.fields("user_id", "role") | event.new_values())
+        self._state.put(member)
+
+    def member_removed(self, event: Event) -> None:
+        """A member is gone."""
+        self.remove("member", event)
+
+    # Environments
+
+    def environment_created(self, event: Event) -> None:
+        """An environment."""
+        environment = begin("environment", event.resource_id, event)
+        environment.tell(event.seq, {"created_at": event.created_at, "deleted_at": None})
+        environment.tell(event.seq, event.all_fields())
+        self._state.put(environment)
+
+    def environment_updated(self, event: Event) -> None:
+        """An environment's name or slug."""
+        environment = self.find("environment", event.resource_id, event)
+        environment.tell(event.seq, event.new_values())
+        self._state.put(environment)
+
+    def environment_deleted(self, event: Event) -> None:
+        """A deleted environment keeps its row for a while, under a slug that no other can have."""
+        environment = self.find("environment", event.resource_id, event)
+        environment.presence, environment.since = Presence.ENDED, event.seq
+        slug = audit_details.deleted_slug(event.resource_id)
+        environment.tell(event.seq, {"deleted_at": event.created_at, "slug": slug})
+        self._state.put(environment)
+
+    def environment_restored(self, event: Event) -> None:
+        """An environment that a restore changed or brought back."""
+        self.restore("environment", event, ended_by="deleted_at")
+
+    def environment_removed(self, event: Event) -> None:
+        """An environment that a restore removed: it was made after the backup."""
+        self.remove("environment", event)
