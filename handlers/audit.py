@@ -11,10 +11,10 @@ from hookstream_keys.refusals import Refused
 from hookstream_keys.store import (
     ApiKey,
     AuditEvent,
-    Carried,
     Environment,
     Member,
     Organization,
+    RestoreChange,
     Rotation,
     Session,
     Store,
@@ -250,7 +250,7 @@ def log_pruned(call: Call, details: Mapping[str, Any]) -> AuditEvent:
     return _event(call, chain.PRUNED, org_id="", resource_id="audit_log", details=details)
 
 
-def restored(call: Call, change: Carried) -> AuditEvent:
+def restored(call: Call, change: RestoreChange) -> AuditEvent:
     """A backup was put back, and this is what it did to one thing."""
     return _event(
         call,

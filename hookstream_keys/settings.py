@@ -62,8 +62,9 @@ class Settings:
     auth_secret: str = _setting(
         "BETTER_AUTH_SECRET",
         "",
-        "Signs session cookies, 32 characters or more; share it with better-auth. Without it, "
-        "`init` and `serve` keep one in a file beside the database, readable by its owner only.",
+        "Signs session cookies, and seals backups; 32 characters or more. Share it with "
+        "better-auth. Without it, `init` and `serve` keep one in a file beside the database, "
+        "readable by its owner only.",
         secret=True,
     )
     auth_secrets: tuple[str, ...] = _setting(
@@ -276,13 +277,27 @@ def signing_secrets(settings: Settings, database: Path) -> tuple[str, ...]:
     """
     if settings.secrets:
         return settings.secrets
-    path = database.with_name(database.name + ".secret")
+    path = _secret_path(database)
     try:
         if not path.exists():
             _make_secret(path)
         return (_read_secret(path),)
     except OSError as error:
         raise SettingsError(f"cannot use the secret file {path}: {error.strerror}") from error
+
+
+def existing_signing_secrets(settings: Settings, database: Path) -> tuple[str, ...]:
+    """The secrets as `signing_secrets` has them, or none: no file is made.
+
+    Raises SettingsError when the file is there and cannot be used.
+    """
+    if not settings.secrets and not _secret_path(database).exists():
+        return ()
+    return signing_secrets(settings, database)
+
+
+def _secret_path(database: Path) -> Path:
+    return database.with_name(database.name + ".secret")
 
 
 def _make_secret(path: Path) -> None:

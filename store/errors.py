@@ -34,6 +34,10 @@ class BackupRefused(StoreError):
     """A backup cannot be made, or not be put back; the text says why. Nothing was changed."""
 
 
+class SealRefused(BackupRefused):
+    """A backup's seal is missing, cannot be checked or does not fit; the text goes on from "it"."""
+
+
 class ReferenceGone(StoreError):
     """What the new row would belong to was deleted in the meantime. Nothing was stored."""
 

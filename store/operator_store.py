@@ -7,10 +7,10 @@ from typing import Any, Protocol
 from hookstream_keys.store.records import (
     AuditEvent,
     Backup,
-    Carried,
     ChainCheck,
     Progress,
     Pruned,
+    RestoreChange,
     Restored,
 )
 from hookstream_keys.store.state_check import StateCheck
@@ -19,20 +19,24 @@ from hookstream_keys.store.state_check import StateCheck
 class OperatorStore(Protocol):
     """A database, for its operator. Every method may raise StoreUnavailable."""
 
-    def backup(self, path: Path) -> Backup:
+    def backup(self, path: Path, now: str, seal_key: bytes) -> tuple[Backup, StateCheck]:
         """Write the database as it is at one moment to a new file, readable by its owner only.
 
-        Others may write meanwhile. The copy has no session and nothing else that lets somebody
-        in; it was checked, and is on the disk under its name when this returns. Raises
-        BackupRefused when there is such a file, or the copy is not sound; then there is none.
+        Others may write meanwhile. The copy has no session and nothing else that gives access by
+        itself; it was checked, is sealed with the key, and is on the disk under its name when this
+        returns. Whether it is as its audit log says comes with it: `restore` refuses one that is
+        not. Raises BackupRefused when there is such a file, or the copy is not sound; then there
+        is none.
         """
 
     def restore(
         self,
         path: Path,
         now: str,
-        recorded: Callable[[Carried], AuditEvent],
+        recorded: Callable[[RestoreChange], AuditEvent],
+        seal_keys: Sequence[bytes],
         *,
+        unsealed: bool = False,
         rehearse: bool = False,
     ) -> Restored:
         """Put a backup back, in one transaction, and end nothing less than is ended now.
@@ -41,7 +45,9 @@ class OperatorStore(Protocol):
         goes on, with the events that `recorded` makes. People stay as they are, and all
         sessions end. Where there is no database the backup becomes it, and nothing that was
         ended since is known. Others may read and write meanwhile. With `rehearse` nothing is
-        changed. Raises BackupRefused when the file is no sound backup of this database.
+        changed. Raises BackupRefused when the file is no sound backup of this database, has no
+        seal by one of the keys, or is not as its own audit log says; the latter two are warnings
+        if `unsealed`.
         """
 
     def check_audit_log(

@@ -338,7 +338,7 @@ class Backup(NamedTuple):
         return self.pruned + self.rows
 
 
-class Carried(NamedTuple):
+class RestoreChange(NamedTuple):
     """What a restore did to one thing, for the audit log."""
 
     action: str
@@ -354,6 +354,10 @@ class Restored:
     backup: Backup
     #: Whether there was a database to compare it with. Else nobody knows what was ended since.
     compared: bool
+    #: Whether the backup's seal was checked, and fits.
+    sealed: bool
+    #: What was wrong with the backup and overridden, a sentence each that begins with "it".
+    warnings: list[str] = field(default_factory=list)
     #: Keys that are good in the backup and stay revoked, or were revoked because they are gone.
     keys_revoked: int = 0
     #: Keys that stay disabled, or keep an end, scopes, networks or a limit that is less.

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 
+from hookstream_keys import timestamps
 from hookstream_keys.cli.database import existing_store
 from hookstream_keys.cli.options import with_database, with_json
-from hookstream_keys.cli.output import show
+from hookstream_keys.cli.output import note, show
+from hookstream_keys.cli.sealing import seal_key
 
 
 @click.command("backup")
@@ -14,11 +16,20 @@ from hookstream_keys.cli.output import show
 @with_json
 @with_database
 def backup_command(file: Path, as_json: bool, database: str) -> None:
-    """Write a copy of the database to FILE, which must not exist; the server may run.
+    """Write a sealed copy of the database to FILE, which must not exist; the server may run.
 
     The copy is as everything was at one moment. It is checked before it has its name, and
-    only you can read it. It has no session in it. Keep the head that is printed apart from it.
+    only you can read it. It has no session in it. It is sealed with a key that is derived from
+    the signing secret: a copy that was changed is refused by restore. Keep the secret, and the
+    head that is printed, apart from it.
     """
-    made = existing_store(database).backup(file)
-    facts = {"file": str(file), "rows": made.rows, "head": made.head, "until": made.until}
+    key = seal_key(database)
+    now = timestamps.to_text(timestamps.now())
+    made, state = existing_store(database).backup(file, now, key)
+    if state.faults:
+        note(
+            f"WARNING: the database is not as its audit log says {state.summary}. restore refuses "
+            "this backup unless it is given --unsealed. Run hookstream-keys audit verify --state."
+        )
+    facts = {"file": str(file), **made._asdict(), "state_faults": state.fault_count}
     show(facts, as_json)

@@ -1,22 +1,24 @@
-"""Copies of a database file: private, whole before they have their name, and known to be sound."""
+"""Files of backups: private, whole before they have their name, and known to be sound."""
 
 import os
 import secrets
+import shutil
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from hookstream_keys.durable import sync_names
 from hookstream_keys.store.errors import BackupRefused
-from hookstream_keys.store.records import Backup
-from hookstream_keys.store.sqlite import audit_chain
+from hookstream_keys.store.records import Backup, ChainCheck
 
 #: What SQLite keeps beside a database file.
 BESIDE = ("-wal", "-shm", "-journal")
+#: Of these, what holds changes that are not in the database file yet.
+_CHANGES = ("-wal", "-journal")
 
-#: What lets somebody in without a key or password: signed-in sessions, links that were mailed.
-LETS_IN = ('"session"', '"verification"')
+_CHUNK = 1024 * 1024
 
 
 @contextmanager
@@ -38,12 +40,35 @@ def draft_for(path: Path) -> Iterator[Path]:
             Path(f"{draft}{end}").unlink(missing_ok=True)
 
 
-def copy(source: sqlite3.Connection, draft: Path) -> None:
+def vacuum(source: sqlite3.Connection, draft: Path) -> None:
     """Write what `source` has at this moment into an empty file: nothing that was deleted.
 
     One reader's transaction, beside which others write.
     """
     source.execute("vacuum into ?", (str(draft),))
+
+
+def copy(path: Path, draft: Path) -> None:
+    """Copy the bytes of a backup, so that what is checked is what is used.
+
+    Raises BackupRefused for what is not one whole file.
+    """
+    for end in _CHANGES:
+        if _has_content(Path(f"{path}{end}")):
+            raise BackupRefused(
+                f"{path} is no sound backup: some of its changes are in {path}{end}; make one "
+                "with hookstream-keys backup"
+            )
+    try:
+        # A pipe without a writer would never be open.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as source:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise BackupRefused(f"{path} is no sound backup: it is not a file")
+            with draft.open("wb") as target:
+                shutil.copyfileobj(source, target, _CHUNK)
+    except OSError as error:
+        raise BackupRefused(f"cannot read {path}: {error.strerror}") from error
 
 
 def publish(draft: Path, path: Path) -> None:
@@ -60,13 +85,20 @@ def publish(draft: Path, path: Path) -> None:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that only reads. Raises BackupRefused for what is no sound database."""
-    uri = f"{path.absolute().as_uri()}?mode=ro"
+def reading(draft: Path, path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that only reads a copy of the backup at `path`.
+
+    Raises BackupRefused for what is no sound database.
+    """
+    # Nothing writes to it: SQLite needs no lock, and looks for no other file.
+    uri = f"{draft.absolute().as_uri()}?mode=ro&immutable=1"
     try:
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+            # Anything may have been put into its schema.
+            connection.execute("pragma trusted_schema = off")
             yield connection
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeError) as error:
+        # The latter where a name in the schema is no text.
         raise BackupRefused(f"{path} is no sound backup: {error}") from error
 
 
@@ -82,12 +114,17 @@ def require_sound(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def require_chain(connection: sqlite3.Connection, path: Path) -> Backup:
+def require_chain(connection: sqlite3.Connection, found: ChainCheck, path: Path) -> Backup:
     """How far the audit log goes. Raises BackupRefused when it is not as it was written."""
-    with audit_chain.one_moment(connection):
-        found = audit_chain.follow(connection)
     if found.fault is not None:
         where = f"{found.fault.problem}, seq {found.fault.seq}"
         raise BackupRefused(f"{path} is no sound backup: its audit log is not: {where}")
     last = connection.execute("select max(seq), created_at from audit_log").fetchone()
     return Backup(found.rows, found.head, last[1] or "", found.pruned)
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False

@@ -22,8 +22,8 @@ from support import COMMAND, Database, Server, Tenant, environment, run, serving
 from support.bulk import add_keys
 
 SECONDS = float(os.environ.get("FAULTS_SECONDS", "2"))
-#: The keys that only make a database large.
-BULK = "created_at < '2026-02'"
+#: The keys that only make a database large, and how many there are.
+BULK, LARGE = "name = 'renamed'", 3_000
 SEED = int(os.environ.get("FAULTS_SEED", "1"))
 
 
@@ -183,15 +183,7 @@ def killed(database: Database, after: float, *arguments: str) -> bool:
 def large(database: Database) -> tuple[Database, Tenant]:
     """A database that takes some time to copy."""
     tenant = database.init()
-    with closing(sqlite3.connect(database.path)) as connection, connection:
-        connection.executemany(
-            "insert into api_key (id, digest, org_id, env_id, name, prefix, scopes, created_at)"
-            " values (?, randomblob(32), ?, ?, ?, 'hs_live_0000', '*', ?)",
-            [
-                (f"ak_{n}", tenant.org_id, tenant.env_id, "n" * 100, "2026-01-01T00:00:00.000Z")
-                for n in range(10_000)
-            ],
-        )
+    add_keys(database.path, tenant.org_id, tenant.env_id, LARGE)
     return database, tenant
 
 
@@ -209,7 +201,7 @@ def test_killed_on_the_way_a_backup_is_whole_or_not_there(large: tuple[Database,
             whole += 1
             with closing(sqlite3.connect(path)) as connection:
                 assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
-                assert connection.execute("select count(*) from api_key").fetchone() == (10_001,)
+                assert connection.execute("select count(*) from api_key").fetchone() == (LARGE + 1,)
             path.unlink()
         for draft in path.parent.glob(".*"):
             assert stat.S_IMODE(draft.stat().st_mode) == 0o600
@@ -224,7 +216,8 @@ def test_killed_on_the_way_a_restore_was_done_or_was_not(large: tuple[Database, 
     took = duration(database, "restore", str(path), "--dry-run")
     database.execute(f"update api_key set revoked_at = '2026-01-02T00:00:00.000Z' where {BULK}")
     chance = random.Random(SEED)  # noqa: S311 - when to kill is no secret
-    end, number, rows = time.monotonic() + SECONDS, 0, 3
+    end, number = time.monotonic() + SECONDS, 0
+    (rows,) = database.execute("select max(seq) from audit_log")[0]
     while number < 2 or time.monotonic() < end:
         number += 1
         database.execute("update organization set name = 'Of now'")
@@ -245,10 +238,9 @@ def test_killed_on_the_way_a_restore_was_done_or_was_not(large: tuple[Database, 
 
 
 def test_killed_on_the_way_a_prune_leaves_a_log_that_is_verified_and_goes_on(
-    database: Database,
+    large: tuple[Database, Tenant],
 ) -> None:
-    tenant = database.init()
-    add_keys(database.path, tenant.org_id, tenant.env_id, 3_000)
+    database, _ = large
     moment, archives = database.now(), list[Path]()
     (rows,) = database.execute("select max(seq) from audit_log")[0]
     chance = random.Random(SEED)  # noqa: S311 - when to kill is no secret

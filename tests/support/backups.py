@@ -20,8 +20,10 @@ from hookstream_keys.store import SqliteStore
 from support import SECRET, Database, Tenant
 
 
-def command(database: Database, *arguments: str, stdin: str = "") -> CompletedProcess[str]:
-    """Run a command to its end."""
+def command(
+    database: Database, *arguments: str, stdin: str = "", **settings: str
+) -> CompletedProcess[str]:
+    """Run a command to its end; `settings` are variables beside or in place of the secret."""
     given = ["hookstream-keys", *arguments, "--database", f"sqlite:///{database.path}"]
     out, err, code = io.StringIO(), io.StringIO(), 0
     with (
@@ -29,7 +31,7 @@ def command(database: Database, *arguments: str, stdin: str = "") -> CompletedPr
         redirect_stderr(err),
         mock.patch.object(sys, "argv", given),
         mock.patch.object(sys, "stdin", io.StringIO(stdin)),
-        mock.patch.dict("os.environ", {"BETTER_AUTH_SECRET": SECRET}),
+        mock.patch.dict("os.environ", {"BETTER_AUTH_SECRET": SECRET} | settings),
     ):
         try:
             main()
@@ -66,36 +68,48 @@ def change(database: Database, key_id: str, **body: Any) -> None:
     store.close()
 
 
-def backup(database: Database, name: str = "backup.db") -> Path:
-    """Make a backup beside the database."""
+def backup(database: Database, name: str = "backup.db", *, explained: bool = True) -> Path:
+    """Make a backup beside the database; the log explains what is in that, or is said not to."""
     path = database.path.with_name(name)
     done = command(database, "backup", str(path))
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("" if explained else "WARNING: the database is not as its audit")
+    assert (done.stderr == "") is explained, done.stderr
     return path
 
 
-def restore(database: Database, path: Path, *options: str) -> dict[str, Any]:
-    """Put a backup back, and hold the audit log to be as it was written after it."""
+def restore(
+    database: Database, path: Path, *options: str, explained: bool = True
+) -> dict[str, Any]:
+    """Put a backup back, and hold the audit log to be as it was written after it.
+
+    Where nothing was changed behind the log's back, it explains the state, too.
+    """
     done = command(database, "restore", str(path), "--json", *options)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     if "--dry-run" not in options:
-        assert verified(database, "--since-head", found["head"])["ok"]
+        checked = verified(database, "--state", "--since-head", found["head"])
+        assert checked["ok"] is explained, checked
+        assert "seq" not in checked, checked
     return found
 
 
 def verified(database: Database, *options: str) -> dict[str, Any]:
     """What `audit verify` says."""
     done = command(database, "audit", "verify", "--json", *options)
+    assert done.stderr == ""
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
-def assert_refused(database: Database, name: str, path: Path, says: str) -> None:
+def assert_refused(
+    database: Database, name: str, path: Path, says: str, *options: str, **settings: str
+) -> None:
     """Run a command that must fail: one line says why, and nothing is changed or left over."""
     before = database.dump() if database.path.exists() else None
     files = _files(database)
-    done = command(database, name, str(path))
+    done = command(database, name, str(path), *options, **settings)
     assert (done.returncode, done.stdout) == (1, ""), done.stdout
     assert done.stderr.startswith("hookstream-keys: ")
     assert says in done.stderr

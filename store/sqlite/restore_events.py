@@ -1,0 +1,137 @@
+"""What a restore changes, for the audit log: every row that comes, goes or is not what it was.
+
+The merged copy is `backup`, the database before the restore is `main`. A row that comes back tells
+all of its fields, one that stays the old and new value of those that change, so that the log goes
+on explaining the state.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hookstream_keys.store import audit_details
+from hookstream_keys.store.expected_state import Kind
+from hookstream_keys.store.records import RestoreChange
+from hookstream_keys.store.sqlite import restore_rows, state_rows
+from hookstream_keys.store.sqlite.restore_columns import COLUMNS
+from hookstream_keys.store.state_check import FoundRow
+
+_NEW = "t.id not in (select id from {other})"
+_CHANGED = "select b.id from backup.{table} b join main.{table} m on m.id = b.id where b.id > ? and"
+
+#: Of which kinds a row tells that it changed, and which action tells so.
+_UPDATED: dict[Kind, str] = {
+    "environment": "environment.restored",
+    "api_key": "api_key.restored",
+    "member": "member.updated",
+}
+
+
+def changes(connection: sqlite3.Connection, details: Mapping[str, Any]) -> Iterator[RestoreChange]:
+    """Everything that putting the merged copy in the place of the database changes.
+
+    `details` are told to every organization.
+    """
+    yield from _organizations(connection, details)
+    for kind in ("environment", "api_key"):
+        yield from _of_kind(connection, kind)
+    for row in _only_in(connection, "rotation", "backup"):
+        yield _rotation_restored(connection, row)
+    yield from _of_kind(connection, "member")
+    yield from _organizations_gone(connection)
+
+
+def unchanged(
+    connection: sqlite3.Connection, details: Mapping[str, Any]
+) -> Iterator[RestoreChange]:
+    """What is told where a backup becomes the database: that it was restored."""
+    for (org_id,) in connection.execute('select id from "organization" order by id'):
+        yield RestoreChange("organization.restored", org_id, org_id, details)
+
+
+_ORGANIZATIONS = """
+    select b.id, b.name, b.slug, m.id, m.name, m.slug
+    from backup."organization" b left join main."organization" m on m.id = b.id order by b.id
+"""
+
+
+def _organizations(
+    connection: sqlite3.Connection, details: Mapping[str, Any]
+) -> Iterator[RestoreChange]:
+    for org_id, name, slug, is_there, *before in connection.execute(_ORGANIZATIONS):
+        after = {"name": name, "slug": slug}
+        more: dict[str, Any] = after
+        if is_there is not None:
+            different = audit_details.changed(dict(zip(after, before, strict=True)), after)
+            more = {"changes": different} if different else {}
+        yield RestoreChange("organization.restored", org_id, org_id, {**details, **more})
+
+
+def _organizations_gone(connection: sqlite3.Connection) -> Iterator[RestoreChange]:
+    for org_id, name, slug in connection.execute(
+        'select id, name, slug from main."organization"'
+        ' where id not in (select id from backup."organization") order by id'
+    ):
+        called = {"name": name, "slug": slug}
+        yield RestoreChange("organization.deleted", org_id, org_id, called)
+
+
+def _of_kind(connection: sqlite3.Connection, kind: Kind) -> Iterator[RestoreChange]:
+    for row in _only_in(connection, kind, "main"):
+        yield RestoreChange(f"{kind}.removed", row.org_id, row.id, _told(kind, row))
+    for row in _only_in(connection, kind, "backup"):
+        yield RestoreChange(f"{kind}.restored", row.org_id, row.id, _told(kind, row))
+    for before, after in _changed(connection, kind):
+        different = audit_details.changed(
+            {name: before.fields.get(name) for name in after.fields}, after.fields
+        )
+        if different:
+            shown = _named(kind, after) | {"changes": different}
+            yield RestoreChange(_UPDATED[kind], after.org_id, after.id, shown)
+
+
+def _only_in(connection: sqlite3.Connection, kind: Kind, schema: str) -> Iterator[FoundRow]:
+    other = f"{'main' if schema == 'backup' else 'backup'}.{state_rows.TABLES[kind]}"
+    return state_rows.read(connection, kind, schema=schema, where=_NEW.format(other=other))
+
+
+def _changed(connection: sqlite3.Connection, kind: Kind) -> Iterator[tuple[FoundRow, FoundRow]]:
+    """The rows in both of which a column differs: before and after."""
+    names = [name for name in COLUMNS[kind] if name in restore_rows.columns(connection, kind)]
+    statement = (
+        f"{_CHANGED.format(table=state_rows.TABLES[kind])} {restore_rows.differ('b', 'm', names)}"
+        f" order by b.id limit {restore_rows.PAGE}"
+    )
+    last = ""
+    while page := [row[0] for row in connection.execute(statement, (last,))]:
+        before, after = (_of_ids(connection, kind, schema, page) for schema in ("main", "backup"))
+        yield from zip(before, after, strict=True)
+        last = page[-1]
+
+
+def _of_ids(
+    connection: sqlite3.Connection, kind: Kind, schema: str, ids: list[str]
+) -> list[FoundRow]:
+    where = f"t.id in ({', '.join('?' for _ in ids)})"
+    return list(state_rows.read(connection, kind, schema=schema, where=where, values=tuple(ids)))
+
+
+def _rotation_restored(connection: sqlite3.Connection, row: FoundRow) -> RestoreChange:
+    key_id = row.fields["key_id"]
+    (env_id,) = connection.execute(
+        "select env_id from backup.api_key where id = ?", (key_id,)
+    ).fetchone()
+    details = {"env_id": env_id, "rotation_id": row.id, **row.fields}
+    return RestoreChange("api_key.rotation_restored", row.org_id, key_id, details)
+
+
+def _told(kind: Kind, row: FoundRow) -> dict[str, Any]:
+    """All fields of a row; the organization has a place of its own."""
+    return {name: value for name, value in row.fields.items() if name != "org_id"}
+
+
+def _named(kind: Kind, row: FoundRow) -> dict[str, Any]:
+    """What an event about a change of the row names beside the change."""
+    if kind == "api_key":
+        return {"env_id": row.fields["env_id"], "key_prefix": row.fields["key_prefix"]}
+    return {"user_id": row.fields["user_id"]} if kind == "member" else {}

@@ -1,0 +1,86 @@
+"""What a restore puts back: a private copy of the backup, checked, and as this version has it."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from hookstream_keys.store.errors import BackupRefused, SealRefused
+from hookstream_keys.store.records import Backup, Restored
+from hookstream_keys.store.sqlite import audit_state, backup_files, backup_schema, backup_seal
+from hookstream_keys.store.sqlite.connection import connect, transaction
+from hookstream_keys.store.sqlite.engine import Engine, translated
+from hookstream_keys.store.state_check import StateFault
+
+_UNSEALED = "to put it back all the same, say --unsealed"
+#: How much of a backup's faults is told; `audit verify --state` tells them after the restore.
+_TOLD = 10
+
+#: By the kind and the field of a fault: what makes what the log calls ended as it says.
+_ENDED = {
+    ("api_key", "revoked_at"): "update api_key set revoked_at = ? where id = ?"
+    " and revoked_at is null",
+    ("api_key", "revocation_reason"): "update api_key set revocation_reason = ? where id = ?",
+    ("rotation", "state"): "update rotation set state = ?, cancelled_at ="
+    " coalesce(cancelled_at, created_at) where id = ? and state = 'pending'",
+}
+
+
+def prepare(
+    path: Path, draft: Path, now: str, seal_keys: Sequence[bytes], *, unsealed: bool
+) -> Restored:
+    """Copy a backup into the draft, as this version has its tables, and say what it is.
+
+    Refused are: what is no whole database, or of a newer version; what has no seal by one of the
+    keys, or is not as its own audit log says. The latter two are warnings if `unsealed`, and what
+    the log calls revoked is revoked in the draft. Raises BackupRefused or DatabaseTooNew.
+    """
+    backup_files.copy(path, draft)
+    warnings: list[str] = []
+    with backup_files.reading(draft, path) as connection:
+        try:
+            backup_seal.require(connection, draft, seal_keys)
+        except SealRefused as error:
+            if not unsealed:
+                raise BackupRefused(f"{path} {error}; {_UNSEALED}") from error
+            warnings.append(str(error))
+        backup_files.require_sound(connection, path)
+        if warnings:
+            backup_schema.require_known(connection, path)
+    with translated(), closing(connect(str(draft))) as connection:
+        backup_seal.remove(connection)
+    Engine(draft).migrate()
+    is_sealed = not warnings
+    backup = _checked(path, draft, now, warnings, unsealed=unsealed)
+    return Restored(backup, compared=False, sealed=is_sealed, warnings=warnings)
+
+
+def _checked(path: Path, draft: Path, now: str, warnings: list[str], *, unsealed: bool) -> Backup:
+    """Hold the backup's rows against its audit log, and end in it what that calls ended."""
+    ended: list[StateFault] = []
+
+    def look(fault: StateFault) -> None:
+        if (fault.kind, fault.field) in _ENDED and fault.expected not in (None, "pending"):
+            ended.append(fault)
+
+    with backup_files.reading(draft, path) as connection:
+        if warnings:
+            backup_schema.require_tables(connection, path)
+        state = audit_state.check(connection, now, tell=look)
+        backup = backup_files.require_chain(connection, state.chain, path)
+    if not backup.seq:
+        raise BackupRefused(f"{path} is no backup of hookstream-keys, or of an empty database")
+    if state.faults and not unsealed:
+        raise BackupRefused(
+            f"{path} is not as its own audit log says {state.summary}. It was so when the backup "
+            f"was made: run hookstream-keys audit verify --state on the database; {_UNSEALED}"
+        )
+    warnings += [f"is not as its own audit log says: {fault}" for fault in state.faults[:_TOLD]]
+    if state.fault_count > _TOLD:
+        more = state.fault_count - _TOLD
+        warnings.append(f"is not as its own audit log says in {more} places more")
+    with translated(), closing(connect(str(draft))) as connection, transaction(connection):
+        backup_schema.complete(connection)
+        for fault in ended:
+            statement = _ENDED[fault.kind, fault.field]
+            connection.execute(statement, (fault.expected, fault.id))
+    return backup

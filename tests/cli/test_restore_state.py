@@ -1,0 +1,233 @@
+"""After every restore the log explains the state: random changes, backups and restores of them.
+
+`FUZZ_RESTORES` says how many sequences, from a random seed; otherwise they are the same each time.
+"""
+
+import itertools
+import os
+import random
+import secrets
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import Database, Tenant
+from support.backups import backup, command, init, lose, restore, verified
+
+from hookstream_keys import keys, timestamps
+from hookstream_keys.cli.operations import ask, operators_call
+from hookstream_keys.errors import ApiError
+from hookstream_keys.handlers import organizations, rotations
+from hookstream_keys.principal import SessionPrincipal
+from hookstream_keys.recheck import write_call
+from hookstream_keys.store import SqliteStore
+
+IS_CAMPAIGN = "FUZZ_RESTORES" in os.environ
+SEQUENCES = int(os.environ.get("FUZZ_RESTORES") or 12)
+SEED = int(os.environ.get("FUZZ_SEED") or (secrets.randbelow(2**32) if IS_CAMPAIGN else 20261126))
+STEPS = 40
+
+RULES: list[dict[str, Any]] = [
+    {"scopes": "*"},
+    {"scopes": "a:read b:*"},
+    {"scopes": "a:* c"},
+    {"enabled": False},
+    {"enabled": True},
+    {"expires_at": None},
+    {"expires_at": "2999-01-01T00:00:00Z"},
+    {"expires_at": "2998-01-01T00:00:00Z"},
+    {"allowed_ips": []},
+    {"allowed_ips": ["10.0.0.0/8", "2001:db8::/32"]},
+    {"allowed_ips": ["10.1.0.0/16"]},
+    {"rate_limit": None},
+    {"rate_limit": {"requests": 10, "window_seconds": 60}},
+    {"metadata": {"plan": "free"}},
+    {"metadata": {"old": "x", "new": "y"}},
+    {"external_id": "x"},
+    {"name": "renamed"},
+]
+
+
+class Life:
+    """A database to which an operator does this and that."""
+
+    def __init__(self, database: Database, chance: random.Random) -> None:
+        self.database, self.chance, self.done = database, chance, Counter[str]()
+        self.tenant: Tenant = init(database)
+        self.backups: list[Path] = []
+        self.numbers = itertools.count()
+        self.pending: dict[str, bytes] = {}
+        self.users = [database.add_user() for _ in range(3)]
+
+    def step(self) -> None:
+        """Do something that can be done."""
+        steps: list[Callable[[], Any]] = [
+            self.create, self.create, self.change, self.change, self.change, self.revoke,
+            self.rotate, self.rotate, self.activate, self.cancel, self.add_member,
+            self.change_member, self.remove_member, self.create_environment,
+            self.change_environment, self.delete_environment, self.create_organization,
+            self.delete_organization,
+            self.prune, self.back_up, self.restore, self.restore,
+        ]  # fmt: skip
+        step = self.chance.choice(steps)
+        if step == self.delete_organization and self.chance.random() > 0.1:
+            return
+        try:
+            step()
+        except (ApiError, IndexError):
+            # It cannot be done to what there is.
+            return
+        self.done[step.__name__] += 1
+
+    def ask(self, operation: str, body: Any = None, **given: str) -> Any:
+        store = SqliteStore(self.database.path)
+        try:
+            return ask(store, operation, body, **given)
+        finally:
+            store.close()
+
+    def one(self, table: str, where: str = "true") -> Any:
+        """The id of a row. Raises IndexError."""
+        rows = self.database.execute(f'select id from "{table}" where {where} order by id')
+        return self.chance.choice(rows)[0]
+
+    def create(self) -> None:
+        row = self.one("environment", "deleted_at is null")
+        org = self.database.execute("select org_id from environment where id = ?", (row,))[0][0]
+        rules = self.chance.choice(RULES)
+        rules = {name: value for name, value in rules.items() if value is not None}
+        self.ask("createApiKey", {"name": "n", "org_id": org, "env_id": row} | rules)
+
+    def change(self) -> None:
+        rules = self.chance.choice(RULES) | self.chance.choice(RULES)
+        self.ask("updateApiKey", rules, id=self.one("api_key", "revoked_at is null"))
+
+    def revoke(self) -> None:
+        self.ask("revokeApiKey", id=self.one("api_key"), reason="superseded")
+
+    def rotate(self) -> None:
+        body: dict[str, Any] = {"grace_period_seconds": self.chance.choice((0, 3600))}
+        if self.chance.random() < 0.5:
+            body["expires_at"] = self.chance.choice((None, "2997-01-01T00:00:00Z"))
+        made = self.ask("rotateApiKey", body, id=self.one("api_key", "revoked_at is null"))
+        self.pending[made["rotation"]["id"]] = keys.digest(made["key"])
+
+    def activate(self) -> None:
+        digest = self.pending[self.one("rotation", "state = 'pending'")]
+        store = SqliteStore(self.database.path)
+        with store.together():
+            call = write_call(operators_call(store), store, lambda *_: None, optional=False)
+            found = store.find_key(digest)
+            assert found is not None
+            assert found.rotation is not None
+            rotations.activate(call, found.id, found.rotation)
+        store.close()
+
+    def cancel(self) -> None:
+        row = self.one("rotation", "state = 'pending'")
+        key = self.database.execute("select key_id from rotation where id = ?", (row,))[0][0]
+        self.ask("cancelRotation", id=key, rotation_id=row)
+
+    def add_member(self) -> None:
+        email = f"{self.chance.choice(self.users)}@example.com"
+        role = self.chance.choice(("owner", "admin", "member"))
+        self.ask("addMember", {"email": email, "role": role}, id=self.one("organization"))
+
+    def change_member(self) -> None:
+        row, org = self._member()
+        role = self.chance.choice(("owner", "admin", "member"))
+        self.ask("updateMember", {"role": role}, id=org, member_id=row)
+
+    def remove_member(self) -> None:
+        row, org = self._member()
+        self.ask("removeMember", id=org, member_id=row)
+
+    def _member(self) -> tuple[str, str]:
+        row = self.one("member")
+        statement = 'select "organizationId" from "member" where id = ?'
+        return row, self.database.execute(statement, (row,))[0][0]
+
+    def create_environment(self) -> None:
+        body = {"org_id": self.one("organization"), "name": "n", "slug": secrets.token_hex(4)}
+        self.ask("createEnvironment", body | {"mode": self.chance.choice(("live", "test"))})
+
+    def change_environment(self) -> None:
+        row = self.one("environment", "deleted_at is null")
+        self.ask("updateEnvironment", {"name": "m", "slug": secrets.token_hex(4)}, id=row)
+
+    def delete_environment(self) -> None:
+        self.ask("deleteEnvironment", id=self.one("environment", "deleted_at is null"))
+
+    def create_organization(self) -> None:
+        """As one of the users, whose first member they are."""
+        store = SqliteStore(self.database.path)
+        user = SessionPrincipal("ses", self.chance.choice(self.users))
+        with store.together():
+            call = replace(operators_call(store), principal=user)
+            call = write_call(call, store, lambda who, *_: who, optional=False)
+            organizations.create_organization(call, {"name": "Another"})
+        store.close()
+
+    def delete_organization(self) -> None:
+        self.ask("deleteOrganization", id=self.one("organization"))
+
+    def prune(self) -> None:
+        """As a server does now and then: rows of what has ended go without a word."""
+        with closing(sqlite3.connect(self.database.path, isolation_level=None)) as connection:
+            connection.execute("pragma foreign_keys = on")
+            connection.execute("delete from rotation where state = 'cancelled'")
+            now = timestamps.to_text(timestamps.now())
+            connection.execute(
+                "delete from rotation where state = 'grace' and expires_at <= ?", (now,)
+            )
+            connection.execute("delete from environment where deleted_at is not null")
+
+    def back_up(self) -> None:
+        self.backups.append(backup(self.database, f"{next(self.numbers)}.db"))
+
+    def restore(self) -> None:
+        path = self.chance.choice(self.backups)
+        before = self._valid()
+        restore(self.database, path)
+        # Nothing is valid that was not: keys are named by their secrets.
+        assert self._valid() <= before
+        if self.chance.random() < 0.2:
+            # And with the database lost.
+            last = backup(self.database, f"{next(self.numbers)}.db")
+            self.backups = [last]
+            lose(self.database)
+            done = command(self.database, "restore", str(last))
+            assert done.returncode == 0, done.stderr
+
+    def _valid(self) -> set[Any]:
+        return set(
+            self.database.execute(
+                "select digest from api_key where revoked_at is null and enabled = 1 union"
+                " select r.digest from rotation r join api_key k on k.id = r.key_id"
+                " where k.revoked_at is null and k.enabled = 1 and r.state <> 'cancelled'"
+            )
+        )
+
+
+def test_the_log_explains_the_state_after_every_restore(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = Counter[str]()
+    for number in range(SEQUENCES):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        chance = random.Random(SEED + number)  # noqa: S311 - what to do is no secret
+        life = Life(Database(folder / "hookstream.db"), chance)
+        for _ in range(STEPS):
+            life.step()
+        found = verified(life.database, "--state")
+        assert (found["ok"], found["state"]["faults"]) == (True, []), f"sequence {number}"
+        done += life.done
+    with capsys.disabled():
+        print(f"\n{SEQUENCES} sequences, {dict(done)}, seed {SEED}")
+    assert min(done[name] for name in ("restore", "activate", "remove_member")) > 0
