@@ -110,13 +110,13 @@ def environment_deleted(call: Call, environment: Environment) -> AuditEvent:
 
 
 def key_created(call: Call, key: ApiKey, digest: bytes) -> AuditEvent:
-    """A key was issued, with a secret of this SHA-256."""
+    """A key was issued, with a secret of this SHA-256. Rules that restrict nothing are left out."""
     return _of_key(
         call,
         "api_key.created",
         key,
         key_prefix=key.prefix,
-        **audit_details.key_fields(key),
+        **audit_details.fields_of_new(key),
         created_by=key.created_by,
         secret_fingerprint=audit_details.fingerprint(digest),
     )

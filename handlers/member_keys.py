@@ -1,15 +1,14 @@
 """The keys that a member made, when their role is lowered or their membership ends."""
 
-from dataclasses import dataclass
-
 from hookstream_keys import roles, timestamps
 from hookstream_keys.call import Call
 from hookstream_keys.handlers import access, audit
 from hookstream_keys.principal import SessionPrincipal
+from hookstream_keys.records import record
 from hookstream_keys.store import DescendantRevocation, Member
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KeysBeyond:
     """The keys that a member made, or that these made, whose role the member's does not cover."""
 

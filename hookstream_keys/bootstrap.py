@@ -1,16 +1,17 @@
 """The first tenant: what `hookstream-keys init` puts into an empty database."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from hookstream_keys import ids, keys, passwords, tenancy, timestamps
 from hookstream_keys.call import Call
 from hookstream_keys.handlers import audit
 from hookstream_keys.principal import Operator
+from hookstream_keys.records import record
 from hookstream_keys.store import ApiKey, Credential, Store, Tenant, User
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FirstTenant:
     """What was made, with the two secrets that are shown once."""
 

@@ -1,6 +1,6 @@
 """What a handler is given besides its input."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from hookstream_keys.buckets import Buckets
 from hookstream_keys.idempotency import Once
 from hookstream_keys.origins import Origins
 from hookstream_keys.principal import Principal
+from hookstream_keys.records import record
 from hookstream_keys.refusals import Note, not_noted
 from hookstream_keys.session_cookies import SessionCookies
 from hookstream_keys.sessions import Lifetimes
@@ -24,7 +25,7 @@ Headers = dict[str, Any]
 Answer = tuple[Any, int] | tuple[Any, int, Headers]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Service:
     """What a server has for all of its requests. The command line, which serves none, has none."""
 
@@ -53,7 +54,7 @@ class MustWrite(Exception):
     """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """One request, free of HTTP: where the data is, who asks, and what the audit log records.
 
@@ -80,7 +81,7 @@ class Call:
         return self.once.receipt(answer, timestamps.to_text(self.now))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WriteCall(Call):
     """A request inside its write transaction, from a principal that is valid in it.
 

@@ -6,10 +6,10 @@ sent: the client knows it, and a log must not learn it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from hookstream_keys.limits import Decision
+from hookstream_keys.records import record
 
 #: `ErrorDetail` takes no more; a client mends ten mistakes before it needs the next.
 MAX_DETAILS = 10
@@ -20,7 +20,7 @@ MAX_LOCATION_LENGTH = 200
 CHALLENGE = 'Bearer realm="hookstream"'
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Detail:
     """One place of a request that is wrong: `location` such as `body/name`, and why."""
 

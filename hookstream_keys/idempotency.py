@@ -8,12 +8,13 @@ no difference, as long as it still knows the older one.
 """
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import orjson
 
 from hookstream_keys.errors import IdempotencyKeyReused
+from hookstream_keys.records import record
 from hookstream_keys.signing import Signer
 from hookstream_keys.store import Receipt
 
@@ -21,7 +22,7 @@ _SALT = 16
 _NONCE = 12
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Once:
     """A request that is to be done once, however often it comes."""
 

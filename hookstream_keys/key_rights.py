@@ -11,12 +11,12 @@ key's own widened its scopes: what that role granted, a lower one does not hand 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 from hookstream_keys import networks, roles
 from hookstream_keys.limits import Limit
+from hookstream_keys.records import record
 from hookstream_keys.scopes import ALL, Scopes
 from hookstream_keys.store.records import ApiKey
 
@@ -39,7 +39,7 @@ class Shortfall(NamedTuple):
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rights:
     """What a caller may hand on: a session's are those of its role, a key's are its own."""
 

@@ -13,8 +13,10 @@ import hashlib
 import re
 import secrets
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from hookstream_keys.records import record
 
 Mode = Literal["live", "test"]
 
@@ -25,7 +27,7 @@ _RANDOM_BYTES = 28
 _FORM = re.compile(r"hs_(?:live|test)_[0-9a-f]{64}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NewKey:
     """A key that nobody has seen yet. Its `repr` does not show the secret."""
 

@@ -1,13 +1,14 @@
 """Who asks. Security turns a credential into one of these; handlers decide by it."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from hookstream_keys.limits import Limit
+from hookstream_keys.records import record
 from hookstream_keys.scopes import Scopes
 from hookstream_keys.store import Rotation
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KeyPrincipal:
     """A program that sent an API key: it acts inside one environment, within its scopes."""
 
@@ -26,7 +27,7 @@ class KeyPrincipal:
     pending_rotation: Rotation | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SessionPrincipal:
     """A person who is signed in: acts wherever the user is a member."""
 
@@ -40,12 +41,12 @@ class SessionPrincipal:
     by_cookie: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Operator:
     """Whoever runs the command line beside the database file, and could edit it anyway."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Anonymous:
     """Nobody in particular: the operation is open to all."""
 

@@ -6,9 +6,10 @@ reaches this module has passed it.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
+
+from hookstream_keys.records import record
 
 ALL = "*"
 
@@ -28,7 +29,7 @@ def covers(granted: str, wanted: str) -> bool:
     return action == ALL and wanted.partition(":")[0] == resource
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scopes:
     """A set of scopes, in the order in which they were first named."""
 

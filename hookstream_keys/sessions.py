@@ -6,10 +6,10 @@ token, it is signed.
 
 import secrets
 import string
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
+from hookstream_keys.records import record
 from hookstream_keys.setting_kinds import number
 from hookstream_keys.settings import Settings
 from hookstream_keys.store import Session
@@ -31,7 +31,7 @@ def new_token() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(32))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lifetimes:
     """How long sessions last: those that are made here, and those of better-auth."""
 

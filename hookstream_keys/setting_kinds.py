@@ -1,7 +1,8 @@
 """What the text of a setting may be, beside what its type says."""
 
 import re
-from dataclasses import dataclass
+
+from hookstream_keys.records import record
 
 #: A whole number above 0.
 POSITIVE = r"0*[1-9][0-9]{0,11}"
@@ -9,7 +10,7 @@ POSITIVE = r"0*[1-9][0-9]{0,11}"
 _SECONDS = r"0*[1-9][0-9]{0,8}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Takes:
     """A pattern that the whole text must match, and the same in words."""
 

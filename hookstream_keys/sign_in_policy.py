@@ -4,7 +4,6 @@ It is asked when the password has been found right, and never before, so that no
 to a caller who does not know it. The order is better-auth's.
 """
 
-from dataclasses import dataclass
 from typing import Self
 
 from hookstream_keys.errors import (
@@ -14,11 +13,12 @@ from hookstream_keys.errors import (
     TwoFactorRequired,
     UserBanned,
 )
+from hookstream_keys.records import record
 from hookstream_keys.settings import Settings
 from hookstream_keys.store import User
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SignInPolicy:
     """What an operator has set of signing in and up."""
 

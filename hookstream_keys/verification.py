@@ -7,12 +7,12 @@ that it is stored.
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from hookstream_keys import networks
 from hookstream_keys.buckets import Buckets
 from hookstream_keys.limits import Decision
+from hookstream_keys.records import record
 from hookstream_keys.scopes import Scopes
 from hookstream_keys.store import ApiKey, ReadStore, Rotation
 
@@ -29,7 +29,7 @@ Code = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Use:
     """What a key is wanted for."""
 
@@ -41,7 +41,7 @@ class Use:
     scopes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verification:
     """The outcome, the key where there is one, and the rule that failed, if one did."""
 

@@ -42,6 +42,28 @@ def key_fields(key: ApiKey) -> dict[str, Any]:
     }
 
 
+#: What a new key's fields are where its event leaves them out: most keys have them so.
+UNTOLD_OF_NEW: dict[str, Any] = {
+    "enabled": True,
+    "expires_at": None,
+    "allowed_ips": [],
+    "rate_limit": None,
+    "metadata": {},
+    "external_id": None,
+    "restricted_by": {},
+}
+
+
+def fields_of_new(key: ApiKey) -> dict[str, Any]:
+    """`key_fields` of a key that is made now, without those that are as UNTOLD_OF_NEW has them."""
+    untold = UNTOLD_OF_NEW
+    return {
+        name: value
+        for name, value in key_fields(key).items()
+        if name not in untold or value != untold[name]
+    }
+
+
 def key_identity(key: ApiKey, digest: bytes) -> dict[str, Any]:
     """What a key is beside its rules, for the events that must tell all of it."""
     return {

@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from hookstream_keys.keys import Mode
 from hookstream_keys.limits import Limit
+from hookstream_keys.records import record
 
 #: Is told what a long task is at, how many steps of that were done, and how many there are.
 Progress = Callable[[str, int, int], None]
@@ -29,7 +30,7 @@ class Ban(NamedTuple):
         return self.expires_at is None or self.expires_at >= now
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class User:
     """A person."""
 
@@ -47,7 +48,7 @@ class User:
     two_factor_enabled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Credential:
     """A user's password, as better-auth stores one: in an account of its own."""
 
@@ -58,7 +59,7 @@ class Credential:
     created_at: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Session:
     """A signed-in user. `expires_at` has not passed when the store hands one out."""
 
@@ -84,7 +85,7 @@ class SessionBound(NamedTuple):
     ended: Callable[[Session], "AuditEvent"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Organization:
     """A tenant."""
 
@@ -96,7 +97,7 @@ class Organization:
     role: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Member:
     """A user's place in an organization."""
 
@@ -111,7 +112,7 @@ class Member:
     email: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Environment:
     """What keys are issued for; `mode` decides their prefix."""
 
@@ -123,7 +124,7 @@ class Environment:
     created_at: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rotation:
     """A change of a key's secret, and the secret that is not the key's own because of it.
 
@@ -145,7 +146,7 @@ class Rotation:
     activated_at: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ApiKey:
     """An issued key without its secret. `created_by` is the user or the key that made it."""
 
@@ -214,7 +215,7 @@ class KeyUsage(NamedTuple):
 KeyState = Literal["active", "disabled", "expired", "revoked"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KeyFilter:
     """Which keys of an organization are asked for, at the moment `now`."""
 
@@ -232,7 +233,7 @@ class KeyFilter:
 Prunable = Literal["sessions", "verifications", "idempotency_records", "rotations", "environments"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DescendantRevocation:
     """Keys to revoke in the transaction of another change: those that a user or key made.
 
@@ -250,7 +251,7 @@ class DescendantRevocation:
     roles: frozenset[str | None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AuditEvent:
     """One line of the audit log: who did what to what, from where, in which request."""
 
@@ -269,7 +270,7 @@ class AuditEvent:
     env_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AuditFilter:
     """Which events are wanted: those of the organization that have all the values given."""
 
@@ -280,7 +281,7 @@ class AuditFilter:
     action: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChainFault:
     """The first place where the audit log is not what was written.
 
@@ -296,7 +297,7 @@ class ChainFault:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChainCheck:
     """How far the audit log's chain holds: `rows` rows, of which the last has the hash `head`."""
 
@@ -372,7 +373,7 @@ class Restored:
     keys_forgotten: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Receipt:
     """That something was done once, and what was answered: `hookstream_keys.idempotency`."""
 
@@ -384,7 +385,7 @@ class Receipt:
     also: tuple[bytes, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tenancy:
     """What a user begins with: an organization, her place in it, and an environment."""
 
@@ -394,7 +395,7 @@ class Tenancy:
     events: tuple[AuditEvent, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tenant:
     """An owner with an organization, an environment and a first key: all there is to begin with."""
 

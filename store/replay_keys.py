@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hookstream_keys.store.audit_details import UNTOLD_OF_NEW
 from hookstream_keys.store.event_forms import Event
 from hookstream_keys.store.expected_state import Expected, Presence
 from hookstream_keys.store.replay_rows import RowEvents, begin
@@ -17,7 +18,10 @@ class KeyEvents(RowEvents):
     def key_created(self, event: Event) -> None:
         """A key, which is not revoked."""
         key = begin("api_key", event.resource_id, event)
-        key.tell(event.seq, {"created_at": event.created_at} | _NOT_REVOKED | event.all_fields())
+        # An event of an earlier version, which has no fingerprint, left out more than that.
+        untold = UNTOLD_OF_NEW if "secret_fingerprint" in event.details else {}
+        told = {"created_at": event.created_at} | _NOT_REVOKED | untold | event.all_fields()
+        key.tell(event.seq, told)
         self._state.put(key)
 
     def key_updated(self, event: Event) -> None:

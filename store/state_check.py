@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from hookstream_keys.records import record
 from hookstream_keys.store.expected_state import Expected, ExpectedState, Kind, Presence
 from hookstream_keys.store.records import ChainCheck
 
@@ -34,7 +35,7 @@ class FoundRow(NamedTuple):
     unreadable: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StateFault:
     """A row that is not as the audit log says, and the event, by its `seq`, that says so."""
 
@@ -76,7 +77,7 @@ class StateCheck:
         return f"in {places}, first {self.faults[0]}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Comparison:
     """Compares the rows of each kind with the expected state, and tells each fault."""
 

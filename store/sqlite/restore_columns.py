@@ -5,10 +5,10 @@ Where better-auth's plugins have added columns to better-auth's own tables, thos
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from hookstream_keys.records import record
 from hookstream_keys.store.sqlite import narrowing
 
 
@@ -23,7 +23,7 @@ class Rule(Enum):
     TAKEN = "taken"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Narrower:
     """The more restrictive value wins: `choose` has the backup's value first, then that of now."""
 

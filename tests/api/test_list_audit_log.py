@@ -82,13 +82,6 @@ def test_200_an_entry_says_who_did_what_from_where(
             "name": "Audited",
             "scopes": "*",
             "role": "owner",
-            "enabled": True,
-            "expires_at": None,
-            "allowed_ips": [],
-            "rate_limit": None,
-            "metadata": {},
-            "external_id": None,
-            "restricted_by": {},
             "created_by": tenant.user_id,
             "secret_fingerprint": hashlib.sha256(
                 b"hookstream-keys secret fingerprint" + digest
@@ -97,6 +90,23 @@ def test_200_an_entry_says_who_did_what_from_where(
         "ip_address": "127.0.0.1",
         "request_id": answer.headers["x-request-id"],
     }
+
+
+def test_200_a_created_key_s_restrictions_are_told(
+    server: Server, create: Create, owner: dict[str, str]
+) -> None:
+    rules = {
+        "expires_at": "2999-01-01T00:00:00.000Z",
+        "allowed_ips": ["192.0.2.0/24"],
+        "rate_limit": {"requests": 5, "window_seconds": 60},
+        "metadata": {"a": "b"},
+        "external_id": "x",
+    }
+    created = create(headers=owner, scopes="events:read", **rules).json()
+    (entry,) = entries(server, owner, resource_id=created["id"])
+    restricted = dict.fromkeys(("scopes", "expires_at", "allowed_ips", "rate_limit"), "owner")
+    told = rules | {"scopes": "events:read", "restricted_by": restricted}
+    assert {name: entry["details"][name] for name in told} == told
 
 
 def test_200_what_a_key_did_names_the_key(
