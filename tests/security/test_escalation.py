@@ -13,7 +13,6 @@ import os
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -23,7 +22,7 @@ from security.attack import Attack
 from security.chains import ENDS, ORIGINS, STEPS, Origin, Step
 from security.powers import beyond
 from security.world import Rows, Tenant
-from support import Database, Server, serving
+from support import Server
 
 IS_CAMPAIGN = "FUZZ_CHAINS" in os.environ
 CHAINS = int(os.environ.get("FUZZ_CHAINS") or 100)
@@ -38,30 +37,8 @@ NEAR = Origin("api-keys:* events:*", allowed_ips=("192.0.2.0/25",))
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    database = Database(tmp_path_factory.mktemp("escalation") / "hookstream.db")
-    database.init()
-    with serving(
-        database,
-        HOOKSTREAM_TRUSTED_PROXIES="127.0.0.1",
-        HOOKSTREAM_RATE_LIMIT="off",
-        HOOKSTREAM_VALIDATE_RESPONSES="off",
-        HOOKSTREAM_LOG_LEVEL="error",
-    ) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=20, trust_env=False) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def rows(server: Server) -> Iterator[Rows]:
-    rows = Rows(server.database)
-    yield rows
-    rows.close()
+def server(unlimited_server: Server) -> Server:
+    return unlimited_server
 
 
 def attack(client: httpx.Client, rows: Rows, origins: list[Origin], steps: list[Step]) -> Attack:

@@ -8,7 +8,6 @@ from a random seed; otherwise they are the same each time.
 
 import time
 from collections import Counter
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -18,7 +17,7 @@ from security.insider import STARTS, Insider, Start
 from security.people import ROLES, STEPS, Step
 from security.test_escalation import CHAINS, SEED, figures
 from security.world import Rows
-from support import Database, Server, serving
+from support import Server
 
 #: What a member made: for an owner to widen, and for an owner to narrow.
 NARROW = Start(by_insider=True, holds=False, scopes="events:read", role="member")
@@ -41,30 +40,8 @@ ANYWHERE = Step("session", "update", 0, 0, {"allowed_ips": []})
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    database = Database(tmp_path_factory.mktemp("insiders") / "hookstream.db")
-    database.init()
-    with serving(
-        database,
-        HOOKSTREAM_TRUSTED_PROXIES="127.0.0.1",
-        HOOKSTREAM_RATE_LIMIT="off",
-        HOOKSTREAM_VALIDATE_RESPONSES="off",
-        HOOKSTREAM_LOG_LEVEL="error",
-    ) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=20, trust_env=False) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def rows(server: Server) -> Iterator[Rows]:
-    rows = Rows(server.database)
-    yield rows
-    rows.close()
+def server(unlimited_server: Server) -> Server:
+    return unlimited_server
 
 
 def play(

@@ -63,12 +63,6 @@ WHO: dict[str, Callable[[World], Headers]] = {
 
 
 @pytest.fixture(scope="module")
-def client(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=20, trust_env=False) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
 def rows(server: Server) -> Iterator[Rows]:
     rows = Rows(server.database)
     with rows.at_once():

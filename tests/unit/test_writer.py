@@ -251,6 +251,8 @@ def test_who_has_waited_for_too_long_is_turned_away(
         found = run(writer, *[lambda: done.append(1)] * 3)
     assert all(isinstance(each, Overloaded) for each in found)
     assert not done
+    # On a busy machine it may take as long until the writer is at this.
+    monkeypatch.setattr(module, "MOST_SECONDS", 5)
     assert run(writer, lambda: 1) == [1]
 
 
