@@ -64,9 +64,10 @@ def member_to(call: Call, scope: str, org_id: str, member_id: str) -> Member:
 
 
 def require_may_make(call: Call, role: str, org_id: str) -> None:
-    """Refuse whoever may not make a member of this role, or of such a member another. Forbidden."""
-    if roles.is_owner(role):
-        require(call, "owners:update", org_id)
+    """Refuse to make or change a member of this role where only an owner may. Raises Forbidden."""
+    rights = _rights(call, org_id)
+    if roles.is_owner(role) and not (rights and rights.allow(ALL)):
+        raise Forbidden("Only an owner makes a member an owner, or changes or removes one.")
 
 
 def environment_to(
@@ -205,7 +206,7 @@ def _require(call: Call, rights: Scopes, scope: str) -> None:
             raise InsufficientScope(f"The key's scopes do not cover {scope}.")
         raise Forbidden(f"Your role in the organization does not cover {scope}.")
     if key and scope not in roles.of_keys_by(key.role):
-        raise Forbidden(f"The role of whoever gave the key its scopes does not cover {scope}.")
+        raise Forbidden(f"The key's role, {key.role}, does not cover {scope}.")
 
 
 def _user(call: Call) -> str | None:

@@ -18,8 +18,10 @@ def forbid_in_new_key(call: Call, holder: Rights, key: ApiKey) -> None:
 
     Raises InsufficientScope for a key, Forbidden for a session, with every rule that is beyond.
     """
-    # What is left out means no limit, so all of it is the request's.
-    _refuse_any(call, holder.shortfalls(key) + holder.may_not_give(key), given=key_rights.RULES)
+    # What is left out means no limit, so all of it is the request's. A role that is too high makes
+    # the scopes too many as well: it alone is what is wrong.
+    shortfalls = holder.may_not_give(key) or holder.shortfalls(key)
+    _refuse_any(call, [], shortfalls, given=key_rights.RULES)
 
 
 def forbid_in_new_secret(
@@ -30,11 +32,11 @@ def forbid_in_new_secret(
     `given` are the rules that the request names. Raises as `forbid_in_new_key`.
     """
     shortfalls = [
-        *holder.may_not_lift(before, after),
+        *holder.may_not_hand_on(before),
         *holder.shortfalls(before),
         *holder.shortfalls(after),
     ]
-    _refuse_any(call, shortfalls, given)
+    _refuse_any(call, holder.may_not_lift(before, after), shortfalls, given)
 
 
 def forbid_in_change(
@@ -47,14 +49,10 @@ def forbid_in_change(
     """
     if not key_rights.lifted(before, after):
         return
-    shortfalls = [
-        *holder.may_not_lift(before, after),
-        *holder.shortfalls(before),
-        *holder.shortfalls(after),
-    ]
+    shortfalls = [*holder.shortfalls(before), *holder.shortfalls(after)]
     if "expires_at" not in given:
         shortfalls += _of_pending(call, holder, after)
-    _refuse_any(call, shortfalls, given)
+    _refuse_any(call, holder.may_not_lift(before, after), shortfalls, given)
 
 
 def rights_of(call: Call, org_id: str) -> Rights:
@@ -87,23 +85,35 @@ def _of_pending(call: Call, holder: Rights, key: ApiKey) -> list[Shortfall]:
     ]
 
 
-def _refuse_any(call: Call, shortfalls: list[Shortfall], given: Container[str]) -> None:
-    if not shortfalls:
+def _refuse_any(
+    call: Call, restricted: list[Shortfall], beyond: list[Shortfall], given: Container[str]
+) -> None:
+    """Raise the error for restrictions of a higher role, and for rights beyond the caller's."""
+    found = dict.fromkeys(restricted + beyond)
+    if not found:
         return
     details = [
         Detail(f"body/{rule}", message)
         if rule in given
         else Detail("path/id", f"the key's {rule}: {message}")
-        for rule, message in dict.fromkeys(shortfalls)
+        for rule, message in found
     ]
-    if isinstance(call.principal, KeyPrincipal):
-        raise InsufficientScope(
-            "A key makes no key that may do more than itself, gets no secret of one and lifts no "
-            "restriction on one. What is left out means no limit: name limits within its own.",
-            details=details,
+    is_key = isinstance(call.principal, KeyPrincipal)
+    if not beyond:
+        message = (
+            "A higher role than the caller's restricted this key: `restricted_by` of the key names "
+            "it. Only that role or a higher one lifts the restriction."
         )
-    raise Forbidden(
-        "The key may do more than your role in the organization covers. "
-        "Ask a member with a higher role.",
-        details=details,
-    )
+    elif is_key:
+        message = (
+            "A key makes no key that may do more than itself, gets no secret of one and lifts no "
+            "restriction on one. What is left out means no limit: name limits within its own."
+        )
+    else:
+        message = (
+            "This needs rights that cover the key's, and your role in the organization does not "
+            "cover them. Ask a member with a higher role."
+        )
+    if is_key:
+        raise InsufficientScope(message, details=details)
+    raise Forbidden(message, details=details)

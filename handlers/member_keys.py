@@ -44,10 +44,9 @@ class KeysBeyond:
 def beyond(call: Call, member: Member, role: str | None) -> KeysBeyond:
     """The keys beyond a member who will have `role`, or None for no membership."""
     made = call.store.count_descendants(member.user_id, member.org_id)
-    covered = frozenset[str]() if role is None else roles.of_keys_by(role)
     found = {
         of_key: count
         for of_key, count in made.items()
-        if role is None or roles.of_keys_by(of_key) - covered
+        if role is None or not roles.cover(role, of_key)
     }
     return KeysBeyond(member, frozenset(found), sum(found.values()))

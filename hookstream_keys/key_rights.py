@@ -5,12 +5,13 @@ expiry, at its rate limit. A caller who makes a key, gets a new secret of one, o
 restriction must hold rights that cover the key's effective rights before and after the change.
 Narrowing needs no more than the verb.
 
-Who restricted a key is recorded with it, in `restricted_by`: for each rule the highest role that
-restricted it, which is the least that may lift it. `secret` is there when a higher role than the
-key's own widened its scopes: what that role granted, a lower one does not hand on.
+Who restricted a key is recorded with it, in `restricted_by`: for each rule that restricts it the
+highest role that set it, which is the least that may lift it. `secret` is there when a higher role
+than the key's own widened its scopes: what that role granted, a lower one does not hand on. A
+change that names the key's role hands the key to that role again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -24,6 +25,10 @@ from hookstream_keys.store.records import ApiKey
 RULES = ("scopes", "role", "enabled", "expires_at", "allowed_ips", "rate_limit")
 #: Stands in `restricted_by` for a new secret.
 SECRET = "secret"  # noqa: S105 - the name of a rule
+
+#: By these a key acts on the rights of other keys, as far as its role lets it: then its role itself
+#: is a right.
+_ON_OTHER_KEYS = frozenset(("api-keys:create", "api-keys:rotate", "api-keys:update"))
 
 _EVERYTHING = Scopes((ALL,))
 #: No network is all of them.
@@ -54,12 +59,14 @@ class Rights:
         """Where the key's effective rights are beyond these."""
         beyond = self.scopes.beyond(Scopes.parse(key.scopes).names)
         found = [Shortfall("scopes", f"{name} is not covered") for name in beyond]
-        if not found:
-            ceiling = effective_scopes(key.scopes, key.role) - roles.of_keys_by(self.role)
-            found = [Shortfall("scopes", f"{name} is beyond the role") for name in sorted(ceiling)]
-        granted_by = key.restricted_by.get(SECRET)
-        if granted_by is not None and roles.of_keys_by(granted_by) - roles.of_keys_by(self.role):
-            found.append(Shortfall("scopes", f"were granted by a higher role, {granted_by}"))
+        effective = effective_scopes(key.scopes, key.role)
+        if effective & _ON_OTHER_KEYS and not roles.cover(self.role, key.role):
+            found += self.may_not_give(key)
+        else:
+            ceiling = sorted(effective - roles.of_keys_by(self.role))
+            found += [
+                Shortfall("scopes", f"{name} is beyond the caller's role") for name in ceiling
+            ]
         if self.expires_at is not None and (key.expires_at or _NEVER) > self.expires_at:
             found.append(Shortfall("expires_at", "is later than the caller's own"))
         if self.allowed_ips:
@@ -71,6 +78,13 @@ class Rights:
         if own and not (key.rate_limit and key.rate_limit.is_within(own)):
             found.append(Shortfall("rate_limit", "is more than the caller's own"))
         return found
+
+    def may_not_hand_on(self, key: ApiKey) -> list[Shortfall]:
+        """Whether the key's scopes were granted by a role that these rights have less than."""
+        granted_by = key.restricted_by.get(SECRET)
+        if granted_by is None or not _is_higher(granted_by, self.role):
+            return []
+        return [Shortfall("scopes", f"were granted by a higher role, {granted_by}")]
 
     def may_not_lift(self, before: ApiKey, after: ApiKey) -> list[Shortfall]:
         """The rules that `after` lifts and a higher role restricted, or a role higher than this."""
@@ -123,24 +137,36 @@ def restrictions_of_new(key: ApiKey, role: str | None) -> dict[str, str]:
     return _ordered(dict.fromkeys(rules, _recorded(role))) if rules else {}
 
 
-def restrictions_after(before: ApiKey, after: ApiKey, role: str | None) -> Mapping[str, str]:
+def restrictions_after(
+    before: ApiKey, after: ApiKey, role: str | None, given: Container[str]
+) -> Mapping[str, str]:
     """The `restricted_by` of a key that a caller of this role changes, and may.
 
-    A rule that allows everything is restricted by none. One that was changed and still restricts
-    has the higher of the two roles, so that a lower one that narrows it further frees nothing.
+    `given` are the rules that the change names. A rule that allows everything is restricted by
+    none. One that is named and restricts has the higher of the two roles: a lower one that narrows
+    it further frees nothing, and a higher one that repeats it takes it over.
     """
-    changed, narrowed = lifted(before, after), lifted(after, before)
     restricted = _restricted(after)
     record = {
         rule: by
         for rule, by in before.restricted_by.items()
         if rule == SECRET or rule in restricted
     }
-    for rule in restricted & (narrowed | changed):
-        record[rule] = _higher(record.get(rule), role)
-    if "scopes" in changed and roles.of_keys_by(role) - roles.of_keys_by(before.role):
+    for rule in restricted:
+        if rule in given:
+            record[rule] = _higher(record.get(rule), role)
+    if "role" in given:
+        if SECRET in record and not _is_higher(record[SECRET], role):
+            # Who could get the secret has said which role the key is for.
+            del record[SECRET]
+    elif "scopes" in lifted(before, after) and _is_higher(role, after.role):
         record[SECRET] = _higher(record.get(SECRET), role)
     return _ordered(record)
+
+
+def _is_higher(role: str | None, other: str | None) -> bool:
+    """Whether keys of a role may do what keys of the other may not."""
+    return bool(roles.of_keys_by(role) - roles.of_keys_by(other))
 
 
 def _ordered(record: Mapping[str, str]) -> dict[str, str]:

@@ -96,6 +96,7 @@ class Insider:
         if step.who == "key" and not self.held:
             return
         states, powers = self._states(), self._powers()
+        authority = self._authority(states)
         using = self.held[step.by % len(self.held)] if step.who == "key" else None
         acting = self._acting(step, states, using)
         answer = self._send(step, using, states)
@@ -111,6 +112,8 @@ class Insider:
         )
         if gained:
             self._note(f"gained {gained[0]}")
+        if self._authority(self._states()) > max(authority, acting.authority):
+            self._note("gained a key of a higher role, which may lift what that role restricted")
         self._compare(step, acting, states)
 
     def reach(self) -> None:
@@ -129,18 +132,36 @@ class Insider:
     def _note(self, text: str) -> None:
         self.wrong.append(f"step {len(self.done)}: {text}")
 
+    def _authority(self, states: dict[str, State]) -> int:
+        """The highest role of a key that is held and may do something about other keys."""
+        return max(
+            (
+                people.rank(states[held.key].role)
+                for held in self.held
+                if people.acts_on_keys(self._power(held))
+            ),
+            default=0,
+        )
+
     def _acting(self, step: Step, states: dict[str, State], using: Held | None) -> "_Acting":
         if using is not None:
-            return _Acting(states[using.key].role, [self._power(using)])
+            power = self._power(using)
+            role = states[using.key].role
+            authority = people.rank(role) if people.acts_on_keys(power) else 0
+            return _Acting(role, [power], authority)
         if step.who == "session":
-            return _Acting(self.role, people.powers_of(self.role, self.environments))
+            powers = people.powers_of(self.role, self.environments)
+            return _Acting(self.role, powers, people.rank(self.role) if self.role else 0)
         # What an owner gives is given; but what the owner only narrows gives nothing.
         narrows = step.kind == "update" and not any(
             people.loosened(rule, before, people.wanted(before, step.body))
             for rule in RULES
             for before in [states[self._to(step)]]
         )
-        return _Acting("owner", [] if narrows else people.powers_of("owner", self.environments))
+        if narrows:
+            return _Acting("owner", [], 0)
+        powers = people.powers_of("owner", self.environments)
+        return _Acting("owner", powers, people.rank("owner"))
 
     def _to(self, step: Step) -> str:
         return self.keys[step.to % len(self.keys)]
@@ -257,10 +278,11 @@ class Insider:
 
 
 class _Acting(NamedTuple):
-    """Who does a step: in which role, and with which powers."""
+    """Who does a step: in which role, with which powers, and how high a role it may hand on."""
 
     role: str | None
     powers: list[Power]
+    authority: int
 
 
 _KEYS = """

@@ -147,6 +147,11 @@ def rank(role: str | None) -> int:
     return len(ROLES) if role is None else ROLES.index(role) + 1
 
 
+def acts_on_keys(power: Power) -> bool:
+    """Whether it may make, change or rotate keys: then the role of the key counts as well."""
+    return any(point.scope.startswith("api-keys:") for point in power.points())
+
+
 def powers_of(role: str | None, environments: Iterable[str]) -> list[Power]:
     """What a user of this role may hand on: all within the role, for good, to any address."""
     return [] if role is None else [Power(env, "*", role=role) for env in environments]

@@ -24,6 +24,7 @@ NARROW = Start(by_insider=True, holds=False, scopes="events:read", role="member"
 WIDE = Start(by_insider=True, holds=True, scopes="audit-log:read api-keys:*", role="member")
 ADMINS = Start(by_insider=True, holds=False, scopes="*", role="admin")
 
+OWNERS = Start(by_insider=False, holds=False, scopes="*", role="owner")
 #: One that it is not known of who bound it.
 BOUND = Start(
     by_insider=True, holds=False, scopes="*", role="member", allowed_ips=("192.0.2.0/25",)
@@ -81,6 +82,7 @@ def test_no_chain_gives_an_insider_more_than_who_acted_had(
     @example("admin", [ADMINS], [DEMOTE, ROTATE])
     @example("member", [NARROW], [DISABLE, ENABLE])
     @example("admin", [BOUND], [WIDER, DEMOTE, ANYWHERE])
+    @example("admin", [OWNERS], [ROTATE])
     def no_chain(role: str, starts: list[Start], steps: list[Step]) -> None:
         insider = play(client, rows, role, starts, steps)
         tried.update(line.partition(",")[0] + line[-7:] for line in insider.done)
