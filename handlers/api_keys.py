@@ -8,11 +8,11 @@ from hookstream_keys import ids, key_rights, keys, networks, timestamps, verific
 from hookstream_keys.call import Answer, Call, WriteCall
 from hookstream_keys.errors import Conflict, EnvironmentNotFound
 from hookstream_keys.handlers import access, audit, escalation, pages, rotations
+from hookstream_keys.handlers.descendants import revocation_of_descendants
 from hookstream_keys.limits import Limit
 from hookstream_keys.scopes import Scopes
 from hookstream_keys.store import (
     ApiKey,
-    DescendantRevocation,
     KeyState,
     KeyUsage,
     ReferenceGone,
@@ -64,12 +64,17 @@ def list_api_keys(
     org_id: str | None = None,
     env_id: str | None = None,
     created_by: str | None = None,
+    rotated_by: str | None = None,
     name: str | None = None,
     state: KeyState | None = None,
 ) -> Answer:
     """Show a page of the keys that the caller can see, newest first."""
     wanted = dataclasses.replace(
-        access.key_filter(call, org_id, env_id), created_by=created_by, name=name, state=state
+        access.key_filter(call, org_id, env_id),
+        created_by=created_by,
+        rotated_by=rotated_by,
+        name=name,
+        state=state,
     )
     return pages.answer(
         "api_keys",
@@ -104,11 +109,13 @@ def revoke_api_key(call: WriteCall, id: str, reason: str, *, descendants: bool) 
     key = access.key_to(call, "api-keys:revoke", id)
     now, made_by_it = timestamps.to_text(call.now), None
     if descendants:
-        events = audit.revoked_with(call, reason, key.id)
-        made_by_it = DescendantRevocation(key.id, key.org_id, now, reason, events)
+        made_by_it = revocation_of_descendants(call, key, reason)
     event = audit.key_revoked(call, key, reason)
-    revoked = call.store.revoke_key(key.id, now, reason, event, made_by_it)
-    return None, 204, {"X-Revoked-Keys": str(revoked)}
+    headers = {"X-Revoked-Keys": str(call.store.revoke_key(key.id, now, reason, event, made_by_it))}
+    if descendants:
+        rotated = call.store.count_rotated(key.id, key.org_id, now)
+        headers["X-Rotated-Keys"] = str(sum(rotated.values()))
+    return None, 204, headers
 
 
 def revoke_by_secret(call: WriteCall, body: dict[str, Any]) -> Answer:

@@ -198,6 +198,21 @@ def revoked_with(call: Call, reason: str, cause: str) -> Callable[[ApiKey], Audi
     return event
 
 
+def cancelled_with(call: Call, cause: str) -> Callable[[Rotation], AuditEvent]:
+    """What to record of each rotation that is cancelled because of another change: of `cause`.
+
+    The key must be one of the store's.
+    """
+
+    def event(rotation: Rotation) -> AuditEvent:
+        key = call.store.find_key_by_id(rotation.key_id)
+        if key is None:
+            raise LookupError(f"the rotation {rotation.id} is of no key")
+        return _of_rotation(call, "api_key.rotation_cancelled", key, rotation, cancelled_with=cause)
+
+    return event
+
+
 def user_created(call: Call, user: User, tenancy: Tenancy) -> AuditEvent:
     """Somebody signed up."""
     org_id, details = tenancy.organization.id, {"email": user.email}
@@ -232,7 +247,8 @@ def refused(store: Store, attempts: Refused) -> AuditEvent | None:
         key = store.find_key_by_id(attempts.subject)
         if key is None:
             return None
-        return _of_key(call, "api_key.refused", key, key_prefix=key.prefix, **details)
+        prefix = attempts.key_prefix or key.prefix
+        return _of_key(call, "api_key.refused", key, key_prefix=prefix, **details)
     user = store.find_user(attempts.subject)
     if user is None:
         return None

@@ -11,7 +11,7 @@ from hookstream_keys.errors import (
     MemberNotVerified,
     UserNotFound,
 )
-from hookstream_keys.handlers import access, audit, member_keys, pages
+from hookstream_keys.handlers import access, audit, descendants, pages
 from hookstream_keys.store import LastOwner, Member, ReferenceGone, Taken
 
 #: What becomes of the keys that a member made and their role does not cover any more.
@@ -72,7 +72,7 @@ def update_member(
     member = access.member_to(call, "members:update", id, member_id)
     role = body["role"]
     access.require_may_make(call, role, member.org_id)
-    keys = member_keys.beyond(call, member, role)
+    keys = descendants.not_covered(call, member, role)
     revocation = keys.revocation(call, "privilegeWithdrawn") if api_keys == "revoke" else None
     event = audit.member_updated(call, member, role)
     try:
@@ -81,14 +81,14 @@ def update_member(
         raise _last_owner() from None
     if not done:
         raise MemberNotFound
-    changed = {**_view(member), "role": role}
-    return {"member": changed, "api_keys": keys.view(revoked=revocation is not None)}, 200
+    counts = keys.view(call, revoked=revocation is not None)
+    return {"member": {**_view(member), "role": role}, "api_keys": counts}, 200
 
 
 def remove_member(call: WriteCall, id: str, member_id: str, api_keys: OnKeys) -> Answer:
     """Take a member's place in the organization away, or give up one's own."""
     member = access.member_to(call, "members:delete", id, member_id)
-    keys = member_keys.beyond(call, member, None)
+    keys = descendants.not_covered(call, member, None)
     revocation = keys.revocation(call, "affiliationChanged") if api_keys == "revoke" else None
     try:
         done = call.store.remove_member(member.id, audit.member_removed(call, member), revocation)
@@ -96,7 +96,8 @@ def remove_member(call: WriteCall, id: str, member_id: str, api_keys: OnKeys) ->
         raise _last_owner() from None
     if not done:
         raise MemberNotFound
-    return {"member": _view(member), "api_keys": keys.view(revoked=revocation is not None)}, 200
+    counts = keys.view(call, revoked=revocation is not None)
+    return {"member": _view(member), "api_keys": counts}, 200
 
 
 def _last_owner() -> Conflict:

@@ -57,6 +57,7 @@ def whoami(call: Call) -> Answer:
                 "org_id": key.org_id,
                 "env_id": key.env_id,
                 "scopes": str(key.scopes),
+                "role": key.role,
                 "expires_at": key.expires_at,
             }, 200
 
@@ -89,12 +90,17 @@ def count(call: Call, outcome: str) -> None:
         now = timestamps.to_text(call.now)
         call.service.count(call.principal.key_id, outcome, now, call.address)
         if outcome != USED:
-            _note_refusal(call, call.principal.key_id, outcome, call.address)
+            key = call.principal
+            _note_refusal(call, key.key_id, key.prefix, outcome, call.address)
 
 
-def _note_refusal(call: Call, key_id: str, code: str, address: str | None) -> None:
+def _note_refusal(
+    call: Call, key_id: str, prefix: str | None, code: str, address: str | None
+) -> None:
     now = timestamps.to_text(call.now)
-    call.service.note(Refused("api_key", key_id, code, address, call.request_id, now, now))
+    call.service.note(
+        Refused("api_key", key_id, code, address, call.request_id, now, now, key_prefix=prefix)
+    )
 
 
 def _own_key(call: Call) -> KeyPrincipal:
@@ -148,7 +154,8 @@ def _outcome(
     if found.key is not None:
         call.service.count(found.key.id, found.code, timestamps.to_text(call.now), wanted.get("ip"))
         if found.code != USED:
-            _note_refusal(call, found.key.id, found.code, wanted.get("ip"))
+            key = found.key
+            _note_refusal(call, key.id, key.prefix, found.code, wanted.get("ip"))
         answer["api_key"] = _view(found.key)
         if found.limit is not None:
             answer["rate_limit"] = {

@@ -17,7 +17,7 @@ from hookstream_keys.principal import Authenticated, KeyPrincipal, Principal, Se
 from hookstream_keys.refusals import Refused
 from hookstream_keys.request import Request
 from hookstream_keys.scopes import Scopes
-from hookstream_keys.store import ReadStore, Session
+from hookstream_keys.store import ApiKey, ReadStore, Session
 
 API_KEY, AUTHORIZATION, COOKIE = b"x-api-key", b"authorization", b"cookie"
 
@@ -128,8 +128,7 @@ class Credentials:
             return None
         if found.code != "VALID":
             self._count(key.id, found.code, use.now, use.ip)
-            refused = Refused("api_key", key.id, found.code, use.ip, request_id, use.now, use.now)
-            self._note(refused)
+            self._note_refusal(key, found.code, use, request_id)
             return None
         return KeyPrincipal(
             key_id=key.id,
@@ -141,7 +140,14 @@ class Credentials:
             allowed_ips=key.allowed_ips,
             rate_limit=key.rate_limit,
             role=key.role,
+            prefix=key.prefix,
             pending_rotation=verification.pending(key),
+        )
+
+    def _note_refusal(self, key: ApiKey, code: str, use: verification.Use, request_id: str) -> None:
+        times = use.now, use.now
+        self._note(
+            Refused("api_key", key.id, code, use.ip, request_id, *times, key_prefix=key.prefix)
         )
 
     def _by_token(

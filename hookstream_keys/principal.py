@@ -23,6 +23,8 @@ class KeyPrincipal:
     rate_limit: Limit | None = None
     #: What whoever gave it its scopes was in the organization; None for an operator.
     role: str | None = None
+    #: Of the secret that was sent.
+    prefix: str | None = None
     #: The rotation whose secret was sent, where that has not been used before.
     pending_rotation: Rotation | None = None
 

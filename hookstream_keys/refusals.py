@@ -1,9 +1,9 @@
 """Refused attempts on record: who tried, in the audit log, in a bounded number of events.
 
-Refusals of known users (at sign-in) and of known keys are counted in memory by reason and client
-address. The first of a kind is an event within seconds; more of the same within the hour are one
-more event when the hour is over, or when the server stops. A worker that is killed loses the counts
-that it has not written.
+Refusals of known users (at sign-in) and of known keys are counted in memory by reason, client
+address and, of a key, prefix of the secret. The first of a kind is an event within seconds; more of
+the same within the hour are one more event when the hour is over, or when the server stops. A
+worker that is killed loses the counts that it has not written.
 
 The bound, for each worker: of a user or key at most `MAX_ADDRESSES` addresses are told apart in an
 hour, the others are counted together under none; and at most `MAX_SUBJECTS` users and keys are kept
@@ -45,6 +45,8 @@ class Refused(NamedTuple):
     request_id: str
     first_at: str
     last_at: str
+    #: Of a key, the prefix of the secret that was used: a key in rotation has several.
+    key_prefix: str | None = None
     times: int = 1
 
 
@@ -58,7 +60,7 @@ def not_noted(_: Refused) -> None:
     """Remember nothing: the command line authenticates no caller."""
 
 
-_Counter = tuple[str, str | None]
+_Counter = tuple[str, str | None, str | None]
 
 
 @dataclass(slots=True)
@@ -68,7 +70,7 @@ class _Subject:
     #: When its hour is over, by the clock.
     until: float
     addresses: set[str] = field(default_factory=set)
-    #: What is not written yet, by reason and address.
+    #: What is not written yet, by reason, address and prefix.
     counted: dict[_Counter, Refused] = field(default_factory=dict)
     #: Of which of them an event has been written.
     written: set[_Counter] = field(default_factory=set)
@@ -137,7 +139,7 @@ class Refusals:
                 subject.addresses.add(address)
             else:
                 address = None
-        counter = refused.reason, address
+        counter = refused.reason, address, refused.key_prefix
         before = subject.counted.get(counter)
         if before is None:
             subject.counted[counter] = refused._replace(address=address)

@@ -52,7 +52,9 @@ class Lifetimes:
 
     def first_end(self, now: datetime, *, brief: bool) -> datetime:
         """When a session ends that begins now. One that is `brief` is never renewed."""
-        lifetime = BRIEF_LIFETIME if brief else self.expires_in or LIFETIME
+        lifetime = self.expires_in or LIFETIME
+        if brief:
+            lifetime = min(lifetime, BRIEF_LIFETIME)
         return now + min(lifetime, self.max_lifetime or lifetime)
 
     def end(self, session: Session) -> datetime:

@@ -28,12 +28,12 @@ def one_of(*choices: str) -> Takes:
     return Takes.of("|".join(choices), f"one of {', '.join(sorted(choices))}")
 
 
-_WHOLE_SECONDS = "a whole number of seconds, up to 999999999"
+_WHOLE_SECONDS = "a whole number of seconds, 1 to 999999999"
 SECONDS = Takes.of(f"{_SECONDS}|", _WHOLE_SECONDS)
-SECONDS_FROM_0 = Takes.of(f"{_SECONDS}|0+", f"{_WHOLE_SECONDS}, or 0")
+SECONDS_FROM_0 = Takes.of(f"{_SECONDS}|0+", "a whole number of seconds, 0 to 999999999")
 SECONDS_OR_OFF = Takes.of(f"{_SECONDS}|off", f"{_WHOLE_SECONDS}, or off")
 #: Days back from now to a date that there is.
-_DAYS = "a whole number of days, up to 99999"
+_DAYS = "a whole number of days, 1 to 99999"
 DAYS_OR_OFF = Takes.of(r"0*[1-9][0-9]{0,4}|off", f"{_DAYS}, or off")
 DAYS_FROM_0_OR_OFF = Takes.of(r"0*[1-9][0-9]{0,4}|0+|off", f"{_DAYS}, 0 or off")
 COOKIE_PREFIX = Takes.of(

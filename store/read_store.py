@@ -57,6 +57,9 @@ class ReadStore(Protocol):
         And those that these made, and so on, within the organization.
         """
 
+    def count_rotated(self, made_by: str, org_id: str, now: str) -> dict[str | None, int]:
+        """How many keys a filter of `rotated_by` finds at `now`, by the role of the keys."""
+
     def rotations_of(self, key_ids: Sequence[str], now: str) -> dict[str, list[Rotation]]:
         """The rotations that have not come to their end, newest first, by the key's id."""
 

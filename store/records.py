@@ -223,6 +223,8 @@ class KeyFilter:
     now: str
     env_id: str | None = None
     created_by: str | None = None
+    #: Who has a secret by a rotation, that is pending or valid, of a key that they did not make.
+    rotated_by: str | None = None
     name: str | None = None
     state: KeyState | None = None
 
@@ -237,7 +239,8 @@ Prunable = Literal["sessions", "verifications", "idempotency_records", "rotation
 class DescendantRevocation:
     """Keys to revoke in the transaction of another change: those that a user or key made.
 
-    And those that these made, and so on, within one organization.
+    And those that these made, and so on, within one organization. Rotations of other keys that
+    they began and that are pending are cancelled: they have the new secret.
     """
 
     #: The id of the user or key.
@@ -247,6 +250,8 @@ class DescendantRevocation:
     reason: str
     #: Makes the audit event of each.
     event: "Callable[[ApiKey], AuditEvent]"
+    #: Makes the audit event of each pending rotation of another key, which is cancelled.
+    cancelled: "Callable[[Rotation], AuditEvent]"
     #: Only keys of these roles; None for all.
     roles: frozenset[str | None] | None = None
 

@@ -316,8 +316,11 @@ def unique(column: str) -> Iterator[None]:
         raise
 
 
-def to_json(value: Mapping[str, Any]) -> str:
-    """What a column holds of an object: JSON, with an array for every tuple, named or not."""
+def to_json(value: Mapping[str, Any] | list[str]) -> str:
+    """What a column holds of an object: JSON, with an array for every tuple, named or not.
+
+    Also of a list of texts, as `json_each` takes it.
+    """
     return orjson.dumps(value, default=tuple).decode()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from hookstream_keys.limits import Limit
 from hookstream_keys.store.errors import ReferenceGone
 from hookstream_keys.store.records import ApiKey, AuditEvent, KeyFilter, Page, Receipt
-from hookstream_keys.store.sqlite import rotations
+from hookstream_keys.store.sqlite import descendants, rotations
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine, Row, Value, assignments, to_json
@@ -88,11 +88,18 @@ class Keys(Engine):
             "org_id = ?": wanted.org_id,
             "env_id = ?": wanted.env_id,
             "created_by = ?": wanted.created_by,
+            "id in (select value from json_each(?))": self._rotated(wanted),
             "name = ?": wanted.name,
         }
         if wanted.state is not None:
             conditions[_STATES[wanted.state]] = wanted.now
         return [key_of(row) for row in self.page(f"{_SELECT} where true", conditions, page)]
+
+    def _rotated(self, wanted: KeyFilter) -> str | None:
+        if wanted.rotated_by is None:
+            return None
+        values = {"made_by": wanted.rotated_by, "org_id": wanted.org_id, "now": wanted.now}
+        return to_json([key_id for (key_id,) in self.all(descendants.ROTATED, values)])
 
     def add_key(
         self, key: ApiKey, digest: bytes, event: AuditEvent, receipt: Receipt | None = None

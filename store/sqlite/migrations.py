@@ -377,6 +377,15 @@ def m0014_retention(db: Database) -> None:
     )
 
 
+@migrations()
+def m0015_who_rotated_a_key(db: Database) -> None:
+    """What finds the rotations that a user or key began by an index."""
+    _run(
+        db,
+        "create index rotation_created_by on rotation (created_by) where created_by is not null",
+    )
+
+
 def _run(db: Database, statements: str) -> None:
     # Not executescript: it would commit the migration's transaction half-way.
     for statement in statements.split(";"):

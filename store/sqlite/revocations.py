@@ -1,44 +1,43 @@
-"""Revoking keys: one, with its descendants, or all of an environment or organization.
-
-Descendants are the keys that a user or key made, those that these made, and so on. Revoked ones
-lead on to their own, so that nothing hides behind them.
-"""
+"""Revoking keys: one, with its descendants, or all of an environment or organization."""
 
 from collections.abc import Callable
 from typing import Literal
 
 from hookstream_keys.store.records import ApiKey, AuditEvent, DescendantRevocation
+from hookstream_keys.store.sqlite import descendants, rotations
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.connection import Connection
-from hookstream_keys.store.sqlite.engine import Engine
+from hookstream_keys.store.sqlite.engine import Engine, to_json
 from hookstream_keys.store.sqlite.keys import COLUMNS, key_of
 
 _REVOKE = """
     update api_key set revoked_at = ?, revocation_reason = ? where id = ? and revoked_at is null
 """
-_DESCENDANTS = """
-    with recursive descendant (id) as (
-        select id from api_key where created_by = ? and org_id = ?
-        union
-        select k.id from api_key k join descendant d on k.created_by = d.id
-    )
+#: Whether a key has one of the roles that are asked for, if any are. None is stored as null, which
+#: is equal to nothing.
+_OF_ROLES = """
+    (:roles is null or coalesce(role, '') in (select value from json_each(:roles)))
 """
-_COUNT = f"""{_DESCENDANTS}
-    select role, count(*) from api_key
-    where id in (select id from descendant) and revoked_at is null group by role
+_REVOKE_DESCENDANTS = f"""{descendants.CTE}
+    update api_key set revoked_at = :now, revocation_reason = :reason
+    where id in (select id from descendant) and revoked_at is null and {_OF_ROLES}
+    returning {COLUMNS}
 """  # noqa: S608 - constants
-_REVOKE_DESCENDANTS = f"""{_DESCENDANTS}
-    update api_key set revoked_at = ?, revocation_reason = ?
-    where id in (select id from descendant) and revoked_at is null
+_CANCEL_PENDING = f"""
+    update rotation set state = 'cancelled', cancelled_at = :now
+    where id in ({descendants.PENDING} and {_OF_ROLES}) returning {rotations.COLUMNS}
 """  # noqa: S608 - constants
-_RETURNING = f" returning {COLUMNS}"
 
 
 class Revocations(Engine):
     """The questions about what a revocation reaches, and the revocation of a key."""
 
     def count_descendants(self, made_by: str, org_id: str) -> dict[str | None, int]:
-        return dict(self.all(_COUNT, (made_by, org_id)))
+        return dict(self.all(descendants.COUNT, (made_by, org_id)))
+
+    def count_rotated(self, made_by: str, org_id: str, now: str) -> dict[str | None, int]:
+        values = {"made_by": made_by, "org_id": org_id, "now": now}
+        return dict(self.all(descendants.COUNT_ROTATED, values))
 
     def revoke_key(
         self,
@@ -46,13 +45,13 @@ class Revocations(Engine):
         revoked_at: str,
         reason: str,
         event: AuditEvent,
-        descendants: DescendantRevocation | None = None,
+        made_by_it: DescendantRevocation | None = None,
     ) -> int:
         with self.change() as connection:
             count = connection.execute(_REVOKE, (revoked_at, reason, key_id)).rowcount
             if count:
                 insert_event(connection, event)
-            return count + revoke_descendants(connection, descendants)
+            return count + revoke_descendants(connection, made_by_it)
 
 
 def revoke_all(
@@ -78,16 +77,17 @@ def revoke_descendants(connection: Connection, wanted: DescendantRevocation | No
     """Revoke the keys, if any are wanted, inside a transaction. Returns how many there were."""
     if wanted is None:
         return 0
-    values = [wanted.made_by, wanted.org_id, wanted.revoked_at, wanted.reason]
-    if wanted.roles is None:
-        statement = f"{_REVOKE_DESCENDANTS} {_RETURNING}"
-    else:
-        # A role may be null, which is in no list.
-        places = ", ".join("?" for _ in wanted.roles)
-        statement = f"{_REVOKE_DESCENDANTS} and coalesce(role, '') in ({places}) {_RETURNING}"
-        values += [role or "" for role in wanted.roles]
-    count = 0
-    for row in connection.execute(statement, values):
+    roles = wanted.roles
+    values = {
+        "made_by": wanted.made_by,
+        "org_id": wanted.org_id,
+        "now": wanted.revoked_at,
+        "reason": wanted.reason,
+        "roles": None if roles is None else to_json([role or "" for role in roles]),
+    }
+    revoked = connection.execute(_REVOKE_DESCENDANTS, values).fetchall()
+    for row in revoked:
         insert_event(connection, wanted.event(key_of(row)))
-        count += 1
-    return count
+    for row in connection.execute(_CANCEL_PENDING, values).fetchall():
+        insert_event(connection, wanted.cancelled(rotations.rotation_of(row)))
+    return len(revoked)

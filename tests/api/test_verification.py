@@ -283,6 +283,8 @@ def test_200_whoami_a_key(create: Create, server: Server, tenant: Tenant) -> Non
         "org_id": tenant.org_id,
         "env_id": tenant.env_id,
         "scopes": "events:read",
+        # It was made by the key of `init`, which has none.
+        "role": None,
         "expires_at": "2999-01-01T00:00:00.000Z",
     }
 

@@ -78,7 +78,7 @@ def test_its_descendants_are_revoked_with_it_when_that_is_asked_for(
     for made, by in ((child, key["id"]), (grandchild, child)):
         database.execute("update api_key set created_by = ? where id = ?", (by, made))
     found = answer(database, "revoke", key["id"], "--descendants", "--reason", "keyCompromise")
-    assert found.pop("revoked_keys") == 3
+    assert (found.pop("revoked_keys"), found.pop("rotated_keys")) == (3, 0)
     assert found == answer(database, "show", key["id"])
     states = {
         each: answer(database, "show", each)["api_key"]["state"]
@@ -86,4 +86,20 @@ def test_its_descendants_are_revoked_with_it_when_that_is_asked_for(
     }
     assert states == {child: "revoked", grandchild: "revoked", other: "active"}
     again = keys(database, "revoke", key["id"], "--descendants")
-    assert_facts(again.stdout, id=key["id"], revoked_keys="0")
+    assert_facts(again.stdout, id=key["id"], revoked_keys="0", rotated_keys="0")
+
+
+def test_keys_that_it_has_a_secret_of_are_counted_and_listed(
+    database: Database, tenant: Tenant, key: dict[str, Any]
+) -> None:
+    other = create(database, tenant)["id"]
+    secret = answer(database, "rotate", other, "--grace-period", "3600")["key"]
+    database.execute("update rotation set created_by = ?", (key["id"],))
+    listed = ("list", "--org", tenant.org_id, "--rotated-by", key["id"])
+    assert [each["id"] for each in answer(database, *listed)["api_keys"]] == [other]
+    # As if it had been used: over the API it would be.
+    database.execute("update rotation set state = 'grace', activated_at = created_at")
+    found = keys(database, "revoke", key["id"], "--descendants")
+    assert_facts(found.stdout, revoked_keys="1", rotated_keys="1")
+    assert f"keys list --rotated-by {key['id']}" in found.stderr
+    assert secret not in found.stdout + found.stderr

@@ -236,7 +236,8 @@ class Life:
         if answer.status == 200:
             names = {"org_id", "env_id", "scopes", "expires_at"}
             expected = {name: shown[name] for name in names}
-            self._expect_all({"type": "api_key", "key_id": self.key.id, **expected}, answer.body)
+            key = {"type": "api_key", "key_id": self.key.id, "role": "owner"}
+            self._expect_all({**key, **expected}, answer.body)
         else:
             expected = {"X-Key-Id": self.key.id, "X-Scopes": self.key.scopes}
             self._expect({**expected, "X-Env-Id": self.key.env_id}, answer.headers)

@@ -281,6 +281,8 @@ class Key:
             "prefix": prefix,
             "key_prefix": prefix,
             "scopes": self.scopes,
+            # An owner makes it, and nothing changes that.
+            "role": "owner",
             "state": self.state(when),
             "enabled": self.enabled,
             "expires_at": self.expires_at,

@@ -56,7 +56,7 @@ def test_the_defaults_are_better_auths() -> None:
     ("settings", "lasts", "brief"),
     [
         ({}, LIFETIME, BRIEF_LIFETIME),
-        ({"session_expires_in": "3600"}, HOUR, BRIEF_LIFETIME),
+        ({"session_expires_in": "3600"}, HOUR, HOUR),
         ({"session_expires_in": "2592000"}, 30 * DAY, BRIEF_LIFETIME),
         ({"session_max_lifetime": "3600"}, HOUR, HOUR),
         ({"session_max_lifetime": "172800"}, 2 * DAY, BRIEF_LIFETIME),

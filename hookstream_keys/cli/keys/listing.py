@@ -15,6 +15,11 @@ from hookstream_keys.cli.output import note, show_json
 @click.option("--state", help="Only keys that are this now: active, disabled, expired or revoked.")
 @click.option("--name", help="Only keys of exactly this name.")
 @click.option("--created-by", metavar="ID", help="Only keys that this user or key made.")
+@click.option(
+    "--rotated-by",
+    metavar="ID",
+    help="Only keys of which this user or key, or a descendant, has a valid secret by rotation.",
+)
 @click.option("--limit", metavar="N", help="How many to show at most.")
 @click.option("--cursor", help="Go on where the page ended that named it.")
 @with_json

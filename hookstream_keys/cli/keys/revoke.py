@@ -41,6 +41,11 @@ def revoke_command(
         note("It was revoked before, and stays as it is.")
     facts = {name: after["api_key"][name] for name in SHOWN}
     if descendants:
-        count = {"revoked_keys": int(headers[0]["X-Revoked-Keys"])}
-        after, facts = {**after, **count}, {**facts, **count}
+        counts = {
+            "revoked_keys": int(headers[0]["X-Revoked-Keys"]),
+            "rotated_keys": int(headers[0]["X-Rotated-Keys"]),
+        }
+        after, facts = {**after, **counts}, {**facts, **counts}
+        if counts["rotated_keys"] and not as_json:
+            note(f"Other keys have secrets that it was given: keys list --rotated-by {key_id}")
     show(after, as_json, facts)

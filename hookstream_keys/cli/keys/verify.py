@@ -20,12 +20,15 @@ def _refuse(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> No
 
 @click.command("verify")
 @click.option("--ip", metavar="ADDRESS", help="The address that the key is used from.")
-@click.option("--scopes", help="What the key must be good for.")
+@click.option("--scopes", help="The scopes that the key must cover.")
 @click.argument("nothing", nargs=-1, metavar="", callback=_refuse, expose_value=False)
 @with_json
 @with_database
 def verify_command(ip: str | None, scopes: str | None, as_json: bool, database: str) -> None:
-    """Say whether a key is good; exit with 1 when it is not.
+    """Say whether a key is valid; exit with 1 when it is not.
+
+    This is not a use of the key, as verification over the API is: it counts for
+    no limit, and activates no rotation.
 
     The key is read from standard input, or asked for: on the command line every
     user of the machine could see it.

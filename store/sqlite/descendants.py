@@ -1,0 +1,45 @@
+"""Descendants in SQL: the keys that a user or key made, those that these made, and so on.
+
+Revoked keys lead on to their own, so that nothing hides behind them. Beside them, the rotations
+that a user or key or its descendants began of other keys: whoever began one has the new secret.
+Every statement binds `:made_by` and `:org_id`.
+"""
+
+#: The ids of the descendants, as the table `descendant`.
+CTE = """
+    with recursive descendant (id) as (
+        select id from api_key where created_by = :made_by and org_id = :org_id
+        union
+        select k.id from api_key k join descendant d on k.created_by = d.id
+    )
+"""
+#: How many are not revoked, by role.
+COUNT = f"""{CTE}
+    select role, count(*) from api_key
+    where id in (select id from descendant) and revoked_at is null group by role
+"""  # noqa: S608 - constants
+#: Rotations `r` that they began of keys `k` that are neither theirs nor revoked.
+_ROTATIONS = """
+    from rotation r join api_key k on k.id = r.key_id
+    where (r.created_by = :made_by or r.created_by in (select id from descendant))
+      and k.org_id = :org_id and k.revoked_at is null
+      and k.id <> :made_by and k.id not in (select id from descendant)
+"""
+#: That the secret which the rotation `r` gave is pending or valid at `:now`. The row of the
+#: activation after it has that secret, and until when it is valid.
+_IS_VALID = """
+    (r.state = 'pending' or r.state = 'grace' and coalesce(
+        (select coalesce(next.expires_at, '~') from rotation next
+         where next.key_id = r.key_id and next.state = 'grace'
+           and (next.activated_at, next.id) > (r.activated_at, r.id)
+         order by next.activated_at, next.id limit 1),
+        '~') > :now)
+"""
+#: The ids of the keys of which they have a secret.
+ROTATED = f"{CTE} select k.id {_ROTATIONS} and {_IS_VALID}"
+#: How many keys those are, by role.
+COUNT_ROTATED = f"""
+    select role, count(*) from api_key where id in ({ROTATED}) group by role
+"""  # noqa: S608 - constants
+#: The ids of those that are pending. It ends in conditions: more of the key can be added.
+PENDING = f"{CTE} select r.id {_ROTATIONS} and r.state = 'pending'"
