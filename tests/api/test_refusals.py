@@ -119,6 +119,24 @@ def test_who_used_a_key_that_was_refused_is_on_record(database: Database, revoke
     assert sum(each["count"] for each in events) == 6
 
 
+def test_a_refusal_names_the_secret_that_was_used(database: Database) -> None:
+    tenant = database.init()
+    with behind_a_proxy(database) as server:
+        by_it = {"X-API-Key": tenant.key}
+        ((key_id, old),) = database.execute("select id, prefix from api_key")
+        path = f"/auth/api-keys/{key_id}/rotations"
+        rotated = server.request("POST", path, headers=by_it, json={"grace_period_seconds": 0})
+        by_the_new = {"X-API-Key": rotated.json()["key"]}
+        assert server.request("GET", "/auth/whoami", headers=by_the_new).status_code == 200
+        assert server.request("GET", "/auth/whoami", headers=by_it).status_code == 401
+        until(lambda: recorded(database, "api_key.refused"))
+        assert server.request("DELETE", path.rpartition("/")[0], headers=by_the_new).is_success
+        assert server.request("GET", "/auth/whoami", headers=by_the_new).status_code == 401
+    found = {(each["reason"], each["key_prefix"]) for each in recorded(database, "api_key.refused")}
+    new = rotated.json()["rotation"]["key_prefix"]
+    assert found == {("EXPIRED", old), ("REVOKED", new)}
+
+
 def test_many_attempts_are_few_events(database: Database, revoked: Tenant) -> None:
     with behind_a_proxy(database, workers=2) as server:
         for number in range(300):
