@@ -129,7 +129,7 @@ def test_a_refusal_names_the_secret_that_was_used(database: Database) -> None:
         by_the_new = {"X-API-Key": rotated.json()["key"]}
         assert server.request("GET", "/auth/whoami", headers=by_the_new).status_code == 200
         assert server.request("GET", "/auth/whoami", headers=by_it).status_code == 401
-        until(lambda: recorded(database, "api_key.refused"))
+        until(lambda: bool(recorded(database, "api_key.refused")))
         assert server.request("DELETE", path.rpartition("/")[0], headers=by_the_new).is_success
         assert server.request("GET", "/auth/whoami", headers=by_the_new).status_code == 401
     found = {(each["reason"], each["key_prefix"]) for each in recorded(database, "api_key.refused")}

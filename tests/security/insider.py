@@ -116,6 +116,10 @@ class Insider:
             self._note("gained a key of a higher role, which may lift what that role restricted")
         self._compare(step, acting, states)
 
+    def points(self) -> int:
+        """How many points of what can be done are open to what is held."""
+        return sum(len(list(power.points())) for power in self._powers())
+
     def reach(self) -> None:
         """Ask with everything that is held for what a role's ceiling keeps from some."""
         states = self._states()

@@ -5,29 +5,20 @@ that are bound in different ways, some disabled, some with a rotation under way,
 beside them that may do anything and whose secret nobody here has. Afterwards every secret that
 was come by is verified at every point of `powers.py`.
 
-`FUZZ_CHAINS` says how many chains, from a random seed; otherwise they are the same each time.
-There is no import of keys yet; when there is, it is one more kind of step.
+`FUZZ_CHAINS` says how many chains: `chain_campaign.py`. There is no import of keys yet; when
+there is, it is one more kind of step.
 """
-
-import os
-import secrets
-import time
-from collections import Counter
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, Phase, example, given, seed, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from security.attack import Attack
+from security.chain_campaign import campaign, chains
 from security.chains import ENDS, ORIGINS, STEPS, Origin, Step
 from security.powers import beyond
 from security.world import Rows, Tenant
 from support import Server
-
-IS_CAMPAIGN = "FUZZ_CHAINS" in os.environ
-CHAINS = int(os.environ.get("FUZZ_CHAINS") or 100)
-SEED = int(os.environ.get("FUZZ_SEED") or (secrets.randbelow(2**32) if IS_CAMPAIGN else 20261125))
-
 
 #: A key that may do everything for a day, and one that may do less, whose new secret is for ever.
 BROAD = Origin("api-keys:* events:*", ENDS[1])
@@ -52,45 +43,19 @@ def attack(client: httpx.Client, rows: Rows, origins: list[Origin], steps: list[
 def test_no_chain_reaches_more_than_its_origins_had(
     client: httpx.Client, rows: Rows, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tried: Counter[str] = Counter()
-    begun = time.monotonic()
-
-    @seed(SEED)
-    @settings(
-        max_examples=CHAINS,
-        deadline=None,
-        database=None,
-        phases=(Phase.explicit, Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
-    )
+    @chains
     @given(st.lists(ORIGINS, min_size=1, max_size=4), st.lists(STEPS, min_size=3, max_size=12))
     @example([NEAR], [Step("create", 0, 0, "192.0.2.9", frozenset({"scopes"}), {})])
     @example([BROAD, LATER], [Step("update", 0, 2, "192.0.2.9", frozenset({"scopes"}), {})])
     def no_chain(origins: list[Origin], steps: list[Step]) -> None:
         attempt = attack(client, rows, origins, steps)
         reached = attempt.reached()
-        tried.update(line.partition(",")[0] + line[-7:] for line in attempt.done)
-        tried["chains"] += 1
-        tried["points"] += len(reached)
+        tried.count(attempt.done, len(reached))
         found = beyond(reached, attempt.origins)
         assert not found, "\n".join([*map(str, found[:3]), *attempt.done])
 
-    try:
+    with campaign(capsys) as tried:
         no_chain()
-    finally:
-        with capsys.disabled():
-            seconds = time.monotonic() - begun
-            print(f"\n{figures(tried)}; seed {SEED}, {seconds:.0f} s")
-
-
-def figures(tried: Counter[str]) -> str:
-    """How much was tried, and how often a step did something: a test of refusals proves little."""
-    kinds = {name: count for name, count in tried.items() if name.startswith("Step(")}
-    done = sum(count for name, count in kinds.items() if " 20" in name)
-    return (
-        f"{tried['chains']} chains, {sum(kinds.values())} steps, {done} of them done, "
-        f"{tried['points']} points reached"
-    )
 
 
 def test_a_secret_that_is_pending_gains_nothing_that_its_end_outlives(

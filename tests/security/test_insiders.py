@@ -2,20 +2,17 @@
 
 Sessions whose role is raised, lowered and taken away, and the keys that they made or were given,
 create, change, rotate and use keys, while an owner acts on the same ones. Chains are made by
-Hypothesis; the model that they are held to is in `people.py`. `FUZZ_CHAINS` says how many chains,
-from a random seed; otherwise they are the same each time.
+Hypothesis; the model that they are held to is in `people.py`. `FUZZ_CHAINS` says how many:
+`chain_campaign.py`.
 """
-
-import time
-from collections import Counter
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, Phase, example, given, seed, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from security.chain_campaign import campaign, chains
 from security.insider import STARTS, Insider, Start
 from security.people import ROLES, STEPS, Step
-from security.test_escalation import CHAINS, SEED, figures
 from security.world import Rows
 from support import Server
 
@@ -61,17 +58,7 @@ def play(
 def test_no_chain_gives_an_insider_more_than_who_acted_had(
     client: httpx.Client, rows: Rows, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tried: Counter[str] = Counter()
-    begun = time.monotonic()
-
-    @seed(SEED)
-    @settings(
-        max_examples=CHAINS,
-        deadline=None,
-        database=None,
-        phases=(Phase.explicit, Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
-    )
+    @chains
     @given(
         st.sampled_from(ROLES),
         st.lists(STARTS, min_size=1, max_size=4),
@@ -85,16 +72,11 @@ def test_no_chain_gives_an_insider_more_than_who_acted_had(
     @example("admin", [OWNERS], [ROTATE])
     def no_chain(role: str, starts: list[Start], steps: list[Step]) -> None:
         insider = play(client, rows, role, starts, steps)
-        tried.update(line.partition(",")[0] + line[-7:] for line in insider.done)
-        tried["chains"] += 1
-        tried["points"] += sum(len(list(power.points())) for power in insider._powers())
+        tried.count(insider.done, insider.points())
         assert not insider.wrong, "\n".join([*insider.wrong, *insider.done])
 
-    try:
+    with campaign(capsys) as tried:
         no_chain()
-    finally:
-        with capsys.disabled():
-            print(f"\n{figures(tried)}; seed {SEED}, {time.monotonic() - begun:.0f} s")
 
 
 @pytest.mark.parametrize(
