@@ -96,7 +96,7 @@ def update_api_key(call: WriteCall, id: str, body: dict[str, Any]) -> Answer:
     changes = _rules(body)
     holder, wanted = escalation.rights_of(call, key.org_id), dataclasses.replace(key, **changes)
     escalation.forbid_in_change(call, holder, key, wanted, given=body)
-    changes["restricted_by"] = key_rights.restrictions_after(key, wanted, holder.role, given=body)
+    changes["restricted_by"] = escalation.restrictions_after(call, holder, key, wanted, given=body)
     event = audit.key_updated(call, key, changes)
     changed = call.store.update_key(key.id, changes, event)
     if changed is None:

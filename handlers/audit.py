@@ -150,25 +150,33 @@ def key_rotated(call: Call, key: ApiKey, rotation: Rotation, digest: bytes) -> A
         secret_fingerprint=audit_details.fingerprint(digest),
         sets_expiry=rotation.sets_expiry,
         expires_at=rotation.expires_at,
+        restricted_by=rotation.restricted_by,
         changes=audit_details.changed({"expires_at": key.expires_at}, after),
     )
 
 
 def rotation_activated(
-    call: Call, key: ApiKey, rotation: Rotation, grace_ends_at: str
+    call: Call, key: ApiKey, rotation: Rotation, after: ApiKey, grace_ends_at: str
 ) -> AuditEvent:
-    """A new secret was used for the first time; the old one is accepted until `grace_ends_at`."""
-    after = {"expires_at": rotation.expires_at} if rotation.sets_expiry else {}
+    """A new secret was used for the first time; the old one is accepted until `grace_ends_at`.
+
+    `after` is the key as it is then.
+    """
+    was, now = (
+        {
+            "key_prefix": each.prefix,
+            "expires_at": each.expires_at,
+            "restricted_by": each.restricted_by,
+        }
+        for each in (key, after)
+    )
     return _of_rotation(
         call,
         "api_key.rotation_activated",
         key,
         rotation,
         grace_ends_at=grace_ends_at,
-        changes=audit_details.changed(
-            {"key_prefix": key.prefix, "expires_at": key.expires_at},
-            {"key_prefix": rotation.prefix, **after},
-        ),
+        changes=audit_details.changed(was, now),
     )
 
 

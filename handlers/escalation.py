@@ -3,14 +3,15 @@
 Visibility and the verb come first, in `access`; this is about how much a key may do.
 """
 
-from collections.abc import Container
+import dataclasses
+from collections.abc import Container, Mapping
 
 from hookstream_keys import key_rights, timestamps
 from hookstream_keys.call import Call
 from hookstream_keys.errors import Detail, Forbidden, InsufficientScope
 from hookstream_keys.key_rights import Rights, Shortfall
 from hookstream_keys.principal import KeyPrincipal, SessionPrincipal
-from hookstream_keys.store import ApiKey
+from hookstream_keys.store import ApiKey, Rotation
 
 
 def forbid_in_new_key(call: Call, holder: Rights, key: ApiKey) -> None:
@@ -47,12 +48,35 @@ def forbid_in_change(
     What only narrows a key is no question of rights. `given` are the rules that the request
     names. Raises as `forbid_in_new_key`.
     """
-    if not key_rights.lifted(before, after):
+    loosened = [before]
+    if "expires_at" in given:
+        # It sets the expiry of a secret that is pending as well, which may have an earlier one.
+        loosened += as_activated(call, before)
+    loosened = [each for each in loosened if key_rights.lifted(each, after)]
+    if not loosened:
         return
+    restricted = [found for each in loosened for found in holder.may_not_lift(each, after)]
     shortfalls = [*holder.shortfalls(before), *holder.shortfalls(after)]
     if "expires_at" not in given:
         shortfalls += _of_pending(call, holder, after)
-    _refuse_any(call, holder.may_not_lift(before, after), shortfalls, given)
+    _refuse_any(call, restricted, shortfalls, given)
+
+
+def restrictions_after(
+    call: Call, holder: Rights, before: ApiKey, after: ApiKey, given: Container[str]
+) -> Mapping[str, str]:
+    """The `restricted_by` of a key after a change that `forbid_in_change` does not refuse."""
+    if "expires_at" in given:
+        for pending in as_activated(call, before):
+            # Whose role is higher is known already: a pending expiry is recorded with the key's.
+            record = {**before.restricted_by, **pending.restricted_by}
+            before = dataclasses.replace(before, restricted_by=record)
+    return key_rights.restrictions_after(before, after, holder.role, given)
+
+
+def as_activated(call: Call, key: ApiKey) -> list[ApiKey]:
+    """The key as it would be by the first use of its pending secret, if it has one."""
+    return [key_rights.at_activation(key, rotation) for rotation in _pending(call, key)]
 
 
 def rights_of(call: Call, org_id: str) -> Rights:
@@ -75,14 +99,17 @@ def _of_pending(call: Call, holder: Rights, key: ApiKey) -> list[Shortfall]:
     """
     if holder.expires_at is None:
         return []
-    under_way = call.store.rotations_of([key.id], timestamps.to_text(call.now))[key.id]
     return [
         Shortfall("expires_at", "is later than the caller's own, by its pending secret")
-        for rotation in under_way
-        if rotation.state == "pending"
-        and rotation.sets_expiry
+        for rotation in _pending(call, key)
+        if rotation.sets_expiry
         and (rotation.expires_at is None or rotation.expires_at > holder.expires_at)
     ]
+
+
+def _pending(call: Call, key: ApiKey) -> list[Rotation]:
+    under_way = call.store.rotations_of([key.id], timestamps.to_text(call.now))[key.id]
+    return [rotation for rotation in under_way if rotation.state == "pending"]
 
 
 def _refuse_any(

@@ -4,7 +4,7 @@ import dataclasses
 from datetime import datetime, timedelta
 from typing import Any
 
-from hookstream_keys import ids, keys, timestamps, verification
+from hookstream_keys import ids, key_rights, keys, timestamps, verification
 from hookstream_keys.call import Answer, Call, MustWrite, WriteCall
 from hookstream_keys.errors import Conflict, RotationNotFound
 from hookstream_keys.handlers import access, audit, escalation
@@ -19,7 +19,7 @@ def rotate_api_key(call: WriteCall, id: str, body: dict[str, Any]) -> Answer:
         raise _revoked()
     if key.expires_at is not None and key.expires_at <= now:
         raise Conflict("The key has expired; make another one.")
-    expiry = body.get("expires_at")
+    holder, expiry = escalation.rights_of(call, key.org_id), body.get("expires_at")
     sets_expiry = "expires_at" in body
     new = keys.generate(_mode(key))
     rotation = Rotation(
@@ -32,10 +32,9 @@ def rotate_api_key(call: WriteCall, id: str, body: dict[str, Any]) -> Answer:
         expires_at=expiry and timestamps.to_text(datetime.fromisoformat(expiry)),
         created_at=now,
         created_by=audit.actor(call),
+        restricted_by=key_rights.recorded(holder.role) if expiry else None,
     )
-    end = rotation.expires_at if sets_expiry else key.expires_at
-    holder = escalation.rights_of(call, key.org_id)
-    wanted = dataclasses.replace(key, expires_at=end)
+    wanted = key_rights.at_activation(key, rotation)
     escalation.forbid_in_new_secret(call, holder, key, wanted, given=body)
     rotated = {"rotation": view(key, rotation), "key": new.secret}
     answer: Answer = (rotated, 201, {"Cache-Control": "no-store"})
@@ -70,9 +69,10 @@ def activate(call: Call, key_id: str, rotation: Rotation) -> bool:
     grace_ends = timestamps.to_text(call.now + timedelta(seconds=rotation.grace_period_seconds))
     # A grace period never outlasts the key's own expiry; no time is later than a tilde.
     ends_at = min(grace_ends, key.expires_at or "~")
-    event = audit.rotation_activated(call, key, rotation, ends_at)
+    after = key_rights.at_activation(key, rotation)
+    event = audit.rotation_activated(call, key, rotation, after, ends_at)
     now = timestamps.to_text(call.now)
-    return call.store.activate_rotation(rotation.id, now, ends_at, event)
+    return call.store.activate_rotation(rotation.id, now, ends_at, event, after.restricted_by)
 
 
 def views(key: ApiKey, under_way: list[Rotation], now: str) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ change that names the key's role hands the key to that role again.
 """
 
 from collections.abc import Container, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from hookstream_keys import networks, roles
 from hookstream_keys.limits import Limit
 from hookstream_keys.records import record
 from hookstream_keys.scopes import ALL, Scopes
-from hookstream_keys.store.records import ApiKey
+from hookstream_keys.store.records import ApiKey, Rotation
 
 #: What a key may do is said by these fields of it.
 RULES = ("scopes", "role", "enabled", "expires_at", "allowed_ips", "rate_limit")
@@ -134,7 +135,24 @@ def restrictions_of_new(key: ApiKey, role: str | None) -> dict[str, str]:
     if roles.cover(key.role, role):
         # It has the role of its maker, who has held nothing back.
         rules.discard("role")
-    return _ordered(dict.fromkeys(rules, _recorded(role))) if rules else {}
+    return _ordered(dict.fromkeys(rules, recorded(role))) if rules else {}
+
+
+def at_activation(key: ApiKey, rotation: Rotation) -> ApiKey:
+    """The key as the first use of a pending secret makes it."""
+    if not rotation.sets_expiry:
+        return replace(key, prefix=rotation.prefix)
+    record = dict(key.restricted_by)
+    if rotation.expires_at is None:
+        record.pop("expires_at", None)
+    elif rotation.restricted_by is not None:
+        record["expires_at"] = _higher(record.get("expires_at"), rotation.restricted_by)
+    return replace(
+        key,
+        prefix=rotation.prefix,
+        expires_at=rotation.expires_at,
+        restricted_by=_ordered(record),
+    )
 
 
 def restrictions_after(
@@ -189,9 +207,10 @@ def _restricted(key: ApiKey) -> set[str]:
 
 def _higher(one: str | None, other: str | None) -> str:
     """Of a role that is recorded, if one is, and a caller's the one that covers the other."""
-    return one if one is not None and roles.cover(one, other) else _recorded(other)
+    return one if one is not None and roles.cover(one, other) else recorded(other)
 
 
-def _recorded(role: str | None) -> str:
+def recorded(role: str | None) -> str:
+    """A caller's role as it is recorded with what they restrict; None is an operator's."""
     # An operator may do what an owner may, so an owner may undo it.
     return "owner" if role is None else role

@@ -90,6 +90,7 @@ def rotation_fields(rotation: Rotation, digest: bytes) -> dict[str, Any]:
         "created_at": rotation.created_at,
         "created_by": rotation.created_by,
         "activated_at": rotation.activated_at,
+        "restricted_by": rotation.restricted_by,
     }
 
 

@@ -70,9 +70,16 @@ class Store(ReadStore, OperatorStore, Protocol):
         """
 
     def activate_rotation(
-        self, rotation_id: str, activated_at: str, grace_ends_at: str, event: AuditEvent
+        self,
+        rotation_id: str,
+        activated_at: str,
+        grace_ends_at: str,
+        event: AuditEvent,
+        restricted_by: Mapping[str, str] | None = None,
     ) -> bool:
-        """Make a pending secret the key's own, and the old one good until its grace ends.
+        """Make a pending secret the key's own, and the old one valid until its grace ends.
+
+        The key's `restricted_by` is another from then on, if one is given.
 
         Returns whether the secret is the key's own: also when another process was quicker. False
         when the rotation was cancelled, or the key is revoked or gone; nothing was changed then.

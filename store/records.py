@@ -144,6 +144,8 @@ class Rotation:
     created_at: str
     created_by: str | None
     activated_at: str | None = None
+    #: The role of who set `expires_at`, where the rotation does: a lower one may not lift it.
+    restricted_by: str | None = None
 
 
 @record

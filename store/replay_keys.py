@@ -64,7 +64,7 @@ class KeyEvents(RowEvents):
         pending = {"state": "pending", "created_at": event.created_at, "created_by": event.actor}
         told = event.fields("key_prefix", "secret_fingerprint", "grace_period_seconds")
         rotation.tell(event.seq, pending | {"activated_at": None} | told)
-        rotation.tell(event.seq, event.fields("sets_expiry", "expires_at"))
+        rotation.tell(event.seq, event.fields("sets_expiry", "expires_at", "restricted_by"))
         key.tell(event.seq, {"pending": rotation.id})
         self._state.put(rotation)
         self._state.put(key)

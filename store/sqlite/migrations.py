@@ -379,10 +379,16 @@ def m0014_retention(db: Database) -> None:
 
 @migrations()
 def m0015_who_rotated_a_key(db: Database) -> None:
-    """What finds the rotations that a user or key began by an index."""
+    """What finds the rotations that a user or key began; and whose role set their expiry.
+
+    Of those that are there already it is not known: who may change the key may lift it.
+    """
     _run(
         db,
-        "create index rotation_created_by on rotation (created_by) where created_by is not null",
+        """
+        alter table rotation add column restricted_by text;
+        create index rotation_created_by on rotation (created_by) where created_by is not null
+        """,
     )
 
 

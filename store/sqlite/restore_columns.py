@@ -104,6 +104,7 @@ COLUMNS: dict[str, dict[str, Rule | Narrower]] = {
         "created_by": FIXED,
         "activated_at": KEPT,
         "cancelled_at": KEPT,
+        "restricted_by": KEPT,
     },
     "receipt": {"id": FIXED, "fingerprint": TAKEN, "sealed": TAKEN, "created_at": TAKEN},
     "key_usage": {"key_id": FIXED, "outcome": FIXED, "count": KEPT, "last_at": KEPT,

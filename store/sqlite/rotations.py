@@ -5,23 +5,27 @@ its first use on the old one, since the two then change places. So a digest stan
 place only, and the key's own secret is found without asking here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hookstream_keys.store.records import AuditEvent, Receipt, Rotation
 from hookstream_keys.store.sqlite.audit import insert_event
-from hookstream_keys.store.sqlite.engine import Engine, Row
+from hookstream_keys.store.sqlite.engine import Engine, Row, to_json
 from hookstream_keys.store.sqlite.receipts import insert_receipt
 
 COLUMNS = (
     "id, key_id, prefix, state, grace_period_seconds, sets_expiry, expires_at, created_at,"
-    " created_by, activated_at"
+    " created_by, activated_at, restricted_by"
 )
 # All of these are constants of this module; values are bound.
 _SELECT = f"select {COLUMNS} from rotation"  # noqa: S608
-_ADD = f"insert into rotation ({COLUMNS}, digest) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_ADD = f"insert into rotation ({COLUMNS}, digest) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 _CANCEL = "update rotation set state = 'cancelled', cancelled_at = ? where state = 'pending' and"
 _CURRENT = "select digest, prefix, expires_at from api_key where id = ? and revoked_at is null"
-_TAKE_OVER = "update api_key set digest = ?, prefix = ?, expires_at = ? where id = ?"
+_TAKE_OVER = """
+    update api_key set digest = ?, prefix = ?, expires_at = ?,
+                       restricted_by = coalesce(?, restricted_by)
+    where id = ?
+"""
 _STEP_BACK = """
     update rotation set digest = ?, prefix = ?, state = 'grace', expires_at = ?, activated_at = ?
     where id = ?
@@ -65,6 +69,7 @@ class Rotations(Engine):
                     rotation.created_at,
                     rotation.created_by,
                     rotation.activated_at,
+                    rotation.restricted_by,
                     digest,
                 ),
             )
@@ -72,7 +77,12 @@ class Rotations(Engine):
             return True
 
     def activate_rotation(
-        self, rotation_id: str, activated_at: str, grace_ends_at: str, event: AuditEvent
+        self,
+        rotation_id: str,
+        activated_at: str,
+        grace_ends_at: str,
+        event: AuditEvent,
+        restricted_by: Mapping[str, str] | None = None,
     ) -> bool:
         with self.change() as connection:
             row = connection.execute(
@@ -92,7 +102,9 @@ class Rotations(Engine):
             old_end = min(grace_ends_at, expires_at or "~")
             # First away, then in: no two rows may have one digest, and none is without.
             connection.execute(_STEP_BACK, (digest, prefix, old_end, activated_at, rotation.id))
-            connection.execute(_TAKE_OVER, (row[-1], rotation.prefix, new_end, rotation.key_id))
+            restrictions = None if restricted_by is None else to_json(restricted_by)
+            taken = (row[-1], rotation.prefix, new_end, restrictions, rotation.key_id)
+            connection.execute(_TAKE_OVER, taken)
             insert_event(connection, event)
             return True
 

@@ -59,6 +59,9 @@ class Team:
         body = {"grace_period_seconds": 0, **more}
         return self.ask(by, "POST", f"/{key['id']}/rotations", json=body)
 
+    def use(self, secret: str) -> httpx.Response:
+        return self.server.request("GET", "/auth/whoami", headers={"X-API-Key": secret})
+
     def shown(self, key: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = self.ask("owner", "GET", f"/{key['id']}").json()["api_key"]
         return answer
@@ -131,6 +134,30 @@ def test_403_a_rotation_lifts_no_expiry_that_a_higher_role_set(team: Team) -> No
         assert_error(answer, 403, "forbidden", "body/expires_at")
     assert team.rotate("member", key).status_code == 201
     assert team.rotate("owner", key, expires_at=None).status_code == 201
+
+
+def test_403_a_change_lifts_no_expiry_that_a_higher_role_gave_a_pending_secret(team: Team) -> None:
+    key = team.make("member")
+    secret = team.rotate("owner", key, expires_at=FAR_OFF).json()["key"]
+    # The key itself never expires, so for it this is no change.
+    for expires_at in (None, FARTHER):
+        answer = team.change("member", key, expires_at=expires_at)
+        assert_error(answer, 403, "forbidden", "body/expires_at")
+    assert team.use(secret).json()["expires_at"] == FAR_OFF
+    # It is used, and the key's own.
+    assert team.shown(key)["restricted_by"] == {"expires_at": "owner"}
+    answer = team.change("member", key, expires_at=None)
+    assert_error(answer, 403, "forbidden", "body/expires_at")
+    assert team.change("owner", key, expires_at=None).is_success
+
+
+def test_who_set_a_pending_expiry_is_recorded_with_the_key_that_gets_it(team: Team) -> None:
+    key = team.make("member")
+    assert team.rotate("owner", key, expires_at=FARTHER).is_success
+    assert team.change("member", key, expires_at=FAR_OFF).is_success
+    assert team.shown(key)["restricted_by"] == {"expires_at": "owner"}
+    answer = team.change("member", key, expires_at=None)
+    assert_error(answer, 403, "forbidden", "body/expires_at")
 
 
 # Restrictions

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from security import people
 from security.chains import ENDS, GRANTS, IPS, RATES
 from security.people import ROLES, RULES, State, Step
-from security.powers import Power, beyond, let_in
+from security.powers import NEVER, Power, beyond, let_in
 from security.world import Headers, Rows, bearer
 
 
@@ -157,15 +157,21 @@ class Insider:
             powers = people.powers_of(self.role, self.environments)
             return _Acting(self.role, powers, people.rank(self.role) if self.role else 0)
         # What an owner gives is given; but what the owner only narrows gives nothing.
-        narrows = step.kind == "update" and not any(
-            people.loosened(rule, before, people.wanted(before, step.body))
-            for rule in RULES
-            for before in [states[self._to(step)]]
-        )
-        if narrows:
+        if step.kind == "update" and not self._loosens(step, states[self._to(step)]):
             return _Acting("owner", [], 0)
         powers = people.powers_of("owner", self.environments)
         return _Acting("owner", powers, people.rank("owner"))
+
+    def _loosens(self, step: Step, before: State) -> bool:
+        """Whether an update allows something that was not allowed before."""
+        after = people.wanted(before, step.body)
+        if any(people.loosened(rule, before, after) for rule in RULES):
+            return True
+        # An expiry that a change names holds for a pending secret as well, which had its own.
+        return "expires_at" in step.body and any(
+            state == "pending" and sets_expiry and (end or NEVER) < (after.expires_at or NEVER)
+            for _, state, sets_expiry, end in self.rows.read(_ROTATIONS, self._to(step))
+        )
 
     def _to(self, step: Step) -> str:
         return self.keys[step.to % len(self.keys)]

@@ -23,6 +23,11 @@ from support import Server
 #: A key that may do everything for a day, and one that may do less, whose new secret is for ever.
 BROAD = Origin("api-keys:* events:*", ENDS[1])
 LATER = Origin("events:read", ENDS[1], rotation="pending with an end", holds=(False, True))
+#: One that ends in a day, and one that never does but for its new secret.
+ENDING = Origin("*", ENDS[1])
+LATER_NEVER = Origin(
+    "*", None, rotation="pending with an end", rotation_end=ENDS[1], holds=(False, True)
+)
 #: One that is bound to addresses; a chain that leaves them out is seldom come upon.
 NEAR = Origin("api-keys:* events:*", allowed_ips=("192.0.2.0/25",))
 
@@ -47,6 +52,10 @@ def test_no_chain_reaches_more_than_its_origins_had(
     @given(st.lists(ORIGINS, min_size=1, max_size=4), st.lists(STEPS, min_size=3, max_size=12))
     @example([NEAR], [Step("create", 0, 0, "192.0.2.9", frozenset({"scopes"}), {})])
     @example([BROAD, LATER], [Step("update", 0, 2, "192.0.2.9", frozenset({"scopes"}), {})])
+    @example(
+        [ENDING, LATER_NEVER],
+        [Step("update", 0, 2, "192.0.2.9", frozenset({"scopes"}), {"expires_at": None})],
+    )
     def no_chain(origins: list[Origin], steps: list[Step]) -> None:
         attempt = attack(client, rows, origins, steps)
         reached = attempt.reached()

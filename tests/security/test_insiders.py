@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from security.chain_campaign import campaign, chains
+from security.chains import ENDS
 from security.insider import STARTS, Insider, Start
 from security.people import ROLES, STEPS, Step
 from security.world import Rows
@@ -31,6 +32,9 @@ ROTATE = Step("session", "rotate", 0, 0, {"grace_period_seconds": 0})
 WIDEN = Step("owner", "update", 0, 0, {"scopes": "*"})
 NARROW_DOWN = Step("owner", "update", 0, 0, {"scopes": "audit-log:read"})
 DEMOTE = Step("owner", "give role", 0, 0, {"role": "member"})
+#: The new secret has an expiry, which the key has from the secret's first use on.
+END = Step("owner", "rotate", 0, 0, {"grace_period_seconds": 0, "expires_at": ENDS[1]})
+NEVER_END = Step("session", "update", 0, 0, {"expires_at": None})
 DISABLE = Step("owner", "update", 0, 0, {"enabled": False})
 ENABLE = Step("session", "update", 0, 0, {"enabled": True})
 WIDER = Step("session", "update", 0, 0, {"allowed_ips": ["192.0.2.0/24"]})
@@ -70,6 +74,7 @@ def test_no_chain_gives_an_insider_more_than_who_acted_had(
     @example("member", [NARROW], [DISABLE, ENABLE])
     @example("admin", [BOUND], [WIDER, DEMOTE, ANYWHERE])
     @example("admin", [OWNERS], [ROTATE])
+    @example("member", [NARROW], [END, NEVER_END])
     def no_chain(role: str, starts: list[Start], steps: list[Step]) -> None:
         insider = play(client, rows, role, starts, steps)
         tried.count(insider.done, insider.points())

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from hookstream_keys import ids, keys, timestamps
+from hookstream_keys import ids, key_rights, keys, timestamps
 from hookstream_keys.cli.operations import operators_call
 from hookstream_keys.handlers import audit
 from hookstream_keys.store import ApiKey, Rotation, SqliteStore
@@ -52,9 +52,10 @@ def _add(store: SqliteStore, org_id: str, env_id: str, number: int) -> int:
         event = audit.key_rotated(call, key, rotation, another.digest)
         store.add_rotation(rotation, another.digest, event)
         ends_at = timestamps.to_text(call.now + timedelta(hours=1))
-        event = audit.rotation_activated(call, key, rotation, ends_at)
+        after = key_rights.at_activation(key, rotation)
+        event = audit.rotation_activated(call, key, rotation, after, ends_at)
         store.activate_rotation(rotation.id, now, ends_at, event)
-        key = replace(key, prefix=another.prefix)
+        key = after
         events += 2
     if number % 4 == 0:
         store.revoke_key(key.id, now, "superseded", audit.key_revoked(call, key, "superseded"))
