@@ -80,11 +80,17 @@ class Preparation(NamedTuple):
     flows: Callable[..., tuple[str, ...]]
     #: Takes a while and writes nothing; the handler is given what it returns.
     work: Callable[..., Any]
+    #: Counts a request whose work was rejected, since the queue was full.
+    reject: Callable[..., None]
 
 
 PREPARED: dict[str, Preparation] = {
-    "signInEmail": Preparation(sign_in.admit_sign_in, sign_in.flows, sign_in.check_password),
-    "signUpEmail": Preparation(sign_in.admit_sign_up, sign_in.flows, sign_in.hash_password),
+    "signInEmail": Preparation(
+        sign_in.admit_sign_in, sign_in.flows, sign_in.check_password, sign_in.reject_sign_in
+    ),
+    "signUpEmail": Preparation(
+        sign_in.admit_sign_up, sign_in.flows, sign_in.hash_password, sign_in.reject_sign_up
+    ),
 }
 
 #: What answers for a page.

@@ -96,7 +96,8 @@ def key_to(call: Call, scope: str, key_id: str) -> ApiKey:
     if key is None or rights is None:
         raise KeyNotFound
     made_it = key.created_by is not None and _user(call) == key.created_by
-    if not (made_it and roles.of_creators().allow(scope)):
+    # What is no role gives no scopes, and so no privilege of a creator either.
+    if not (made_it and rights.names and roles.of_creators().allow(scope)):
         _require(call, rights, scope)
     return key
 

@@ -16,6 +16,7 @@ from hookstream_keys.store import (
     KeyState,
     KeyUsage,
     ReferenceGone,
+    Repeated,
     Rotation,
 )
 
@@ -54,6 +55,9 @@ def create_api_key(call: WriteCall, body: dict[str, Any]) -> Answer:
         call.store.add_key(key, new.digest, event, call.receipt(answer))
     except ReferenceGone:
         raise EnvironmentNotFound from None
+    except Repeated as repeated:
+        _forbid_in_replay(call, repeated)
+        raise
     return answer
 
 
@@ -130,6 +134,20 @@ def revoke_by_secret(call: WriteCall, body: dict[str, Any]) -> Answer:
             now, reason = timestamps.to_text(call.now), body["reason"]
             call.store.revoke_key(key.id, now, reason, audit.key_revoked(call, key, reason))
     return None, 204
+
+
+def _forbid_in_replay(call: WriteCall, repeated: Repeated) -> None:
+    """Refuse to show a secret again to a caller whose rights no longer cover the key.
+
+    Raises as `escalation.forbid_in_new_secret`: the answer of an idempotent replay has a secret.
+    """
+    if call.once is None:
+        return
+    body, *_ = call.once.answer(repeated.receipt)
+    key = call.store.find_key_by_id(body["id"])
+    if key is not None:
+        holder = escalation.rights_of(call, key.org_id)
+        escalation.forbid_in_new_secret(call, holder, key, key, given=())
 
 
 def views(call: Call, found: list[ApiKey]) -> list[dict[str, Any]]:

@@ -38,6 +38,11 @@ def admit_sign_up(call: Call, body: dict[str, Any]) -> None:
     throttle.admit_sign_up(call)
 
 
+def reject_sign_up(call: Call, body: dict[str, Any]) -> None:
+    """Count a sign-up that the full queue rejected. Raises RateLimited."""
+    throttle.sign_up(call)
+
+
 def hash_password(call: Call, body: dict[str, Any]) -> str:
     """The hash of a new user's password, which takes a while. Raises RateLimited."""
     throttle.sign_up(call)
@@ -87,6 +92,14 @@ def admit_sign_in(call: Call, body: dict[str, Any]) -> None:
     call.service.sign_in.require_sign_in_open()
     _check_redirect(call, body)
     throttle.admit_attempt(call, _email(body))
+
+
+def reject_sign_in(call: Call, body: dict[str, Any]) -> None:
+    """Count an attempt that the full queue rejected as failed. Raises RateLimited.
+
+    Otherwise a flood that the queue rejects would never be limited, and would keep it full.
+    """
+    throttle.Attempt(call, _email(body))
 
 
 def check_password(call: Call, body: dict[str, Any]) -> Credential:

@@ -90,16 +90,14 @@ def count(call: Call, outcome: str) -> None:
         now = timestamps.to_text(call.now)
         call.service.count(call.principal.key_id, outcome, now, call.address)
         if outcome != USED:
-            key = call.principal
-            _note_refusal(call, key.key_id, key.prefix, outcome, call.address)
+            _note_refusal(call, call.principal, outcome, call.address)
 
 
-def _note_refusal(
-    call: Call, key_id: str, prefix: str | None, code: str, address: str | None
-) -> None:
+def _note_refusal(call: Call, key: ApiKey | KeyPrincipal, code: str, address: str | None) -> None:
+    key_id = key.key_id if isinstance(key, KeyPrincipal) else key.id
     now = timestamps.to_text(call.now)
     call.service.note(
-        Refused("api_key", key_id, code, address, call.request_id, now, now, key_prefix=prefix)
+        Refused("api_key", key_id, code, address, call.request_id, now, now, key.prefix, key.org_id)
     )
 
 
@@ -154,8 +152,7 @@ def _outcome(
     if found.key is not None:
         call.service.count(found.key.id, found.code, timestamps.to_text(call.now), wanted.get("ip"))
         if found.code != USED:
-            key = found.key
-            _note_refusal(call, key.id, key.prefix, found.code, wanted.get("ip"))
+            _note_refusal(call, found.key, found.code, wanted.get("ip"))
         answer["api_key"] = _view(found.key)
         if found.limit is not None:
             answer["rate_limit"] = {

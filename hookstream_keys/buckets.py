@@ -29,13 +29,19 @@ from hookstream_keys.store import StoreUnavailable
 
 log = logging.getLogger("hookstream_keys")
 
-ROWS = 32_768
+#: The first rows are for keys. A tenant makes as many keys as it likes, and a row that is full
+#: forgets the bucket that is nearest to empty: no number of keys makes the limits of sign-in, of
+#: organizations and of addresses be forgotten.
+KEY = "key "
+ROWS_OF_KEYS = 32_768
+ROWS_OF_OTHERS = 16_384
+ROWS = ROWS_OF_KEYS + ROWS_OF_OTHERS
 PLACES = 8
 _PLACE = struct.Struct("<QQ")
 _ROW = struct.Struct("<" + "QQ" * PLACES)
 #: Says what the file is, and of which boot of the machine; then the key of the hash.
 _HEADER = struct.Struct("<24s40s64s")
-_NAME = b"hookstream-keys limits 1"
+_NAME = b"hookstream-keys limits 2"
 SIZE = _HEADER.size + ROWS * _ROW.size
 
 #: Linux names each boot. Where there is no such name, what is left of an earlier boot counts as
@@ -157,7 +163,11 @@ class Buckets:
     def _hashed(self, name: str) -> tuple[int, int]:
         """Where the bucket's row is, and the mark of its place. The key makes both unguessable."""
         digest = blake2b(name.encode(), key=self._key, digest_size=16).digest()
-        row = int.from_bytes(digest[:8], "little") % ROWS
+        number = int.from_bytes(digest[:8], "little")
+        if name.startswith(KEY):
+            row = number % ROWS_OF_KEYS
+        else:
+            row = ROWS_OF_KEYS + number % ROWS_OF_OTHERS
         return _HEADER.size + row * _ROW.size, int.from_bytes(digest[8:], "little")
 
     def _prepare(self) -> bytes:

@@ -145,10 +145,8 @@ class Credentials:
         )
 
     def _note_refusal(self, key: ApiKey, code: str, use: verification.Use, request_id: str) -> None:
-        times = use.now, use.now
-        self._note(
-            Refused("api_key", key.id, code, use.ip, request_id, *times, key_prefix=key.prefix)
-        )
+        now, secret = use.now, (key.prefix, key.org_id)
+        self._note(Refused("api_key", key.id, code, use.ip, request_id, now, now, *secret))
 
     def _by_token(
         self, token: str | None, request: Request, *, by_cookie: bool = False

@@ -6,13 +6,15 @@ the same within the hour are one more event when the hour is over, or when the s
 worker that is killed loses the counts that it has not written.
 
 The bound, for each worker: of a user or key at most `MAX_ADDRESSES` addresses are told apart in an
-hour, the others are counted together under none; and at most `MAX_SUBJECTS` users and keys are kept
-in an hour, the attempts at further ones are counted in the log.
+hour, the others are counted together under none; and at most `MAX_SUBJECTS` users and as many keys
+are kept in an hour, of one organization at most `MAX_KEYS_OF_ORGANIZATION` keys: no tenant uses up
+the others' record. The attempts at further ones are counted in the log.
 """
 
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -25,8 +27,10 @@ log = logging.getLogger("hookstream_keys")
 WINDOW_SECONDS = 3600.0
 #: How many client addresses of one user's or key's refusals are told apart.
 MAX_ADDRESSES = 20
-#: How many users and keys refusals are counted for at once.
-MAX_SUBJECTS = 1_000
+#: How many users, and how many keys, refusals are counted for at once.
+MAX_SUBJECTS = 2_000
+#: How many keys of one organization.
+MAX_KEYS_OF_ORGANIZATION = 200
 #: How many events are written in one transaction.
 _BATCH = 100
 
@@ -47,7 +51,17 @@ class Refused(NamedTuple):
     last_at: str
     #: Of a key, the prefix of the secret that was used: a key in rotation has several.
     key_prefix: str | None = None
+    #: The key's organization.
+    org_id: str | None = None
     times: int = 1
+
+    @property
+    def shares(self) -> dict[str, int]:
+        """What it takes a place of, and how many places there are."""
+        shares: dict[str, int] = {self.kind: MAX_SUBJECTS}
+        if self.org_id is not None:
+            shares[f"keys of {self.org_id}"] = MAX_KEYS_OF_ORGANIZATION
+        return shares
 
 
 #: What remembers a refusal, as `Refusals.note` does.
@@ -69,6 +83,8 @@ class _Subject:
 
     #: When its hour is over, by the clock.
     until: float
+    #: What it takes a place of.
+    shares: tuple[str, ...]
     addresses: set[str] = field(default_factory=set)
     #: What is not written yet, by reason, address and prefix.
     counted: dict[_Counter, Refused] = field(default_factory=dict)
@@ -91,6 +107,8 @@ class Refusals:
         self._lock = threading.Lock()
         #: In the order in which their hours end.
         self._subjects: dict[_Key, _Subject] = {}
+        #: How many places of each share are taken.
+        self._places: Counter[str] = Counter()
         #: Those with a counter of which nothing has been written.
         self._fresh: set[_Key] = set()
         self._dropped = 0
@@ -103,11 +121,13 @@ class Refusals:
         with self._lock:
             subject = self._subjects.get(key)
             if subject is None:
-                if len(self._subjects) >= MAX_SUBJECTS:
+                shares = refused.shares
+                if any(self._places[share] >= most for share, most in shares.items()):
                     self._dropped += refused.times
                     return
-                subject = _Subject(self._clock() + WINDOW_SECONDS)
+                subject = _Subject(self._clock() + WINDOW_SECONDS, tuple(shares))
                 self._subjects[key] = subject
+                self._places.update(subject.shares)
             self._count(key, subject, refused)
 
     def flush(self) -> bool:
@@ -158,6 +178,10 @@ class Refusals:
             if subject.until > now:
                 break
             del self._subjects[key]
+            for share in subject.shares:
+                self._places[share] -= 1
+                if not self._places[share]:
+                    del self._places[share]
             self._fresh.discard(key)
             found += subject.counted.values()
         return found

@@ -6,7 +6,7 @@ token, it is signed.
 
 import secrets
 import string
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from hookstream_keys.records import record
@@ -80,13 +80,21 @@ class Lifetimes:
         due = renewed if self.expires_in is None else end - self.expires_in
         if due + self.update_age > now:
             return None
-        new_end = self._capped(now + (self.expires_in or own), session)
+        new_end = self._capped(_later(now, self.expires_in or own), session)
         return new_end if new_end > end else None
 
     def _capped(self, end: datetime, session: Session) -> datetime:
         if self.max_lifetime is None:
             return end
-        return min(end, datetime.fromisoformat(session.created_at) + self.max_lifetime)
+        return min(end, _later(datetime.fromisoformat(session.created_at), self.max_lifetime))
+
+
+def _later(moment: datetime, duration: timedelta) -> datetime:
+    """The moment so much later, or the last that there is."""
+    try:
+        return moment + duration
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def _seconds(text: str) -> timedelta | None:

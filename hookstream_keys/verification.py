@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from hookstream_keys import networks
-from hookstream_keys.buckets import Buckets
+from hookstream_keys.buckets import KEY, Buckets
 from hookstream_keys.limits import Decision
 from hookstream_keys.records import record
 from hookstream_keys.scopes import Scopes
@@ -138,7 +138,7 @@ def pending(key: ApiKey) -> Rotation | None:
 
 def bucket(key_id: str) -> str:
     """The name of a key's bucket."""
-    return f"key {key_id}"
+    return f"{KEY}{key_id}"
 
 
 def _address_allowed(key: ApiKey, use: Use) -> bool:

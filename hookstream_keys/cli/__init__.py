@@ -10,7 +10,7 @@ from hookstream_keys.cli.audit import audit_group
 from hookstream_keys.cli.backup import backup_command
 from hookstream_keys.cli.init import init_command
 from hookstream_keys.cli.keys import keys_group
-from hookstream_keys.cli.output import printable
+from hookstream_keys.cli.output import OutputError, printable
 from hookstream_keys.cli.restore import restore_command
 from hookstream_keys.cli.serve import serve_command
 from hookstream_keys.errors import ApiError
@@ -41,8 +41,10 @@ def main() -> None:
     try:
         _refuse_what_is_no_text(sys.argv[1:])
         cli()
-    except (SettingsError, StoreError) as error:
+    except (OutputError, SettingsError, StoreError) as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
     except ApiError as error:
         details = "; ".join(f"{detail.location}: {detail.message}" for detail in error.details)
         _fail(f"{error.message} {details}".rstrip())

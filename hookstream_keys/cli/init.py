@@ -1,24 +1,52 @@
 """`hookstream-keys init`."""
 
-import re
+from collections.abc import Callable
 
 import click
 
-from hookstream_keys import bootstrap, timestamps
+from hookstream_keys import bootstrap, spec, timestamps
 from hookstream_keys.cli.database import settings_for
 from hookstream_keys.cli.options import with_database, with_json
-from hookstream_keys.cli.output import show, show_json
+from hookstream_keys.cli.output import require_output, show_json, show_once
+from hookstream_keys.schemas import check_value
 from hookstream_keys.settings import signing_secrets
 from hookstream_keys.store import database_path, open_store
 
+_NAME = "is no name of 1 to 100 characters, without control characters or a space in front"
+
+
+def _as_in(operation_id: str, field: str, otherwise: str) -> Callable[..., str]:
+    """A callback that takes what the document takes for a field of a request."""
+
+    def check(_: click.Context, __: click.Parameter, value: str) -> str:
+        schema = spec.request_schema(spec.document(), operation_id)["properties"][field]
+        if check_value(schema, value, field):
+            raise click.BadParameter(otherwise)
+        return value
+
+    return check
+
 
 @click.command("init")
-@click.option("--org", default="My organization", show_default=True, help="The organization.")
-@click.option("--env", default="Production", show_default=True, help="The environment.")
+@click.option(
+    "--org",
+    default="My organization",
+    show_default=True,
+    callback=_as_in("createOrganization", "name", _NAME),
+    help="The organization.",
+)
+@click.option(
+    "--env",
+    default="Production",
+    show_default=True,
+    callback=_as_in("createEnvironment", "name", _NAME),
+    help="The environment.",
+)
 @click.option(
     "--email",
     default="owner@hookstream.invalid",
     show_default=True,
+    callback=_as_in("signInEmail", "email", "is no email address such as you@example.com"),
     help="What the owner signs in with.",
 )
 @with_json
@@ -28,22 +56,26 @@ def init_command(org: str, env: str, email: str, as_json: bool, database: str) -
 
     The owner's password and the key are shown this once. Run again, it changes nothing.
     """
-    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]+", email):
-        raise click.BadParameter("is no address such as you@example.com", param_hint="--email")
+    require_output()
     settings = settings_for(database)
     store = open_store(database)
     store.migrate()
     signing_secrets(settings, database_path(database))
-    first = bootstrap.create_first_tenant(
-        store, org=org, env=env, email=email, now=timestamps.now()
-    )
+    with store.together():
+        first = bootstrap.create_first_tenant(
+            store, org=org, env=env, email=email, now=timestamps.now()
+        )
+        if first is not None:
+            _show(first, as_json)
     if first is None:
         message = "The database has users already; nothing was changed."
         if as_json:
             show_json({"message": message})
         else:
             click.echo(message)
-        return
+
+
+def _show(first: bootstrap.FirstTenant, as_json: bool) -> None:
     facts = {
         "org_id": first.tenant.tenancy.organization.id,
         "env_id": first.tenant.tenancy.environment.id,
@@ -53,6 +85,5 @@ def init_command(org: str, env: str, email: str, as_json: bool, database: str) -
         "key": first.key,
         "key_prefix": first.tenant.key.prefix,
     }
-    if not as_json:
-        click.echo("Created, and shown this once:")
-    show(facts, as_json)
+    # Without the password nobody could sign in: it is shown before the tenant is stored.
+    show_once(facts, as_json, undo=lambda: None, title="Created, and shown this once:")

@@ -1,10 +1,49 @@
 """What a command answers: for a program JSON, for a person lines."""
 
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
+
+
+class OutputError(Exception):
+    """What a command answers cannot be written. Its text says why, and what became of it."""
+
+
+def require_output() -> None:
+    """Raise OutputError where standard output is closed: before a secret is made to be shown."""
+    if sys.stdout is None:
+        raise OutputError(
+            "standard output is closed: a secret could not be shown; nothing was done"
+        )
+
+
+def show_once(
+    answer: Mapping[str, Any],
+    as_json: bool,
+    facts: Mapping[str, Any] | None = None,
+    *,
+    undo: Callable[[], object],
+    title: str | None = None,
+) -> None:
+    """Show what has a secret, which cannot be shown again, as `show` does.
+
+    To a person a title comes first. Where it cannot be written, `undo` is called. Raises
+    OutputError then.
+    """
+    try:
+        if title and not as_json:
+            click.echo(title)
+        show(answer, as_json, facts)
+    except OSError as error:
+        undo()
+        reason = error.strerror or "unknown error"
+        raise OutputError(
+            f"standard output cannot be written ({reason}), so the secret could not be shown; "
+            "what was done is undone"
+        ) from error
 
 
 def show(answer: Mapping[str, Any], as_json: bool, facts: Mapping[str, Any] | None = None) -> None:

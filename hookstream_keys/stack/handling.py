@@ -15,7 +15,7 @@ from hookstream_keys import request as requests
 from hookstream_keys import spec
 from hookstream_keys.call import Answer, Call, Headers, MustWrite, Service
 from hookstream_keys.credentials import Credentials
-from hookstream_keys.errors import InsufficientScope
+from hookstream_keys.errors import InsufficientScope, Overloaded
 from hookstream_keys.handlers import OPERATIONS, PREPARED, WRITING, audit, sessions, verification
 from hookstream_keys.idempotency import Once
 from hookstream_keys.principal import KeyPrincipal, Principal, SessionPrincipal
@@ -103,7 +103,11 @@ class Handling(Prepared):
         # Before it waits for its turn: what is refused anyway takes no place in the queue.
         preparation.admit(call, **arguments)
         work = functools.partial(preparation.work, call, **arguments)
-        return await self._passwords.run(work, preparation.flows(call, **arguments))
+        try:
+            return await self._passwords.run(work, preparation.flows(call, **arguments))
+        except Overloaded:
+            preparation.reject(call, **arguments)
+            raise
 
     def _call(self, request: Request, operation: spec.Operation) -> Call:
         key = request.header(b"idempotency-key") if operation.once else None

@@ -30,6 +30,10 @@ def moment(value: str | int | float) -> datetime:
     return datetime.fromtimestamp(value / 1000, UTC)
 
 
+#: What `moment` and `text` raise for a value that is no time.
+UNREADABLE = (ValueError, TypeError, OverflowError, OSError)
+
+
 def text(value: str | int | float) -> str:
     """The same time as the records have it."""
     # Most are: a session's three times would take as long to read as its row.
@@ -59,7 +63,7 @@ def ban(banned: Value, expires: Value) -> Ban | None:
         return Ban(None)
     try:
         return Ban(text(expires))
-    except (ValueError, OverflowError, OSError):
+    except UNREADABLE:
         return Ban(None)
 
 

@@ -67,14 +67,21 @@ class Sessions(BetterAuth):
 
     def _found(self, sql: str, value: str, now: str) -> Session | None:
         row = self.one(sql, (value,))
-        # As moments, not as text: better-auth's adapters do not all write them as we do.
-        if row is None or better_auth.moment(row[3]) <= datetime.fromisoformat(now):
+        if row is None:
+            return None
+        try:
+            # As moments, not as text: better-auth's adapters do not all write them as we do.
+            if better_auth.moment(row[3]) <= datetime.fromisoformat(now):
+                return None
+            session = _session(row)
+        except better_auth.UNREADABLE:
+            # When it ends cannot be read: it is no valid session.
             return None
         if row[10]:
             ban = better_auth.ban(row[10], row[11])
             if ban is not None and ban.holds(now):
                 return None
-        return _session(row)
+        return session
 
 
 def insert_session(connection: Connection, session: Session) -> None:

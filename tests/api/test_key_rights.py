@@ -45,9 +45,12 @@ class Team:
             'update "member" set role = ? where "userId" = ?', (now, self.users[role])
         )
 
-    def make(self, by: str, **rules: Any) -> dict[str, Any]:
+    def create(self, by: str, headers: dict[str, str], **rules: Any) -> httpx.Response:
         body = {"name": "Key", "org_id": self.tenant.org_id, "env_id": self.tenant.env_id}
-        answer = self.ask(by, "POST", "", json=body | rules)
+        return self.ask(by, "POST", "", json=body | rules, headers=headers)
+
+    def make(self, by: str, **rules: Any) -> dict[str, Any]:
+        answer = self.create(by, {}, **rules)
         assert answer.status_code == 201, answer.text
         made: dict[str, Any] = answer.json()
         return made
@@ -67,9 +70,8 @@ class Team:
         return answer
 
     def ask(self, by: str, method: str, path: str, **arguments: Any) -> httpx.Response:
-        return self.server.request(
-            method, f"/auth/api-keys{path}", headers=self.sessions[by], **arguments
-        )
+        headers = self.sessions[by] | arguments.pop("headers", {})
+        return self.server.request(method, f"/auth/api-keys{path}", headers=headers, **arguments)
 
 
 @pytest.fixture
@@ -158,6 +160,28 @@ def test_who_set_a_pending_expiry_is_recorded_with_the_key_that_gets_it(team: Te
     assert team.shown(key)["restricted_by"] == {"expires_at": "owner"}
     answer = team.change("member", key, expires_at=None)
     assert_error(answer, 403, "forbidden", "body/expires_at")
+
+
+def test_403_a_replay_shows_no_secret_of_a_key_that_is_beyond_the_caller_now(team: Team) -> None:
+    headers = {"Idempotency-Key": "a-create-that-is-sent-again"}
+    first = team.create("admin", headers)
+    assert first.status_code == 201
+    again = team.create("admin", headers)
+    assert (again.json(), again.headers["idempotency-replayed"]) == (first.json(), "true")
+    team.become("admin", "member")
+    refused = team.create("admin", headers)
+    assert_error(refused, 403, "forbidden", "path/id")
+    assert first.json()["key"] not in refused.text
+    team.become("admin", "admin")
+    assert team.create("admin", headers).json() == first.json()
+
+
+def test_403_a_role_that_gives_nothing_gives_nothing_for_own_keys(team: Team) -> None:
+    key = team.make("member")
+    team.become("member", "viewer")
+    assert_error(team.rotate("member", key), 403, "forbidden")
+    assert_error(team.change("member", key, name="Mine"), 403, "forbidden")
+    assert_error(team.ask("member", "DELETE", f"/{key['id']}"), 403, "forbidden")
 
 
 # Restrictions

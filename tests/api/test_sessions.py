@@ -39,6 +39,25 @@ class Person:
         return {"Authorization": f"Bearer {self.token}"}
 
 
+@pytest.mark.parametrize(
+    ("expires_at", "status"),
+    [("9999-12-31T23:59:59.999Z", 200), ("garbage", 401), ("9e18", 401), (9e18, 401)],
+)
+def test_a_session_with_an_odd_expiry_is_no_error(
+    server: Server, expires_at: Any, status: int
+) -> None:
+    database = server.database
+    token = database.add_session(database.add_user())
+    old = iso(datetime.now(UTC) - timedelta(days=30))
+    database.execute(
+        'update "session" set "expiresAt" = ?, "updatedAt" = ? where token = ?',
+        (expires_at, old, token),
+    )
+    for _ in range(2):
+        headers = {"Authorization": f"Bearer {token}"}
+        assert server.request("GET", "/auth/whoami", headers=headers).status_code == status
+
+
 def sign_up(server: Server, **changes: Any) -> httpx.Response:
     body = {"name": "Ada", "email": f"{secrets.token_hex(8)}@example.com", "password": PASSWORD}
     return server.request("POST", "/auth/sign-up/email", json={**body, **changes})

@@ -43,6 +43,26 @@ def test_for_a_person_it_prints_the_same_facts(database: Database) -> None:
         assert re.search(rf"^{name} +\S", answer.stdout, re.MULTILINE), name
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--email", "a!b@example.com"),
+        ("--email", "ada@x.y"),
+        ("--email", "jürgen@example.com"),
+        ("--org", "a\nb"),
+        ("--org", "x" * 101),
+        ("--env", ""),
+    ],
+)
+def test_what_could_not_be_used_over_the_api_is_refused(
+    database: Database, option: str, value: str
+) -> None:
+    answer = run("init", option, value, database=database.path)
+    assert answer.returncode == 2
+    assert f"Invalid value for '{option}': is no " in answer.stderr
+    assert not database.path.exists()
+
+
 def test_run_again_it_changes_nothing_and_says_so(database: Database) -> None:
     database.run_init()
     before = database.dump()

@@ -93,7 +93,8 @@ def test_the_bounds_of_what_is_on_record() -> None:
     assert f"within {FLUSH_SECONDS:.0f} seconds" in WORDS
     assert refusals.WINDOW_SECONDS == 3600
     assert f"{refusals.MAX_ADDRESSES} addresses of a user or key" in WORDS
-    assert f"at most {refusals.MAX_SUBJECTS} users and keys" in WORDS
+    assert f"at most {refusals.MAX_SUBJECTS} users and as many keys" in WORDS
+    assert f"at most {refusals.MAX_KEYS_OF_ORGANIZATION} keys of one organization" in WORDS
     for reason in (sign_in.WRONG_PASSWORD, "EMAIL_NOT_VERIFIED", "BANNED_USER"):
         assert f"`{reason}`" in WORDS.partition("of a sign-in it is")[2]
 

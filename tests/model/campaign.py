@@ -19,7 +19,7 @@ from model.sequences import sequence
 from model.workers import Service
 from support import Database
 
-from hookstream_keys.refusals import MAX_SUBJECTS
+from hookstream_keys.refusals import MAX_KEYS_OF_ORGANIZATION
 
 #: Requests at a time.
 THREADS = 4
@@ -134,7 +134,8 @@ def compare_records(database: Database, runs: Iterable[Run]) -> None:
         unused = Counter({code: times for code, times in uses[key.id].items() if code != "VALID"})
         # Of very many keys the attempts at some are not on record.
         on_record = refused.get(key.id, Counter())
-        if on_record != unused and (on_record or len(refused) < MAX_SUBJECTS):
+        all_fit = len(refused) < MAX_KEYS_OF_ORGANIZATION
+        if on_record != unused and (all_fit or not on_record <= unused):
             wrong.append(f"refusals: counted {unused}, on record {on_record}")
         if wrong:
             run.wrong = "\n".join([run.title, *run.life.told, *wrong])

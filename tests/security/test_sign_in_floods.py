@@ -13,9 +13,10 @@ from contextlib import contextmanager
 import httpx
 import pytest
 from security.world import PASSWORD
-from support import NO_TLS, Database, Server, Tenant, serving
+from support import NO_TLS, Database, Server, Tenant, serving, until
 
 from hookstream_keys import passwords
+from hookstream_keys.handlers.throttle import ONE_USER
 from hookstream_keys.stack.password_checks import PASSWORDS_AT_ONCE, PASSWORDS_WAITING
 
 #: More clients than can wait, so that the queue is always full.
@@ -106,6 +107,27 @@ def many_accounts_from_one_address(users: list[str]) -> Flood:
 
 def one_account_from_one_address(users: list[str]) -> Flood:
     return lambda _: (users[0], "198.51.100.1")
+
+
+def test_a_flood_of_wrong_passwords_locks_no_user_out_from_another_address(
+    database: Database, users: list[str]
+) -> None:
+    """What the full queue rejects counts as failed: else few addresses would keep it full."""
+
+    def wrong(turn: int) -> tuple[str, str]:
+        return database.tenant.email, f"10.0.0.{turn % 58}"
+
+    with (
+        serving(
+            database, HOOKSTREAM_TRUSTED_PROXIES="127.0.0.1", HOOKSTREAM_RATE_LIMIT="off"
+        ) as server,
+        flooding(server, wrong) as flood,
+    ):
+        # Until none of its addresses may try once more at once.
+        until(lambda: set(flood.answered[-58:]) == {httpx.codes.TOO_MANY_REQUESTS}, seconds=60)
+        for _ in range(SIGN_INS):
+            assert sign_in(server, database.tenant).status_code == httpx.codes.OK
+    assert flood.answered.count(httpx.codes.UNAUTHORIZED) <= 58 * ONE_USER.requests + 58
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hookstream_keys import buckets as module
+from hookstream_keys import verification
 from hookstream_keys.buckets import PLACES, ROWS, SIZE, Buckets
 from hookstream_keys.limits import Limit
 from hookstream_keys.store import StoreUnavailable
@@ -180,13 +181,26 @@ def test_in_a_full_row_the_emptiest_makes_room(
     buckets: Buckets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ROWS * PLACES >= 200_000
-    monkeypatch.setattr(module, "ROWS", 1)
+    monkeypatch.setattr(module, "ROWS_OF_OTHERS", 1)
     for number in range(PLACES):
         buckets.take(f"name {number}", SLOW, number + 1)
     buckets.take("one more", SLOW, 50)
     left = [buckets.look(f"name {number}", SLOW).remaining for number in range(PLACES)]
     assert left == [100] + [99 - number for number in range(1, PLACES)]
     assert buckets.look("one more", SLOW).remaining == 50
+
+
+def test_no_number_of_keys_makes_another_limit_be_forgotten(
+    buckets: Buckets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ROWS_OF_KEYS", 1)
+    monkeypatch.setattr(module, "ROWS_OF_OTHERS", 1)
+    for name in ("sign-in address 203.0.113.7", "org org_1"):
+        assert buckets.take(name, SLOW, 5).allowed
+    for number in range(PLACES * 20):
+        buckets.take(verification.bucket(f"ak_{number}"), SLOW, 100)
+    assert buckets.look("sign-in address 203.0.113.7", SLOW).remaining == 95
+    assert buckets.look("org org_1", SLOW).remaining == 95
 
 
 def test_a_file_that_cannot_be_used_is_said(path: Path, tmp_path: Path) -> None:

@@ -10,7 +10,14 @@ from unit.conftest import Engine
 from unit.test_store_conformance import at_once
 
 from hookstream_keys.handlers import audit
-from hookstream_keys.refusals import MAX_ADDRESSES, MAX_SUBJECTS, WINDOW_SECONDS, Refusals, Refused
+from hookstream_keys.refusals import (
+    MAX_ADDRESSES,
+    MAX_KEYS_OF_ORGANIZATION,
+    MAX_SUBJECTS,
+    WINDOW_SECONDS,
+    Refusals,
+    Refused,
+)
 from hookstream_keys.store import AuditEvent, AuditFilter, Store, Tenant
 
 EARLIER, NOON, LATER = (f"2026-11-24T{hour}:00:00.000Z" for hour in (11, 12, 13))
@@ -157,6 +164,23 @@ def test_of_many_users_the_rest_are_counted_in_the_log(
     recording.after(WINDOW_SECONDS)
     recording.note(attempt("usr_new"))
     assert recording.after() == [attempt("usr_new")]
+
+
+def test_no_organization_takes_the_places_of_others(
+    recording: Recording, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = {"kind": "api_key", "reason": "REVOKED"}
+    theirs = [
+        attempt(f"ak_{n}", **keys, org_id="org_1") for n in range(MAX_KEYS_OF_ORGANIZATION + 5)
+    ]
+    another, user = attempt("ak_other", **keys, org_id="org_2"), attempt("usr_1")
+    recording.note(*theirs, another, user)
+    expected = [*theirs[:MAX_KEYS_OF_ORGANIZATION], another, user]
+    assert sorted(recording.after()) == sorted(expected)
+    assert "5 refused attempts" in caplog.text
+    recording.after(WINDOW_SECONDS)
+    recording.note(theirs[-1])
+    assert recording.after() == [theirs[-1]]
 
 
 def test_many_threads_count_exactly(recording: Recording) -> None:

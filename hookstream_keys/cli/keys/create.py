@@ -7,7 +7,7 @@ import click
 from hookstream_keys.cli.database import existing_store
 from hookstream_keys.cli.operations import ask
 from hookstream_keys.cli.options import with_database, with_json
-from hookstream_keys.cli.output import show
+from hookstream_keys.cli.output import require_output, show_once
 from hookstream_keys.parameters import read_integer
 
 
@@ -76,4 +76,7 @@ def create_command(as_json: bool, database: str, **fields: Any) -> None:
     """Issue a key and show it, this once."""
     # The other options are called as the document calls the fields.
     body = {name: value for name, value in fields.items() if value not in (None, ())}
-    show(ask(existing_store(database), "createApiKey", body), as_json)
+    require_output()
+    store = existing_store(database)
+    created = ask(store, "createApiKey", body)
+    show_once(created, as_json, undo=lambda: ask(store, "revokeApiKey", id=created["id"]))

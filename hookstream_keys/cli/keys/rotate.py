@@ -7,7 +7,7 @@ import click
 from hookstream_keys.cli.database import existing_store
 from hookstream_keys.cli.operations import ask
 from hookstream_keys.cli.options import with_database, with_json
-from hookstream_keys.cli.output import show
+from hookstream_keys.cli.output import require_output, show_once
 from hookstream_keys.parameters import read_integer
 
 
@@ -45,8 +45,16 @@ def rotate_command(
     body: dict[str, Any] = {"grace_period_seconds": read_integer(grace_period)}
     if expires_at is not None or never_expires:
         body["expires_at"] = expires_at
-    rotated = ask(existing_store(database), "rotateApiKey", body, id=key_id)
-    show(rotated, as_json, _facts(key_id, **rotated))
+    require_output()
+    store = existing_store(database)
+    rotated = ask(store, "rotateApiKey", body, id=key_id)
+    of = {"id": key_id, "rotation_id": rotated["rotation"]["id"]}
+    show_once(
+        rotated,
+        as_json,
+        _facts(key_id, **rotated),
+        undo=lambda: ask(store, "cancelRotation", **of),
+    )
 
 
 def _facts(key_id: str, rotation: dict[str, Any], key: str) -> dict[str, Any]:

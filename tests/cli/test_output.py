@@ -1,0 +1,74 @@
+"""What is shown once: a secret that cannot be written to standard output is of no use."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from support import COMMAND, Database, Tenant, environment
+
+FULL = Path("/dev/full")
+NEEDS_FULL = pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
+
+
+def run_into(output: str, database: Database, *arguments: str) -> tuple[int, str]:
+    """The status and standard error of a command whose standard output is `output`."""
+    line = f'"$0" "$@" >{output}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", line, COMMAND, *arguments],
+        check=False,
+        env=environment(database.path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.fixture
+def tenant(database: Database) -> Tenant:
+    return database.init()
+
+
+@pytest.mark.parametrize("output", [pytest.param("/dev/full", marks=NEEDS_FULL), "&-"])
+def test_a_key_that_could_not_be_shown_is_of_no_use(
+    database: Database, tenant: Tenant, output: str
+) -> None:
+    create = ("keys", "create", "--name", "lost", "--org", tenant.org_id, "--env", tenant.env_id)
+    status, said = run_into(output, database, *create)
+    assert (status, said.count("\n")) == (1, 1)
+    assert "standard output" in said
+    assert database.execute(
+        "select count(*) from api_key where name = 'lost' and revoked_at is null"
+    ) == [(0,)]
+
+
+@pytest.mark.parametrize("output", [pytest.param("/dev/full", marks=NEEDS_FULL), "&-"])
+def test_a_rotation_that_could_not_be_shown_is_cancelled(
+    database: Database, tenant: Tenant, output: str
+) -> None:
+    ((key,),) = database.execute("select id from api_key")
+    status, said = run_into(output, database, "keys", "rotate", key, "--grace-period", "0")
+    assert (status, said.count("\n")) == (1, 1)
+    assert database.execute("select count(*) from rotation where state <> 'cancelled'") == [(0,)]
+
+
+@pytest.mark.parametrize("output", [pytest.param("/dev/full", marks=NEEDS_FULL), "&-"])
+def test_an_owner_whose_password_could_not_be_shown_is_not_made(
+    database: Database, output: str
+) -> None:
+    status, said = run_into(output, database, "init")
+    assert (status, said.count("\n")) == (1, 1)
+    assert "standard output" in said
+    # So it can be run again.
+    assert database.run_init().password
+
+
+@NEEDS_FULL
+def test_other_answers_that_cannot_be_written_are_an_error(
+    database: Database, tenant: Tenant
+) -> None:
+    status, said = run_into("/dev/full", database, "keys", "list", "--org", tenant.org_id)
+    assert (status, said) == (
+        1,
+        "hookstream-keys: standard output: No space left on device\n",
+    )
