@@ -5,6 +5,7 @@ its hash is exactly what the hash covers, after the hash of the row before it; d
 describes both.
 """
 
+import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -32,6 +33,8 @@ def read(paths: Sequence[Path]) -> Iterator[chain.Row]:
     """The rows of archives, each whole before the next. Raises ArchiveRefused."""
     for path in paths:
         try:
+            if not path.is_file():
+                raise ArchiveRefused(f"cannot read the archive {path}: it is no regular file")
             with path.open("rb") as file:
                 for number, line in enumerate(file, start=1):
                     yield _row(line, path, number)
@@ -39,27 +42,23 @@ def read(paths: Sequence[Path]) -> Iterator[chain.Row]:
             raise ArchiveRefused(f"cannot read the archive {path}: {error.strerror}") from error
 
 
-def in_order(paths: Sequence[Path]) -> list[Path]:
-    """Archives in the order of their first rows; empty ones are left out. Raises ArchiveRefused."""
-    first = {path: next(read([path]), None) for path in paths}
-    seqs = {path: row[0] for path, row in first.items() if row is not None}
-    return sorted(seqs, key=lambda path: seqs[path] if isinstance(seqs[path], int) else 0)
+def _merged(paths: Sequence[Path]) -> Iterator[chain.Row]:
+    """The rows of archives in the order of `seq`; one that several have alike comes once.
 
-
-def _read_once(paths: Sequence[Path]) -> Iterator[chain.Row]:
-    """The rows of archives that may overlap: one is left out if an earlier archive has it.
-
-    Archives do overlap where a prune was interrupted and another one went on.
+    Archives overlap where a prune was interrupted and another one went on. Rows that differ, or do
+    not stand in their order, are all given: as a chain they are none.
     """
-    before = last = 0
-    for path in paths:
-        for row in read([path]):
-            if not isinstance(row[0], int):
-                yield row
-            elif row[0] > before:
-                last = row[0]
-                yield row
-        before = last
+    last = None
+    for row in heapq.merge(*(read([path]) for path in paths), key=_seq):
+        # As they are written: 1 and 1.0 are equal, and not the same row.
+        text = repr(row)
+        if text != last:
+            yield row
+        last = text
+
+
+def _seq(row: chain.Row) -> int:
+    return row[0] if isinstance(row[0], int) else 0
 
 
 def check(
@@ -75,7 +74,6 @@ def check(
     A prune that was interrupted leaves rows that are in its archive as well: what follows the
     anchor is read from the log, and the archive must agree. Raises ArchiveRefused.
     """
-    paths = in_order(paths)
     found = {kept: False, anchor.hash: anchor == chain.BEGINNING}
 
     def look(row: chain.Row) -> None:
@@ -84,7 +82,7 @@ def check(
         if visit is not None and row[0] <= anchor.seq:
             visit(row)
 
-    archived = chain.walk(lambda: _read_once(paths), chain.BEGINNING, look)
+    archived = chain.walk(lambda: _merged(paths), chain.BEGINNING, look)
     fault = archived.fault or _gap(archived, anchor, is_joined=found[anchor.hash])
     if fault is not None:
         fault = ChainFault(fault.problem, fault.seq, fault.id, f"in the archives: {fault.message}")

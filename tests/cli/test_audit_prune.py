@@ -1,12 +1,14 @@
 """`hookstream-keys audit prune`: the oldest rows go, and everything stays verifiable."""
 
 import json
+import os
 import stat
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from support import COMMAND, Database, Tenant, environment, serving
 from support.backups import (
@@ -201,6 +203,7 @@ def rechain(database: Database) -> None:
         (["--archive", "x"], "Missing option '--before'"),
         (["--no-archive", "--before", "yesterday"], "is no time: give a date, 2026-01-31, or"),
         (["--no-archive", "--before", "2020-01-01T00:00:00"], "has no offset from UTC"),
+        (["--no-archive", "--before", "0001-01-01T00:00:00+23:59"], "is no time: give a date"),
         (["--no-archive", "--before", "2999-01-01"], "is in the future"),
     ],
 )
@@ -325,6 +328,42 @@ def test_an_archive_that_was_changed_is_found(
     assert found["message"].startswith("in the archives: ")
 
 
+def test_a_row_that_was_put_into_an_archive_is_found(database: Database, keys: list[str]) -> None:
+    prune(database, 3)
+    prune(database, 5)
+    one, other = archive_of(database, 3), archive_of(database, 5)
+    row = other.read_text(encoding="utf-8").splitlines(keepends=True)[0]
+    for number in (-7, 0, 2, 3, 4.0, 5, True):
+        forged = row.replace('"seq":4', f'"seq":{orjson.dumps(number).decode()}')
+        for path in (one, other):
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            for place in range(len(lines) + 1):
+                path.write_text("".join([*lines[:place], forged, *lines[place:]]), encoding="utf-8")
+                paths = ["--archive", str(other), "--archive", str(one)]
+                found = verified(database, *paths)
+                assert not found["ok"], (number, path.name, place)
+            path.write_text("".join(lines), encoding="utf-8")
+    assert verified(database, "--archive", str(other), "--archive", str(one))["ok"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_archives_that_overlap_must_agree(database: Database, keys: list[str], order: int) -> None:
+    prune(database, 3)
+    path = archive_of(database, 3)
+    copy = path.with_name("copy")
+    text = path.read_text(encoding="utf-8")
+    copy.write_text(text, encoding="utf-8")
+    both = [part for each in (path, copy)[::order] for part in ("--archive", str(each))]
+    assert verified(database, *both)["ok"]
+    copy.write_text(
+        text.replace('"seq":1}', '"seq":1.0}').replace(
+            '"ip_address":null', '"ip_address":"203.0.113.9"', 1
+        ),
+        encoding="utf-8",
+    )
+    assert not verified(database, *both)["ok"]
+
+
 def test_an_archive_of_another_log_is_found(database: Database, keys: list[str]) -> None:
     other = Database(database.path.with_name("other.db"))
     init(other)
@@ -336,6 +375,14 @@ def test_an_archive_of_another_log_is_found(database: Database, keys: list[str])
     found = verified(database, "--archive", str(archive_of(other, 3)))
     assert (found["problem"], found["seq"]) == ("changed", 3)
     assert found["message"] == "in the archives: the archives are not of this log"
+
+
+def test_a_pipe_is_no_archive(database: Database, keys: list[str]) -> None:
+    pipe = database.path.with_name("pipe")
+    os.mkfifo(pipe)
+    refused = command(database, "audit", "verify", "--archive", str(pipe))
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert "is no regular file" in refused.stderr
 
 
 @pytest.mark.parametrize("content", ["x\n", "[]\n", "{}\n", '{"seq": 1}\n', "\udcff\n"])

@@ -19,7 +19,10 @@ def _moment(_: click.Context, __: click.Parameter, text: str) -> str:
     """A time as it is stored."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is not None:
+            # The first and the last of all times are none in UTC.
+            moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise click.BadParameter(
             "is no time: give a date, 2026-01-31, or a time with its offset from UTC, such as "
             "2026-01-31T12:00:00Z"
