@@ -10,6 +10,7 @@ from hookstream_keys import key_rights, timestamps
 from hookstream_keys.call import Call
 from hookstream_keys.errors import Detail, Forbidden, InsufficientScope
 from hookstream_keys.key_rights import Rights, Shortfall
+from hookstream_keys.key_rules import RULES
 from hookstream_keys.principal import KeyPrincipal, SessionPrincipal
 from hookstream_keys.store import ApiKey, Rotation
 
@@ -22,7 +23,7 @@ def forbid_in_new_key(call: Call, holder: Rights, key: ApiKey) -> None:
     # What is left out means no limit, so all of it is the request's. A role that is too high makes
     # the scopes too many as well: it alone is what is wrong.
     shortfalls = holder.may_not_give(key) or holder.shortfalls(key)
-    _refuse_any(call, [], shortfalls, given=key_rights.RULES)
+    _refuse_any(call, [], shortfalls, given=RULES)
 
 
 def forbid_in_new_secret(

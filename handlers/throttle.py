@@ -10,7 +10,7 @@ from typing import NamedTuple
 from hookstream_keys.call import Call
 from hookstream_keys.errors import RateLimited
 from hookstream_keys.limits import Decision, Limit
-from hookstream_keys.rate_limiting import by_address
+from hookstream_keys.rate_limit_names import of_address
 
 #: Failures at one user from one address: 5 at once, then one a minute.
 ONE_USER = Limit(5, 300)
@@ -36,7 +36,7 @@ class _Bucket(NamedTuple):
 
 def flows(call: Call, email: str) -> tuple[str, str]:
     """What a password check is queued by: its user, known or not, and its client address."""
-    return f"user {email}", by_address(call.address or "")
+    return f"user {email}", of_address(call.address or "")
 
 
 def admit_attempt(call: Call, email: str) -> None:
@@ -76,7 +76,7 @@ def sign_up(call: Call) -> None:
 
 
 def _failures(call: Call, email: str) -> tuple[_Bucket, _Bucket]:
-    address = by_address(call.address or "")
+    address = of_address(call.address or "")
     return (
         _Bucket(f"sign-in {address} {email}", ONE_USER, _FAILED),
         _Bucket(f"sign-in {address}", ONE_ADDRESS, _FAILED),
@@ -84,7 +84,7 @@ def _failures(call: Call, email: str) -> tuple[_Bucket, _Bucket]:
 
 
 def _successes(call: Call, email: str) -> tuple[_Bucket, _Bucket]:
-    address = by_address(call.address or "")
+    address = of_address(call.address or "")
     return (
         _Bucket(f"signed in {address} {email}", RIGHT_OF_ONE_USER, _SUCCEEDED),
         _Bucket(f"signed in {address}", RIGHT_FROM_ONE_ADDRESS, _SUCCEEDED),
@@ -92,7 +92,7 @@ def _successes(call: Call, email: str) -> tuple[_Bucket, _Bucket]:
 
 
 def _sign_ups(call: Call) -> _Bucket:
-    return _Bucket(f"sign-up {by_address(call.address or '')}", SIGN_UPS, _SIGNED_UP)
+    return _Bucket(f"sign-up {of_address(call.address or '')}", SIGN_UPS, _SIGNED_UP)
 
 
 def _admit(call: Call, *buckets: _Bucket) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from hookstream_keys import keys, timestamps, verification
+from hookstream_keys import keys, rate_limit_names, timestamps, verification
 from hookstream_keys.call import Answer, Call, MustWrite, WriteCall
 from hookstream_keys.errors import Forbidden, InsufficientScope, RateLimited, Unauthorized
 from hookstream_keys.handlers import access, rotations
@@ -73,7 +73,7 @@ def use(call: Call) -> Decision | None:
         return None
     decision = None
     if key.rate_limit is not None and buckets is not None:
-        decision = buckets.take(verification.bucket(key.key_id), key.rate_limit)
+        decision = buckets.take(rate_limit_names.of_key(key.key_id), key.rate_limit)
         if not decision.allowed:
             count(call, "RATE_LIMITED")
             raise RateLimited("The key is used more often than its own limit allows.", decision)

@@ -72,7 +72,15 @@ def create_app(settings: Settings) -> ASGIApp:
         count=usage.count,
         note=refusals.note,
     )
-    credentials = Credentials(store, service)
+    credentials = Credentials(
+        store,
+        signer=service.signer,
+        origins=service.origins,
+        cookies=service.cookies,
+        lifetimes=service.lifetimes,
+        count=service.count,
+        note=service.note,
+    )
     limiting = RateLimiting(buckets, settings.requests_per_minute)
     pruning = Pruning(store, periods(settings))
     chores = [usage.flush, refusals.flush, pruning.prune_batch]

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hookstream_keys.limits import Decision, Limit, decide
+from hookstream_keys.rate_limit_names import OF_KEYS
 from hookstream_keys.store import StoreUnavailable
 
 log = logging.getLogger("hookstream_keys")
@@ -32,7 +33,6 @@ log = logging.getLogger("hookstream_keys")
 #: The first rows are for keys. A tenant makes as many keys as it likes, and a row that is full
 #: forgets the bucket that is nearest to empty: no number of keys makes the limits of sign-in, of
 #: organizations and of addresses be forgotten.
-KEY = "key "
 ROWS_OF_KEYS = 32_768
 ROWS_OF_OTHERS = 16_384
 ROWS = ROWS_OF_KEYS + ROWS_OF_OTHERS
@@ -164,7 +164,7 @@ class Buckets:
         """Where the bucket's row is, and the mark of its place. The key makes both unguessable."""
         digest = blake2b(name.encode(), key=self._key, digest_size=16).digest()
         number = int.from_bytes(digest[:8], "little")
-        if name.startswith(KEY):
+        if name.startswith(OF_KEYS):
             row = number % ROWS_OF_KEYS
         else:
             row = ROWS_OF_KEYS + number % ROWS_OF_OTHERS

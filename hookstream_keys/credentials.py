@@ -12,12 +12,16 @@ from typing import Any
 from urllib.parse import unquote
 
 from hookstream_keys import keys, timestamps, verification
-from hookstream_keys.call import Call, Service
+from hookstream_keys.origins import Origins
 from hookstream_keys.principal import Authenticated, KeyPrincipal, Principal, SessionPrincipal
-from hookstream_keys.refusals import Refused
+from hookstream_keys.refusals import Note, Refused
 from hookstream_keys.request import Request
 from hookstream_keys.scopes import Scopes
+from hookstream_keys.session_cookies import SessionCookies
+from hookstream_keys.sessions import Lifetimes
+from hookstream_keys.signing import Signer
 from hookstream_keys.store import ApiKey, ReadStore, Session
+from hookstream_keys.usage import Count
 
 API_KEY, AUTHORIZATION, COOKIE = b"x-api-key", b"authorization", b"cookie"
 
@@ -27,14 +31,25 @@ Check = Callable[[Request], Principal | None]
 class Credentials:
     """Knows which credentials are good."""
 
-    def __init__(self, store: ReadStore, service: Service) -> None:
+    def __init__(
+        self,
+        store: ReadStore,
+        *,
+        signer: Signer,
+        origins: Origins,
+        cookies: SessionCookies,
+        lifetimes: Lifetimes,
+        count: Count,
+        note: Note,
+    ) -> None:
         self._store = store
-        self._signer = service.signer
-        self._origins = service.origins
-        self._count = service.count
-        self._note = service.note
-        self._cookies = service.cookies
-        self._lifetimes = service.lifetimes
+        self._signer = signer
+        self._origins = origins
+        self._cookies = cookies
+        self._lifetimes = lifetimes
+        #: Of uses of keys that are refused, and of the refusals themselves.
+        self._count = count
+        self._note = note
 
     def check(self, scheme: dict[str, Any]) -> Check:
         """What finds the principal of a request by a security scheme of the document.
@@ -104,12 +119,16 @@ class Credentials:
             self._origins.require_ours(request)
         return principal
 
-    def current(self, call: Call, moment: datetime) -> Authenticated | None:
-        """The principal of a call as it is at `moment`; None when it is no longer valid."""
-        principal, now = call.principal, timestamps.to_text(moment)
+    def current(
+        self, principal: Principal, address: str | None, request_id: str, moment: datetime
+    ) -> Authenticated | None:
+        """A request's principal as it is at `moment`; None when it is no longer valid.
+
+        The request came from `address`, and is named by its id where a refusal is recorded.
+        """
+        now = timestamps.to_text(moment)
         if isinstance(principal, KeyPrincipal):
-            use = verification.Use(now, call.address)
-            return self._by_key(principal.digest, use, call.request_id)
+            return self._by_key(principal.digest, verification.Use(now, address), request_id)
         if not isinstance(principal, SessionPrincipal):
             return None
         session = self._store.find_session_by_id(principal.session_id, now)

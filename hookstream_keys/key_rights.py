@@ -17,15 +17,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from hookstream_keys import networks, roles
+from hookstream_keys.key_rules import RULES, SECRET
 from hookstream_keys.limits import Limit
 from hookstream_keys.records import record
 from hookstream_keys.scopes import ALL, Scopes
 from hookstream_keys.store.records import ApiKey, Rotation
-
-#: What a key may do is said by these fields of it.
-RULES = ("scopes", "role", "enabled", "expires_at", "allowed_ips", "rate_limit")
-#: Stands in `restricted_by` for a new secret.
-SECRET = "secret"  # noqa: S105 - the name of a rule
 
 #: By these a key acts on the rights of other keys, as far as its role lets it: then its role itself
 #: is a right.

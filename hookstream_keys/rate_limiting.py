@@ -5,9 +5,7 @@ the address. So a stranger uses up nobody's limit but its own, whatever credenti
 Which operations are counted, the document says: `x-rate-limited`.
 """
 
-import ipaddress
-from functools import lru_cache
-
+from hookstream_keys import rate_limit_names
 from hookstream_keys.buckets import Buckets
 from hookstream_keys.errors import ApiError, RateLimited, Unauthorized
 from hookstream_keys.limits import Limit
@@ -27,14 +25,14 @@ class RateLimiting:
 
     def count_stranger(self, request: Request, cost: int = 1) -> None:
         """Count a request for its address. Raises RateLimited."""
-        self._count(request, by_address(request.address), cost)
+        self._count(request, rate_limit_names.of_address(request.address), cost)
 
     def count_caller(self, request: Request, caller: KeyPrincipal | SessionPrincipal) -> None:
         """Count a request for the caller's organization. Raises RateLimited."""
-        if isinstance(caller, SessionPrincipal) and caller.org_id is None:
-            name = f"user {caller.user_id}"
+        if caller.org_id is not None:
+            name = rate_limit_names.of_organization(caller.org_id)
         else:
-            name = f"org {caller.org_id}"
+            name = rate_limit_names.of_user(caller.user_id)
         self._count(request, name, 1)
 
     def count_error(self, request: Request, error: ApiError) -> None:
@@ -54,17 +52,3 @@ class RateLimiting:
             raise RateLimited(
                 f"More than {self._limit.requests} requests a minute; slow down.", decision
             )
-
-
-@lru_cache(maxsize=4096)
-def by_address(address: str) -> str:
-    """The name of an address's bucket. Of IPv6 a network of 64 bits is one: it is one customer."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return f"address {address}"
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped is None:
-            return f"address {ipaddress.ip_network((ip, 64), strict=False)}"
-        ip = ip.ipv4_mapped
-    return f"address {ip}"

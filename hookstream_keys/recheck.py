@@ -18,8 +18,9 @@ from hookstream_keys.errors import Unauthorized
 from hookstream_keys.principal import ANONYMOUS, Authenticated, Principal
 from hookstream_keys.store import Store
 
-#: Gives the principal of a call as it is at a moment; None when it is not valid then.
-Current = Callable[[Call, datetime], Authenticated | None]
+#: Gives a principal as it is at a moment, for the address and id of its request; None when it is
+#: not valid then.
+Current = Callable[[Principal, str | None, str, datetime], Authenticated | None]
 
 
 def write_call(call: Call, store: Store, current: Current, *, optional: bool) -> WriteCall:
@@ -33,7 +34,7 @@ def write_call(call: Call, store: Store, current: Current, *, optional: bool) ->
     moment = timestamps.now()
     principal: Principal | None = call.principal
     if isinstance(principal, Authenticated):
-        principal = current(call, moment)
+        principal = current(principal, call.address, call.request_id, moment)
         if principal is None and not optional:
             raise Unauthorized(credential_sent=True)
     return WriteCall(

@@ -9,8 +9,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Literal
 
-from hookstream_keys import networks
-from hookstream_keys.buckets import KEY, Buckets
+from hookstream_keys import networks, rate_limit_names
+from hookstream_keys.buckets import Buckets
 from hookstream_keys.limits import Decision
 from hookstream_keys.records import record
 from hookstream_keys.scopes import Scopes
@@ -81,7 +81,7 @@ def spend(found: Verification, buckets: Buckets | None) -> Verification:
     key = found.key
     if found.code != "VALID" or key is None or key.rate_limit is None or buckets is None:
         return found
-    decision = buckets.take(bucket(key.id), key.rate_limit)
+    decision = buckets.take(rate_limit_names.of_key(key.id), key.rate_limit)
     if not decision.allowed:
         return Verification("RATE_LIMITED", key, "limit", decision)
     return Verification("VALID", key, limit=decision)
@@ -134,11 +134,6 @@ def pending(key: ApiKey) -> Rotation | None:
     """The rotation that using the key now, by the secret that it was found by, would activate."""
     rotation = key.rotation
     return rotation if rotation is not None and rotation.state == "pending" else None
-
-
-def bucket(key_id: str) -> str:
-    """The name of a key's bucket."""
-    return f"{KEY}{key_id}"
 
 
 def _address_allowed(key: ApiKey, use: Use) -> bool:

@@ -6,8 +6,9 @@ They are as the columns hold them.
 import json
 from typing import Any
 
-from hookstream_keys import key_rights, roles
 from hookstream_keys import networks as cidr
+from hookstream_keys import roles
+from hookstream_keys.key_rules import RULES, SECRET
 from hookstream_keys.limits import Limit
 from hookstream_keys.scopes import Scopes
 from hookstream_keys.store.sqlite import better_auth
@@ -49,7 +50,7 @@ def restrictions(was: str, now: str) -> str:
     """Of each rule that was restricted the higher of the two roles: no lower one may lift it."""
     mine, theirs = json.loads(was), json.loads(now)
     higher = {}
-    for rule in (*key_rights.RULES, key_rights.SECRET):
+    for rule in (*RULES, SECRET):
         one, other = mine.get(rule), theirs.get(rule)
         if one is not None or other is not None:
             higher[rule] = one if other is None or roles.cover(one or "", other) else other

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hookstream_keys import buckets as module
-from hookstream_keys import verification
+from hookstream_keys import rate_limit_names
 from hookstream_keys.buckets import PLACES, ROWS, SIZE, Buckets
 from hookstream_keys.limits import Limit
 from hookstream_keys.store import StoreUnavailable
@@ -198,7 +198,7 @@ def test_no_number_of_keys_makes_another_limit_be_forgotten(
     for name in ("sign-in address 203.0.113.7", "org org_1"):
         assert buckets.take(name, SLOW, 5).allowed
     for number in range(PLACES * 20):
-        buckets.take(verification.bucket(f"ak_{number}"), SLOW, 100)
+        buckets.take(rate_limit_names.of_key(f"ak_{number}"), SLOW, 100)
     assert buckets.look("sign-in address 203.0.113.7", SLOW).remaining == 95
     assert buckets.look("org org_1", SLOW).remaining == 95
 

@@ -31,7 +31,16 @@ Checked = Callable[..., WriteCall]
 @pytest.fixture
 def checked(store: Store) -> Checked:
     """A write call for a principal, as the server makes it inside a transaction."""
-    credentials = Credentials(store, Service())
+    service = Service()
+    credentials = Credentials(
+        store,
+        signer=service.signer,
+        origins=service.origins,
+        cookies=service.cookies,
+        lifetimes=service.lifetimes,
+        count=service.count,
+        note=service.note,
+    )
 
     def check(principal: Principal, *, optional: bool = False) -> WriteCall:
         arrived = timestamps.now() - timedelta(seconds=2)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from hookstream_keys import key_rights, networks, roles
+from hookstream_keys import key_rules, networks, roles
 from hookstream_keys.scopes import Scopes
 from hookstream_keys.store.sqlite import narrowing
 from hookstream_keys.store.sqlite.migrations import migrations
@@ -70,7 +70,7 @@ def test_tables_come_after_those_that_they_refer_to(connection: sqlite3.Connecti
 def test_what_a_key_is_never_changes_and_its_secret_is_kept() -> None:
     assert {"org_id", "env_id", "created_by"} <= {*columns_of("api_key", Rule.FIXED)}
     assert columns_of("api_key", Rule.KEPT) == ("digest", "prefix")
-    rules = {*key_rights.RULES, "restricted_by", "revoked_at"}
+    rules = {*key_rules.RULES, "restricted_by", "revoked_at"}
     assert rules <= narrower_columns("api_key").keys()
 
 

@@ -1,0 +1,36 @@
+"""Whose rate limit is counted: the names that the counters have for keys, clients and callers."""
+
+import ipaddress
+from functools import lru_cache
+
+#: How the names of keys begin: they have a part of the counters' file of their own.
+OF_KEYS = "key "
+
+
+def of_key(key_id: str) -> str:
+    """A key, for its own limit."""
+    return f"{OF_KEYS}{key_id}"
+
+
+def of_organization(org_id: str) -> str:
+    """An organization, for what all its callers ask."""
+    return f"org {org_id}"
+
+
+def of_user(user_id: str) -> str:
+    """A user who is in no organization."""
+    return f"user {user_id}"
+
+
+@lru_cache(maxsize=4096)
+def of_address(address: str) -> str:
+    """A client address. An IPv6 network of 64 bits is one: it is one customer's."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return f"address {address}"
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped is None:
+            return f"address {ipaddress.ip_network((ip, 64), strict=False)}"
+        ip = ip.ipv4_mapped
+    return f"address {ip}"
