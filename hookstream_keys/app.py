@@ -1,6 +1,7 @@
 """The application: Connexion's, assembled from `openapi.yaml` and nothing else."""
 
 import gc
+import logging
 import sys
 import warnings
 from collections.abc import AsyncIterator, Callable
@@ -25,6 +26,7 @@ from hookstream_keys.call import Service
 from hookstream_keys.credentials import Credentials
 from hookstream_keys.gate import Gate
 from hookstream_keys.handlers import audit
+from hookstream_keys.new_secret import warning_of_new_secret
 from hookstream_keys.origins import Origins
 from hookstream_keys.pages import page
 from hookstream_keys.rate_limiting import RateLimiting
@@ -43,6 +45,8 @@ from hookstream_keys.stack import Handling, Routing, Security, Validation, Write
 from hookstream_keys.store import Store, database_path, open_store
 from hookstream_keys.usage import Usage
 
+log = logging.getLogger("hookstream_keys")
+
 #: The writer's thread hands on the interpreter after so long, to a request that only reads.
 SWITCH_SECONDS = 0.0005
 
@@ -59,7 +63,10 @@ def create_app(settings: Settings) -> ASGIApp:
     buckets = Buckets(limits_path(path))
     usage = Usage(store)
     refusals = Refusals(store, partial(audit.refused, store))
+    warning = warning_of_new_secret(settings, path, store)
     signer = Signer(*signing_secrets(settings, path))
+    if warning is not None:
+        log.warning(warning)
     service = Service(
         signer=signer,
         origins=Origins(settings.trusted_origins),

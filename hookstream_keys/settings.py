@@ -277,7 +277,7 @@ def signing_secrets(settings: Settings, database: Path) -> tuple[str, ...]:
     """
     if settings.secrets:
         return settings.secrets
-    path = _secret_path(database)
+    path = secret_path(database)
     try:
         if not path.exists():
             _make_secret(path)
@@ -291,12 +291,14 @@ def existing_signing_secrets(settings: Settings, database: Path) -> tuple[str, .
 
     Raises SettingsError when the file is there and cannot be used.
     """
-    if not settings.secrets and not _secret_path(database).exists():
+    if not settings.secrets and not secret_path(database).exists():
         return ()
     return signing_secrets(settings, database)
 
 
-def _secret_path(database: Path) -> Path:
+def secret_path(database: Path) -> Path:
+    """The file beside the database that keeps its signing secret where none is set."""
+    database = database.absolute()
     return database.with_name(database.name + ".secret")
 
 
@@ -321,8 +323,9 @@ def _read_secret(path: Path) -> str:
     secret = path.read_bytes().decode("ascii", errors="ignore").strip()
     if len(secret) < SECRET_LENGTH:
         raise SettingsError(
-            f"the secret file {path} is empty, cut short or no text; restore it, or delete it to "
-            "have a new one made (every session cookie then stops working)"
+            f"the secret file {path} is empty, cut short or no text; put the secret back that was "
+            "in it, or delete the file to have a new one made (every session cookie then stops "
+            "working, and backups that were made before are restored with --unsealed only)"
         )
     return secret
 

@@ -32,6 +32,9 @@ class ReadStore(Protocol):
         Raises StoreUnavailable or DatabaseTooNew otherwise.
         """
 
+    def was_used(self) -> bool:
+        """Whether anything was ever recorded in the audit log, or there is a user."""
+
     def wrote_within(self, seconds: float) -> bool:
         """Whether something that was written by this process reached the disk so lately."""
 

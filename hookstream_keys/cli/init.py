@@ -7,7 +7,8 @@ import click
 from hookstream_keys import bootstrap, spec, timestamps
 from hookstream_keys.cli.database import settings_for
 from hookstream_keys.cli.options import with_database, with_json
-from hookstream_keys.cli.output import require_output, show_json, show_once
+from hookstream_keys.cli.output import note, require_output, show_json, show_once
+from hookstream_keys.new_secret import warning_of_new_secret
 from hookstream_keys.schemas import check_value
 from hookstream_keys.settings import signing_secrets
 from hookstream_keys.store import database_path, open_store
@@ -60,7 +61,11 @@ def init_command(org: str, env: str, email: str, as_json: bool, database: str) -
     settings = settings_for(database)
     store = open_store(database)
     store.migrate()
-    signing_secrets(settings, database_path(database))
+    path = database_path(database)
+    warning = warning_of_new_secret(settings, path, store)
+    signing_secrets(settings, path)
+    if warning is not None:
+        note(f"WARNING: {warning}")
     with store.together():
         first = bootstrap.create_first_tenant(
             store, org=org, env=env, email=email, now=timestamps.now()

@@ -8,6 +8,8 @@ from hookstream_keys import spec
 from hookstream_keys.buckets import Buckets, limits_path
 from hookstream_keys.cli.database import settings_for
 from hookstream_keys.cli.options import with_database
+from hookstream_keys.cli.output import note
+from hookstream_keys.new_secret import warning_of_new_secret
 from hookstream_keys.server import listening
 from hookstream_keys.settings import signing_secrets
 from hookstream_keys.store import database_path, open_store
@@ -38,9 +40,12 @@ def serve_command(host: str, port: int, workers: int, database: str) -> None:
     settings = settings_for(database)
     store = open_store(database)
     store.migrate()
-    store.close()
     path = database_path(database)
+    warning = warning_of_new_secret(settings, path, store)
     signing_secrets(settings, path)
+    store.close()
+    if warning is not None:
+        note(f"WARNING: {warning}")
     Buckets(limits_path(path)).close()
     try:
         listener = listening.bind(host, port)

@@ -12,7 +12,9 @@ from hookstream_keys.store.sqlite.connection import Connection, chain_head
 from hookstream_keys.store.sqlite.engine import Engine, Parameters, Row, to_json
 
 _COLUMNS = ", ".join(chain.COLUMNS)
-_HEAD = "select seq, hash from audit_head"
+_WAS_USED = """
+    select 1 where exists (select 1 from audit_head where seq > 0) or exists (select 1 from "user")
+"""
 _ADD_EVENT = (
     f"insert into audit_log ({_COLUMNS}, hash) "  # noqa: S608 - constants
     f"values ({', '.join('?' for _ in chain.COLUMNS)}, ?)"
@@ -51,6 +53,9 @@ class AuditLog(Engine):
         with self.change() as connection:
             for event in events:
                 insert_event(connection, event)
+
+    def was_used(self) -> bool:
+        return self.one(_WAS_USED, ()) is not None
 
     def find_event_position(self, org_id: str, event_id: str) -> int | None:
         row = self.one(_FIND_POSITION, (event_id, org_id))
