@@ -12,6 +12,7 @@ from hookstream_keys.store.records import (
     Pruned,
     RestoreChange,
     Restored,
+    SealKeys,
 )
 from hookstream_keys.store.state_check import StateCheck
 
@@ -34,7 +35,7 @@ class OperatorStore(Protocol):
         path: Path,
         now: str,
         recorded: Callable[[RestoreChange], AuditEvent],
-        seal_keys: Sequence[bytes],
+        seal_keys: SealKeys,
         *,
         unsealed: bool = False,
         rehearse: bool = False,

@@ -346,6 +346,15 @@ class Backup(NamedTuple):
         return self.pruned + self.rows
 
 
+@record
+class SealKeys:
+    """What backups may be sealed with, the newest first; none where there is no signing secret."""
+
+    keys: tuple[bytes, ...] = field(repr=False)
+    #: Where the secrets are from, in words; of none the file that would be read.
+    source: str
+
+
 class RestoreChange(NamedTuple):
     """What a restore did to one thing, for the audit log."""
 
@@ -353,6 +362,24 @@ class RestoreChange(NamedTuple):
     org_id: str
     resource_id: str
     details: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Preserved:
+    """What a restore did not take from the backup, since it was ended or narrowed afterwards."""
+
+    #: Keys that are valid in the backup and stay revoked, or were revoked because they are gone.
+    keys_revoked: int = 0
+    #: Keys that stay disabled, or keep an end, scopes, networks or a limit that is less.
+    keys_narrowed: int = 0
+    #: Keys with a secret in the backup that was replaced or cancelled since.
+    keys_rotated: int = 0
+    #: Members of the backup who were removed, or whose user was deleted, and stay out.
+    members_removed: int = 0
+    #: Members who have a lower role than in the backup, and keep it.
+    roles_lowered: int = 0
+    #: Invitations that are pending in the backup and stay cancelled.
+    invitations_cancelled: int = 0
 
 
 @dataclass(slots=True)
@@ -366,18 +393,10 @@ class Restored:
     sealed: bool
     #: What was wrong with the backup and overridden, a sentence each that begins with "it".
     warnings: list[str] = field(default_factory=list)
-    #: Keys that are good in the backup and stay revoked, or were revoked because they are gone.
-    keys_revoked: int = 0
-    #: Keys that stay disabled, or keep an end, scopes, networks or a limit that is less.
-    keys_narrowed: int = 0
-    #: Keys with a secret in the backup that was replaced or cancelled since.
-    keys_rotated: int = 0
-    members_removed: int = 0
-    roles_lowered: int = 0
-    invitations_cancelled: int = 0
-    sessions_ended: int = 0
-    #: Keys that were issued after the backup: there is no such key any more.
-    keys_forgotten: int = 0
+    #: How many rows were changed, by kind and what was done: `api_key.restored` were gone and are
+    #: back, `.updated` are there and another than before, `.removed` were there and are gone.
+    changes: dict[str, int] = field(default_factory=dict)
+    preserved: Preserved = field(default_factory=Preserved)
 
 
 @record

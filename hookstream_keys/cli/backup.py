@@ -23,9 +23,11 @@ def backup_command(file: Path, as_json: bool, database: str) -> None:
     the signing secret: a copy that was changed is refused by restore. Keep the secret, and the
     head that is printed, apart from it.
     """
+    # First: without a database there is no secret beside it either.
+    store = existing_store(database)
     key = seal_key(database)
     now = timestamps.to_text(timestamps.now())
-    made, state = existing_store(database).backup(file, now, key)
+    made, state = store.backup(file, now, key)
     if state.faults:
         note(
             f"WARNING: the database is not as its audit log says {state.summary}. restore refuses "

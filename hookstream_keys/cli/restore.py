@@ -8,13 +8,20 @@ from typing import Any
 import click
 
 from hookstream_keys import timestamps
-from hookstream_keys.cli.database import existing_store
+from hookstream_keys.cli.database import existing_store, is_empty
 from hookstream_keys.cli.operations import operators_call
 from hookstream_keys.cli.options import with_database, with_json
 from hookstream_keys.cli.output import note, printable, show
 from hookstream_keys.cli.sealing import seal_keys
 from hookstream_keys.handlers import audit
-from hookstream_keys.store import Restored, Store, database_path, open_store
+from hookstream_keys.store import (
+    BackupRefused,
+    Restored,
+    SealKeys,
+    Store,
+    database_path,
+    open_store,
+)
 
 
 @click.command("restore")
@@ -24,7 +31,8 @@ from hookstream_keys.store import Restored, Store, database_path, open_store
     "--unsealed",
     is_flag=True,
     help="Put it back although its seal is missing or does not fit, or it is not as its own audit"
-    " log says: anyone who could write to the file may have changed it.",
+    " log says. Only where you know where the file comes from, and who could write to it: anyone"
+    " who could may have changed it.",
 )
 @with_json
 @with_database
@@ -33,29 +41,55 @@ def restore_command(
 ) -> None:
     """Put the backup in FILE back; what was ended since stays ended. The server may run.
 
-    Keys that were revoked, disabled, narrowed or rotated since the backup stay so, as do
-    members who were removed; users keep their passwords, and all have to sign in again.
-    What was made since is gone, except for the audit log, which goes on. Where there is no
-    database, the backup becomes it: then nothing that was ended since is known.
+    Put back: organizations, environments, keys and members that were changed or deleted since,
+    invitations and idempotency records. A key that was deleted, or went with its environment or
+    organization, comes back revoked.
+
+    Kept as now: users, their passwords and email addresses; secrets and usage of keys that are
+    there; the audit log, which goes on. Keys that were revoked, disabled, narrowed or rotated
+    since the backup stay so. Members who were removed, or whose user was deleted, stay out, and
+    lowered roles stay lowered.
+
+    Removed: organizations, environments, keys, members and invitations that were made since. All
+    sessions end: every user signs in again.
+
+    Where there is no database, the backup becomes it, users and passwords included: then nothing
+    that was ended since is known.
+
+    It prints how many rows of each kind were restored (gone, and back), updated (there, and
+    changed) and removed, and what was preserved: what the backup has and was ended since.
+    --dry-run prints the same.
     """
     keys = seal_keys(database)
-    exists = database_path(database).exists()
-    store = existing_store(database) if exists else open_store(database)
+    store = _store_at(database)
     found = _restored(store, file, keys, unsealed=unsealed, rehearse=rehearse)
     store.close()
     for warning in found.warnings:
         note(printable(f"WARNING: {file} {warning}."))
     if not found.compared:
-        note(_warning(found))
+        note(printable(_warning(found, database_path(database).absolute())))
     if rehearse:
         note("Nothing was changed: this is what it would come to.")
     facts = _facts(found)
-    shown = {name: value for name, value in facts.items() if name != "warnings"}
-    show(facts, as_json, shown)
+    show(facts, as_json, _lines(facts))
+
+
+def _store_at(database: str) -> Store:
+    """The database, or where there is none, where it is to be. Raises StoreError."""
+    path = database_path(database).absolute()
+    if not path.exists():
+        return open_store(database)
+    if is_empty(path):
+        raise BackupRefused(
+            f"the database {path} is an empty file: move it away, or let --database or "
+            "HOOKSTREAM_DATABASE name another; where there is no file, the backup becomes the "
+            "database"
+        )
+    return existing_store(database)
 
 
 def _restored(
-    store: Store, file: Path, keys: list[bytes], *, unsealed: bool, rehearse: bool
+    store: Store, file: Path, keys: SealKeys, *, unsealed: bool, rehearse: bool
 ) -> Restored:
     call = operators_call(store)
     return store.restore(
@@ -74,10 +108,25 @@ def _facts(found: Restored) -> dict[str, Any]:
     return {**found.backup._asdict(), **facts}
 
 
-def _warning(found: Restored) -> str:
+def _lines(facts: dict[str, Any]) -> dict[str, str]:
+    """What a person is told: a line for each kind, and one for each that was preserved."""
+    lines = {
+        name: value
+        for name, value in facts.items()
+        if name not in ("warnings", "changes", "preserved")
+    }
+    counts: dict[str, list[str]] = {}
+    for name, count in facts["changes"].items():
+        kind, _, done = name.partition(".")
+        counts.setdefault(kind, []).append(f"{count} {done}")
+    lines |= {kind: ", ".join(done) for kind, done in counts.items()}
+    return lines | {f"preserved.{name}": count for name, count in facts["preserved"].items()}
+
+
+def _warning(found: Restored, path: Path) -> str:
     return (
-        "WARNING: there was no database to compare the backup with. The last change that it "
-        f"knows of was made at {found.backup.until}. Nothing that was revoked, disabled, rotated "
-        "or removed after that moment is known: all of it is as it was then. Revoke those keys "
-        "and remove those members again."
+        f"WARNING: there was no database {path} to compare the backup with. The last change that "
+        f"it knows of was made at {found.backup.until}. Nothing that was revoked, disabled, "
+        "rotated or removed after that moment is known: all of it is as it was then. Revoke those "
+        "keys and remove those members again."
     )

@@ -1,31 +1,55 @@
 """The keys of backups' seals, which are derived from the signing secrets."""
 
+from pathlib import Path
+
 from hookstream_keys.cli.database import settings_for
-from hookstream_keys.settings import SettingsError, existing_signing_secrets
+from hookstream_keys.settings import (
+    Settings,
+    SettingsError,
+    existing_signing_secrets,
+    secret_path,
+)
 from hookstream_keys.signing import Signer
-from hookstream_keys.store import database_path
+from hookstream_keys.store import SealKeys, database_path
 
 _PURPOSE = "backup seal"
 
 
 def seal_key(database: str) -> bytes:
     """What seals a backup. Raises SettingsError where there is no signing secret."""
-    keys = seal_keys(database)
-    if not keys:
+    found = seal_keys(database)
+    if not found.keys:
         raise SettingsError(
             "there is no signing secret to seal the backup with: set BETTER_AUTH_SECRET to what "
-            "serve has, or run hookstream-keys init, which makes one beside the database"
+            f"serve has, or put {secret_path(database_path(database))} back; where there was none, "
+            "hookstream-keys init makes that file"
         )
-    return keys[0]
+    return found.keys[0]
 
 
-def seal_keys(database: str) -> list[bytes]:
+def seal_keys(database: str) -> SealKeys:
     """What backups may be sealed with, the newest first; none where there is no signing secret.
 
     No secret is made here: one that is made now has sealed nothing.
     """
-    secrets = existing_signing_secrets(settings_for(database), database_path(database))
+    settings, path = settings_for(database), database_path(database)
+    secrets = existing_signing_secrets(settings, path)
     if not secrets:
-        return []
+        return SealKeys((), str(secret_path(path)))
     signer = Signer(*secrets)
-    return [each.derive(_PURPOSE) for each in (signer, *signer.older)]
+    keys = tuple(each.derive(_PURPOSE) for each in (signer, *signer.older))
+    return SealKeys(keys, _source(settings, path))
+
+
+def _source(settings: Settings, path: Path) -> str:
+    """Where the secrets are from, in words."""
+    file = secret_path(path)
+    if not settings.secrets:
+        return f"the one in {file}"
+    variables = {
+        "BETTER_AUTH_SECRETS": settings.auth_secrets,
+        "BETTER_AUTH_SECRET": settings.auth_secret,
+    }
+    named = " and ".join(name for name, value in variables.items() if value)
+    unread = f" ({file}, which is there, is not read while that is set)" if file.exists() else ""
+    return f"what {named} has{unread}"

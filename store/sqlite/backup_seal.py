@@ -12,12 +12,12 @@ import hmac
 import os
 import secrets
 import sqlite3
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from hookstream_keys.store.errors import BackupRefused, SealRefused
+from hookstream_keys.store.records import SealKeys
 from hookstream_keys.store.sqlite import seal_macs
 from hookstream_keys.store.sqlite.seal_macs import FILE, ROWS, SCHEMA, SIZE, TABLE, Seal
 
@@ -59,19 +59,19 @@ def seal(path: Path, key: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def require(connection: sqlite3.Connection, path: Path, keys: Sequence[bytes]) -> None:
+def require(connection: sqlite3.Connection, path: Path, seal_keys: SealKeys) -> None:
     """Return where the backup's seal fits by one of the keys. Raises SealRefused.
 
     `connection` is open on the file at `path`, which does not change meanwhile.
     """
-    found = _read(connection)
-    if found is None:
+    found, keys = _read(connection), seal_keys.keys
+    if not found:
         raise SealRefused("has no seal: anyone who could write to it may have changed it")
     if not keys:
         raise SealRefused(
-            "has a seal that cannot be checked: there is no signing secret. Put back the file "
-            "that was kept beside the database, hookstream.db.secret for hookstream.db, or set "
-            "BETTER_AUTH_SECRET to what it was when the backup was made"
+            "has a seal that cannot be checked: there is no signing secret. Set BETTER_AUTH_SECRET "
+            "to what it was when the backup was made, or put back the file that was kept, "
+            f"{seal_keys.source}"
         )
     file_mac = found.get(FILE, (0, b""))[1]
     offset = seal_macs.offset_of(path, file_mac)
@@ -79,7 +79,7 @@ def require(connection: sqlite3.Connection, path: Path, keys: Sequence[bytes]) -
         hmac.compare_digest(file_mac, seal_macs.of_file(path, key, offset)) for key in keys
     ):
         return
-    raise SealRefused(_what_was_changed(connection, found, keys))
+    raise SealRefused(_what_was_changed(connection, found, seal_keys))
 
 
 def remove(connection: sqlite3.Connection) -> None:
@@ -87,13 +87,13 @@ def remove(connection: sqlite3.Connection) -> None:
     connection.execute(f"drop table if exists {TABLE}")
 
 
-def _read(connection: sqlite3.Connection) -> Seal | None:
-    """The seal that the backup has; None where it has none, or what is none."""
+def _read(connection: sqlite3.Connection) -> Seal:
+    """The seal that the backup has; empty where it has none, or what is none."""
     if connection.execute(_IS_TABLE, (TABLE,)).fetchone() is None:
-        return None
+        return {}
     columns = connection.execute(f"pragma table_info({TABLE})").fetchall()
     if [column[1] for column in columns] != ["part", "rows", "hmac"]:
-        return None
+        return {}
     return {row[0]: (row[1], row[2]) for row in connection.execute(_READ) if _is_part(*row)}
 
 
@@ -102,9 +102,9 @@ def _is_part(part: Any, rows: Any, mac: Any) -> bool:
     return isinstance(part, str) and isinstance(rows, int) and is_mac
 
 
-def _what_was_changed(connection: sqlite3.Connection, found: Seal, keys: Sequence[bytes]) -> str:
+def _what_was_changed(connection: sqlite3.Connection, found: Seal, seal_keys: SealKeys) -> str:
     """In words, by the HMACs of the parts."""
-    for key in keys:
+    for key in seal_keys.keys:
         parts = seal_macs.of_parts(connection, key)
         changed = sorted(
             part
@@ -115,8 +115,8 @@ def _what_was_changed(connection: sqlite3.Connection, found: Seal, keys: Sequenc
         if len(changed) < len(parts.keys() | found.keys() - {FILE}):
             return _named(changed)
     return (
-        "has a seal that does not fit: it was made with another signing secret, or all of the "
-        "seal was changed"
+        "has a seal that does not fit: it was made with another signing secret than "
+        f"{seal_keys.source}, or all of the seal was changed"
     )
 
 

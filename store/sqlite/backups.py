@@ -6,17 +6,18 @@ So no server has to stop, and no revocation can slip in between. The audit log s
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
 from hookstream_keys.store.errors import BackupRefused
-from hookstream_keys.store.records import AuditEvent, Backup, RestoreChange, Restored
+from hookstream_keys.store.records import AuditEvent, Backup, RestoreChange, Restored, SealKeys
 from hookstream_keys.store.sqlite import (
     audit_chain,
     audit_state,
     backup_files,
     backup_seal,
+    restore_counts,
     restore_events,
     restore_merge,
     restore_rows,
@@ -29,9 +30,6 @@ from hookstream_keys.store.sqlite.restore_columns import COLUMNS
 from hookstream_keys.store.state_check import StateCheck
 
 Recorded = Callable[[RestoreChange], AuditEvent]
-
-#: What gives access without a key or password: signed-in sessions, links that were mailed.
-_SESSIONS = ('"session"', '"verification"')
 
 
 class Backups(Engine):
@@ -61,7 +59,7 @@ class Backups(Engine):
         path: Path,
         now: str,
         recorded: Recorded,
-        seal_keys: Sequence[bytes],
+        seal_keys: SealKeys,
         *,
         unsealed: bool = False,
         rehearse: bool = False,
@@ -89,12 +87,13 @@ class Backups(Engine):
             connection.execute("pragma foreign_keys = off")
             connection.execute("attach ? as backup", (str(draft),))
             with suppress(_Rehearsed), transaction(connection):
-                _require_same(connection, found.backup)
+                _require_same(connection, found.backup, self._path)
                 try:
                     restore_merge.preserve_revocations(connection, found, now)
                     _record(
                         connection, restore_events.changes(connection, _details(found)), recorded
                     )
+                    found.changes = restore_counts.compared(connection)
                     _end_all_sessions(connection)
                     _replace(connection)
                 except sqlite3.IntegrityError as error:
@@ -121,7 +120,8 @@ def _undo() -> None:
 def _restore_alone(draft: Path, found: Restored, recorded: Recorded) -> None:
     """Make the draft a database of its own."""
     with translated(), closing(connect(str(draft))) as connection, transaction(connection):
-        found.sessions_ended = _end_all_sessions(connection)
+        found.changes = restore_counts.alone(connection)
+        _end_all_sessions(connection)
         _record(connection, restore_events.unchanged(connection, _details(found)), recorded)
 
 
@@ -135,9 +135,13 @@ def _record(connection: Connection, changes: Iterator[RestoreChange], recorded: 
         insert_event(connection, recorded(change))
 
 
-def _require_same(connection: Connection, backup: Backup) -> None:
+def _require_same(connection: Connection, backup: Backup, path: Path) -> None:
     """Raise BackupRefused unless the backup is one of this database: its log is our log's."""
     anchor = audit_chain.anchor_of(connection)
+    move_away = (
+        f"to put it back all the same, stop the servers and move {path} away, with {path.name}-wal "
+        f"and {path.name}-shm but not {path.name}.secret: the backup then becomes the database"
+    )
     row = connection.execute(
         "select 1 from main.audit_log where seq = ? and hash = ?", (backup.seq, backup.head)
     ).fetchone()
@@ -146,22 +150,23 @@ def _require_same(connection: Connection, backup: Backup) -> None:
     if backup.seq < anchor.seq:
         raise BackupRefused(
             f"the backup is older than the audit log, of which the rows through {anchor.seq} were "
-            "pruned, so that it is not known whether it is one of this database; to put it back "
-            "all the same, stop the servers and move the database away"
+            f"pruned, so that it is not known whether it is one of {path}; {move_away}"
+        )
+    if connection.execute("select 1 from main.audit_log limit 1").fetchone() is None:
+        raise BackupRefused(
+            f"the database {path} is new, nothing was ever recorded in it, and the backup is of "
+            f"another; {move_away}"
         )
     raise BackupRefused(
-        "the backup is not one of this database, whose audit log does not contain its last "
-        "row; to put it back all the same, stop the servers and move the database away"
+        f"the backup is not one of this database, {path}, whose audit log does not contain its "
+        f"last row; {move_away}"
     )
 
 
-def _end_all_sessions(connection: Connection) -> int:
-    """End every session, and make every link that was mailed useless. Returns how many sessions."""
-    counts = [
-        connection.execute(f"delete from main.{table}").rowcount  # noqa: S608 - constants
-        for table in _SESSIONS
-    ]
-    return counts[0]
+def _end_all_sessions(connection: Connection) -> None:
+    """End every session, and make every link that was mailed useless."""
+    for table in restore_counts.SESSIONS:
+        connection.execute(f'delete from main."{table}"')  # noqa: S608 - constants
 
 
 def _replace(connection: Connection) -> None:

@@ -47,7 +47,7 @@ _ROLES = f"""
 
 
 def _remove_members(connection: sqlite3.Connection, found: Restored) -> None:
-    found.members_removed = connection.execute(_REMOVED, (found.backup.seq,)).rowcount
+    found.preserved.members_removed = connection.execute(_REMOVED, (found.backup.seq,)).rowcount
 
 
 def _lower_roles(connection: sqlite3.Connection, found: Restored) -> None:
@@ -57,7 +57,7 @@ def _lower_roles(connection: sqlite3.Connection, found: Restored) -> None:
             role = narrowing.member_role(was, now)
             if role != was:
                 update(connection, "member", member_id, {"role": role})
-                found.roles_lowered += 1
+                found.preserved.roles_lowered += 1
         last = page[-1][0]
 
 
@@ -65,14 +65,15 @@ def _cancel_invitations(connection: sqlite3.Connection, found: Restored) -> None
     connection.execute(
         'delete from backup."invitation" where "inviterId" not in (select id from main."user")'
     )
-    found.invitations_cancelled = connection.execute(
+    found.preserved.invitations_cancelled = connection.execute(
         """update backup."invitation" set status = 'canceled'
            where status = 'pending' and id not in (select id from main."invitation")"""
     ).rowcount
     for invitation_id, was, now in different(connection, "invitation"):
         values = narrowed("invitation", was, now)
         update(connection, "invitation", invitation_id, values)
-        found.invitations_cancelled += values.get("status", was["status"]) != was["status"]
+        is_cancelled = values.get("status", was["status"]) != was["status"]
+        found.preserved.invitations_cancelled += is_cancelled
 
 
 _OWNERLESS = """

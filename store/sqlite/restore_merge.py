@@ -9,7 +9,7 @@ bounded: a backup may have millions of rows.
 import sqlite3
 
 from hookstream_keys.store.errors import BackupRefused
-from hookstream_keys.store.records import Restored
+from hookstream_keys.store.records import Preserved, Restored
 from hookstream_keys.store.sqlite import restore_members
 from hookstream_keys.store.sqlite.restore_columns import COLUMNS, Rule, columns_of
 from hookstream_keys.store.sqlite.restore_rows import (
@@ -47,8 +47,6 @@ _KEEP_EXPIRY = """
         (select expires_at from main.api_key where id = k.id)
     where exists (select 1 from main.api_key where id = k.id and digest <> k.digest)
 """
-_FORGOTTEN = "select count(*) from main.api_key where id not in (select id from backup.api_key)"
-_SESSIONS = 'select count(*) from main."session"'
 
 
 def preserve_revocations(connection: sqlite3.Connection, found: Restored, now: str) -> None:
@@ -58,15 +56,14 @@ def preserve_revocations(connection: sqlite3.Connection, found: Restored, now: s
     """
     for table in COLUMNS:
         _require_fixed(connection, table)
-    (found.keys_rotated,) = connection.execute(_ROTATED).fetchone()
-    (found.keys_forgotten,) = connection.execute(_FORGOTTEN).fetchone()
-    (found.sessions_ended,) = connection.execute(_SESSIONS).fetchone()
-    found.keys_revoked = connection.execute(_REVOKE_GONE, (now, _GONE)).rowcount
+    preserved = found.preserved
+    (preserved.keys_rotated,) = connection.execute(_ROTATED).fetchone()
+    preserved.keys_revoked = connection.execute(_REVOKE_GONE, (now, _GONE)).rowcount
     connection.execute(_KEEP_EXPIRY)
     _keep_columns(connection, "api_key")
     _keep_rows(connection, "rotation", of="main.api_key", key="id")
     _keep_rows(connection, "key_usage", of="main.key_usage", key="key_id")
-    _narrow_keys(connection, found)
+    _narrow_keys(connection, preserved)
     restore_members.preserve_removals(connection, found)
 
 
@@ -114,7 +111,7 @@ def _keep_rows(connection: sqlite3.Connection, table: str, *, of: str, key: str)
     )
 
 
-def _narrow_keys(connection: sqlite3.Connection, found: Restored) -> None:
+def _narrow_keys(connection: sqlite3.Connection, preserved: Preserved) -> None:
     """Let the rules of keys that are in both be the more restrictive of each two."""
     for key_id, was, now in different(connection, "api_key"):
         values = narrowed("api_key", was, now)
@@ -129,5 +126,5 @@ def _narrow_keys(connection: sqlite3.Connection, found: Restored) -> None:
         update(connection, "api_key", key_id, changed)
         if was["revoked_at"] is None:
             is_revoked = changed.get("revoked_at") is not None
-            found.keys_revoked += is_revoked
-            found.keys_narrowed += not is_revoked
+            preserved.keys_revoked += is_revoked
+            preserved.keys_narrowed += not is_revoked

@@ -1,17 +1,19 @@
 """What a restore puts back: a private copy of the backup, checked, and as this version has it."""
 
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 from hookstream_keys.store.errors import BackupRefused, SealRefused
-from hookstream_keys.store.records import Backup, Restored
+from hookstream_keys.store.records import Backup, Restored, SealKeys
 from hookstream_keys.store.sqlite import audit_state, backup_files, backup_schema, backup_seal
 from hookstream_keys.store.sqlite.connection import connect, transaction
 from hookstream_keys.store.sqlite.engine import Engine, translated
 from hookstream_keys.store.state_check import StateFault
 
-_UNSEALED = "to put it back all the same, say --unsealed"
+_UNSEALED = (
+    "only where you know where the file comes from, and who could write to it, does --unsealed put "
+    "it back all the same"
+)
 #: How much of a backup's faults is told; `audit verify --state` tells them after the restore.
 _TOLD = 10
 
@@ -25,9 +27,7 @@ _ENDED = {
 }
 
 
-def prepare(
-    path: Path, draft: Path, now: str, seal_keys: Sequence[bytes], *, unsealed: bool
-) -> Restored:
+def prepare(path: Path, draft: Path, now: str, seal_keys: SealKeys, *, unsealed: bool) -> Restored:
     """Copy a backup into the draft, as this version has its tables, and say what it is.
 
     Refused are: what is no whole database, or of a newer version; what has no seal by one of the

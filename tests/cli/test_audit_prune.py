@@ -489,7 +489,7 @@ def test_a_backup_of_a_pruned_log_is_restored(database: Database, keys: list[str
     path = backup(database)
     create(database, tenant_of(database))
     found = restore(database, path)
-    assert (found["rows"], found["pruned"], found["keys_forgotten"]) == (3, 4, 1)
+    assert (found["rows"], found["pruned"], found["changes"]["api_key.removed"]) == (3, 4, 1)
     lose(database)
     assert command(database, "restore", str(path)).returncode == 0
     assert verified(database, "--archive", str(archive_of(database, 4)))["ok"]
@@ -501,7 +501,7 @@ def test_a_backup_from_before_a_prune_is_restored_as_far_as_the_log_goes_back(
     path = backup(database)
     create(database, tenant_of(database))
     prune(database, 6)
-    assert restore(database, path)["keys_forgotten"] == 1
+    assert restore(database, path)["changes"]["api_key.removed"] == 1
     prune(database, 7)
     assert_refused(
         database, "restore", path, "the backup is older than the audit log, of which the"

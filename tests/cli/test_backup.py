@@ -105,4 +105,5 @@ def test_what_is_not_sound_is_no_backup(
 
 
 def test_a_database_that_is_not_there_is_not_made(database: Database) -> None:
-    assert_refused(database, "backup", database.path.with_name("b.db"), "unable to open")
+    says = f"there is no database {database.path}: "
+    assert_refused(database, "backup", database.path.with_name("b.db"), says)

@@ -48,7 +48,7 @@ def test_what_was_made_since_is_gone_and_the_log_goes_on(
     later = create(database, tenant)
     kept = verified(database)
     found = restore(database, path)
-    assert (found["compared"], found["keys_forgotten"]) == (True, 1)
+    assert (found["compared"], found["changes"]["api_key.removed"]) == (True, 1)
     assert [code(database, secret) for secret in (tenant.key, later["key"])] == [
         "VALID",
         "NOT_FOUND",
@@ -69,13 +69,13 @@ def test_a_key_that_was_revoked_stays_revoked(database: Database, tenant: Tenant
     answer(database, "keys", "revoke", created["id"], "--reason", "keyCompromise")
     ended = key_row(database, created["id"], "revoked_at, revocation_reason")
     rows = verified(database)["rows"]
-    assert restore(database, path)["keys_revoked"] == 1
+    assert restore(database, path)["preserved"]["keys_revoked"] == 1
     assert key_row(database, created["id"], "revoked_at, revocation_reason") == ended
     assert code(database, created["key"]) == "REVOKED"
     # Nothing of it was changed, so the log has nothing to tell.
     assert actions(database, rows) == ["organization.restored"]
     # And again: the backup is as good as it was.
-    assert restore(database, path)["keys_revoked"] == 1
+    assert restore(database, path)["preserved"]["keys_revoked"] == 1
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_of_two_rules_the_narrower_holds(
     found = restore(database, path)
     row = key_row(database, created["id"], column)
     assert row == (expected if isinstance(expected, tuple) else (expected,))
-    assert found["keys_narrowed"] == (row != was)
+    assert found["preserved"]["keys_narrowed"] == (row != was)
     assert actions(database, rows)[1:] == ["api_key.restored"] * (row != now)
 
 
@@ -121,7 +121,7 @@ def test_of_two_roles_of_a_key_the_lesser_holds(
     created = create(database, tenant)
     path = backup(database)
     database.execute("update api_key set role = ? where id = ?", (role, created["id"]))
-    assert restore(database, path, explained=False)["keys_narrowed"] == 1
+    assert restore(database, path, explained=False)["preserved"]["keys_narrowed"] == 1
     assert key_row(database, created["id"], "role") == (role,)
 
 
@@ -152,7 +152,7 @@ def test_a_secret_that_was_replaced_does_not_come_back(database: Database, tenan
         assert used.status_code == 200
         old = server.request("GET", "/auth/whoami", headers={"X-API-Key": created["key"]})
         assert old.status_code == 401
-        assert restore(database, path)["keys_rotated"] == 1
+        assert restore(database, path)["preserved"]["keys_rotated"] == 1
         for secret, status in ((rotated["key"], 200), (created["key"], 401)):
             said = server.request("GET", "/auth/whoami", headers={"X-API-Key": secret})
             assert said.status_code == status
@@ -179,7 +179,7 @@ def test_a_new_secret_that_was_cancelled_does_not_come_back(
     first = answer(database, "keys", "rotate", created["id"], "--grace-period", "0")
     path = backup(database)
     second = answer(database, "keys", "rotate", created["id"], "--grace-period", "0")
-    assert restore(database, path)["keys_rotated"] == 1
+    assert restore(database, path)["preserved"]["keys_rotated"] == 1
     secrets = (created["key"], first["key"], second["key"])
     assert [code(database, secret) for secret in secrets] == ["VALID", "REVOKED", "VALID"]
 
@@ -194,7 +194,7 @@ def test_members_who_were_removed_or_may_less_stay_so(database: Database, tenant
     for user, role in ((lower, "member"), (raised, "owner")):
         database.execute('update "member" set role = ? where "userId" = ?', (role, user))
     found = restore(database, path, "--unsealed", explained=False)
-    assert (found["members_removed"], found["roles_lowered"]) == (1, 1)
+    assert (found["preserved"]["members_removed"], found["preserved"]["roles_lowered"]) == (1, 1)
     roles = dict(database.execute('select "userId", role from "member"'))
     assert roles == {tenant.user_id: "owner", lower: "member", raised: "member"}
     # Of the three only this one is not as it was before the restore.
@@ -225,7 +225,7 @@ def test_an_organization_that_was_deleted_comes_back_without_its_keys(
             done = server.request("DELETE", address, headers=headers)
             assert done.is_success, done.text
         found = restore(database, path, "--unsealed")
-    assert (found["keys_revoked"], found["members_removed"]) == (1, 1)
+    assert (found["preserved"]["keys_revoked"], found["preserved"]["members_removed"]) == (1, 1)
     assert code(database, tenant.key) == "REVOKED"
     assert database.execute("select id from organization") == [(tenant.org_id,)]
     members = {row[0] for row in database.execute('select "userId" from "member"')}
@@ -257,7 +257,7 @@ def test_an_invitation_that_was_cancelled_stays_so(database: Database, tenant: T
     path = backup(database)
     database.execute("update invitation set status = 'canceled' where id = 'inv_1'")
     database.execute("delete from invitation where id = 'inv_2'")
-    assert restore(database, path)["invitations_cancelled"] == 2
+    assert restore(database, path)["preserved"]["invitations_cancelled"] == 2
     assert database.execute("select status from invitation order by id") == [
         ("canceled",),
         ("canceled",),
@@ -388,7 +388,9 @@ def test_a_person_is_told_in_lines(database: Database, tenant: Tenant) -> None:
     path = backup(database)
     done = command(database, "restore", str(path))
     assert (done.returncode, done.stderr) == (0, "")
-    assert "keys_revoked           0\n" in done.stdout
+    assert "\napi_key                          0 restored, 0 updated, 0 removed\n" in done.stdout
+    assert "\nsession                          0 removed\n" in done.stdout
+    assert "\npreserved.keys_revoked           0\n" in done.stdout
 
 
 def test_a_file_that_is_not_there(database: Database, tenant: Tenant, tmp_path: Path) -> None:

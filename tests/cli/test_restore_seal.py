@@ -25,7 +25,10 @@ from support.backups import (
 
 from hookstream_keys.store.sqlite.restore_columns import COLUMNS
 
-SAY = "; to put it back all the same, say --unsealed"
+SAY = (
+    "; only where you know where the file comes from, and who could write to it, does --unsealed "
+    "put it back all the same"
+)
 
 
 @pytest.fixture
@@ -101,10 +104,11 @@ def test_the_table_that_was_changed_is_named(database: Database, path: Path, tab
         ("update backup_seal set hmac = zeroblob(32)", "another signing secret"),
         ("update backup_seal set hmac = zeroblob(32) where part = 'file'", "elsewhere in the file"),
         ("alter table backup_seal rename column hmac to mac", "has no seal"),
+        ("delete from backup_seal", "has no seal"),
         (
             "drop table backup_seal | create table backup_seal (part, rows, hmac) |"
             " insert into backup_seal values (1, 2, 3), (null, null, null), (x'00', 1, x'00')",
-            "another signing secret",
+            "has no seal",
         ),
         (
             "drop table backup_seal | create view backup_seal as with recursive"
@@ -165,8 +169,13 @@ def test_the_seal_of_another_backup_does_not_fit(database: Database, tenant: Ten
 
 def test_another_secret_does_not_fit_and_an_older_one_does(database: Database, path: Path) -> None:
     other, secret = "x" * 32, "a-secret-for-tests-only-0123456789abcdef"
-    says = "it was made with another signing secret, or all of the seal was changed"
-    assert_refused(database, "restore", path, says, BETTER_AUTH_SECRET=other)
+    says = "made with another signing secret than what {} has, or all of the seal was changed"
+    name = "BETTER_AUTH_SECRET"
+    assert_refused(database, "restore", path, says.format(name), BETTER_AUTH_SECRET=other)
+    names, several = f"{name}S and {name}", {f"{name}S": f"2:{other}"}
+    assert_refused(
+        database, "restore", path, says.format(names), **several, BETTER_AUTH_SECRET=other
+    )
     older = {"BETTER_AUTH_SECRETS": f"2:{other},1:{secret}", "BETTER_AUTH_SECRET": ""}
     done = command(database, "restore", str(path), **older)
     assert (done.returncode, done.stderr) == (0, "")
@@ -180,6 +189,9 @@ def test_another_secret_does_not_fit_and_an_older_one_does(database: Database, p
 def test_without_the_secret_it_is_refused_and_none_is_made(database: Database, path: Path) -> None:
     says = f"{path} has a seal that cannot be checked: there is no signing secret."
     assert_refused(database, "restore", path, says, BETTER_AUTH_SECRET="")
+    # The file is that of the database which is named, wherever the backup is.
+    says = f"put back the file that was kept, {database.path}.secret;"
+    assert_refused(database, "restore", path, says, BETTER_AUTH_SECRET="")
     lose(database)
     assert_refused(database, "restore", path, says, BETTER_AUTH_SECRET="")
     done = command(database, "restore", str(path), "--unsealed", BETTER_AUTH_SECRET="")
@@ -190,8 +202,25 @@ def test_without_the_secret_it_is_refused_and_none_is_made(database: Database, p
 
 def test_without_a_secret_no_backup_is_made(database: Database, tenant: Tenant) -> None:
     path = database.path.with_name("b.db")
-    says = "there is no signing secret to seal the backup with"
+    says = (
+        "there is no signing secret to seal the backup with: set BETTER_AUTH_SECRET to what serve "
+        f"has, or put {database.path}.secret back"
+    )
     assert_refused(database, "backup", path, says, BETTER_AUTH_SECRET="")
+
+
+def test_the_file_that_was_read_is_named_and_the_one_that_was_not(
+    database: Database, path: Path
+) -> None:
+    file = database.path.with_name("hookstream.db.secret")
+    file.write_text("x" * 32)
+    says = f"another signing secret than the one in {file}, or"
+    assert_refused(database, "restore", path, says, BETTER_AUTH_SECRET="")
+    says = (
+        f"another signing secret than what BETTER_AUTH_SECRET has ({file}, which is there, is not "
+        "read while that is set), or"
+    )
+    assert_refused(database, "restore", path, says, BETTER_AUTH_SECRET="y" * 32)
 
 
 def test_the_secret_that_is_kept_beside_the_database_seals_and_checks(

@@ -193,7 +193,8 @@ class Life:
     def restore(self) -> None:
         path = self.chance.choice(self.backups)
         before = self._valid()
-        restore(self.database, path)
+        rehearsed = restore(self.database, path, "--dry-run")
+        assert restore(self.database, path) == rehearsed
         # Nothing is valid that was not: keys are named by their secrets.
         assert self._valid() <= before
         if self.chance.random() < 0.2:
