@@ -29,6 +29,7 @@ _TOLD_BY_ALL = {"organization.restored", "organization.deleted"}
 
 _ACTIONS: dict[str, Callable[[Replay, Event], None]] = {
     "organization.created": Replay.organization_created,
+    "organization.updated": Replay.organization_updated,
     "organization.deleted": Replay.organization_deleted,
     "organization.restored": Replay.organization_restored,
     "member.added": Replay.member_added,

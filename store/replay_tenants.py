@@ -5,6 +5,9 @@ from hookstream_keys.store.event_forms import Event
 from hookstream_keys.store.expected_state import Presence
 from hookstream_keys.store.replay_rows import RowEvents, begin
 
+#: What an event tells of an organization.
+_NAMES = ("name", "slug")
+
 
 class TenantEvents(RowEvents):
     """Events about organizations, members and environments."""
@@ -14,6 +17,7 @@ class TenantEvents(RowEvents):
     def organization_created(self, event: Event) -> None:
         """The organization, and its first member."""
         organization = begin("organization", event.resource_id, event)
+        organization.tell(event.seq, event.fields(*_NAMES))
         first = event.details.get("owner")
         if not isinstance(first, dict):
             # An earlier version did not tell who the first member is, but when they became one.
@@ -23,6 +27,12 @@ class TenantEvents(RowEvents):
             member = begin("member", first["member_id"], event)
             member.tell(event.seq, {"user_id": first.get("user_id"), "role": first.get("role")})
             self._state.put(member)
+
+    def organization_updated(self, event: Event) -> None:
+        """An organization's name or slug."""
+        organization = self.find("organization", event.resource_id, event)
+        organization.tell(event.seq, event.new_values())
+        self._state.put(organization)
 
     def organization_deleted(self, event: Event) -> None:
         """The organization is gone, with all that belongs to it."""
@@ -36,6 +46,8 @@ class TenantEvents(RowEvents):
             # An earlier version's restore: what it did to the organization's rows is unknown.
             organization.tell(event.seq, {"unknown_until": event.created_at})
             self._untold.add(event.request_id)
+        else:
+            organization.tell(event.seq, event.fields(*_NAMES) | event.new_values())
         self._state.put(organization)
 
     # Members

@@ -96,7 +96,7 @@ def _member(row: Row) -> FoundRow:
 
 
 def _organization(row: Row) -> FoundRow:
-    return _found(row[0], row[0], None, {})
+    return _found(row[0], row[0], None, {"name": row[1], "slug": row[2]})
 
 
 def _found(
@@ -120,7 +120,7 @@ def _found(
 
 
 _READERS: dict[Kind, tuple[list[str], Callable[[Row], FoundRow]]] = {
-    "organization": (["id"], _organization),
+    "organization": (["id", "name", "slug"], _organization),
     "environment": (_ENVIRONMENT_COLUMNS, _environment),
     "api_key": (_KEY_COLUMNS, _key),
     "rotation": (_ROTATION_COLUMNS, _rotation),

@@ -72,6 +72,8 @@ def test_whatever_was_done_by_the_api_is_as_the_log_says(world: World) -> None:
         ("update rotation set expires_at = null where id = '{rotation_rotated}'", "expires_at"),
         ("update environment set deleted_at = null where id = '{env_gone}'", "deleted_at"),
         ("update \"member\" set \"userId\" = 'usr_2' where id = '{member}'", "user_id"),
+        ("update \"organization\" set name = 'x' where id = '{org}'", "name"),
+        ("update \"organization\" set slug = 'x' where id = '{org}'", "slug"),
     ],
 )
 def test_a_row_that_was_changed_is_found_by_name(
@@ -223,18 +225,38 @@ def test_a_member_whose_user_better_auth_deleted_is_no_fault(world: World) -> No
     assert world.faults() == []
 
 
-def test_members_of_organizations_that_better_auth_made_are_counted_only(world: World) -> None:
+def test_organizations_that_better_auth_made_are_counted_only(world: World) -> None:
     org_id = world.database.add_organization()
     world.database.add_member(org_id, world.ids["user"], "owner")
     found = verified(world.database, "--state")
     assert found["ok"]
     assert found["state"]["unchecked"] == {
-        "members of organizations whose beginning no known event tells": 1
+        "organizations whose beginning no known event tells": 1,
+        "members of organizations whose beginning no known event tells": 1,
     }
+    # What is not checked is not among what was.
+    assert (found["state"]["checked"]["organization"], found["state"]["checked"]["member"]) == (
+        2,
+        3,
+    )
     done = command(world.database, "audit", "verify", "--state")
     assert done.stdout.endswith(
+        "\nnot checked: 1 organizations whose beginning no known event tells"
         "\nnot checked: 1 members of organizations whose beginning no known event tells\n"
     )
+
+
+def test_an_organization_s_names_by_the_api_are_as_the_log_says(world: World) -> None:
+    with serving(world.database) as server:
+        owner = {"Authorization": f"Bearer {world.database.add_session(world.tenant.user_id)}"}
+        for body in ({"name": "Renamed"}, {"slug": "renamed"}, {"name": "Again", "slug": "again"}):
+            path = f"/organizations/{world.tenant.org_id}"
+            assert server.request("PATCH", path, headers=owner, json=body).is_success
+            assert world.faults() == []
+    world.edit("update \"organization\" set name = 'Acme' where id = '{org}'")
+    assert world.faults() == [("organization", world.ids["org"], "name")]
+    done = command(world.database, "audit", "verify", "--state")
+    assert 'name is "Acme"; by the log it is "Again" (seq ' in done.stdout
 
 
 def test_a_hundred_faults_are_told_and_the_others_counted(

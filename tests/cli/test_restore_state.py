@@ -71,7 +71,7 @@ class Life:
             self.rotate, self.rotate, self.activate, self.cancel, self.add_member,
             self.change_member, self.remove_member, self.create_environment,
             self.change_environment, self.delete_environment, self.create_organization,
-            self.delete_organization,
+            self.delete_organization, self.change_organization,
             self.prune, self.back_up, self.restore, self.restore,
         ]  # fmt: skip
         step = self.chance.choice(steps)
@@ -172,6 +172,10 @@ class Life:
             call = write_call(call, store, lambda who, *_: who, optional=False)
             organizations.create_organization(call, {"name": "Another"})
         store.close()
+
+    def change_organization(self) -> None:
+        body = self.chance.choice(({"name": "Renamed"}, {"slug": secrets.token_hex(4)}))
+        self.ask("updateOrganization", body, id=self.one("organization"))
 
     def delete_organization(self) -> None:
         self.ask("deleteOrganization", id=self.one("organization"))

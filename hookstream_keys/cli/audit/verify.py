@@ -34,7 +34,8 @@ from hookstream_keys.store import ChainCheck, StateCheck
 @click.option(
     "--state",
     is_flag=True,
-    help="Also hold keys, rotations, members and environments against what the log says of them.",
+    help="Also hold keys, rotations, members, environments and names of organizations against what"
+    " the log says of them.",
 )
 @with_json
 @with_database
