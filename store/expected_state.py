@@ -36,6 +36,10 @@ _ALL = f"select {_COLUMNS} from expected where kind = ? order by id"  # noqa: S6
 _PUT = f"insert or replace into expected ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 
 
+#: A row as it is kept: its id, organization, presence, `since`, whether complete, fields as JSON.
+Stored = tuple[str, str, int, int, int, str]
+
+
 class Presence(IntEnum):
     """Whether a row must be there: it lives, it has ended and may be pruned, or it was removed."""
 
@@ -96,6 +100,15 @@ class ExpectedState:
         fields = orjson.dumps(row.fields).decode()
         values = (row.kind, row.id, row.org_id, row.presence, row.since, row.is_complete, fields)
         self._connection.execute(_PUT, values)
+
+    def put_stored(self, kind: Kind, row: Stored) -> None:
+        """Add a row that `stored` gave."""
+        self._connection.execute(_PUT, (kind, *row))
+
+    def stored(self, kind: Kind) -> Iterator[Stored]:
+        """The rows of a kind as they can be kept, in the order of the bytes of their ids."""
+        for row in self._connection.execute(_ALL, (kind,)):
+            yield row[1:]
 
     def all(self, kind: Kind) -> Iterator[Expected]:
         """The rows of a kind, in the order of the bytes of their ids."""

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from hookstream_keys.records import record
 from hookstream_keys.store.expected_state import Expected, ExpectedState, Kind, Presence
@@ -40,7 +40,7 @@ class FoundRow(NamedTuple):
 class StateFault:
     """A row that is not as the audit log says, and the event, by its `seq`, that says so."""
 
-    kind: Kind
+    kind: Kind | Literal["audit_checkpoint"]
     id: str
     field: str
     found: Any
@@ -63,6 +63,9 @@ class StateCheck:
     """What a comparison of the log with the state came to."""
 
     chain: ChainCheck
+    #: Whether all that the log ever said was known. Else rows that are gone are not missed, and
+    #: others not checked, whose events were pruned.
+    is_complete: bool = True
     #: How many rows of each kind were compared.
     checked: Counter[str] = field(default_factory=Counter)
     #: How much could not be, by the reason.

@@ -14,11 +14,13 @@ from typing import Any
 
 from hookstream_keys.store import archive, chain
 from hookstream_keys.store.errors import PruneRefused
+from hookstream_keys.store.expected_state import ExpectedState
 from hookstream_keys.store.records import AuditEvent, Progress, Pruned
-from hookstream_keys.store.sqlite import audit_chain, backup_files
+from hookstream_keys.store.sqlite import audit_chain, audit_checkpoint, backup_files
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.connection import Connection, transaction
 from hookstream_keys.store.sqlite.engine import Engine
+from hookstream_keys.store.sqlite.known_log import KnownLog
 
 #: So many rows go in one transaction: a few hundredths of a second, for which other writers wait.
 BATCH = 2_000
@@ -44,30 +46,51 @@ class AuditPrune(Engine):
     ) -> Pruned | None:
         with self.translated(), closing(self._open(create=False)) as connection:
             anchor = audit_chain.anchor_of(connection)
-            pruned = _archive(connection, before, to, progress)
-            if pruned is not None:
-                _remove(connection, anchor, pruned, before, recorded, progress)
+            older = audit_checkpoint.names(connection)
+            with closing(ExpectedState()) as state:
+                planned = _archive(connection, before, to, state, progress)
+                if planned is None:
+                    return None
+                pruned, unknown_until = planned
+                name, digests = audit_checkpoint.store(connection, state)
+            known = {"checkpoint": name, "sha256": digests, "unknown_until": unknown_until}
+            event = recorded({**pruned._asdict(), "before": before, "state": known})
+            _remove(connection, anchor, pruned, event, progress)
+            audit_checkpoint.forget(connection, older)
             return pruned
 
 
 def _archive(
-    connection: Connection, before: str, to: Path | None, progress: Progress | None
-) -> Pruned | None:
-    """Write what is to go to a file, and say how far that is; None where nothing is to go."""
+    connection: Connection,
+    before: str,
+    to: Path | None,
+    state: ExpectedState,
+    progress: Progress | None,
+) -> tuple[Pruned, str | None] | None:
+    """Write what is to go to a file, and replay it into the state.
+
+    Returns how far that is, and until when of what was pruned before nothing is known; None where
+    nothing is to go.
+    """
     last: chain.Row | None = None
     is_prefix = True
 
     def look(row: chain.Row) -> None:
         nonlocal last, is_prefix
         is_prefix = is_prefix and row[_CREATED_AT] < before
-        last = row if is_prefix else last
+        if is_prefix:
+            last = row
+            known.visit(row)
+        else:
+            known.note(row)
 
     with audit_chain.one_moment(connection):
+        known = KnownLog(connection, state, is_whole=False)
         found = audit_chain.follow(connection, visit=look, progress=progress)
-        if found.fault is not None:
+        if found.fault is not None or known.faults:
             raise PruneRefused(
                 "the audit log is not as it was written, and is left as it is; run "
-                "hookstream-keys audit verify"
+                "hookstream-keys audit verify --state"
             )
         if last is None:
             return None
@@ -77,15 +100,15 @@ def _archive(
                 with draft.open("wb") as file:
                     archive.write(file, audit_chain.rows(connection, through))
                 backup_files.publish(draft, to)
-    return Pruned(through - found.pruned, through, last[-1], last[_CREATED_AT])
+    pruned = Pruned(through - found.pruned, through, last[-1], last[_CREATED_AT])
+    return pruned, known.unknown_until if found.pruned else None
 
 
 def _remove(
     connection: Connection,
     anchor: chain.Anchor,
     pruned: Pruned,
-    before: str,
-    recorded: Recorded,
+    event: AuditEvent,
     progress: Progress | None,
 ) -> None:
     """Remove what was archived, a batch after the other; the first with the event."""
@@ -96,7 +119,7 @@ def _remove(
             if audit_chain.anchor_of(connection) != anchor:
                 raise PruneRefused("another prune is running; see to it that only one does")
             if anchor.seq == first:
-                insert_event(connection, recorded({**pruned._asdict(), "before": before}))
+                insert_event(connection, event)
             (entry_hash,) = connection.execute(_HASH_AT, (end,)).fetchone()
             with _unprotected(connection):
                 connection.execute("delete from audit_log where seq <= ?", (end,))

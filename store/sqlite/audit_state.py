@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from hookstream_keys.store import chain, event_forms
 from hookstream_keys.store.expected_state import ExpectedState, Kind
 from hookstream_keys.store.records import Progress
-from hookstream_keys.store.replay import Replay
 from hookstream_keys.store.sqlite import audit_chain, state_rows
 from hookstream_keys.store.sqlite.engine import Engine
+from hookstream_keys.store.sqlite.known_log import KnownLog
 from hookstream_keys.store.state_check import Comparison, FoundRow, StateCheck, StateFault
 
 #: In an order in which the faults read well: first what others belong to.
@@ -48,22 +47,23 @@ def check(
 ) -> StateCheck:
     """`Store.check_state` on a connection that is in no transaction. `tell` gets every fault."""
     with closing(ExpectedState()) as state, audit_chain.one_moment(connection):
-        replay = _Replay(state)
+        replay = KnownLog(connection, state, is_whole=bool(archives))
         found = audit_chain.follow(
             connection, kept, archives=archives, visit=replay.visit, progress=progress
         )
         result = StateCheck(found)
         if found.fault is None:
-            pruned_until = replay.pruned_until if found.pruned else None
-            _compare(connection, state, now, pruned_until, result, tell, progress)
+            result.is_complete = not found.pruned or replay.is_complete
+            unknown_until = replay.unknown_until if found.pruned else None
+            _compare(connection, replay, now, unknown_until, result, tell, progress)
         return result
 
 
 def _compare(
     connection: sqlite3.Connection,
-    state: ExpectedState,
+    replay: KnownLog,
     now: str,
-    pruned_until: str | None,
+    unknown_until: str | None,
     result: StateCheck,
     tell: Callable[[StateFault], None] | None,
     progress: Progress | None,
@@ -79,7 +79,10 @@ def _compare(
         if tell is not None:
             tell(fault)
 
-    comparison = Comparison(state, now, pruned_until, has_user, result, tell_and_keep)
+    for fault in replay.faults:
+        result.fault_count += 1
+        tell_and_keep(fault)
+    comparison = Comparison(replay.state, now, unknown_until, has_user, result, tell_and_keep)
     count = _telling(connection, progress) if progress is not None else iter
     for kind in KINDS:
         comparison.compare(kind, count(state_rows.read(connection, kind)))
@@ -102,19 +105,3 @@ def _telling(
             yield row
 
     return count
-
-
-class _Replay:
-    """The replay, and until when the log was pruned."""
-
-    def __init__(self, state: ExpectedState) -> None:
-        self._replay = Replay(state)
-        self.pruned_until: str | None = None
-
-    def visit(self, row: chain.Row) -> None:
-        """Take a row of the chain."""
-        event = event_forms.read(row)
-        if event.action == chain.PRUNED:
-            until = event.details.get("until")
-            self.pruned_until = until if isinstance(until, str) else self.pruned_until
-        self._replay.apply(event)

@@ -392,6 +392,27 @@ def m0015_who_rotated_a_key(db: Database) -> None:
     )
 
 
+@migrations()
+def m0016_audit_checkpoint(db: Database) -> None:
+    """What the pruned rows of the audit log said the state is, for checking it without them."""
+    _run(
+        db,
+        """
+        create table audit_checkpoint (
+            checkpoint text not null,
+            kind text not null,
+            id text not null,
+            org_id text not null,
+            presence integer not null,
+            since integer not null,
+            is_complete integer not null,
+            fields text not null,
+            primary key (checkpoint, kind, id)
+        ) strict, without rowid
+        """,
+    )
+
+
 def _run(db: Database, statements: str) -> None:
     # Not executescript: it would commit the migration's transaction half-way.
     for statement in statements.split(";"):

@@ -51,6 +51,12 @@ def read(
         yield found(row)
 
 
+def exists(connection: sqlite3.Connection, kind: Kind, row_id: str) -> bool:
+    """Whether there is a row of this kind and id."""
+    statement = f"select 1 from {TABLES[kind]} where id = ?"  # noqa: S608 - constants
+    return connection.execute(statement, (row_id,)).fetchone() is not None
+
+
 def _key(row: Row) -> FoundRow:
     *values, digest = row
     raw = dict(zip(_KEY_COLUMNS, values, strict=True))

@@ -38,6 +38,7 @@ def test_whatever_was_done_by_the_api_is_as_the_log_says(world: World) -> None:
     found = verified(world.database, "--state")
     assert found["state"] == {
         "ok": True,
+        "complete": True,
         "checked": {"organization": 2, "environment": 4, "api_key": 9, "rotation": 4, "member": 3},
         "unchecked": {},
         "fault_count": 0,

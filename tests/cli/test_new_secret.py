@@ -60,7 +60,7 @@ def test_serve_says_it_once_however_many_workers_start(
     database: Database, secret_file: Path
 ) -> None:
     secret_file.unlink()
-    with serving(database, workers=2, **OWN) as server:
+    with serving(database, workers=2, BETTER_AUTH_SECRET="") as server:
         assert server.request("GET", "/health/ready").is_success
     assert server.log.read_text(encoding="utf-8").count(warning(database)) == 1
 
@@ -75,7 +75,7 @@ def test_another_asgi_server_has_it_in_the_log(
 
 
 def test_a_database_that_is_new_is_no_reason_for_a_warning(database: Database) -> None:
-    with serving(database, **OWN) as server:
+    with serving(database, BETTER_AUTH_SECRET="") as server:
         assert server.request("GET", "/health/ready").is_success
     assert "WARNING" not in server.log.read_text(encoding="utf-8")
     assert run("init", database=database.path, **OWN).stderr == ""

@@ -72,7 +72,7 @@ class Life:
             self.change_member, self.remove_member, self.create_environment,
             self.change_environment, self.delete_environment, self.create_organization,
             self.delete_organization, self.change_organization,
-            self.prune, self.back_up, self.restore, self.restore,
+            self.prune, self.prune_log, self.back_up, self.restore, self.restore,
         ]  # fmt: skip
         step = self.chance.choice(steps)
         if step == self.delete_organization and self.chance.random() > 0.1:
@@ -190,6 +190,20 @@ class Life:
                 "delete from rotation where state = 'grace' and expires_at <= ?", (now,)
             )
             connection.execute("delete from environment where deleted_at is not null")
+
+    def prune_log(self) -> None:
+        """The oldest events go, and a checkpoint stays; older backups cannot be restored then."""
+        (moment,) = self.chance.choice(
+            self.database.execute("select created_at from audit_log order by seq")
+        )
+        done = command(
+            self.database, "audit", "prune", "--before", moment, "--no-archive", "--json"
+        )
+        assert done.returncode == 0, done.stderr
+        if '"rows": 0' not in done.stdout:
+            self.backups = []
+        checked = verified(self.database, "--state")
+        assert (checked["ok"], checked["state"]["complete"]) == (True, True), checked
 
     def back_up(self) -> None:
         self.backups.append(backup(self.database, f"{next(self.numbers)}.db"))

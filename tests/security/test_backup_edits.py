@@ -22,7 +22,7 @@ from support.history import begin
 from hookstream_keys.cli.operations import operators_call
 from hookstream_keys.handlers import audit
 from hookstream_keys.signing import Signer
-from hookstream_keys.store import BackupRefused, Restored, SqliteStore
+from hookstream_keys.store import BackupRefused, Restored, SealKeys, SqliteStore
 
 IS_CAMPAIGN = "FUZZ_EDITS" in os.environ
 EDITS = int(os.environ.get("FUZZ_EDITS") or 200)
@@ -123,7 +123,7 @@ def restored(database: Database, path: Path) -> Restored:
             path,
             "2026-11-26T00:00:00.000Z",
             lambda change: audit.restored(call, change),
-            [KEY],
+            SealKeys((KEY,), "a test"),
             rehearse=True,
         )
     finally:

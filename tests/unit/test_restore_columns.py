@@ -32,6 +32,7 @@ LEFT = {
     "audit_log": "the log goes on",
     "audit_head": "the log goes on",
     "audit_anchor": "the log goes on",
+    "audit_checkpoint": "the log goes on, and it is what was pruned of it",
     "_sqlite_migrations": "of sqlite-utils: the database is at this version",
 }
 

@@ -14,6 +14,10 @@ from hookstream_keys.cli.options import with_database, with_json
 from hookstream_keys.cli.output import show_json
 from hookstream_keys.cli.progress import progress_bar
 from hookstream_keys.store import ChainCheck, StateCheck
+from hookstream_keys.store.state_check import UNTOLD_FIELDS
+
+#: The exit status where nothing is wrong, and not all could be checked.
+INCOMPLETE = 3
 
 
 @click.command("verify")
@@ -44,6 +48,8 @@ def verify_command(
 ) -> None:
     """Say whether the audit log is as it was written; exit with 1 when it is not.
 
+    With --state the exit status is 3 where nothing is wrong, but not all could be checked.
+
     It may run beside the server. Keep the head that it prints somewhere else: given back
     with --since-head, it proves that nothing before it was changed, by anyone. With --state it
     also finds rows that were changed without a word in the log, such as a key whose revocation
@@ -62,7 +68,7 @@ def verify_command(
             chain = store.check_audit_log(kept, archives=archives, progress=progress)
     facts, lines = _of_chain(chain)
     if found is not None and chain.fault is None:
-        facts["ok"] = facts["ok"] and not found.fault_count
+        facts["ok"] = facts["ok"] and found.is_complete and not found.fault_count
         facts["state"] = _state_facts(found)
         lines += _state_lines(found)
     if as_json:
@@ -70,6 +76,8 @@ def verify_command(
     else:
         for line in lines:
             click.echo(line)
+    if found is not None and not found.is_complete and not found.fault_count:
+        sys.exit(INCOMPLETE)
     sys.exit(0 if facts["ok"] else 1)
 
 
@@ -92,6 +100,7 @@ def _of_chain(found: ChainCheck) -> tuple[dict[str, Any], list[str]]:
 def _state_facts(found: StateCheck) -> dict[str, Any]:
     return {
         "ok": not found.fault_count,
+        "complete": found.is_complete,
         "checked": dict(found.checked),
         "unchecked": dict(found.unchecked),
         "fault_count": found.fault_count,
@@ -104,10 +113,22 @@ def _state_lines(found: StateCheck) -> list[str]:
     lines = [str(fault) for fault in found.faults]
     if found.fault_count > len(lines):
         lines.append(f"and {found.fault_count - len(lines)} more")
+    if not found.is_complete:
+        lines.append(_incomplete(found))
     if not lines:
         lines.append(f"state ok, {checked or 'no rows'}")
     lines += [f"not checked: {count} {reason}" for reason, count in found.unchecked.items()]
     return lines
+
+
+def _incomplete(found: StateCheck) -> str:
+    fields = found.unchecked[UNTOLD_FIELDS]
+    rows = found.unchecked.total() - fields
+    return (
+        f"incomplete: {rows} rows and {fields} fields were not checked, and rows that are gone "
+        "were not missed, since what the log said of them was pruned; give the archive, with "
+        "--archive"
+    )
 
 
 def _plural(kind: str) -> str:
