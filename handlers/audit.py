@@ -9,6 +9,7 @@ from hookstream_keys.call import Call
 from hookstream_keys.principal import Anonymous, KeyPrincipal, Principal, SessionPrincipal
 from hookstream_keys.refusals import Refused
 from hookstream_keys.store import (
+    AcceptedChange,
     ApiKey,
     AuditEvent,
     Environment,
@@ -276,6 +277,17 @@ def log_pruned(call: Call, details: Mapping[str, Any]) -> AuditEvent:
 
 def restored(call: Call, change: RestoreChange) -> AuditEvent:
     """A backup was put back, and this is what it did to one thing."""
+    return _event(
+        call,
+        change.action,
+        org_id=change.org_id,
+        resource_id=change.resource_id,
+        details=change.details,
+    )
+
+
+def accepted(call: Call, change: AcceptedChange) -> AuditEvent:
+    """Another program changed a member or an organization, and the operator accepts that."""
     return _event(
         call,
         change.action,

@@ -6,8 +6,10 @@ in the clear: keys arrive as digests, passwords as hashes.
 
 from pathlib import Path
 
+from hookstream_keys.store.acceptance import Acceptance, AcceptedChange
 from hookstream_keys.store.base import Store
 from hookstream_keys.store.errors import (
+    AcceptRefused,
     ArchiveRefused,
     BackupRefused,
     DatabaseTooNew,
@@ -59,6 +61,9 @@ from hookstream_keys.store.state_check import StateCheck, StateFault
 
 __all__ = [
     "USED",
+    "AcceptRefused",
+    "Acceptance",
+    "AcceptedChange",
     "ApiKey",
     "ArchiveRefused",
     "Attempts",

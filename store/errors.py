@@ -26,6 +26,10 @@ class ArchiveRefused(StoreError):
     """An archive of the audit log cannot be written or read; the text says why."""
 
 
+class AcceptRefused(StoreError):
+    """Differences from the audit log are not accepted; the text says why. Nothing was changed."""
+
+
 class PruneRefused(StoreError):
     """The audit log is not pruned, or not any further; the text says why. It is verifiable."""
 

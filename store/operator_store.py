@@ -1,9 +1,10 @@
 """What an operator asks of a database: backups, restores, checks of the audit log."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from hookstream_keys.store.acceptance import Acceptance, AcceptedChange
 from hookstream_keys.store.records import (
     AuditEvent,
     Backup,
@@ -77,6 +78,24 @@ class OperatorStore(Protocol):
 
         Both are of one moment. The first faults are told, and how many there are. Where the chain
         does not hold nothing is compared. Raises ArchiveRefused.
+        """
+
+    def accept_changes(
+        self,
+        now: str,
+        recorded: Callable[[AcceptedChange], AuditEvent],
+        *,
+        only: Collection[str] = (),
+        archives: Sequence[Path] = (),
+        rehearse: bool = False,
+        progress: Progress | None = None,
+    ) -> Acceptance:
+        """Explain by events what better-auth changed in members and organizations.
+
+        What differs from the log is found as by `check_state`; `recorded` makes the events, which
+        are stored in one transaction. With ids in `only` just these rows are accepted, with
+        `rehearse` nothing is stored. Raises AcceptRefused when the log is not as it was written,
+        a row was changed meanwhile or an id cannot be accepted, and ArchiveRefused.
         """
 
     def prune_audit_log(

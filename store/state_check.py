@@ -58,6 +58,14 @@ class StateFault:
         return f"{what}: {self.field} is {found}; by the log it is {expected}{source}"
 
 
+class Difference(NamedTuple):
+    """A fault, with the row on either side."""
+
+    fault: StateFault
+    row: FoundRow | None
+    expected: Expected | None
+
+
 @dataclass(slots=True)
 class StateCheck:
     """What a comparison of the log with the state came to."""
@@ -92,7 +100,7 @@ class Comparison:
     pruned_until: str | None
     has_user: Callable[[str], bool]
     result: StateCheck
-    tell: Callable[[StateFault], None]
+    tell: Callable[[Difference], None]
 
     def compare(self, kind: Kind, found: Iterable[FoundRow]) -> None:
         """Compare all rows of a kind, given in the order of the bytes of their ids."""
@@ -123,7 +131,8 @@ class Comparison:
             self.result.unchecked[UNTOLD_ROWS] += 1
         else:
             self.result.checked[kind] += 1
-            self._fault(StateFault(kind, row.id, ROW, "is there", "was never made", None))
+            fault = StateFault(kind, row.id, ROW, "is there", "was never made", None)
+            self._fault(fault, row, None)
 
     def _is_first_member(self, row: FoundRow, home: Expected) -> bool:
         """Whether it may be the member that an organization of an earlier version began with."""
@@ -140,16 +149,19 @@ class Comparison:
         if expected.kind == "member" and not self.has_user(expected.value("user_id") or ""):
             # better-auth deletes a user with all memberships.
             return
-        self._fault(
-            StateFault(expected.kind, expected.id, ROW, "is missing", "is there", expected.since)
+        fault = StateFault(
+            expected.kind, expected.id, ROW, "is missing", "is there", expected.since
         )
+        self._fault(fault, None, expected)
 
     def _look_at_both(self, row: FoundRow, expected: Expected, home: Expected | None) -> None:
         self.result.checked[expected.kind] += 1
         if self._presence(expected, home) is Presence.GONE:
-            self._fault(
-                StateFault(expected.kind, row.id, ROW, "is there", "was removed", expected.since)
+            fault = StateFault(
+                expected.kind, row.id, ROW, "is there", "was removed", expected.since
             )
+            # What the log last told of it is over.
+            self._fault(fault, row, None)
             return
         unknown_until = home.fields.get("unknown_until", (None, 0))[1] if home else 0
         for name, value in row.fields.items():
@@ -157,13 +169,13 @@ class Comparison:
             if told is None or told[1] < unknown_until:
                 self.result.unchecked[UNTOLD_FIELDS] += 1
             elif told[0] != value or isinstance(told[0], bool) is not isinstance(value, bool):
-                self._fault(StateFault(expected.kind, row.id, name, value, told[0], told[1]))
+                fault = StateFault(expected.kind, row.id, name, value, told[0], told[1])
+                self._fault(fault, row, expected)
         if row.unreadable is not None:
-            self._fault(
-                StateFault(
-                    expected.kind, row.id, ROW, row.unreadable, "could be read", expected.since
-                )
+            fault = StateFault(
+                expected.kind, row.id, ROW, row.unreadable, "could be read", expected.since
             )
+            self._fault(fault, row, expected)
 
     def _presence(self, expected: Expected, home: Expected | None) -> Presence:
         """Whether the row must be there, as far as that follows from what it belongs to, too."""
@@ -186,9 +198,9 @@ class Comparison:
             return min(rotation.presence, Presence.ENDED)
         return rotation.presence
 
-    def _fault(self, fault: StateFault) -> None:
+    def _fault(self, fault: StateFault, row: FoundRow | None, expected: Expected | None) -> None:
         self.result.fault_count += 1
-        self.tell(fault)
+        self.tell(Difference(fault, row, expected))
 
 
 def _is_before(created_at: str | None, pruned_until: str | None, home: Expected | None) -> bool:

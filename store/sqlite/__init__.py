@@ -1,6 +1,7 @@
 """The store on one SQLite file: a module for each subject, joined here."""
 
 from hookstream_keys.store.sqlite.audit import AuditLog
+from hookstream_keys.store.sqlite.audit_accept import AuditAccept
 from hookstream_keys.store.sqlite.audit_prune import AuditPrune
 from hookstream_keys.store.sqlite.audit_state import AuditState
 from hookstream_keys.store.sqlite.backups import Backups
@@ -20,6 +21,7 @@ from hookstream_keys.store.sqlite.users import Users
 
 class SqliteStore(
     AuditLog,
+    AuditAccept,
     AuditPrune,
     AuditState,
     Backups,

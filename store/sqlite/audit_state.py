@@ -10,7 +10,7 @@ from hookstream_keys.store.records import Progress
 from hookstream_keys.store.sqlite import audit_chain, state_rows
 from hookstream_keys.store.sqlite.engine import Engine
 from hookstream_keys.store.sqlite.known_log import KnownLog
-from hookstream_keys.store.state_check import Comparison, FoundRow, StateCheck, StateFault
+from hookstream_keys.store.state_check import Comparison, Difference, FoundRow, StateCheck
 
 #: In an order in which the faults read well: first what others belong to.
 KINDS: tuple[Kind, ...] = ("organization", "environment", "api_key", "rotation", "member")
@@ -43,9 +43,9 @@ def check(
     *,
     archives: Sequence[Path] = (),
     progress: Progress | None = None,
-    tell: Callable[[StateFault], None] | None = None,
+    tell: Callable[[Difference], None] | None = None,
 ) -> StateCheck:
-    """`Store.check_state` on a connection that is in no transaction. `tell` gets every fault."""
+    """`Store.check_state` on a connection that is in no transaction. `tell` gets each fault."""
     with closing(ExpectedState()) as state, audit_chain.one_moment(connection):
         replay = KnownLog(connection, state, is_whole=bool(archives))
         found = audit_chain.follow(
@@ -65,7 +65,7 @@ def _compare(
     now: str,
     unknown_until: str | None,
     result: StateCheck,
-    tell: Callable[[StateFault], None] | None,
+    tell: Callable[[Difference], None] | None,
     progress: Progress | None,
 ) -> None:
     """Compare the rows of every kind with what the log tells of them."""
@@ -73,15 +73,15 @@ def _compare(
     def has_user(user_id: str) -> bool:
         return connection.execute(_HAS_USER, (user_id,)).fetchone() is not None
 
-    def tell_and_keep(fault: StateFault) -> None:
+    def tell_and_keep(difference: Difference) -> None:
         if len(result.faults) < MAX_FAULTS:
-            result.faults.append(fault)
+            result.faults.append(difference.fault)
         if tell is not None:
-            tell(fault)
+            tell(difference)
 
     for fault in replay.faults:
         result.fault_count += 1
-        tell_and_keep(fault)
+        tell_and_keep(Difference(fault, None, None))
     comparison = Comparison(replay.state, now, unknown_until, has_user, result, tell_and_keep)
     count = _telling(connection, progress) if progress is not None else iter
     for kind in KINDS:

@@ -8,7 +8,7 @@ from hookstream_keys.store.records import Backup, Restored, SealKeys
 from hookstream_keys.store.sqlite import audit_state, backup_files, backup_schema, backup_seal
 from hookstream_keys.store.sqlite.connection import connect, transaction
 from hookstream_keys.store.sqlite.engine import Engine, translated
-from hookstream_keys.store.state_check import StateFault
+from hookstream_keys.store.state_check import Difference, StateFault
 
 _UNSEALED = (
     "only where you know where the file comes from, and who could write to it, does --unsealed put "
@@ -58,7 +58,8 @@ def _checked(path: Path, draft: Path, now: str, warnings: list[str], *, unsealed
     """Hold the backup's rows against its audit log, and end in it what that calls ended."""
     ended: list[StateFault] = []
 
-    def look(fault: StateFault) -> None:
+    def look(difference: Difference) -> None:
+        fault = difference.fault
         if (fault.kind, fault.field) in _ENDED and fault.expected not in (None, "pending"):
             ended.append(fault)
 

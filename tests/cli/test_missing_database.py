@@ -14,6 +14,7 @@ COMMANDS = [
     ("keys", "rotate", "ak_0", "--grace-period", "0"),
     ("keys", "revoke", "ak_0"),
     ("audit", "verify"),
+    ("audit", "accept"),
     ("audit", "prune", "--before", "2020-01-01", "--no-archive"),
     ("backup", "b.db"),
 ]

@@ -92,7 +92,7 @@ def test_what_the_server_writes_is_as_the_page_says(database: Database) -> None:
 
 def test_the_commands_run_as_they_stand_there(database: Database) -> None:
     database.init()
-    first, second, third, prune, archive = (block.split() for block in code_blocks(PAGE))
+    first, second, third, accept, prune, archive = (block.split() for block in code_blocks(PAGE))
     answer = run(*first[1:], database=database.path)
     printed = re.fullmatch(r"ok, 3 rows, head ([0-9a-f]{64})\n", answer.stdout)
     assert printed
@@ -100,11 +100,18 @@ def test_the_commands_run_as_they_stand_there(database: Database) -> None:
     assert second[-1] == "HEAD"
     assert run(*second[1:-1], printed[1], database=database.path).stdout == answer.stdout
     assert "\nstate ok, " in run(*third[1:], database=database.path).stdout
+    listing, accepting = accept[:3], accept[3:]
+    assert accepting == [*listing, "--yes"]
+    database.execute("update \"organization\" set name = 'Other'")
+    answer = run(*listing[1:], database=database.path)
+    assert (answer.returncode, answer.stdout[:20]) == (1, "organization.updated")
+    assert run(*accepting[1:], database=database.path).returncode == 0
+    assert "\nstate ok, " in run(*third[1:], database=database.path).stdout
     write_anew(database, created_at="2025-12-31T23:59:59.999Z")
     assert run(*prune[1:], database=database.path).returncode == 0
-    assert database.execute("select seq, action from audit_log") == [(4, "audit_log.pruned")]
+    assert database.execute("select seq, action from audit_log") == [(5, "audit_log.pruned")]
     assert archive[-1] == prune[-1]
-    assert run(*archive[1:], database=database.path).stdout.startswith("ok, 4 rows, head ")
+    assert run(*archive[1:], database=database.path).stdout.startswith("ok, 5 rows, head ")
 
 
 def write_anew(database: Database, **values: str) -> None:

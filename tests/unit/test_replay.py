@@ -80,7 +80,12 @@ class Log:
             for row in self.rows:
                 replay.apply(event_forms.read(row))
             comparison = Comparison(
-                state, now, pruned_until, lambda user_id: user_id != "gone", result, faults.append
+                state,
+                now,
+                pruned_until,
+                lambda user_id: user_id != "gone",
+                result,
+                lambda difference: faults.append(difference.fault),
             )
             for kind in ("organization", "environment", "api_key", "rotation", "member"):
                 comparison.compare(kind, [row for each, row in found if each == kind])

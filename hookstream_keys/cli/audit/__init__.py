@@ -2,6 +2,7 @@
 
 import click
 
+from hookstream_keys.cli.audit.accept import accept_command
 from hookstream_keys.cli.audit.prune import prune_command
 from hookstream_keys.cli.audit.verify import verify_command
 
@@ -11,5 +12,5 @@ def audit_group() -> None:
     """The audit log, for the operator."""
 
 
-for command in (verify_command, prune_command):
+for command in (verify_command, accept_command, prune_command):
     audit_group.add_command(command)

@@ -1,0 +1,89 @@
+"""What better-auth's own organization plugin changes is reported, and accepted by the operator."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from interop.better_auth import BetterAuth, Person, Serve
+from support import Database, Tenant, run
+
+
+@pytest.fixture
+def tenant(database: Database) -> Tenant:
+    return database.init()
+
+
+@pytest.fixture
+def better_auth(database: Database, tenant: Tenant, serve: Serve) -> Iterator[BetterAuth]:
+    with serve(database) as running:
+        yield running
+
+
+@pytest.fixture
+def owner(better_auth: BetterAuth, tenant: Tenant) -> Person:
+    return better_auth.sign_in(tenant.email, tenant.password)
+
+
+def accept(database: Database, *options: str) -> tuple[int, list[tuple[str, Any]]]:
+    """The exit status, and what is accepted: actions, and what changed."""
+    done = run("audit", "accept", *options, "--json", database=database.path)
+    assert done.stderr == ""
+    found = json.loads(done.stdout)
+    assert found["left_count"] == 0
+    return done.returncode, [
+        (each["action"], each["details"].get("changes", each["details"].get("role")))
+        for each in found["changes"]
+    ]
+
+
+def verified(database: Database) -> int:
+    """The exit status of `audit verify --state`."""
+    return run("audit", "verify", "--state", database=database.path).returncode
+
+
+def test_what_its_organization_plugin_does_goes_on_record_by_audit_accept(
+    database: Database, better_auth: BetterAuth, owner: Person, tenant: Tenant
+) -> None:
+    org, person = tenant.org_id, better_auth.sign_up()
+    invitation = better_auth.do(
+        owner,
+        "/organization/invite-member",
+        email=person.email,
+        role="member",
+        organizationId=org,
+    )
+    better_auth.do(person, "/organization/accept-invitation", invitationId=invitation["id"])
+    assert (verified(database), accept(database)) == (1, (1, [("member.added", "member")]))
+    assert accept(database, "--yes")[0] == verified(database) == 0
+    ((member,),) = database.execute('select id from "member" where "userId" = ?', (person.id,))
+    better_auth.do(
+        owner,
+        "/organization/update-member-role",
+        memberId=member,
+        role="admin",
+        organizationId=org,
+    )
+    better_auth.do(owner, "/organization/update", organizationId=org, data={"name": "Renamed"})
+    changes = [
+        ("organization.updated", {"name": {"old": "My organization", "new": "Renamed"}}),
+        ("member.updated", {"role": {"old": "member", "new": "admin"}}),
+    ]
+    assert (verified(database), accept(database)) == (1, (1, changes))
+    assert accept(database, "--yes")[0] == verified(database) == 0
+    better_auth.do(
+        owner, "/organization/remove-member", memberIdOrEmail=person.email, organizationId=org
+    )
+    assert (verified(database), accept(database)) == (1, (1, [("member.removed", "admin")]))
+    assert accept(database, "--yes")[0] == verified(database) == 0
+
+
+def test_an_organization_that_it_deletes_goes_on_record_with_its_keys(
+    database: Database, better_auth: BetterAuth, owner: Person, tenant: Tenant
+) -> None:
+    better_auth.do(owner, "/organization/delete", organizationId=tenant.org_id)
+    assert database.count("api_key") == 0
+    assert verified(database) == 1
+    code, changes = accept(database, "--yes")
+    assert (code, [action for action, _ in changes]) == (0, ["organization.deleted"])
+    assert verified(database) == 0
