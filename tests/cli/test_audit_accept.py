@@ -11,6 +11,8 @@ from support import Database
 from support.backups import backup, change, command, create, edit, lose, restore, verified
 from support.history import World, begin
 
+from hookstream_keys.cli.operations import ask
+from hookstream_keys.store import SqliteStore
 from hookstream_keys.store.sqlite import audit_accept
 
 
@@ -302,10 +304,6 @@ def test_what_is_changed_meanwhile_is_not_accepted(
     def change_and_go_on(*arguments: Any) -> None:
         if meanwhile == "event":
             # The API changes it and back: the log says something else than was compared.
-            for role in ("owner", "admin"):
-                world.database.execute(
-                    'update "member" set role = ? where id = ?', (role, world.ids["member"])
-                )
             store_event(world)
         else:
             world.edit(meanwhile)
@@ -323,24 +321,10 @@ def test_what_is_changed_meanwhile_is_not_accepted(
 
 def store_event(world: World) -> None:
     """An event about the member, as a change by the API has one."""
-    from hookstream_keys.cli.operations import ask  # noqa: PLC0415 - of this one test
-    from hookstream_keys.store import SqliteStore  # noqa: PLC0415
-
     store = SqliteStore(world.database.path)
-    ask(
-        store,
-        "updateMember",
-        {"role": "member"},
-        id=world.ids["org"],
-        member_id=world.ids["member"],
-    )
-    ask(
-        store,
-        "updateMember",
-        {"role": "admin"},
-        id=world.ids["org"],
-        member_id=world.ids["member"],
-    )
+    for role in ("member", "admin"):
+        place = {"id": world.ids["org"], "member_id": world.ids["member"]}
+        ask(store, "updateMember", {"role": role}, **place)
     store.close()
 
 

@@ -175,9 +175,7 @@ def test_what_was_removed_or_has_ended_and_is_gone_may_not_come_back(world: Worl
         "delete from audit_checkpoint",
     ],
 )
-def test_a_checkpoint_that_was_changed_is_found_and_not_believed(
-    world: World, statement: str
-) -> None:
+def test_a_checkpoint_that_was_changed_is_found_and_not_used(world: World, statement: str) -> None:
     path = prune(world.database)
     edit(
         world.database.path,

@@ -39,7 +39,7 @@ def accept_command(
     better-auth's own organization plugin writes to these tables, and audit verify --state reports
     it. With --yes, what is listed goes to the audit log as changes that the operator accepted, with
     old and new values, and is not reported any more. With an ID, only that member or organization.
-    Read the list first: what somebody changed by SQL, such as a role, looks the same. Nothing else
+    Read the list first: a change by SQL, such as of a role, looks the same. Nothing else
     can be accepted, and keys never.
 
     The exit status is 0 where nothing differs any more from what the log says, and 1 otherwise.
