@@ -33,5 +33,11 @@ def backup_command(file: Path, as_json: bool, database: str) -> None:
             f"WARNING: the database is not as its audit log says {state.summary}. restore refuses "
             "this backup unless it is given --unsealed. Run hookstream-keys audit verify --state."
         )
+    if not state.is_complete:
+        note(
+            "WARNING: the database was held against its audit log in part only, since rows of that "
+            "were pruned by a version that kept no checkpoint. Run hookstream-keys audit verify "
+            "--state with --archive."
+        )
     facts = {"file": str(file), **made._asdict(), "state_faults": state.fault_count}
     show(facts, as_json)

@@ -79,6 +79,11 @@ def _checked(path: Path, draft: Path, now: str, warnings: list[str], *, unsealed
     if state.fault_count > _TOLD:
         more = state.fault_count - _TOLD
         warnings.append(f"is not as its own audit log says in {more} places more")
+    if not state.is_complete:
+        warnings.append(
+            "was held against its own audit log in part only: rows of that were pruned by a "
+            "version that kept no checkpoint"
+        )
     with translated(), closing(connect(str(draft))) as connection, transaction(connection):
         backup_schema.complete(connection)
         for fault in ended:

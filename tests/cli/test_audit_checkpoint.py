@@ -257,6 +257,23 @@ def test_a_prune_after_one_by_an_earlier_version_knows_what_it_does_not_know(
     assert first not in {each["id"] for each in faults}
 
 
+def test_a_backup_of_what_cannot_be_checked_says_so_and_so_does_its_restore(
+    database: Database, tenant: Tenant
+) -> None:
+    for _ in range(3):
+        create(database, tenant)
+    prune_as_earlier(database, 4)
+    path = database.path.with_name("b.db")
+    done = command(database, "backup", str(path))
+    assert done.returncode == 0
+    says = "WARNING: the database was held against its audit log in part only, since rows"
+    assert done.stderr.startswith(says)
+    done = command(database, "restore", str(path))
+    assert done.returncode == 0
+    assert done.stderr.startswith(f"WARNING: {path} was held against its own audit log in part")
+    assert "\nsealed                           True\n" in done.stdout
+
+
 def test_a_row_that_is_gone_is_not_missed_where_the_check_is_incomplete(
     database: Database, tenant: Tenant
 ) -> None:
