@@ -1,4 +1,4 @@
-"""Whose rate limit is counted: the names that the counters have for keys, clients and callers."""
+"""Whose rate limit is counted: the names that the counters have for keys and client addresses."""
 
 import ipaddress
 from functools import lru_cache
@@ -10,16 +10,6 @@ OF_KEYS = "key "
 def of_key(key_id: str) -> str:
     """A key, for its own limit."""
     return f"{OF_KEYS}{key_id}"
-
-
-def of_organization(org_id: str) -> str:
-    """An organization, for what all its callers ask."""
-    return f"org {org_id}"
-
-
-def of_user(user_id: str) -> str:
-    """A user who is in no organization."""
-    return f"user {user_id}"
 
 
 @lru_cache(maxsize=4096)

@@ -29,10 +29,10 @@ class RateLimiting:
 
     def count_caller(self, request: Request, caller: KeyPrincipal | SessionPrincipal) -> None:
         """Count a request for the caller's organization. Raises RateLimited."""
-        if caller.org_id is not None:
-            name = rate_limit_names.of_organization(caller.org_id)
+        if isinstance(caller, SessionPrincipal) and caller.org_id is None:
+            name = f"user {caller.user_id}"
         else:
-            name = rate_limit_names.of_user(caller.user_id)
+            name = f"org {caller.org_id}"
         self._count(request, name, 1)
 
     def count_error(self, request: Request, error: ApiError) -> None:

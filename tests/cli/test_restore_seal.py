@@ -433,6 +433,13 @@ def test_a_table_that_is_another_is_refused(database: Database, path: Path, stat
     assert_refused(database, "restore", path, says, "--unsealed")
 
 
+def test_tables_that_better_auth_s_plugins_make_come_back(database: Database, path: Path) -> None:
+    edit(path, "create table passkey (id text)", "insert into passkey values ('p1')")
+    lose(database)
+    restore(database, path, "--unsealed")
+    assert database.execute("select id from passkey") == [("p1",)]
+
+
 def test_columns_that_better_auth_s_plugins_add_come_back(
     database: Database, tenant: Tenant
 ) -> None:
