@@ -84,7 +84,7 @@ class _Transport(asyncio.Transport):
 
 protocol.max_header_bytes = lambda: LIMIT  # type: ignore[assignment]
 for _name in ("hookstream_keys", "uvicorn.error", "uvicorn.access"):
-    logging.getLogger(_name).disabled = True
+    logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
 _CONFIG = uvicorn.Config(_app, ws="none", log_config=None, proxy_headers=False)
 _CONFIG.load()
 
