@@ -1,7 +1,9 @@
 """The command line, for the operator at the machine."""
 
 import io
+import os
 import sys
+from contextlib import suppress
 
 import click
 
@@ -41,9 +43,13 @@ def main() -> None:
     try:
         _refuse_what_is_no_text(sys.argv[1:])
         cli()
-    except (OutputError, SettingsError, StoreError) as error:
+    except OutputError as error:
+        _give_up_output()
+        _fail(str(error))
+    except (SettingsError, StoreError) as error:
         _fail(str(error))
     except OSError as error:
+        _give_up_output()
         _fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
     except ApiError as error:
         details = "; ".join(f"{detail.location}: {detail.message}" for detail in error.details)
@@ -63,6 +69,13 @@ def _refuse_what_is_no_text(arguments: list[str]) -> None:
             argument.encode()
         except UnicodeEncodeError:
             _fail(f"the argument {argument!r} is not UTF-8")
+
+
+def _give_up_output() -> None:
+    # Else Python tries once more to write what is left, and ends with a status of its own: 120.
+    if sys.stdout is not None:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str) -> None:
