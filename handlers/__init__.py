@@ -1,14 +1,13 @@
 """One plain function for every operation of `openapi.yaml`: who may, find, do, record, answer.
 
 A handler gets a `Call` and what the specification lets through, and returns a
-body and a status, or raises an error of `hookstream_keys.errors`. It knows no
+body and a status, or raises an error of `hookstream_keys.domain.errors`. It knows no
 SQL and no framework. Pages are no part of the API, and get no call.
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from hookstream_keys.call import Answer, WriteCall
 from hookstream_keys.handlers import (
     api_keys,
     audit_log,
@@ -22,6 +21,7 @@ from hookstream_keys.handlers import (
     sign_in,
     verification,
 )
+from hookstream_keys.handlers.context import Answer, WriteContext
 
 Handler = Callable[..., Answer]
 
@@ -67,7 +67,7 @@ OPERATIONS: dict[str, Handler] = {
 WRITING = {
     operation_id
     for operation_id, handler in OPERATIONS.items()
-    if handler.__annotations__["call"] is WriteCall
+    if handler.__annotations__["context"] is WriteContext
 }
 
 

@@ -3,14 +3,15 @@
 Visibility comes first. What the caller may not know of is answered exactly as
 what never existed, after the same questions to the store, so that the time tells
 no more than the answer; only of what it can see is it told that a right is missing.
-Rights are scopes, a key's own or those of a role: `hookstream_keys.roles`.
+Rights are scopes, a key's own or those of a role: `hookstream_keys.contract.roles`.
 """
 
 from collections.abc import Callable
 
-from hookstream_keys import roles, timestamps
-from hookstream_keys.call import Call
-from hookstream_keys.errors import (
+from hookstream_keys.context.principal import Anonymous, KeyPrincipal, Operator, SessionPrincipal
+from hookstream_keys.contract import roles
+from hookstream_keys.domain import timestamps
+from hookstream_keys.domain.errors import (
     EnvironmentNotFound,
     Forbidden,
     InsufficientScope,
@@ -19,8 +20,8 @@ from hookstream_keys.errors import (
     MemberNotFound,
     OrganizationNotFound,
 )
-from hookstream_keys.principal import Anonymous, KeyPrincipal, Operator, SessionPrincipal
-from hookstream_keys.scopes import ALL, Scopes
+from hookstream_keys.domain.scopes import ALL, Scopes
+from hookstream_keys.handlers.context import RequestContext
 from hookstream_keys.store import (
     ApiKey,
     AuditFilter,
@@ -32,87 +33,87 @@ from hookstream_keys.store import (
 )
 
 
-def organization_to(call: Call, scope: str, org_id: str) -> Organization:
+def authorize_organization(context: RequestContext, scope: str, org_id: str) -> Organization:
     """The organization, if the caller can see it and may do there what `scope` names.
 
     Raises OrganizationNotFound, InsufficientScope or Forbidden.
     """
-    rights = _rights(call, org_id)
-    organization = call.store.find_organization(org_id)
+    rights = _rights(context, org_id)
+    organization = context.store.find_organization(org_id)
     if rights is None or organization is None:
         raise OrganizationNotFound
-    _require(call, rights, scope)
+    _require(context, rights, scope)
     return organization
 
 
-def member_to(call: Call, scope: str, org_id: str, member_id: str) -> Member:
+def authorize_member(context: RequestContext, scope: str, org_id: str, member_id: str) -> Member:
     """The member of the organization, if the caller may do to her what `scope` names.
 
     To an owner only an owner may do anything; everybody may remove herself. Raises
     OrganizationNotFound, MemberNotFound, InsufficientScope or Forbidden.
     """
-    organization = organization_to(call, "members:read", org_id)
-    member = call.store.find_member(organization.id, member_id)
+    organization = authorize_organization(context, "members:read", org_id)
+    member = context.store.find_member(organization.id, member_id)
     if member is None:
         raise MemberNotFound
-    leaves = scope == "members:delete" and _user(call) == member.user_id
+    leaves = scope == "members:delete" and _user(context) == member.user_id
     if not leaves:
-        require(call, scope, organization.id)
+        require(context, scope, organization.id)
         if scope != "members:read":
-            require_may_make(call, member.role, organization.id)
+            require_may_make(context, member.role, organization.id)
     return member
 
 
-def require_may_make(call: Call, role: str, org_id: str) -> None:
+def require_may_make(context: RequestContext, role: str, org_id: str) -> None:
     """Refuse to make or change a member of this role where only an owner may. Raises Forbidden."""
-    rights = _rights(call, org_id)
+    rights = _rights(context, org_id)
     if roles.is_owner(role) and not (rights and rights.allow(ALL)):
         raise Forbidden("Only an owner makes a member an owner, or changes or removes one.")
 
 
-def environment_to(
-    call: Call, scope: str, *, env_id: str, org_id: str | None = None
+def authorize_environment(
+    context: RequestContext, scope: str, *, env_id: str, org_id: str | None = None
 ) -> Environment:
     """The environment, if the caller can see it and may do there what `scope` names.
 
     With `org_id` it must belong to that organization. Raises EnvironmentNotFound when it does
     not exist or is none of the caller's business; InsufficientScope or Forbidden otherwise.
     """
-    found = call.store.find_environment(env_id)
-    rights = _rights(call, found.org_id if found else "", env_id)
+    found = context.store.find_environment(env_id)
+    rights = _rights(context, found.org_id if found else "", env_id)
     if found is None or rights is None or org_id not in (None, found.org_id):
         raise EnvironmentNotFound
-    _require(call, rights, scope)
+    _require(context, rights, scope)
     return found
 
 
-def key_to(call: Call, scope: str, key_id: str) -> ApiKey:
+def authorize_key(context: RequestContext, scope: str, key_id: str) -> ApiKey:
     """The key, if the caller can see it and may do to it what `scope` names.
 
     Raises KeyNotFound, InsufficientScope or Forbidden.
     """
-    key = call.store.find_key_by_id(key_id)
-    rights = _rights(call, key.org_id if key else "", key.env_id if key else None)
+    key = context.store.find_key_by_id(key_id)
+    rights = _rights(context, key.org_id if key else "", key.env_id if key else None)
     if key is None or rights is None:
         raise KeyNotFound
-    made_it = key.created_by is not None and _user(call) == key.created_by
+    made_it = key.created_by is not None and _user(context) == key.created_by
     # What is no role gives no scopes, and so no privilege of a creator either.
     if not (made_it and rights.names and roles.of_creators().allow(scope)):
-        _require(call, rights, scope)
+        _require(context, rights, scope)
     return key
 
 
-def sees_key(call: Call, scope: str) -> Callable[[ApiKey], bool]:
+def sees_key(context: RequestContext, scope: str) -> Callable[[ApiKey], bool]:
     """Whether the caller may know of a key and do to it what `scope` names: asked of several.
 
     Raises InsufficientScope when the caller is a key that may not do it to any.
     """
-    match call.principal:
+    match context.principal:
         case KeyPrincipal(org_id=org_id, env_id=env_id, scopes=scopes):
-            _require(call, scopes, scope)
+            _require(context, scopes, scope)
             return lambda key: (key.org_id, key.env_id) == (org_id, env_id)
         case SessionPrincipal(user_id=user_id):
-            role = call.store.roles_of(user_id)
+            role = context.store.roles_of(user_id)
             return lambda key: roles.scopes_of(role.get(key.org_id, "")).allow(scope)
         case Operator():
             return lambda _: True
@@ -120,76 +121,76 @@ def sees_key(call: Call, scope: str) -> Callable[[ApiKey], bool]:
             raise InternalError
 
 
-def key_filter(call: Call, org_id: str | None, env_id: str | None) -> KeyFilter:
+def key_filter(context: RequestContext, org_id: str | None, env_id: str | None) -> KeyFilter:
     """What the caller may list of an organization: a key its own environment, others all of it.
 
     Raises as `own_organization`, and EnvironmentNotFound.
     """
-    org_id = own_organization(call, "api-keys:read", org_id)
-    if isinstance(call.principal, KeyPrincipal):
-        env_id = env_id or call.principal.env_id
+    org_id = own_organization(context, "api-keys:read", org_id)
+    if isinstance(context.principal, KeyPrincipal):
+        env_id = env_id or context.principal.env_id
     if env_id is not None:
-        environment_to(call, "api-keys:read", org_id=org_id, env_id=env_id)
-    return KeyFilter(org_id, timestamps.to_text(call.now), env_id=env_id)
+        authorize_environment(context, "api-keys:read", org_id=org_id, env_id=env_id)
+    return KeyFilter(org_id, timestamps.to_text(context.now), env_id=env_id)
 
 
-def audit_log_to(call: Call, org_id: str | None) -> AuditFilter:
+def audit_log_to(context: RequestContext, org_id: str | None) -> AuditFilter:
     """What the caller may read of an organization's audit log.
 
     A key reads what is about its own environment, others all of it. Raises as
     `own_organization`.
     """
-    org_id = own_organization(call, "audit-log:read", org_id)
-    env_id = call.principal.env_id if isinstance(call.principal, KeyPrincipal) else None
+    org_id = own_organization(context, "audit-log:read", org_id)
+    env_id = context.principal.env_id if isinstance(context.principal, KeyPrincipal) else None
     return AuditFilter(org_id, env_id)
 
 
-def own_organization(call: Call, scope: str, org_id: str | None) -> str:
+def own_organization(context: RequestContext, scope: str, org_id: str | None) -> str:
     """The organization that the caller names, or else its own.
 
     A key's own is the one that it is of; a session's is its active one, or the first that the
     user joined. Raises OrganizationNotFound when it is none of the caller's, InsufficientScope
     or Forbidden when it may not do there what `scope` names.
     """
-    match call.principal:
+    match context.principal:
         case KeyPrincipal() | SessionPrincipal() as who if org_id is None:
             org_id = who.org_id
-    rights = _rights(call, org_id or "")
+    rights = _rights(context, org_id or "")
     if org_id is None or rights is None:
         raise OrganizationNotFound
-    _require(call, rights, scope)
+    _require(context, rights, scope)
     return org_id
 
 
-def require(call: Call, scope: str, org_id: str) -> None:
+def require(context: RequestContext, scope: str, org_id: str) -> None:
     """Refuse whoever may not do in an organization that it can see what `scope` names.
 
     Raises InsufficientScope when it is a key whose scopes do not cover it, Forbidden when no
     key may do it or the user's role does not cover it.
     """
-    _require(call, _rights(call, org_id) or Scopes(()), scope)
+    _require(context, _rights(context, org_id) or Scopes(()), scope)
 
 
-def signed_in(call: Call) -> User:
+def signed_in(context: RequestContext) -> User:
     """The user who is signed in. Raises Forbidden when the caller is a key."""
-    user_id = _user(call)
-    user = None if user_id is None else call.store.find_user(user_id)
+    user_id = _user(context)
+    user = None if user_id is None else context.store.find_user(user_id)
     if user is None:
         raise Forbidden("No key may do this; sign in.")
     return user
 
 
-def _rights(call: Call, org_id: str, env_id: str | None = None) -> Scopes | None:
+def _rights(context: RequestContext, org_id: str, env_id: str | None = None) -> Scopes | None:
     """What the caller may do in the organization, or in the environment of it.
 
     None when it may not know of it.
     """
-    match call.principal:
+    match context.principal:
         case KeyPrincipal() as key:
             mine = key.org_id == org_id and env_id in (None, key.env_id)
             return key.scopes if mine else None
         case SessionPrincipal(user_id=user_id):
-            role = call.store.roles_of(user_id).get(org_id)
+            role = context.store.roles_of(user_id).get(org_id)
             return None if role is None else roles.scopes_of(role)
         case Operator():
             return Scopes((ALL,))
@@ -198,17 +199,17 @@ def _rights(call: Call, org_id: str, env_id: str | None = None) -> Scopes | None
             raise InternalError
 
 
-def _require(call: Call, rights: Scopes, scope: str) -> None:
-    key = call.principal if isinstance(call.principal, KeyPrincipal) else None
+def _require(context: RequestContext, rights: Scopes, scope: str) -> None:
+    key = context.principal if isinstance(context.principal, KeyPrincipal) else None
     if key and not roles.of_keys().allow(scope):
         raise Forbidden("No key may do this; sign in.")
     if not rights.allow(scope):
         if key:
             raise InsufficientScope(f"The key's scopes do not cover {scope}.")
         raise Forbidden(f"Your role in the organization does not cover {scope}.")
-    if key and scope not in roles.of_keys_by(key.role):
+    if key and scope not in roles.scope_ceiling(key.role):
         raise Forbidden(f"The key's role, {key.role}, does not cover {scope}.")
 
 
-def _user(call: Call) -> str | None:
-    return call.principal.user_id if isinstance(call.principal, SessionPrincipal) else None
+def _user(context: RequestContext) -> str | None:
+    return context.principal.user_id if isinstance(context.principal, SessionPrincipal) else None

@@ -4,40 +4,41 @@ import dataclasses
 from datetime import datetime
 from typing import Any
 
-from hookstream_keys import ids, key_rights, keys, networks, timestamps, verification
-from hookstream_keys.call import Answer, Call, WriteCall
-from hookstream_keys.errors import Conflict, EnvironmentNotFound
-from hookstream_keys.handlers import access, audit, escalation, pages, rotations
+from hookstream_keys.auth import key_rights, verification
+from hookstream_keys.domain import ids, keys, networks, timestamps
+from hookstream_keys.domain.errors import Conflict, EnvironmentNotFound
+from hookstream_keys.domain.limits import Limit
+from hookstream_keys.domain.scopes import Scopes
+from hookstream_keys.handlers import access, audit, escalation, pagination, rotations
+from hookstream_keys.handlers.context import Answer, RequestContext, WriteContext
 from hookstream_keys.handlers.descendants import revocation_of_descendants
-from hookstream_keys.limits import Limit
-from hookstream_keys.scopes import Scopes
 from hookstream_keys.store import (
     ApiKey,
+    ForeignKeyViolation,
+    IdempotentReplay,
     KeyState,
     KeyUsage,
-    ReferenceGone,
-    Repeated,
     Rotation,
 )
 
 
-def create_api_key(call: WriteCall, body: dict[str, Any]) -> Answer:
+def create_api_key(context: WriteContext, body: dict[str, Any]) -> Answer:
     """Issue a key for an environment and show it, this once."""
-    environment = access.environment_to(
-        call, "api-keys:create", org_id=body["org_id"], env_id=body["env_id"]
+    environment = access.authorize_environment(
+        context, "api-keys:create", org_id=body["org_id"], env_id=body["env_id"]
     )
     new = keys.generate(environment.mode)
-    holder = escalation.rights_of(call, environment.org_id)
+    holder = escalation.rights_of(context, environment.org_id)
     key = ApiKey(
         id=ids.new("ak"),
         org_id=environment.org_id,
         env_id=environment.id,
         prefix=new.prefix,
-        created_by=audit.actor(call),
-        created_at=timestamps.to_text(call.now),
+        created_by=audit.actor(context),
+        created_at=timestamps.to_text(context.now),
         **{"role": holder.role, **_rules(body)},
     )
-    escalation.forbid_in_new_key(call, holder, key)
+    escalation.forbid_in_new_key(context, holder, key)
     restricted_by = key_rights.restrictions_of_new(key, holder.role)
     if restricted_by:
         key = dataclasses.replace(key, restricted_by=restricted_by)
@@ -50,19 +51,19 @@ def create_api_key(call: WriteCall, body: dict[str, Any]) -> Answer:
         "created_at": key.created_at,
     }
     answer: Answer = (created, 201, {"Cache-Control": "no-store"})
-    event = audit.key_created(call, key, new.digest)
+    event = audit.key_created(context, key, new.digest)
     try:
-        call.store.add_key(key, new.digest, event, call.receipt(answer))
-    except ReferenceGone:
+        context.store.add_key(key, new.digest, event, context.idempotency_record(answer))
+    except ForeignKeyViolation:
         raise EnvironmentNotFound from None
-    except Repeated as repeated:
-        _forbid_in_replay(call, repeated)
+    except IdempotentReplay as repeated:
+        _forbid_in_replay(context, repeated)
         raise
     return answer
 
 
 def list_api_keys(
-    call: Call,
+    context: RequestContext,
     limit: int,
     cursor: str | None = None,
     org_id: str | None = None,
@@ -74,92 +75,96 @@ def list_api_keys(
 ) -> Answer:
     """Show a page of the keys that the caller can see, newest first."""
     wanted = dataclasses.replace(
-        access.key_filter(call, org_id, env_id),
+        access.key_filter(context, org_id, env_id),
         created_by=created_by,
         rotated_by=rotated_by,
         name=name,
         state=state,
     )
-    return pages.answer(
+    return pagination.answer(
         "api_keys",
         limit,
         cursor,
-        lambda page: call.store.list_keys(wanted, page),
-        lambda found: views(call, found),
+        lambda page: context.store.list_keys(wanted, page),
+        lambda found: views(context, found),
     )
 
 
-def get_api_key(call: Call, id: str) -> Answer:
+def get_api_key(context: RequestContext, id: str) -> Answer:
     """Show one key."""
-    return _answer(call, access.key_to(call, "api-keys:read", id))
+    return _answer(context, access.authorize_key(context, "api-keys:read", id))
 
 
-def update_api_key(call: WriteCall, id: str, body: dict[str, Any]) -> Answer:
+def update_api_key(context: WriteContext, id: str, body: dict[str, Any]) -> Answer:
     """Change what a key is called or may do; its secret stays what it is."""
-    key = access.key_to(call, "api-keys:update", id)
+    key = access.authorize_key(context, "api-keys:update", id)
     changes = _rules(body)
-    holder, wanted = escalation.rights_of(call, key.org_id), dataclasses.replace(key, **changes)
-    escalation.forbid_in_change(call, holder, key, wanted, given=body)
-    changes["restricted_by"] = escalation.restrictions_after(call, holder, key, wanted, given=body)
-    event = audit.key_updated(call, key, changes)
-    changed = call.store.update_key(key.id, changes, event)
+    holder, wanted = escalation.rights_of(context, key.org_id), dataclasses.replace(key, **changes)
+    escalation.forbid_in_change(context, holder, key, wanted, given=body)
+    changes["restricted_by"] = escalation.restrictions_after(
+        context, holder, key, wanted, given=body
+    )
+    event = audit.key_updated(context, key, changes)
+    changed = context.store.update_key(key.id, changes, event)
     if changed is None:
         raise Conflict("The key is revoked; nothing can be changed any more.")
-    return _answer(call, changed)
+    return _answer(context, changed)
 
 
-def revoke_api_key(call: WriteCall, id: str, reason: str, *, descendants: bool) -> Answer:
+def revoke_api_key(context: WriteContext, id: str, reason: str, *, descendants: bool) -> Answer:
     """Revoke a key permanently, and the keys that it made if wanted. Twice has no effect."""
-    key = access.key_to(call, "api-keys:revoke", id)
-    now, made_by_it = timestamps.to_text(call.now), None
+    key = access.authorize_key(context, "api-keys:revoke", id)
+    now, made_by_it = timestamps.to_text(context.now), None
     if descendants:
-        made_by_it = revocation_of_descendants(call, key, reason)
-    event = audit.key_revoked(call, key, reason)
-    headers = {"X-Revoked-Keys": str(call.store.revoke_key(key.id, now, reason, event, made_by_it))}
+        made_by_it = revocation_of_descendants(context, key, reason)
+    event = audit.key_revoked(context, key, reason)
+    headers = {
+        "X-Revoked-Keys": str(context.store.revoke_key(key.id, now, reason, event, made_by_it))
+    }
     if descendants:
-        rotated = call.store.count_rotated(key.id, key.org_id, now)
+        rotated = context.store.count_rotated(key.id, key.org_id, now)
         headers["X-Rotated-Keys"] = str(sum(rotated.values()))
     return None, 204, headers
 
 
-def revoke_by_secret(call: WriteCall, body: dict[str, Any]) -> Answer:
+def revoke_by_secret(context: WriteContext, body: dict[str, Any]) -> Answer:
     """Revoke the key of this secret: whoever holds it may end it.
 
     As RFC 7009 has it for tokens, the answer does not tell whether there was such a key.
     """
     digest = keys.digest_of(body["key"])
     if digest is not None:
-        key = call.store.find_key(digest)
-        if key is not None and verification.may_revoke(key, timestamps.to_text(call.now)):
-            now, reason = timestamps.to_text(call.now), body["reason"]
-            call.store.revoke_key(key.id, now, reason, audit.key_revoked(call, key, reason))
+        key = context.store.find_key(digest)
+        if key is not None and verification.may_revoke(key, timestamps.to_text(context.now)):
+            now, reason = timestamps.to_text(context.now), body["reason"]
+            context.store.revoke_key(key.id, now, reason, audit.key_revoked(context, key, reason))
     return None, 204
 
 
-def _forbid_in_replay(call: WriteCall, repeated: Repeated) -> None:
+def _forbid_in_replay(context: WriteContext, repeated: IdempotentReplay) -> None:
     """Refuse to show a secret again to a caller whose rights no longer cover the key.
 
     Raises as `escalation.forbid_in_new_secret`: the answer of an idempotent replay has a secret.
     """
-    if call.once is None:
+    if context.idempotent_request is None:
         return
-    body, *_ = call.once.answer(repeated.receipt)
-    key = call.store.find_key_by_id(body["id"])
+    body, *_ = context.idempotent_request.answer(repeated.record)
+    key = context.store.find_key_by_id(body["id"])
     if key is not None:
-        holder = escalation.rights_of(call, key.org_id)
-        escalation.forbid_in_new_secret(call, holder, key, key, given=())
+        holder = escalation.rights_of(context, key.org_id)
+        escalation.forbid_in_new_secret(context, holder, key, key, given=())
 
 
-def views(call: Call, found: list[ApiKey]) -> list[dict[str, Any]]:
+def views(context: RequestContext, found: list[ApiKey]) -> list[dict[str, Any]]:
     """Keys as the API shows them, without their secrets: `ApiKey` of the document."""
-    now = timestamps.to_text(call.now)
+    now = timestamps.to_text(context.now)
     ids_of = [key.id for key in found]
-    under_way, usage = call.store.rotations_of(ids_of, now), call.store.usage_of(ids_of)
+    under_way, usage = context.store.rotations_of(ids_of, now), context.store.usage_of(ids_of)
     return [_view(key, now, under_way[key.id], usage[key.id]) for key in found]
 
 
-def _answer(call: Call, key: ApiKey) -> Answer:
-    return {"api_key": views(call, [key])[0]}, 200
+def _answer(context: RequestContext, key: ApiKey) -> Answer:
+    return {"api_key": views(context, [key])[0]}, 200
 
 
 def _view(key: ApiKey, now: str, under_way: list[Rotation], usage: KeyUsage) -> dict[str, Any]:

@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hookstream_keys import ids, timestamps
-from hookstream_keys.call import Call
-from hookstream_keys.principal import Anonymous, KeyPrincipal, Principal, SessionPrincipal
-from hookstream_keys.refusals import Refused
+from hookstream_keys.context.principal import Anonymous, KeyPrincipal, Principal, SessionPrincipal
+from hookstream_keys.domain import ids, timestamps
+from hookstream_keys.handlers.context import RequestContext
+from hookstream_keys.runtime.refusals import Refused
 from hookstream_keys.store import (
     AcceptedChange,
     ApiKey,
@@ -29,9 +29,9 @@ from hookstream_keys.store import (
 END_OF_OPERATION = "cessationOfOperation"
 
 
-def actor(call: Call) -> str | None:
+def actor(context: RequestContext) -> str | None:
     """The id of the user or key behind the call; None for the operator at the command line."""
-    return actor_of(call.principal)
+    return actor_of(context.principal)
 
 
 def actor_of(principal: Principal) -> str | None:
@@ -45,75 +45,77 @@ def actor_of(principal: Principal) -> str | None:
             return None
 
 
-def organization_created(call: Call, organization: Organization, owner: Member) -> AuditEvent:
+def organization_created(
+    context: RequestContext, organization: Organization, owner: Member
+) -> AuditEvent:
     """A tenant came to be, with its first member."""
     first = {"member_id": owner.id, "user_id": owner.user_id, "role": owner.role}
     return _of_organization(
-        call, "organization.created", organization, **_called(organization), owner=first
+        context, "organization.created", organization, **_called(organization), owner=first
     )
 
 
 def organization_updated(
-    call: Call, organization: Organization, changes: Mapping[str, str]
+    context: RequestContext, organization: Organization, changes: Mapping[str, str]
 ) -> AuditEvent:
     """A tenant's name or slug was changed to what `changes` says."""
     return _of_organization(
-        call,
+        context,
         "organization.updated",
         organization,
         changes=audit_details.changed(_called(organization), changes),
     )
 
 
-def organization_deleted(call: Call, organization: Organization) -> AuditEvent:
+def organization_deleted(context: RequestContext, organization: Organization) -> AuditEvent:
     """A tenant is no more."""
-    return _of_organization(call, "organization.deleted", organization, **_called(organization))
+    return _of_organization(context, "organization.deleted", organization, **_called(organization))
 
 
-def member_added(call: Call, member: Member) -> AuditEvent:
+def member_added(context: RequestContext, member: Member) -> AuditEvent:
     """A user belongs to a tenant."""
-    return _of_member(call, "member.added", member, role=member.role)
+    return _of_member(context, "member.added", member, role=member.role)
 
 
-def member_updated(call: Call, member: Member, role: str) -> AuditEvent:
+def member_updated(context: RequestContext, member: Member, role: str) -> AuditEvent:
     """A member was given another role."""
     changes = audit_details.changed({"role": member.role}, {"role": role})
-    return _of_member(call, "member.updated", member, changes=changes)
+    return _of_member(context, "member.updated", member, changes=changes)
 
 
-def member_removed(call: Call, member: Member) -> AuditEvent:
+def member_removed(context: RequestContext, member: Member) -> AuditEvent:
     """A user does not belong to a tenant any more."""
-    return _of_member(call, "member.removed", member, role=member.role)
+    return _of_member(context, "member.removed", member, role=member.role)
 
 
-def environment_created(call: Call, environment: Environment) -> AuditEvent:
+def environment_created(context: RequestContext, environment: Environment) -> AuditEvent:
     """An environment came to be."""
     fields = audit_details.environment_fields(environment)
-    return _of_environment(call, "environment.created", environment, **fields)
+    return _of_environment(context, "environment.created", environment, **fields)
 
 
 def environment_updated(
-    call: Call, environment: Environment, changes: Mapping[str, str]
+    context: RequestContext, environment: Environment, changes: Mapping[str, str]
 ) -> AuditEvent:
     """An environment's name or slug was changed to what `changes` says."""
     before = audit_details.environment_fields(environment)
     return _of_environment(
-        call,
+        context,
         "environment.updated",
         environment,
         changes=audit_details.changed(before, changes),
     )
 
 
-def environment_deleted(call: Call, environment: Environment) -> AuditEvent:
+def environment_deleted(context: RequestContext, environment: Environment) -> AuditEvent:
     """An environment is no more."""
-    return _of_environment(call, "environment.deleted", environment, **_called(environment))
+    return _of_environment(context, "environment.deleted", environment, **_called(environment))
 
 
-def key_created(call: Call, key: ApiKey, digest: bytes) -> AuditEvent:
+def key_created(context: RequestContext, key: ApiKey, digest: bytes) -> AuditEvent:
     """A key was issued, with a secret of this SHA-256. Rules that restrict nothing are left out."""
     return _of_key(
-        call,
+        context,
         "api_key.created",
         key,
         key_prefix=key.prefix,
@@ -123,7 +125,7 @@ def key_created(call: Call, key: ApiKey, digest: bytes) -> AuditEvent:
     )
 
 
-def key_updated(call: Call, key: ApiKey, changes: Mapping[str, Any]) -> AuditEvent:
+def key_updated(context: RequestContext, key: ApiKey, changes: Mapping[str, Any]) -> AuditEvent:
     """A key was given other rules: `changes` has their new values, as fields of the record."""
     before = audit_details.key_fields(key)
     after = audit_details.key_fields(dataclasses.replace(key, **changes))
@@ -131,19 +133,21 @@ def key_updated(call: Call, key: ApiKey, changes: Mapping[str, Any]) -> AuditEve
     if "expires_at" in changes:
         # Also where it is what it was: it then holds for a secret that is pending, too.
         details["resets_pending_expiry"] = True
-    return _of_key(call, "api_key.updated", key, **details)
+    return _of_key(context, "api_key.updated", key, **details)
 
 
-def key_revoked(call: Call, key: ApiKey, reason: str) -> AuditEvent:
+def key_revoked(context: RequestContext, key: ApiKey, reason: str) -> AuditEvent:
     """A key was ended, for a reason of RFC 5280."""
-    return _of_key(call, "api_key.revoked", key, key_prefix=key.prefix, reason=reason)
+    return _of_key(context, "api_key.revoked", key, key_prefix=key.prefix, reason=reason)
 
 
-def key_rotated(call: Call, key: ApiKey, rotation: Rotation, digest: bytes) -> AuditEvent:
+def key_rotated(
+    context: RequestContext, key: ApiKey, rotation: Rotation, digest: bytes
+) -> AuditEvent:
     """A key was given a new secret, of this SHA-256, which is pending."""
     after = {"expires_at": rotation.expires_at} if rotation.sets_expiry else {}
     return _of_rotation(
-        call,
+        context,
         "api_key.rotated",
         key,
         rotation,
@@ -157,7 +161,7 @@ def key_rotated(call: Call, key: ApiKey, rotation: Rotation, digest: bytes) -> A
 
 
 def rotation_activated(
-    call: Call, key: ApiKey, rotation: Rotation, after: ApiKey, grace_ends_at: str
+    context: RequestContext, key: ApiKey, rotation: Rotation, after: ApiKey, grace_ends_at: str
 ) -> AuditEvent:
     """A new secret was used for the first time; the old one is accepted until `grace_ends_at`.
 
@@ -172,7 +176,7 @@ def rotation_activated(
         for each in (key, after)
     )
     return _of_rotation(
-        call,
+        context,
         "api_key.rotation_activated",
         key,
         rotation,
@@ -181,22 +185,24 @@ def rotation_activated(
     )
 
 
-def rotation_cancelled(call: Call, key: ApiKey, rotation: Rotation) -> AuditEvent:
+def rotation_cancelled(context: RequestContext, key: ApiKey, rotation: Rotation) -> AuditEvent:
     """A new secret will never be good."""
-    return _of_rotation(call, "api_key.rotation_cancelled", key, rotation)
+    return _of_rotation(context, "api_key.rotation_cancelled", key, rotation)
 
 
-def ending_with_its_home(call: Call) -> Callable[[ApiKey], AuditEvent]:
+def ending_with_its_home(context: RequestContext) -> Callable[[ApiKey], AuditEvent]:
     """What to record of each key that ends with its environment or organization."""
-    return lambda key: key_revoked(call, key, END_OF_OPERATION)
+    return lambda key: key_revoked(context, key, END_OF_OPERATION)
 
 
-def revoked_with(call: Call, reason: str, cause: str) -> Callable[[ApiKey], AuditEvent]:
+def revoked_with(
+    context: RequestContext, reason: str, cause: str
+) -> Callable[[ApiKey], AuditEvent]:
     """What to record of each key that is revoked because of another change: that of `cause`."""
 
     def event(key: ApiKey) -> AuditEvent:
         return _of_key(
-            call,
+            context,
             "api_key.revoked",
             key,
             key_prefix=key.prefix,
@@ -207,36 +213,40 @@ def revoked_with(call: Call, reason: str, cause: str) -> Callable[[ApiKey], Audi
     return event
 
 
-def cancelled_with(call: Call, cause: str) -> Callable[[Rotation], AuditEvent]:
+def cancelled_with(context: RequestContext, cause: str) -> Callable[[Rotation], AuditEvent]:
     """What to record of each rotation that is cancelled because of another change: of `cause`.
 
     The key must be one of the store's.
     """
 
     def event(rotation: Rotation) -> AuditEvent:
-        key = call.store.find_key_by_id(rotation.key_id)
+        key = context.store.find_key_by_id(rotation.key_id)
         if key is None:
             raise LookupError(f"the rotation {rotation.id} is of no key")
-        return _of_rotation(call, "api_key.rotation_cancelled", key, rotation, cancelled_with=cause)
+        return _of_rotation(
+            context, "api_key.rotation_cancelled", key, rotation, cancelled_with=cause
+        )
 
     return event
 
 
-def user_created(call: Call, user: User, tenancy: Tenancy) -> AuditEvent:
+def user_created(context: RequestContext, user: User, tenancy: Tenancy) -> AuditEvent:
     """Somebody signed up."""
     org_id, details = tenancy.organization.id, {"email": user.email}
-    return _event(call, "user.created", org_id=org_id, resource_id=user.id, details=details)
+    return _event(context, "user.created", org_id=org_id, resource_id=user.id, details=details)
 
 
-def session_created(call: Call, session: Session) -> AuditEvent:
+def session_created(context: RequestContext, session: Session) -> AuditEvent:
     """Somebody signed in."""
-    return _of_session(call, "session.created", session, expires_at=session.expires_at)
+    return _of_session(context, "session.created", session, expires_at=session.expires_at)
 
 
-def session_deleted(call: Call, session: Session, reason: str | None = None) -> AuditEvent:
+def session_deleted(
+    context: RequestContext, session: Session, reason: str | None = None
+) -> AuditEvent:
     """A user signed out, or the session was ended for another reason."""
     details = {} if reason is None else {"reason": reason}
-    return _of_session(call, "session.deleted", session, **details)
+    return _of_session(context, "session.deleted", session, **details)
 
 
 def refused(store: Store, attempts: Refused) -> AuditEvent | None:
@@ -245,7 +255,9 @@ def refused(store: Store, attempts: Refused) -> AuditEvent | None:
     The caller was not authenticated, so the event names no actor. It is recorded in the user's
     first organization. None where the user or key is gone.
     """
-    call = Call(store, Anonymous(), attempts.request_id, attempts.address, timestamps.now())
+    context = RequestContext(
+        store, Anonymous(), attempts.request_id, attempts.address, timestamps.now()
+    )
     details = {
         "reason": attempts.reason,
         "count": attempts.times,
@@ -257,12 +269,12 @@ def refused(store: Store, attempts: Refused) -> AuditEvent | None:
         if key is None:
             return None
         prefix = attempts.key_prefix or key.prefix
-        return _of_key(call, "api_key.refused", key, key_prefix=prefix, **details)
+        return _of_key(context, "api_key.refused", key, key_prefix=prefix, **details)
     user = store.find_user(attempts.subject)
     if user is None:
         return None
     return _event(
-        call,
+        context,
         "session.refused",
         org_id=next(iter(store.roles_of(user.id)), user.id),
         resource_id=user.id,
@@ -270,15 +282,15 @@ def refused(store: Store, attempts: Refused) -> AuditEvent | None:
     )
 
 
-def log_pruned(call: Call, details: Mapping[str, Any]) -> AuditEvent:
+def log_pruned(context: RequestContext, details: Mapping[str, Any]) -> AuditEvent:
     """The oldest rows of the log were removed: it is one for all organizations, so of none."""
-    return _event(call, chain.PRUNED, org_id="", resource_id="audit_log", details=details)
+    return _event(context, chain.PRUNED, org_id="", resource_id="audit_log", details=details)
 
 
-def restored(call: Call, change: RestoreChange) -> AuditEvent:
+def restored(context: RequestContext, change: RestoreChange) -> AuditEvent:
     """A backup was put back, and this is what it did to one thing."""
     return _event(
-        call,
+        context,
         change.action,
         org_id=change.org_id,
         resource_id=change.resource_id,
@@ -286,10 +298,10 @@ def restored(call: Call, change: RestoreChange) -> AuditEvent:
     )
 
 
-def accepted(call: Call, change: AcceptedChange) -> AuditEvent:
+def accepted(context: RequestContext, change: AcceptedChange) -> AuditEvent:
     """Another program changed a member or an organization, and the operator accepts that."""
     return _event(
-        call,
+        context,
         change.action,
         org_id=change.org_id,
         resource_id=change.resource_id,
@@ -302,41 +314,43 @@ def _called(what: Organization | Environment) -> dict[str, str]:
 
 
 def _of_organization(
-    call: Call, action: str, organization: Organization, **details: Any
+    context: RequestContext, action: str, organization: Organization, **details: Any
 ) -> AuditEvent:
     return _event(
-        call, action, org_id=organization.id, resource_id=organization.id, details=details
+        context, action, org_id=organization.id, resource_id=organization.id, details=details
     )
 
 
-def _of_member(call: Call, action: str, member: Member, **details: Any) -> AuditEvent:
+def _of_member(context: RequestContext, action: str, member: Member, **details: Any) -> AuditEvent:
     details = {"user_id": member.user_id, **details}
-    return _event(call, action, org_id=member.org_id, resource_id=member.id, details=details)
+    return _event(context, action, org_id=member.org_id, resource_id=member.id, details=details)
 
 
 def _of_environment(
-    call: Call, action: str, environment: Environment, **details: Any
+    context: RequestContext, action: str, environment: Environment, **details: Any
 ) -> AuditEvent:
     return _event(
-        call, action, org_id=environment.org_id, resource_id=environment.id, details=details
+        context, action, org_id=environment.org_id, resource_id=environment.id, details=details
     )
 
 
-def _of_key(call: Call, action: str, key: ApiKey, **details: Any) -> AuditEvent:
+def _of_key(context: RequestContext, action: str, key: ApiKey, **details: Any) -> AuditEvent:
     details = {"env_id": key.env_id, **details}
-    return _event(call, action, org_id=key.org_id, resource_id=key.id, details=details)
+    return _event(context, action, org_id=key.org_id, resource_id=key.id, details=details)
 
 
 def _of_rotation(
-    call: Call, action: str, key: ApiKey, rotation: Rotation, **details: Any
+    context: RequestContext, action: str, key: ApiKey, rotation: Rotation, **details: Any
 ) -> AuditEvent:
     names = {"rotation_id": rotation.id, "key_prefix": rotation.prefix}
-    return _of_key(call, action, key, **names, **details)
+    return _of_key(context, action, key, **names, **details)
 
 
-def _of_session(call: Call, action: str, session: Session, **details: Any) -> AuditEvent:
+def _of_session(
+    context: RequestContext, action: str, session: Session, **details: Any
+) -> AuditEvent:
     return _event(
-        call,
+        context,
         action,
         # Whoever belongs nowhere is recorded all the same: by herself.
         org_id=session.org_id or session.user_id,
@@ -346,7 +360,7 @@ def _of_session(call: Call, action: str, session: Session, **details: Any) -> Au
 
 
 def _event(
-    call: Call,
+    context: RequestContext,
     action: str,
     *,
     org_id: str,
@@ -354,7 +368,7 @@ def _event(
     details: Mapping[str, Any],
 ) -> AuditEvent:
     """An event of `action`, which begins with the kind of resource that it is about."""
-    who = call.principal
+    who = context.principal
     return AuditEvent(
         id=ids.new("al"),
         org_id=org_id,
@@ -364,9 +378,9 @@ def _event(
         resource_type=action.partition(".")[0],
         resource_id=resource_id,
         details=details,
-        ip_address=call.address,
-        request_id=call.request_id,
-        created_at=timestamps.to_text(call.now),
+        ip_address=context.address,
+        request_id=context.request_id,
+        created_at=timestamps.to_text(context.now),
         env_id=_environment_of(action, resource_id, details),
     )
 

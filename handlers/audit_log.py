@@ -3,15 +3,15 @@
 import dataclasses
 from typing import Any
 
-from hookstream_keys import cursors
-from hookstream_keys.call import Answer, Call
-from hookstream_keys.errors import BadRequest, Detail
+from hookstream_keys.domain import cursors
+from hookstream_keys.domain.errors import BadRequest, Detail
 from hookstream_keys.handlers import access
+from hookstream_keys.handlers.context import Answer, RequestContext
 from hookstream_keys.store import AuditEvent
 
 
 def list_audit_log(
-    call: Call,
+    context: RequestContext,
     limit: int,
     org_id: str | None = None,
     resource_type: str | None = None,
@@ -20,13 +20,13 @@ def list_audit_log(
     cursor: str | None = None,
 ) -> Answer:
     """A page of the events that the caller may read, newest first."""
-    visible = access.audit_log_to(call, org_id)
+    visible = access.audit_log_to(context, org_id)
     wanted = dataclasses.replace(
         visible, resource_type=resource_type, resource_id=resource_id, action=action
     )
-    before = None if cursor is None else _position(call, visible.org_id, cursor)
+    before = None if cursor is None else _position(context, visible.org_id, cursor)
     # One more than asked for tells whether there are more.
-    events = call.store.list_events(wanted, before=before, limit=limit + 1)
+    events = context.store.list_events(wanted, before=before, limit=limit + 1)
     page, more = events[:limit], len(events) > limit
     return {
         "audit_log": [_shown(event) for event in page],
@@ -35,13 +35,13 @@ def list_audit_log(
     }, 200
 
 
-def _position(call: Call, org_id: str, cursor: str) -> int:
+def _position(context: RequestContext, org_id: str, cursor: str) -> int:
     """Where the page before ended. Raises BadRequest for a cursor that this log never gave.
 
     A cursor names an event, not its number: numbers are counted over all organizations.
     """
     (event_id,) = cursors.decode(cursor, 1)
-    position = call.store.find_event_position(org_id, event_id)
+    position = context.store.find_event_position(org_id, event_id)
     if position is None:
         raise BadRequest(
             "The request's parameters are not valid.",

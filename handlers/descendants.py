@@ -3,17 +3,20 @@
 They are revoked with a key that has leaked, or with a member's role or membership.
 """
 
-from hookstream_keys import roles, timestamps
-from hookstream_keys.call import Call
+from hookstream_keys.context.principal import SessionPrincipal
+from hookstream_keys.contract import roles
+from hookstream_keys.domain import timestamps
+from hookstream_keys.domain.records import record
 from hookstream_keys.handlers import access, audit
-from hookstream_keys.principal import SessionPrincipal
-from hookstream_keys.records import record
+from hookstream_keys.handlers.context import RequestContext
 from hookstream_keys.store import ApiKey, DescendantRevocation, Member
 
 
-def revocation_of_descendants(call: Call, key: ApiKey, reason: str) -> DescendantRevocation:
+def revocation_of_descendants(
+    context: RequestContext, key: ApiKey, reason: str
+) -> DescendantRevocation:
     """The revocation of all descendants of a key, for a reason of RFC 5280."""
-    return _revocation(call, key.id, key.org_id, reason, cause=key.id)
+    return _revocation(context, key.id, key.org_id, reason, cause=key.id)
 
 
 @record
@@ -26,23 +29,23 @@ class NotCovered:
     #: How many descendants have one of these roles and are not revoked.
     made: int
 
-    def revocation(self, call: Call, reason: str) -> DescendantRevocation:
+    def revocation(self, context: RequestContext, reason: str) -> DescendantRevocation:
         """Their revocation, for a reason of RFC 5280. Raises as `access.require`.
 
         Members may revoke their own keys, whatever their role.
         """
         member = self.member
         leaving = (
-            isinstance(call.principal, SessionPrincipal)
-            and call.principal.user_id == member.user_id
+            isinstance(context.principal, SessionPrincipal)
+            and context.principal.user_id == member.user_id
         )
         if not leaving:
-            access.require(call, "api-keys:revoke", member.org_id)
-        return _revocation(call, member.user_id, member.org_id, reason, member.id, self.roles)
+            access.require(context, "api-keys:revoke", member.org_id)
+        return _revocation(context, member.user_id, member.org_id, reason, member.id, self.roles)
 
-    def view(self, call: Call, *, revoked: bool) -> dict[str, int]:
+    def view(self, context: RequestContext, *, revoked: bool) -> dict[str, int]:
         """How many there are after the change: `MemberKeys` of the document."""
-        rotated = _rotated(call, self.member)
+        rotated = _rotated(context, self.member)
         return {
             "not_covered": self.made,
             "revoked": self.made if revoked else 0,
@@ -50,24 +53,24 @@ class NotCovered:
         }
 
 
-def not_covered(call: Call, member: Member, role: str | None) -> NotCovered:
+def not_covered(context: RequestContext, member: Member, role: str | None) -> NotCovered:
     """The keys beyond a member who will have `role`, or None for no membership."""
-    made = call.store.count_descendants(member.user_id, member.org_id)
+    made = context.store.count_descendants(member.user_id, member.org_id)
     beyond = frozenset(
         of_key
-        for of_key in made.keys() | _rotated(call, member).keys()
+        for of_key in made.keys() | _rotated(context, member).keys()
         if role is None or not roles.cover(role, of_key)
     )
     return NotCovered(member, beyond, sum(made.get(of_key, 0) for of_key in beyond))
 
 
-def _rotated(call: Call, member: Member) -> dict[str | None, int]:
-    now = timestamps.to_text(call.now)
-    return call.store.count_rotated(member.user_id, member.org_id, now)
+def _rotated(context: RequestContext, member: Member) -> dict[str | None, int]:
+    now = timestamps.to_text(context.now)
+    return context.store.count_rotated(member.user_id, member.org_id, now)
 
 
 def _revocation(
-    call: Call,
+    context: RequestContext,
     made_by: str,
     org_id: str,
     reason: str,
@@ -77,9 +80,9 @@ def _revocation(
     return DescendantRevocation(
         made_by=made_by,
         org_id=org_id,
-        revoked_at=timestamps.to_text(call.now),
+        revoked_at=timestamps.to_text(context.now),
         reason=reason,
-        event=audit.revoked_with(call, reason, cause),
-        cancelled=audit.cancelled_with(call, cause),
+        event=audit.revoked_with(context, reason, cause),
+        cancelled=audit.cancelled_with(context, cause),
         roles=of_roles,
     )

@@ -1,13 +1,13 @@
 """The document itself, and Swagger UI to explore it, from the package's own files."""
 
 from functools import cache
-from pathlib import Path
+from importlib import resources
+from pathlib import PurePath
 
-from hookstream_keys import spec
-from hookstream_keys.call import Answer
-from hookstream_keys.served_document import ServedDocument
+from hookstream_keys.contract.served_document import ServedDocument
+from hookstream_keys.handlers.context import Answer
 
-_ASSETS = Path(spec.__file__).parent / "swagger_ui"
+_ASSETS = resources.files("hookstream_keys") / "swagger_ui"
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".png": "image/png"}
 
@@ -46,7 +46,7 @@ def get_swagger_ui(_: ServedDocument) -> Answer:
 
 def get_swagger_ui_asset(_: ServedDocument, asset: str) -> Answer:
     """A script, a style sheet or an icon of the page."""
-    content_type = _TYPES[Path(asset).suffix]
+    content_type = _TYPES[PurePath(asset).suffix]
     headers = {"Content-Type": content_type, "Cache-Control": "max-age=3600", **_PAGE_HEADERS}
     return _read(asset), 200, headers
 

@@ -2,76 +2,80 @@
 
 from typing import Any
 
-from hookstream_keys import ids, timestamps
-from hookstream_keys.call import Answer, Call, WriteCall
-from hookstream_keys.errors import EnvironmentNotFound, OrganizationNotFound
-from hookstream_keys.handlers import access, audit, pages
+from hookstream_keys.context.principal import KeyPrincipal
+from hookstream_keys.domain import ids, timestamps
+from hookstream_keys.domain.errors import EnvironmentNotFound, OrganizationNotFound
+from hookstream_keys.handlers import access, audit, pagination
+from hookstream_keys.handlers.context import Answer, RequestContext, WriteContext
 from hookstream_keys.handlers.organizations import slug_taken
-from hookstream_keys.principal import KeyPrincipal
-from hookstream_keys.store import Environment, ReferenceGone, Taken
+from hookstream_keys.store import Environment, ForeignKeyViolation, UniqueViolation
 
 
 def list_environments(
-    call: Call, limit: int, cursor: str | None = None, org_id: str | None = None
+    context: RequestContext, limit: int, cursor: str | None = None, org_id: str | None = None
 ) -> Answer:
     """Show a page of an organization's environments, newest first; to a key its own."""
-    wanted = access.own_organization(call, "environments:read", org_id)
-    own = call.principal.env_id if isinstance(call.principal, KeyPrincipal) else None
-    return pages.answer(
+    wanted = access.own_organization(context, "environments:read", org_id)
+    own = context.principal.env_id if isinstance(context.principal, KeyPrincipal) else None
+    return pagination.answer(
         "environments",
         limit,
         cursor,
-        lambda page: call.store.list_environments(wanted, own, page),
+        lambda page: context.store.list_environments(wanted, own, page),
         _views,
     )
 
 
-def create_environment(call: WriteCall, body: dict[str, Any]) -> Answer:
+def create_environment(context: WriteContext, body: dict[str, Any]) -> Answer:
     """Make an environment to issue keys for."""
-    org_id = access.own_organization(call, "environments:create", body.get("org_id"))
+    org_id = access.own_organization(context, "environments:create", body.get("org_id"))
     environment = Environment(
         id=ids.new("env"),
         org_id=org_id,
         name=body["name"],
         slug=body["slug"],
         mode=body["mode"],
-        created_at=timestamps.to_text(call.now),
+        created_at=timestamps.to_text(context.now),
     )
     answer: Answer = ({"environment": _view(environment)}, 201)
-    event = audit.environment_created(call, environment)
+    event = audit.environment_created(context, environment)
     try:
-        call.store.add_environment(environment, event, call.receipt(answer))
-    except Taken:
+        context.store.add_environment(environment, event, context.idempotency_record(answer))
+    except UniqueViolation:
         raise slug_taken() from None
-    except ReferenceGone:
+    except ForeignKeyViolation:
         raise OrganizationNotFound from None
     return answer
 
 
-def get_environment(call: Call, id: str) -> Answer:
+def get_environment(context: RequestContext, id: str) -> Answer:
     """Show one environment."""
-    return {"environment": _view(access.environment_to(call, "environments:read", env_id=id))}, 200
+    return {
+        "environment": _view(access.authorize_environment(context, "environments:read", env_id=id))
+    }, 200
 
 
-def update_environment(call: WriteCall, id: str, body: dict[str, Any]) -> Answer:
+def update_environment(context: WriteContext, id: str, body: dict[str, Any]) -> Answer:
     """Change what an environment is called."""
-    environment = access.environment_to(call, "environments:update", env_id=id)
-    event = audit.environment_updated(call, environment, body)
+    environment = access.authorize_environment(context, "environments:update", env_id=id)
+    event = audit.environment_updated(context, environment, body)
     try:
-        changed = call.store.update_environment(environment.id, body, event)
-    except Taken:
+        changed = context.store.update_environment(environment.id, body, event)
+    except UniqueViolation:
         raise slug_taken() from None
     if changed is None:
         raise EnvironmentNotFound
     return {"environment": _view(changed)}, 200
 
 
-def delete_environment(call: WriteCall, id: str) -> Answer:
+def delete_environment(context: WriteContext, id: str) -> Answer:
     """Delete an environment, and revoke its keys with it."""
-    environment = access.environment_to(call, "environments:delete", env_id=id)
-    event = audit.environment_deleted(call, environment)
-    now, end = timestamps.to_text(call.now), audit.END_OF_OPERATION
-    if not call.store.delete_environment(id, now, end, event, audit.ending_with_its_home(call)):
+    environment = access.authorize_environment(context, "environments:delete", env_id=id)
+    event = audit.environment_deleted(context, environment)
+    now, end = timestamps.to_text(context.now), audit.END_OF_OPERATION
+    if not context.store.delete_environment(
+        id, now, end, event, audit.ending_with_its_home(context)
+    ):
         raise EnvironmentNotFound
     return None, 204
 

@@ -1,4 +1,4 @@
-"""No caller hands on more than it has: requests, held to the rule of `hookstream_keys.key_rights`.
+"""No caller hands on more than it has: requests, held to the rule of `auth.key_rights`.
 
 Visibility and the verb come first, in `access`; this is about how much a key may do.
 """
@@ -6,16 +6,17 @@ Visibility and the verb come first, in `access`; this is about how much a key ma
 import dataclasses
 from collections.abc import Container, Mapping
 
-from hookstream_keys import key_rights, timestamps
-from hookstream_keys.call import Call
-from hookstream_keys.errors import Detail, Forbidden, InsufficientScope
-from hookstream_keys.key_rights import Rights, Shortfall
-from hookstream_keys.key_rules import RULES
-from hookstream_keys.principal import KeyPrincipal, SessionPrincipal
+from hookstream_keys.auth import key_rights
+from hookstream_keys.auth.key_rights import Rights, Shortfall
+from hookstream_keys.context.principal import KeyPrincipal, SessionPrincipal
+from hookstream_keys.domain import timestamps
+from hookstream_keys.domain.errors import Detail, Forbidden, InsufficientScope
+from hookstream_keys.domain.key_rules import RULES
+from hookstream_keys.handlers.context import RequestContext
 from hookstream_keys.store import ApiKey, Rotation
 
 
-def forbid_in_new_key(call: Call, holder: Rights, key: ApiKey) -> None:
+def forbid_in_new_key(context: RequestContext, holder: Rights, key: ApiKey) -> None:
     """Refuse to make a key that is beyond the rights of the caller, `holder`.
 
     Raises InsufficientScope for a key, Forbidden for a session, with every rule that is beyond.
@@ -23,11 +24,11 @@ def forbid_in_new_key(call: Call, holder: Rights, key: ApiKey) -> None:
     # What is left out means no limit, so all of it is the request's. A role that is too high makes
     # the scopes too many as well: it alone is what is wrong.
     shortfalls = holder.may_not_give(key) or holder.shortfalls(key)
-    _refuse_any(call, [], shortfalls, given=RULES)
+    _refuse_any(context, [], shortfalls, given=RULES)
 
 
 def forbid_in_new_secret(
-    call: Call, holder: Rights, before: ApiKey, after: ApiKey, given: Container[str]
+    context: RequestContext, holder: Rights, before: ApiKey, after: ApiKey, given: Container[str]
 ) -> None:
     """Refuse a new secret of a key that is beyond the rights of the caller, as is or `after`.
 
@@ -38,11 +39,11 @@ def forbid_in_new_secret(
         *holder.shortfalls(before),
         *holder.shortfalls(after),
     ]
-    _refuse_any(call, holder.may_not_lift(before, after), shortfalls, given)
+    _refuse_any(context, holder.may_not_lift(before, after), shortfalls, given)
 
 
 def forbid_in_change(
-    call: Call, holder: Rights, before: ApiKey, after: ApiKey, given: Container[str]
+    context: RequestContext, holder: Rights, before: ApiKey, after: ApiKey, given: Container[str]
 ) -> None:
     """Refuse a change that lifts a restriction, where the key is beyond the caller's rights.
 
@@ -52,47 +53,47 @@ def forbid_in_change(
     loosened = [before]
     if "expires_at" in given:
         # It sets the expiry of a secret that is pending as well, which may have an earlier one.
-        loosened += as_activated(call, before)
+        loosened += as_activated(context, before)
     loosened = [each for each in loosened if key_rights.lifted(each, after)]
     if not loosened:
         return
     restricted = [found for each in loosened for found in holder.may_not_lift(each, after)]
     shortfalls = [*holder.shortfalls(before), *holder.shortfalls(after)]
     if "expires_at" not in given:
-        shortfalls += _of_pending(call, holder, after)
-    _refuse_any(call, restricted, shortfalls, given)
+        shortfalls += _of_pending(context, holder, after)
+    _refuse_any(context, restricted, shortfalls, given)
 
 
 def restrictions_after(
-    call: Call, holder: Rights, before: ApiKey, after: ApiKey, given: Container[str]
+    context: RequestContext, holder: Rights, before: ApiKey, after: ApiKey, given: Container[str]
 ) -> Mapping[str, str]:
     """The `restricted_by` of a key after a change that `forbid_in_change` does not refuse."""
     if "expires_at" in given:
-        for pending in as_activated(call, before):
+        for pending in as_activated(context, before):
             # Whose role is higher is known already: a pending expiry is recorded with the key's.
             record = {**before.restricted_by, **pending.restricted_by}
             before = dataclasses.replace(before, restricted_by=record)
     return key_rights.restrictions_after(before, after, holder.role, given)
 
 
-def as_activated(call: Call, key: ApiKey) -> list[ApiKey]:
+def as_activated(context: RequestContext, key: ApiKey) -> list[ApiKey]:
     """The key as it would be by the first use of its pending secret, if it has one."""
-    return [key_rights.at_activation(key, rotation) for rotation in _pending(call, key)]
+    return [key_rights.at_activation(key, rotation) for rotation in _pending(context, key)]
 
 
-def rights_of(call: Call, org_id: str) -> Rights:
+def rights_of(context: RequestContext, org_id: str) -> Rights:
     """What the caller may hand on in an organization: a key's own rights, or those of a role."""
-    match call.principal:
+    match context.principal:
         case KeyPrincipal() as key:
             limits = (key.expires_at, key.allowed_ips, key.rate_limit)
             return Rights(key.role, key.scopes, *limits)
         case SessionPrincipal(user_id=user_id):
-            return Rights(call.store.roles_of(user_id).get(org_id, ""))
+            return Rights(context.store.roles_of(user_id).get(org_id, ""))
         case _:
             return Rights(None)
 
 
-def _of_pending(call: Call, holder: Rights, key: ApiKey) -> list[Shortfall]:
+def _of_pending(context: RequestContext, holder: Rights, key: ApiKey) -> list[Shortfall]:
     """Where the key is beyond the caller's rights by a secret that is pending.
 
     That may have a later expiry, which its first use makes the key's. A change that sets the
@@ -102,19 +103,22 @@ def _of_pending(call: Call, holder: Rights, key: ApiKey) -> list[Shortfall]:
         return []
     return [
         Shortfall("expires_at", "is later than the caller's own, by its pending secret")
-        for rotation in _pending(call, key)
+        for rotation in _pending(context, key)
         if rotation.sets_expiry
         and (rotation.expires_at is None or rotation.expires_at > holder.expires_at)
     ]
 
 
-def _pending(call: Call, key: ApiKey) -> list[Rotation]:
-    under_way = call.store.rotations_of([key.id], timestamps.to_text(call.now))[key.id]
+def _pending(context: RequestContext, key: ApiKey) -> list[Rotation]:
+    under_way = context.store.rotations_of([key.id], timestamps.to_text(context.now))[key.id]
     return [rotation for rotation in under_way if rotation.state == "pending"]
 
 
 def _refuse_any(
-    call: Call, restricted: list[Shortfall], beyond: list[Shortfall], given: Container[str]
+    context: RequestContext,
+    restricted: list[Shortfall],
+    beyond: list[Shortfall],
+    given: Container[str],
 ) -> None:
     """Raise the error for restrictions of a higher role, and for rights beyond the caller's."""
     found = dict.fromkeys(restricted + beyond)
@@ -126,7 +130,7 @@ def _refuse_any(
         else Detail("path/id", f"the key's {rule}: {message}")
         for rule, message in found
     ]
-    is_key = isinstance(call.principal, KeyPrincipal)
+    is_key = isinstance(context.principal, KeyPrincipal)
     if not beyond:
         message = (
             "A higher role than the caller's restricted this key: `restricted_by` of the key names "

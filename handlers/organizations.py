@@ -2,71 +2,77 @@
 
 from typing import Any
 
-from hookstream_keys import ids, tenancy, timestamps
-from hookstream_keys.call import Answer, Call, WriteCall
-from hookstream_keys.errors import Conflict, Detail, OrganizationNotFound
-from hookstream_keys.handlers import access, audit, pages
-from hookstream_keys.principal import KeyPrincipal, SessionPrincipal
-from hookstream_keys.store import Organization, Page, Taken
+from hookstream_keys.context.principal import KeyPrincipal, SessionPrincipal
+from hookstream_keys.domain import ids, timestamps
+from hookstream_keys.domain.errors import Conflict, Detail, OrganizationNotFound
+from hookstream_keys.handlers import access, audit, pagination, tenancy
+from hookstream_keys.handlers.context import Answer, RequestContext, WriteContext
+from hookstream_keys.store import Organization, Page, UniqueViolation
 
 
-def list_organizations(call: Call, limit: int, cursor: str | None = None) -> Answer:
+def list_organizations(context: RequestContext, limit: int, cursor: str | None = None) -> Answer:
     """Show a page of the organizations that the caller belongs to, newest first."""
 
     def fetch(page: Page) -> list[Organization]:
-        if isinstance(call.principal, KeyPrincipal):
-            own = access.organization_to(call, "organizations:read", call.principal.org_id)
+        if isinstance(context.principal, KeyPrincipal):
+            own = access.authorize_organization(
+                context, "organizations:read", context.principal.org_id
+            )
             return [] if page.before else [own]
-        return call.store.list_organizations(access.signed_in(call).id, page)
+        return context.store.list_organizations(access.signed_in(context).id, page)
 
-    return pages.answer("organizations", limit, cursor, fetch, _views)
+    return pagination.answer("organizations", limit, cursor, fetch, _views)
 
 
-def create_organization(call: WriteCall, body: dict[str, Any]) -> Answer:
+def create_organization(context: WriteContext, body: dict[str, Any]) -> Answer:
     """Make an organization that the caller owns."""
-    user = access.signed_in(call)
+    user = access.signed_in(context)
     name = body["name"]
     organization = Organization(
         id=ids.new("org"),
         name=name,
         slug=body.get("slug") or tenancy.unique_slug(name),
-        created_at=timestamps.to_text(call.now),
+        created_at=timestamps.to_text(context.now),
     )
     member = tenancy.owner(organization, user)
     answer: Answer = ({"organization": _view(organization, member.role)}, 201)
-    event = audit.organization_created(call, organization, member)
+    event = audit.organization_created(context, organization, member)
     try:
-        call.store.add_organization(organization, member, event, call.receipt(answer))
-    except Taken:
+        context.store.add_organization(
+            organization, member, event, context.idempotency_record(answer)
+        )
+    except UniqueViolation:
         raise slug_taken() from None
     return answer
 
 
-def get_organization(call: Call, id: str) -> Answer:
+def get_organization(context: RequestContext, id: str) -> Answer:
     """Show one organization."""
-    organization = access.organization_to(call, "organizations:read", id)
-    return {"organization": _view(organization, _role(call, id))}, 200
+    organization = access.authorize_organization(context, "organizations:read", id)
+    return {"organization": _view(organization, _role(context, id))}, 200
 
 
-def update_organization(call: WriteCall, id: str, body: dict[str, Any]) -> Answer:
+def update_organization(context: WriteContext, id: str, body: dict[str, Any]) -> Answer:
     """Change what an organization is called."""
-    organization = access.organization_to(call, "organizations:update", id)
-    event = audit.organization_updated(call, organization, body)
+    organization = access.authorize_organization(context, "organizations:update", id)
+    event = audit.organization_updated(context, organization, body)
     try:
-        changed = call.store.update_organization(organization.id, body, event)
-    except Taken:
+        changed = context.store.update_organization(organization.id, body, event)
+    except UniqueViolation:
         raise slug_taken() from None
     if changed is None:
         raise OrganizationNotFound
-    return {"organization": _view(changed, _role(call, id))}, 200
+    return {"organization": _view(changed, _role(context, id))}, 200
 
 
-def delete_organization(call: WriteCall, id: str) -> Answer:
+def delete_organization(context: WriteContext, id: str) -> Answer:
     """Delete an organization, with all that is in it."""
-    organization = access.organization_to(call, "organizations:delete", id)
-    event = audit.organization_deleted(call, organization)
-    now, end = timestamps.to_text(call.now), audit.END_OF_OPERATION
-    if not call.store.delete_organization(id, now, end, event, audit.ending_with_its_home(call)):
+    organization = access.authorize_organization(context, "organizations:delete", id)
+    event = audit.organization_deleted(context, organization)
+    now, end = timestamps.to_text(context.now), audit.END_OF_OPERATION
+    if not context.store.delete_organization(
+        id, now, end, event, audit.ending_with_its_home(context)
+    ):
         raise OrganizationNotFound
     return None, 204
 
@@ -78,10 +84,10 @@ def slug_taken() -> Conflict:
     )
 
 
-def _role(call: Call, org_id: str) -> str | None:
-    if not isinstance(call.principal, SessionPrincipal):
+def _role(context: RequestContext, org_id: str) -> str | None:
+    if not isinstance(context.principal, SessionPrincipal):
         return None
-    return call.store.roles_of(call.principal.user_id).get(org_id)
+    return context.store.roles_of(context.principal.user_id).get(org_id)
 
 
 def _views(found: list[Organization]) -> list[dict[str, Any]]:

@@ -4,22 +4,28 @@ import dataclasses
 from datetime import datetime, timedelta
 from typing import Any
 
-from hookstream_keys import ids, key_rights, keys, timestamps, verification
-from hookstream_keys.call import Answer, Call, MustWrite, WriteCall
-from hookstream_keys.errors import Conflict, RotationNotFound
+from hookstream_keys.auth import key_rights, verification
+from hookstream_keys.domain import ids, keys, timestamps
+from hookstream_keys.domain.errors import Conflict, RotationNotFound
 from hookstream_keys.handlers import access, audit, escalation
+from hookstream_keys.handlers.context import (
+    Answer,
+    RequestContext,
+    RetryInWriteTransaction,
+    WriteContext,
+)
 from hookstream_keys.store import ApiKey, Rotation
 
 
-def rotate_api_key(call: WriteCall, id: str, body: dict[str, Any]) -> Answer:
+def rotate_api_key(context: WriteContext, id: str, body: dict[str, Any]) -> Answer:
     """Make a new secret for a key and show it, this once. It is pending until it is used."""
-    key = access.key_to(call, "api-keys:rotate", id)
-    now = timestamps.to_text(call.now)
+    key = access.authorize_key(context, "api-keys:rotate", id)
+    now = timestamps.to_text(context.now)
     if key.revoked_at is not None:
         raise _revoked()
     if key.expires_at is not None and key.expires_at <= now:
         raise Conflict("The key has expired; make another one.")
-    holder, expiry = escalation.rights_of(call, key.org_id), body.get("expires_at")
+    holder, expiry = escalation.rights_of(context, key.org_id), body.get("expires_at")
     sets_expiry = "expires_at" in body
     new = keys.generate(_mode(key))
     rotation = Rotation(
@@ -31,48 +37,50 @@ def rotate_api_key(call: WriteCall, id: str, body: dict[str, Any]) -> Answer:
         sets_expiry=sets_expiry,
         expires_at=expiry and timestamps.to_text(datetime.fromisoformat(expiry)),
         created_at=now,
-        created_by=audit.actor(call),
+        created_by=audit.actor(context),
         restricted_by=key_rights.recorded(holder.role) if expiry else None,
     )
     wanted = key_rights.at_activation(key, rotation)
-    escalation.forbid_in_new_secret(call, holder, key, wanted, given=body)
+    escalation.forbid_in_new_secret(context, holder, key, wanted, given=body)
     rotated = {"rotation": view(key, rotation), "key": new.secret}
     answer: Answer = (rotated, 201, {"Cache-Control": "no-store"})
-    event = audit.key_rotated(call, key, rotation, new.digest)
-    if not call.store.add_rotation(rotation, new.digest, event, call.receipt(answer)):
+    event = audit.key_rotated(context, key, rotation, new.digest)
+    if not context.store.add_rotation(
+        rotation, new.digest, event, context.idempotency_record(answer)
+    ):
         raise _revoked()
     return answer
 
 
-def cancel_rotation(call: WriteCall, id: str, rotation_id: str) -> Answer:
+def cancel_rotation(context: WriteContext, id: str, rotation_id: str) -> Answer:
     """Make a new secret useless before it was used."""
-    key = access.key_to(call, "api-keys:rotate", id)
-    rotation = call.store.find_rotation(key.id, rotation_id)
+    key = access.authorize_key(context, "api-keys:rotate", id)
+    rotation = context.store.find_rotation(key.id, rotation_id)
     if rotation is None:
         raise RotationNotFound
-    event = audit.rotation_cancelled(call, key, rotation)
-    if not call.store.cancel_rotation(key.id, rotation.id, event):
+    event = audit.rotation_cancelled(context, key, rotation)
+    if not context.store.cancel_rotation(key.id, rotation.id, event):
         raise Conflict("The rotation is not pending any more.")
     return None, 204
 
 
-def activate(call: Call, key_id: str, rotation: Rotation) -> bool:
+def activate(context: RequestContext, key_id: str, rotation: Rotation) -> bool:
     """See to the first use of a pending secret. Returns whether the secret is still good.
 
     Raises MustWrite where nothing can be written.
     """
-    if not isinstance(call, WriteCall):
-        raise MustWrite
-    key = call.store.find_key_by_id(key_id)
+    if not isinstance(context, WriteContext):
+        raise RetryInWriteTransaction
+    key = context.store.find_key_by_id(key_id)
     if key is None:
         return False
-    grace_ends = timestamps.to_text(call.now + timedelta(seconds=rotation.grace_period_seconds))
+    grace_ends = timestamps.to_text(context.now + timedelta(seconds=rotation.grace_period_seconds))
     # A grace period never outlasts the key's own expiry; no time is later than a tilde.
     ends_at = min(grace_ends, key.expires_at or "~")
     after = key_rights.at_activation(key, rotation)
-    event = audit.rotation_activated(call, key, rotation, after, ends_at)
-    now = timestamps.to_text(call.now)
-    return call.store.activate_rotation(rotation.id, now, ends_at, event, after.restricted_by)
+    event = audit.rotation_activated(context, key, rotation, after, ends_at)
+    now = timestamps.to_text(context.now)
+    return context.store.activate_rotation(rotation.id, now, ends_at, event, after.restricted_by)
 
 
 def views(key: ApiKey, under_way: list[Rotation], now: str) -> list[dict[str, Any]]:
@@ -86,7 +94,7 @@ def _goes_on(key: ApiKey, rotation: Rotation, now: str) -> bool:
 
 
 def _seen(key: ApiKey, rotation: Rotation) -> ApiKey:
-    return verification.through_its_secret(dataclasses.replace(key, rotation=rotation))
+    return verification.effective_key(dataclasses.replace(key, rotation=rotation))
 
 
 def view(key: ApiKey, rotation: Rotation) -> dict[str, Any]:

@@ -2,72 +2,88 @@
 
 from typing import Any
 
-from hookstream_keys import timestamps
-from hookstream_keys.call import Answer, Call, Headers, MustWrite, WriteCall
+from hookstream_keys.context.principal import SessionPrincipal
+from hookstream_keys.domain import timestamps
 from hookstream_keys.handlers import audit
-from hookstream_keys.principal import SessionPrincipal
+from hookstream_keys.handlers.context import (
+    Answer,
+    Headers,
+    RequestContext,
+    RetryInWriteTransaction,
+    WriteContext,
+)
 from hookstream_keys.store import Session, User
 
 #: The operations that see to the session by themselves; every other use of it may renew it.
 OPERATIONS = {"getSession", "signOut"}
 
 
-def sign_out(call: WriteCall, body: dict[str, Any] | None = None) -> Answer:
+def sign_out(context: WriteContext, body: dict[str, Any] | None = None) -> Answer:
     """End the session that the request came with; it is a success, too, that there is none."""
-    if isinstance(call.principal, SessionPrincipal):
-        session = call.store.find_session_by_id(
-            call.principal.session_id, timestamps.to_text(call.now)
+    if isinstance(context.principal, SessionPrincipal):
+        session = context.store.find_session_by_id(
+            context.principal.session_id, timestamps.to_text(context.now)
         )
         if session is not None:
-            call.store.end_session(session.id, audit.session_deleted(call, session))
-    return {"success": True}, 200, {"Set-Cookie": call.service.cookies.clear(secure=call.secure)}
+            context.store.end_session(session.id, audit.session_deleted(context, session))
+    return (
+        {"success": True},
+        200,
+        {"Set-Cookie": context.dependencies.cookies.clear(secure=context.secure)},
+    )
 
 
 def get_session(
-    call: Call, *, disableRefresh: bool = False, disableCookieCache: bool = False
+    context: RequestContext, *, disableRefresh: bool = False, disableCookieCache: bool = False
 ) -> Answer:
     """Tell whoever is signed in who she is, and others nothing."""
-    if not isinstance(call.principal, SessionPrincipal):
+    if not isinstance(context.principal, SessionPrincipal):
         return b"null", 200, _UNCACHED
-    headers = renew(call) if not disableRefresh else {}
-    now = timestamps.to_text(call.now)
-    session = call.store.find_session_by_id(call.principal.session_id, now)
-    user = call.store.find_user(call.principal.user_id)
+    headers = renew(context) if not disableRefresh else {}
+    now = timestamps.to_text(context.now)
+    session = context.store.find_session_by_id(context.principal.session_id, now)
+    user = context.store.find_user(context.principal.user_id)
     if session is None or user is None:
         return b"null", 200, _UNCACHED
-    return {"session": _view(call, session), "user": user_view(user)}, 200, {**_UNCACHED, **headers}
+    return (
+        {"session": _view(context, session), "user": user_view(user)},
+        200,
+        {**_UNCACHED, **headers},
+    )
 
 
-def renew(call: Call) -> Headers:
+def renew(context: RequestContext) -> Headers:
     """Let the session of the call last longer, if it is old enough, and tell the browser so."""
-    if not isinstance(call.principal, SessionPrincipal) or not call.principal.due:
+    if not isinstance(context.principal, SessionPrincipal) or not context.principal.due:
         return {}
-    if not isinstance(call, WriteCall):
-        raise MustWrite
-    now = timestamps.to_text(call.now)
-    session = call.store.find_session_by_id(call.principal.session_id, now)
-    end = call.service.lifetimes.renewed_end(session, call.now) if session else None
+    if not isinstance(context, WriteContext):
+        raise RetryInWriteTransaction
+    now = timestamps.to_text(context.now)
+    session = context.store.find_session_by_id(context.principal.session_id, now)
+    end = context.dependencies.lifetimes.renewed_end(session, context.now) if session else None
     if session is None or end is None:
         # Another request was quicker, or the session has ended.
         return {}
-    if not call.store.renew_session(session.id, timestamps.to_text(end), now):
+    if not context.store.renew_session(session.id, timestamps.to_text(end), now):
         return {}
-    if not call.principal.by_cookie:
+    if not context.principal.by_cookie:
         return {}
-    lasts = end - call.now
-    return {"Set-Cookie": call.service.cookies.give(session.token, lasts, secure=call.secure)}
+    lasts = end - context.now
+    return {
+        "Set-Cookie": context.dependencies.cookies.give(session.token, lasts, secure=context.secure)
+    }
 
 
 _UNCACHED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
-def _view(call: Call, session: Session) -> dict[str, Any]:
+def _view(context: RequestContext, session: Session) -> dict[str, Any]:
     """A session as better-auth shows it to whoever has it."""
     return {
         "id": session.id,
         "token": session.token,
         "userId": session.user_id,
-        "expiresAt": timestamps.to_text(call.service.lifetimes.end(session)),
+        "expiresAt": timestamps.to_text(context.dependencies.lifetimes.end(session)),
         "createdAt": session.created_at,
         "updatedAt": session.updated_at,
         "ipAddress": session.ip_address,

@@ -7,10 +7,10 @@ address.
 
 from typing import NamedTuple
 
-from hookstream_keys.call import Call
-from hookstream_keys.errors import RateLimited
-from hookstream_keys.limits import Decision, Limit
-from hookstream_keys.rate_limit_names import of_address
+from hookstream_keys.domain.errors import RateLimited
+from hookstream_keys.domain.limits import Decision, Limit
+from hookstream_keys.handlers.context import RequestContext
+from hookstream_keys.runtime.rate_limit_names import of_address
 
 #: Failures at one user from one address: 5 at once, then one a minute.
 ONE_USER = Limit(5, 300)
@@ -34,19 +34,19 @@ class _Bucket(NamedTuple):
     message: str
 
 
-def flows(call: Call, email: str) -> tuple[str, str]:
+def flows(context: RequestContext, email: str) -> tuple[str, str]:
     """What a password check is queued by: its user, known or not, and its client address."""
-    return f"user {email}", of_address(call.address or "")
+    return f"user {email}", of_address(context.address or "")
 
 
-def admit_attempt(call: Call, email: str) -> None:
+def admit_attempt(context: RequestContext, email: str) -> None:
     """Refuse an attempt before it waits for its turn. Raises RateLimited; counts nothing."""
-    _admit(call, *_failures(call, email), *_successes(call, email))
+    _admit(context, *_failures(context, email), *_successes(context, email))
 
 
-def admit_sign_up(call: Call) -> None:
+def admit_sign_up(context: RequestContext) -> None:
     """Refuse a sign-up before it waits for its turn. Raises RateLimited; counts nothing."""
-    _admit(call, _sign_ups(call))
+    _admit(context, _sign_ups(context))
 
 
 class Attempt:
@@ -55,56 +55,56 @@ class Attempt:
     Raises RateLimited when there were too many.
     """
 
-    def __init__(self, call: Call, email: str) -> None:
-        self._call = call
+    def __init__(self, context: RequestContext, email: str) -> None:
+        self._context = context
         self._email = email
-        self._failures = _failures(call, email)
-        _take(call, *self._failures)
+        self._failures = _failures(context, email)
+        _take(context, *self._failures)
 
     def succeeded(self) -> None:
         """Count it as a right password instead. Raises RateLimited when there were too many."""
-        buckets = self._call.service.buckets
-        if buckets is not None:
+        counters = self._context.dependencies.counters
+        if counters is not None:
             for name, limit, _ in self._failures:
-                buckets.give_back(name, limit)
-        _take(self._call, *_successes(self._call, self._email))
+                counters.refund(name, limit)
+        _take(self._context, *_successes(self._context, self._email))
 
 
-def sign_up(call: Call) -> None:
+def sign_up(context: RequestContext) -> None:
     """Count a user who signs up. Raises RateLimited."""
-    _take(call, _sign_ups(call))
+    _take(context, _sign_ups(context))
 
 
-def _failures(call: Call, email: str) -> tuple[_Bucket, _Bucket]:
-    address = of_address(call.address or "")
+def _failures(context: RequestContext, email: str) -> tuple[_Bucket, _Bucket]:
+    address = of_address(context.address or "")
     return (
         _Bucket(f"sign-in {address} {email}", ONE_USER, _FAILED),
         _Bucket(f"sign-in {address}", ONE_ADDRESS, _FAILED),
     )
 
 
-def _successes(call: Call, email: str) -> tuple[_Bucket, _Bucket]:
-    address = of_address(call.address or "")
+def _successes(context: RequestContext, email: str) -> tuple[_Bucket, _Bucket]:
+    address = of_address(context.address or "")
     return (
         _Bucket(f"signed in {address} {email}", RIGHT_OF_ONE_USER, _SUCCEEDED),
         _Bucket(f"signed in {address}", RIGHT_FROM_ONE_ADDRESS, _SUCCEEDED),
     )
 
 
-def _sign_ups(call: Call) -> _Bucket:
-    return _Bucket(f"sign-up {of_address(call.address or '')}", SIGN_UPS, _SIGNED_UP)
+def _sign_ups(context: RequestContext) -> _Bucket:
+    return _Bucket(f"sign-up {of_address(context.address or '')}", SIGN_UPS, _SIGNED_UP)
 
 
-def _admit(call: Call, *buckets: _Bucket) -> None:
-    if call.service.buckets is not None:
-        for name, limit, message in buckets:
-            _require_allowed(call.service.buckets.look(name, limit, 1), message)
+def _admit(context: RequestContext, *counters: _Bucket) -> None:
+    if context.dependencies.counters is not None:
+        for name, limit, message in counters:
+            _require_allowed(context.dependencies.counters.peek(name, limit, 1), message)
 
 
-def _take(call: Call, *buckets: _Bucket) -> None:
-    if call.service.buckets is not None:
-        for name, limit, message in buckets:
-            _require_allowed(call.service.buckets.take(name, limit), message)
+def _take(context: RequestContext, *counters: _Bucket) -> None:
+    if context.dependencies.counters is not None:
+        for name, limit, message in counters:
+            _require_allowed(context.dependencies.counters.consume(name, limit), message)
 
 
 def _require_allowed(decision: Decision, message: str) -> None:

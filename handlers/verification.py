@@ -3,37 +3,44 @@
 from collections.abc import Callable
 from typing import Any
 
-from hookstream_keys import keys, rate_limit_names, timestamps, verification
-from hookstream_keys.call import Answer, Call, MustWrite, WriteCall
-from hookstream_keys.errors import Forbidden, InsufficientScope, RateLimited, Unauthorized
+from hookstream_keys.auth import verification
+from hookstream_keys.context.principal import KeyPrincipal, SessionPrincipal
+from hookstream_keys.domain import keys, timestamps
+from hookstream_keys.domain.errors import Forbidden, InsufficientScope, RateLimited, Unauthorized
+from hookstream_keys.domain.limits import Decision
+from hookstream_keys.domain.scopes import Scopes
 from hookstream_keys.handlers import access, rotations
 from hookstream_keys.handlers.api_keys import limit_view
-from hookstream_keys.limits import Decision
-from hookstream_keys.principal import KeyPrincipal, SessionPrincipal
-from hookstream_keys.refusals import Refused
-from hookstream_keys.scopes import Scopes
+from hookstream_keys.handlers.context import (
+    Answer,
+    RequestContext,
+    RetryInWriteTransaction,
+    WriteContext,
+)
+from hookstream_keys.runtime import rate_limit_names
+from hookstream_keys.runtime.refusals import Refused
 from hookstream_keys.store import USED, ApiKey
 
 
-def verify_api_key(call: Call, body: dict[str, Any]) -> Answer:
+def verify_api_key(context: RequestContext, body: dict[str, Any]) -> Answer:
     """Say whether a key is good, and if not, why."""
-    (answer,) = _verify(call, [body])
+    (answer,) = _verify(context, [body])
     return answer, 200
 
 
-def verify_api_keys(call: Call, body: dict[str, Any]) -> Answer:
+def verify_api_keys(context: RequestContext, body: dict[str, Any]) -> Answer:
     """Say it of several, in their order. One that is no good does not touch the others."""
-    return {"results": _verify(call, body["requests"])}, 200
+    return {"results": _verify(context, body["requests"])}, 200
 
 
-def authorize(call: Call, scope: str | None = None) -> Answer:
+def authorize(context: RequestContext, scope: str | None = None) -> Answer:
     """Tell a reverse proxy whether the request that it asks about may pass."""
-    key = _own_key(call)
+    key = _own_key(context)
     wanted = Scopes.parse(scope).names if scope else ()
     beyond = key.scopes.beyond(wanted)
     if beyond:
         raise InsufficientScope(f"The key's scopes do not cover {' '.join(beyond)}.")
-    decision = use(call)
+    decision = use(context)
     return None, 204, {
         "X-Key-Id": key.key_id,
         "X-Org-Id": key.org_id,
@@ -44,13 +51,13 @@ def authorize(call: Call, scope: str | None = None) -> Answer:
     }  # fmt: skip
 
 
-def whoami(call: Call) -> Answer:
+def whoami(context: RequestContext) -> Answer:
     """Tell the caller whom its credential makes it."""
-    match call.principal:
+    match context.principal:
         case SessionPrincipal(user_id=user_id, session_id=session_id):
             return {"type": "session", "user_id": user_id, "session_id": session_id}, 200
         case _:
-            key = _own_key(call)
+            key = _own_key(context)
             return {
                 "type": "api_key",
                 "key_id": key.key_id,
@@ -62,73 +69,77 @@ def whoami(call: Call) -> Answer:
             }, 200
 
 
-def use(call: Call) -> Decision | None:
+def use(context: RequestContext) -> Decision | None:
     """See to it that the caller, being a key, is used by this: what its own limit says, if any.
 
     A use counts for the limit, and a secret that is used for the first time becomes the key's
     own. Raises RateLimited, or Unauthorized when the secret has just stopped being good.
     """
-    key, buckets = call.principal, call.service.buckets
+    key, counters = context.principal, context.dependencies.counters
     if not isinstance(key, KeyPrincipal):
         return None
     decision = None
-    if key.rate_limit is not None and buckets is not None:
-        decision = buckets.take(rate_limit_names.of_key(key.key_id), key.rate_limit)
+    if key.rate_limit is not None and counters is not None:
+        decision = counters.consume(rate_limit_names.of_key(key.key_id), key.rate_limit)
         if not decision.allowed:
-            count(call, "RATE_LIMITED")
+            count(context, "RATE_LIMITED")
             raise RateLimited("The key is used more often than its own limit allows.", decision)
     pending = key.pending_rotation
-    if pending is not None and not rotations.activate(call, key.key_id, pending):
+    if pending is not None and not rotations.activate(context, key.key_id, pending):
         raise Unauthorized(credential_sent=True)
-    count(call, USED)
+    count(context, USED)
     return decision
 
 
-def count(call: Call, outcome: str) -> None:
+def count(context: RequestContext, outcome: str) -> None:
     """Count a use of the key that the caller is, or a try that came to `outcome`."""
-    if isinstance(call.principal, KeyPrincipal):
-        now = timestamps.to_text(call.now)
-        call.service.count(call.principal.key_id, outcome, now, call.address)
+    if isinstance(context.principal, KeyPrincipal):
+        now = timestamps.to_text(context.now)
+        context.dependencies.count(context.principal.key_id, outcome, now, context.address)
         if outcome != USED:
-            _note_refusal(call, call.principal, outcome, call.address)
+            _note_refusal(context, context.principal, outcome, context.address)
 
 
-def _note_refusal(call: Call, key: ApiKey | KeyPrincipal, code: str, address: str | None) -> None:
+def _note_refusal(
+    context: RequestContext, key: ApiKey | KeyPrincipal, code: str, address: str | None
+) -> None:
     key_id = key.key_id if isinstance(key, KeyPrincipal) else key.id
-    now = timestamps.to_text(call.now)
-    call.service.note(
-        Refused("api_key", key_id, code, address, call.request_id, now, now, key.prefix, key.org_id)
+    now = timestamps.to_text(context.now)
+    context.dependencies.note(
+        Refused(
+            "api_key", key_id, code, address, context.request_id, now, now, key.prefix, key.org_id
+        )
     )
 
 
-def _own_key(call: Call) -> KeyPrincipal:
-    if not isinstance(call.principal, KeyPrincipal):
+def _own_key(context: RequestContext) -> KeyPrincipal:
+    if not isinstance(context.principal, KeyPrincipal):
         raise Forbidden("Send an API key; a session opens nothing here.")
-    return call.principal
+    return context.principal
 
 
-def _verify(call: Call, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    sees = access.sees_key(call, "api-keys:verify")
-    if isinstance(call, WriteCall):
+def _verify(context: RequestContext, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    sees = access.sees_key(context, "api-keys:verify")
+    if isinstance(context, WriteContext):
         # One after another: what the first activates, the second may already be refused for.
-        return [_outcome(call, each, _find(call, each, sees), sees) for each in wanted]
-    found = [_find(call, each, sees) for each in wanted]
+        return [_outcome(context, each, _find(context, each, sees), sees) for each in wanted]
+    found = [_find(context, each, sees) for each in wanted]
     if any(map(verification.activates, found)):
         # Before anything is counted: all of it is asked again, where it may write.
-        raise MustWrite
-    return [_outcome(call, each, of, sees) for each, of in zip(wanted, found, strict=True)]
+        raise RetryInWriteTransaction
+    return [_outcome(context, each, of, sees) for each, of in zip(wanted, found, strict=True)]
 
 
 def _find(
-    call: Call, wanted: dict[str, Any], sees: Callable[[ApiKey], bool]
+    context: RequestContext, wanted: dict[str, Any], sees: Callable[[ApiKey], bool]
 ) -> verification.Verification:
     """What the rules say of a key, but for how often it may be used."""
     env_id = wanted.get("env_id")
     return verification.verify(
-        call.store,
+        context.store,
         keys.digest_of(wanted["key"]),
         verification.Use(
-            now=timestamps.to_text(call.now),
+            now=timestamps.to_text(context.now),
             ip=wanted.get("ip"),
             scopes=Scopes.parse(wanted["scopes"]).names if "scopes" in wanted else (),
         ),
@@ -137,22 +148,24 @@ def _find(
 
 
 def _outcome(
-    call: Call,
+    context: RequestContext,
     wanted: dict[str, Any],
     found: verification.Verification,
     sees: Callable[[ApiKey], bool],
 ) -> dict[str, Any]:
     """Use a key that is good, and say what came of it."""
-    found = verification.spend(found, call.service.buckets)
+    found = verification.consume_limit(found, context.dependencies.counters)
     pending = verification.activates(found)
-    if found.key and pending and not rotations.activate(call, found.key.id, pending):
+    if found.key and pending and not rotations.activate(context, found.key.id, pending):
         # It was cancelled, or the key revoked, since it was looked at.
-        found = _find(call, wanted, sees)
+        found = _find(context, wanted, sees)
     answer: dict[str, Any] = {"valid": found.code == "VALID", "code": found.code}
     if found.key is not None:
-        call.service.count(found.key.id, found.code, timestamps.to_text(call.now), wanted.get("ip"))
+        context.dependencies.count(
+            found.key.id, found.code, timestamps.to_text(context.now), wanted.get("ip")
+        )
         if found.code != USED:
-            _note_refusal(call, found.key, found.code, wanted.get("ip"))
+            _note_refusal(context, found.key, found.code, wanted.get("ip"))
         answer["api_key"] = _view(found.key)
         if found.limit is not None:
             answer["rate_limit"] = {

@@ -20,30 +20,36 @@ from connexion.middleware.response_validation import ResponseValidationMiddlewar
 from connexion.resolver import Resolver
 from starlette.types import ASGIApp
 
-from hookstream_keys import spec
-from hookstream_keys.buckets import Buckets, limits_path
-from hookstream_keys.call import Service
-from hookstream_keys.credentials import Credentials
-from hookstream_keys.gate import Gate
+from hookstream_keys.auth.credentials import Credentials
+from hookstream_keys.auth.session_cookies import SessionCookies
+from hookstream_keys.auth.sessions import Lifetimes
+from hookstream_keys.auth.sign_in_policy import SignInPolicy
+from hookstream_keys.context.origins import Origins
+from hookstream_keys.contract import spec
+from hookstream_keys.contract.response_validation import VALIDATORS, Json
+from hookstream_keys.contract.routes import Routes
+from hookstream_keys.contract.served_document import ServedDocument
+from hookstream_keys.domain.setting_kinds import number
+from hookstream_keys.domain.signing import Signer
 from hookstream_keys.handlers import audit
-from hookstream_keys.new_secret import warning_of_new_secret
-from hookstream_keys.origins import Origins
-from hookstream_keys.pages import page
-from hookstream_keys.rate_limiting import RateLimiting
-from hookstream_keys.refusals import Refusals
-from hookstream_keys.response_validation import VALIDATORS, Json
-from hookstream_keys.retention import Pruning, periods
-from hookstream_keys.routes import Routes
-from hookstream_keys.served_document import ServedDocument
-from hookstream_keys.session_cookies import SessionCookies
-from hookstream_keys.sessions import Lifetimes
-from hookstream_keys.setting_kinds import number
+from hookstream_keys.handlers.context import Dependencies
+from hookstream_keys.http.documentation_pages import page
+from hookstream_keys.http.edge import EdgeMiddleware
+from hookstream_keys.http.middlewares import (
+    HandlerDispatcher,
+    Routing,
+    Security,
+    Validation,
+    Writer,
+)
+from hookstream_keys.http.rate_limiting import RateLimiting
+from hookstream_keys.runtime.new_secret import warning_of_new_secret
+from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters, limits_path
+from hookstream_keys.runtime.refusals import Refusals
+from hookstream_keys.runtime.retention import Pruning, periods
+from hookstream_keys.runtime.usage import Usage
 from hookstream_keys.settings import Settings, signing_secrets
-from hookstream_keys.sign_in_policy import SignInPolicy
-from hookstream_keys.signing import Signer
-from hookstream_keys.stack import Handling, Routing, Security, Validation, Writer
 from hookstream_keys.store import Store, database_path, open_store
-from hookstream_keys.usage import Usage
 
 log = logging.getLogger("hookstream_keys")
 
@@ -60,14 +66,14 @@ def create_app(settings: Settings) -> ASGIApp:
     store = open_store(settings.database)
     store.migrate()
     path = database_path(settings.database)
-    buckets = Buckets(limits_path(path))
+    counters = RateLimitCounters(limits_path(path))
     usage = Usage(store)
     refusals = Refusals(store, partial(audit.refused, store))
     warning = warning_of_new_secret(settings, path, store)
     signer = Signer(*signing_secrets(settings, path))
     if warning is not None:
         log.warning(warning)
-    service = Service(
+    dependencies = Dependencies(
         signer=signer,
         origins=Origins(settings.trusted_origins),
         sign_in=SignInPolicy.of(settings),
@@ -75,23 +81,23 @@ def create_app(settings: Settings) -> ASGIApp:
         lifetimes=Lifetimes.of(settings),
         max_sessions=number(settings.max_sessions_per_user),
         adds_unverified_members=settings.add_unverified_members,
-        buckets=buckets,
+        counters=counters,
         count=usage.count,
         note=refusals.note,
     )
     credentials = Credentials(
         store,
-        signer=service.signer,
-        origins=service.origins,
-        cookies=service.cookies,
-        lifetimes=service.lifetimes,
-        count=service.count,
-        note=service.note,
+        signer=dependencies.signer,
+        origins=dependencies.origins,
+        cookies=dependencies.cookies,
+        lifetimes=dependencies.lifetimes,
+        count=dependencies.count,
+        note=dependencies.note,
     )
-    limiting = RateLimiting(buckets, settings.requests_per_minute)
+    limiting = RateLimiting(counters, settings.requests_per_minute)
     pruning = Pruning(store, periods(settings))
-    chores = [usage.flush, refusals.flush, pruning.prune_batch]
-    writer = Writer(store, chores, at_end=[refusals.close])
+    periodic_tasks = [usage.flush, refusals.flush, pruning.prune_batch]
+    writer = Writer(store, periodic_tasks, at_end=[refusals.close])
     document = spec.load()
     app = FlaskApp(
         "hookstream_keys",
@@ -104,20 +110,26 @@ def create_app(settings: Settings) -> ASGIApp:
             partial(Security, credentials=credentials, limiting=limiting),
             Validation,
             *([ResponseValidationMiddleware] if settings.validate_responses else []),
-            partial(Handling, store=store, credentials=credentials, service=service, writer=writer),
+            partial(
+                HandlerDispatcher,
+                store=store,
+                credentials=credentials,
+                dependencies=dependencies,
+                writer=writer,
+            ),
             LifespanMiddleware,
             ContextMiddleware,
         ],
-        lifespan=_lifespan(store, buckets, writer),
+        lifespan=_lifespan(store, counters, writer),
         jsonifier=Json(),
         validator_map=VALIDATORS,
     )
     served = ServedDocument(settings.cookie_prefix)
     app.add_api(document, resolver=Resolver(partial(page, served=served)))
-    return Gate(
+    return EdgeMiddleware(
         app,
         routes=Routes(document),
-        origins=service.origins,
+        origins=dependencies.origins,
         limiting=limiting,
         max_body_bytes=settings.max_body_bytes,
     )
@@ -129,7 +141,7 @@ def from_environment() -> ASGIApp:
 
 
 def _lifespan(
-    store: Store, buckets: Buckets, writer: Writer
+    store: Store, counters: RateLimitCounters, writer: Writer
 ) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -143,6 +155,6 @@ def _lifespan(
         yield
         writer.stop()
         store.close()
-        buckets.close()
+        counters.close()
 
     return lifespan

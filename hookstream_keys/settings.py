@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
-from hookstream_keys.durable import sync_names
-from hookstream_keys.setting_kinds import (
+from hookstream_keys.domain.durable import fsync_directory
+from hookstream_keys.domain.setting_kinds import (
     COOKIE_PREFIX,
     DAYS_FROM_0_OR_OFF,
     DAYS_OR_OFF,
@@ -314,7 +314,7 @@ def _make_secret(path: Path) -> None:
         with suppress(FileExistsError):
             os.link(draft, path)
         # Its name as well is on the disk before anything is signed with it.
-        sync_names(path.parent)
+        fsync_directory(path.parent)
     finally:
         draft.unlink()
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from hookstream_keys.records import record
+from hookstream_keys.domain.records import record
 from hookstream_keys.store import audit_details
 from hookstream_keys.store.expected_state import Expected, Kind
 from hookstream_keys.store.state_check import Difference, FoundRow, StateFault

@@ -65,7 +65,7 @@ def check(
     paths: Sequence[Path],
     log: Callable[[], Iterable[chain.Row]],
     head: tuple[object, object] | None,
-    kept: str | None,
+    expected_head: str | None,
     anchor: chain.Anchor,
     visit: Callable[[chain.Row], None] | None = None,
 ) -> ChainCheck:
@@ -74,7 +74,7 @@ def check(
     A prune that was interrupted leaves rows that are in its archive as well: what follows the
     anchor is read from the log, and the archive must agree. Raises ArchiveRefused.
     """
-    found = {kept: False, anchor.hash: anchor == chain.BEGINNING}
+    found = {expected_head: False, anchor.hash: anchor == chain.BEGINNING}
 
     def look(row: chain.Row) -> None:
         if row[-1] in found:
@@ -95,7 +95,9 @@ def check(
         if visit is not None:
             visit(row)
 
-    checked = chain.check(log, head, None if found[kept] else kept, anchor, look_at_log)
+    checked = chain.check(
+        log, head, None if found[expected_head] else expected_head, anchor, look_at_log
+    )
     fault = checked.fault
     if fault is None and not is_joined:
         fault = ChainFault("changed", archived.seq, None, _ANOTHER)

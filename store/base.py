@@ -14,10 +14,10 @@ from hookstream_keys.store.records import (
     Credential,
     DescendantRevocation,
     Environment,
+    IdempotencyRecord,
     Member,
     Organization,
     Prunable,
-    Receipt,
     Rotation,
     Session,
     SessionBound,
@@ -47,7 +47,7 @@ class Store(ReadStore, OperatorStore, Protocol):
     def close(self) -> None:
         """Let go of the database. Nothing is lost; the store cannot be used afterwards."""
 
-    def together(self) -> AbstractContextManager[None]:
+    def group_commit(self) -> AbstractContextManager[None]:
         """Let what is stored in the block, by this thread, be stored together.
 
         Each change is all or nothing by itself, as ever. When the block ends all of them survive a
@@ -61,7 +61,11 @@ class Store(ReadStore, OperatorStore, Protocol):
         """Let this thread read only from now on: a change that it begins raises RuntimeError."""
 
     def add_rotation(
-        self, rotation: Rotation, digest: bytes, event: AuditEvent, receipt: Receipt | None = None
+        self,
+        rotation: Rotation,
+        digest: bytes,
+        event: AuditEvent,
+        record: IdempotencyRecord | None = None,
     ) -> bool:
         """Store a pending rotation, with the digest of its secret and the audit event.
 
@@ -136,7 +140,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         organization: Organization,
         member: Member,
         event: AuditEvent,
-        receipt: Receipt | None = None,
+        record: IdempotencyRecord | None = None,
     ) -> None:
         """Store an organization with its first member and the audit event.
 
@@ -165,7 +169,9 @@ class Store(ReadStore, OperatorStore, Protocol):
         changes nothing, when it is gone.
         """
 
-    def add_member(self, member: Member, event: AuditEvent, receipt: Receipt | None = None) -> None:
+    def add_member(
+        self, member: Member, event: AuditEvent, record: IdempotencyRecord | None = None
+    ) -> None:
         """Store a member with the audit event.
 
         Raises Taken when the user is one already, ReferenceGone when the organization or the
@@ -193,7 +199,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         """
 
     def add_environment(
-        self, environment: Environment, event: AuditEvent, receipt: Receipt | None = None
+        self, environment: Environment, event: AuditEvent, record: IdempotencyRecord | None = None
     ) -> None:
         """Store an environment with the audit event.
 
@@ -225,7 +231,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         """
 
     def add_key(
-        self, key: ApiKey, digest: bytes, event: AuditEvent, receipt: Receipt | None = None
+        self, key: ApiKey, digest: bytes, event: AuditEvent, record: IdempotencyRecord | None = None
     ) -> None:
         """Store a key with its audit event. When this returns, both survive a power failure.
 

@@ -52,7 +52,7 @@ class Anchor(NamedTuple):
 BEGINNING = Anchor(0, GENESIS.hex())
 
 
-def link(previous: bytes, row: Mapping[str, Any]) -> bytes:
+def entry_hash(previous: bytes, row: Mapping[str, Any]) -> bytes:
     """The hash of a row whose predecessor has the hash `previous`.
 
     SHA-256 over `previous` and the row's stored values as canonical JSON (RFC 8785, which
@@ -91,7 +91,7 @@ def walk(
 def check(
     read: Callable[[], Iterable[Row]],
     head: tuple[Any, Any] | None,
-    kept: str | None,
+    expected_head: str | None,
     anchor: Anchor = BEGINNING,
     visit: Callable[[Row], None] | None = None,
 ) -> ChainCheck:
@@ -102,12 +102,12 @@ def check(
     than the beginning is accepted only if a row of the chain says that the rows through there
     were pruned.
     """
-    found_kept = kept in (None, GENESIS.hex(), anchor.hash)
+    found_kept = expected_head in (None, GENESIS.hex(), anchor.hash)
     found_prune = anchor == BEGINNING
 
     def look(row: Row) -> None:
         nonlocal found_kept, found_prune
-        found_kept = found_kept or row[-1] == kept
+        found_kept = found_kept or row[-1] == expected_head
         found_prune = found_prune or (row[_ACTION] == PRUNED and _covers(row, anchor))
         if visit is not None:
             visit(row)
@@ -155,7 +155,7 @@ def rows_are(first: int, last: int) -> str:
 def _hash(previous: bytes, row: Row, seq: int) -> str | None:
     """What the stored hash of `row` must be, were it at `seq`; None if no row can be like that."""
     try:
-        return link(previous, dict(zip(COLUMNS, (seq, *row[1:-1]), strict=True))).hex()
+        return entry_hash(previous, dict(zip(COLUMNS, (seq, *row[1:-1]), strict=True))).hex()
     except (TypeError, ValueError):
         # A value that no version has ever written: bytes, or a text that is no UTF-8.
         return None

@@ -1,6 +1,6 @@
 """What can go wrong with the database, whatever the engine."""
 
-from hookstream_keys.store.records import Receipt
+from hookstream_keys.store.records import IdempotencyRecord
 
 
 class StoreError(Exception):
@@ -42,20 +42,20 @@ class SealRefused(BackupRefused):
     """A backup's seal is missing, cannot be checked or does not fit; the text goes on from "it"."""
 
 
-class ReferenceGone(StoreError):
+class ForeignKeyViolation(StoreError):
     """What the new row would belong to was deleted in the meantime. Nothing was stored."""
 
 
-class Taken(StoreError):
+class UniqueViolation(StoreError):
     """Another has it already, and no two may: the text names the field. Nothing was stored."""
 
 
-class Repeated(StoreError):
+class IdempotentReplay(StoreError):
     """What was to be done once has been done before: `receipt` is of that. Nothing was stored."""
 
-    def __init__(self, receipt: Receipt) -> None:
+    def __init__(self, record: IdempotencyRecord) -> None:
         super().__init__("this was done before")
-        self.receipt = receipt
+        self.record = record
 
 
 class LastOwner(StoreError):

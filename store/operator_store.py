@@ -54,7 +54,7 @@ class OperatorStore(Protocol):
 
     def check_audit_log(
         self,
-        kept: str | None = None,
+        expected_head: str | None = None,
         *,
         archives: Sequence[Path] = (),
         progress: Progress | None = None,
@@ -69,7 +69,7 @@ class OperatorStore(Protocol):
     def check_state(
         self,
         now: str,
-        kept: str | None = None,
+        expected_head: str | None = None,
         *,
         archives: Sequence[Path] = (),
         progress: Progress | None = None,

@@ -1,12 +1,12 @@
-"""What is stored, as values. Times are text as `hookstream_keys.timestamps` writes it."""
+"""What is stored, as values. Times are text as `hookstream_keys.domain.timestamps` writes it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from hookstream_keys.keys import Mode
-from hookstream_keys.limits import Limit
-from hookstream_keys.records import record
+from hookstream_keys.domain.keys import Mode
+from hookstream_keys.domain.limits import Limit
+from hookstream_keys.domain.records import record
 
 #: Is told what a long task is at, how many steps of that were done, and how many there are.
 Progress = Callable[[str, int, int], None]
@@ -54,7 +54,7 @@ class Credential:
 
     account_id: str
     user_id: str
-    #: As `hookstream_keys.passwords` makes it.
+    #: As `hookstream_keys.domain.passwords` makes it.
     password_hash: str = field(repr=False)
     created_at: str
 
@@ -174,7 +174,7 @@ class ApiKey:
     #: where that was an operator, whom no role limits.
     role: str | None = None
     #: For each rule that is restricted, the highest role that restricted it: no lower one may lift
-    #: it. `hookstream_keys.key_rights` says more.
+    #: it. `hookstream_keys.auth.key_rights` says more.
     restricted_by: Mapping[str, str] = field(default_factory=dict)
     #: Where it was found by a secret that is not its own: the rotation that this is of.
     rotation: Rotation | None = None
@@ -400,8 +400,8 @@ class Restored:
 
 
 @record
-class Receipt:
-    """That something was done once, and what was answered: `hookstream_keys.idempotency`."""
+class IdempotencyRecord:
+    """An idempotent request and its answer, sealed: `hookstream_keys.context.idempotency`."""
 
     id: bytes
     fingerprint: bytes

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from hookstream_keys.records import record
+from hookstream_keys.domain.records import record
 from hookstream_keys.store.expected_state import Expected, ExpectedState, Kind, Presence
 from hookstream_keys.store.records import ChainCheck
 
@@ -29,7 +29,7 @@ class FoundRow(NamedTuple):
 
     id: str
     org_id: str
-    #: As `hookstream_keys.timestamps` writes it; None where the row does not have it.
+    #: As `hookstream_keys.domain.timestamps` writes it; None where the row does not have it.
     created_at: str | None
     fields: dict[str, Any]
     #: Why fields that the row has could not be read; None where all could.

@@ -1,9 +1,11 @@
 """What of the service is a layer, and the functions that it is entered by."""
 
 from anatomy.stopwatch import Stopwatch
-from hookstream_keys import buckets, gate, responses, usage, verification
+from hookstream_keys.auth import verification
 from hookstream_keys.handlers import OPERATIONS
-from hookstream_keys.stack import Handling, Routing, handling, security, validation
+from hookstream_keys.http import dispatch, edge, responses, security, validation
+from hookstream_keys.http.middlewares import HandlerDispatcher, Routing
+from hookstream_keys.runtime import rate_limit_counters, usage
 from hookstream_keys.store.sqlite.engine import Engine
 from hookstream_keys.store.sqlite.keys import Keys
 
@@ -25,17 +27,17 @@ LAYERS = {
 
 def watch(watch: Stopwatch) -> None:
     """Have the layers watched. Before the application is made, which keeps what it calls."""
-    watch.watch("gate", gate.Gate, "__call__")
+    watch.watch("gate", edge.EdgeMiddleware, "__call__")
     watch.watch("log", responses.Response, "log")
     watch.watch("routing", Routing, "__call__")
     watch.watch("security", security._Secured, "__call__")
     watch.watch("validation", validation._Validated, "__call__")
-    watch.watch("handling", Handling, "_handle")
-    watch.watch("handling", handling, "_respond")
+    watch.watch("handling", HandlerDispatcher, "_handle")
+    watch.watch("handling", dispatch, "_respond")
     watch.watch("verification", verification, "verify")
     watch.watch("store", Keys, "find_key")
     watch.watch("store", Engine, "all")
-    watch.watch("limits", buckets.Buckets, "look")
+    watch.watch("limits", rate_limit_counters.RateLimitCounters, "look")
     watch.watch("usage", usage.Usage, "count")
     for name, handler in OPERATIONS.items():
         OPERATIONS[name] = watch.watched("handler", handler)

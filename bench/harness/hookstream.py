@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.places import COMMAND
 from harness.programs import run
 from harness.system import Data, Launch, System
-from hookstream_keys import ids, keys, timestamps
+from hookstream_keys.domain import ids, keys, timestamps
 
 #: More than SQLite would keep in memory by itself, in KiB: for inserting in random order.
 _SEED_CACHE = 4 * 1024 * 1024

@@ -8,7 +8,7 @@ from harness.hookstream import command, seed
 from harness.places import WORK
 from harness.system import Data
 
-from hookstream_keys import cursors
+from hookstream_keys.domain import cursors
 
 #: Of how many keys the secrets are known: enough that they lie on pages of their own.
 KNOWN = 20_000

@@ -15,7 +15,7 @@ from hookstream_keys.cli.keys import keys_group
 from hookstream_keys.cli.output import OutputError, printable
 from hookstream_keys.cli.restore import restore_command
 from hookstream_keys.cli.serve import serve_command
-from hookstream_keys.errors import ApiError
+from hookstream_keys.domain.errors import ApiError
 from hookstream_keys.settings import SettingsError
 from hookstream_keys.store import StoreError
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from hookstream_keys import timestamps
 from hookstream_keys.cli.database import existing_store
 from hookstream_keys.cli.options import with_database, with_json
 from hookstream_keys.cli.output import note, show
 from hookstream_keys.cli.sealing import seal_key
+from hookstream_keys.domain import timestamps
 
 
 @click.command("backup")

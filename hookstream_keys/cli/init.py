@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 import click
 
-from hookstream_keys import bootstrap, spec, timestamps
+from hookstream_keys.cli import bootstrap
 from hookstream_keys.cli.database import settings_for
 from hookstream_keys.cli.options import with_database, with_json
 from hookstream_keys.cli.output import note, require_output, show_json, show_once
-from hookstream_keys.new_secret import warning_of_new_secret
-from hookstream_keys.schemas import check_value
+from hookstream_keys.contract import spec
+from hookstream_keys.contract.schemas import check_value
+from hookstream_keys.domain import timestamps
+from hookstream_keys.runtime.new_secret import warning_of_new_secret
 from hookstream_keys.settings import signing_secrets
 from hookstream_keys.store import database_path, open_store
 
@@ -66,7 +68,7 @@ def init_command(org: str, env: str, email: str, as_json: bool, database: str) -
     signing_secrets(settings, path)
     if warning is not None:
         note(f"WARNING: {warning}")
-    with store.together():
+    with store.group_commit():
         first = bootstrap.create_first_tenant(
             store, org=org, env=env, email=email, now=timestamps.now()
         )

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from hookstream_keys import ids, parameters, spec, timestamps
-from hookstream_keys.call import Answer, Call
+from hookstream_keys.context.principal import Operator
+from hookstream_keys.contract import parameters, spec
+from hookstream_keys.contract.schemas import check_body
+from hookstream_keys.domain import ids, timestamps
 from hookstream_keys.handlers import OPERATIONS, WRITING
-from hookstream_keys.principal import Operator
-from hookstream_keys.recheck import write_call
-from hookstream_keys.schemas import check_body
+from hookstream_keys.handlers.context import Answer, RequestContext
+from hookstream_keys.handlers.recheck import write_context
 from hookstream_keys.store import Store
 
 
@@ -27,16 +28,16 @@ def answer(store: Store, operation_id: str, body: Any = None, **given: str | Non
         arguments["body"] = check_body(spec.request_schema(document, operation_id), body)
     handler = OPERATIONS[operation_id]
     if operation_id not in WRITING:
-        return handler(operators_call(store), **arguments)
+        return handler(operator_context(store), **arguments)
     # As over HTTP: what the change relies on is looked up in the transaction of the change.
-    with store.together():
-        call = write_call(operators_call(store), store, _unchecked, optional=False)
-        return handler(call, **arguments)
+    with store.group_commit():
+        context = write_context(operator_context(store), store, _unchecked, optional=False)
+        return handler(context, **arguments)
 
 
-def operators_call(store: Store) -> Call:
+def operator_context(store: Store) -> RequestContext:
     """A call of the operator's, at this moment."""
-    return Call(store, Operator(), ids.new("req"), None, timestamps.now())
+    return RequestContext(store, Operator(), ids.new("req"), None, timestamps.now())
 
 
 def _unchecked(*_: object) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from hookstream_keys import timestamps
 from hookstream_keys.cli.database import existing_store, is_empty
-from hookstream_keys.cli.operations import operators_call
+from hookstream_keys.cli.operations import operator_context
 from hookstream_keys.cli.options import with_database, with_json
 from hookstream_keys.cli.output import note, printable, show
 from hookstream_keys.cli.sealing import seal_keys
+from hookstream_keys.domain import timestamps
 from hookstream_keys.handlers import audit
 from hookstream_keys.store import (
     BackupRefused,
@@ -91,11 +91,11 @@ def _store_at(database: str) -> Store:
 def _restored(
     store: Store, file: Path, keys: SealKeys, *, unsealed: bool, rehearse: bool
 ) -> Restored:
-    call = operators_call(store)
+    context = operator_context(store)
     return store.restore(
         file,
-        timestamps.to_text(call.now),
-        partial(audit.restored, call),
+        timestamps.to_text(context.now),
+        partial(audit.restored, context),
         keys,
         unsealed=unsealed,
         rehearse=rehearse,

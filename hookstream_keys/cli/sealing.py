@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from hookstream_keys.cli.database import settings_for
+from hookstream_keys.domain.signing import Signer
 from hookstream_keys.settings import (
     Settings,
     SettingsError,
     existing_signing_secrets,
     secret_path,
 )
-from hookstream_keys.signing import Signer
 from hookstream_keys.store import SealKeys, database_path
 
 _PURPOSE = "backup seal"

@@ -4,12 +4,12 @@ import sys
 
 import click
 
-from hookstream_keys import spec
-from hookstream_keys.buckets import Buckets, limits_path
 from hookstream_keys.cli.database import settings_for
 from hookstream_keys.cli.options import with_database
 from hookstream_keys.cli.output import note
-from hookstream_keys.new_secret import warning_of_new_secret
+from hookstream_keys.contract import spec
+from hookstream_keys.runtime.new_secret import warning_of_new_secret
+from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters, limits_path
 from hookstream_keys.server import listening
 from hookstream_keys.settings import signing_secrets
 from hookstream_keys.store import database_path, open_store
@@ -46,7 +46,7 @@ def serve_command(host: str, port: int, workers: int, database: str) -> None:
     store.close()
     if warning is not None:
         note(f"WARNING: {warning}")
-    Buckets(limits_path(path)).close()
+    RateLimitCounters(limits_path(path)).close()
     try:
         listener = listening.bind(host, port)
     except listening.BindError as error:

@@ -52,10 +52,10 @@ class Idle(Protocol):
 Connection = TypeVar("Connection", bound=Idle)
 
 
-class Bounded(HttpToolsProtocol):
+class ConnectionLimit(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 over one connection, of which there are no more than may be."""
 
-    connections: "set[Bounded]"  # type: ignore[assignment]
+    connections: "set[ConnectionLimit]"  # type: ignore[assignment]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, and make room for that where there is none."""
@@ -72,7 +72,7 @@ class Bounded(HttpToolsProtocol):
             return None
         return self.timeout_keep_alive_task.when() - self.timeout_keep_alive
 
-    def turn_away(self) -> None:
+    def reject(self) -> None:
         """End a connection for which there is no room."""
         self.transport.close()
 
@@ -82,7 +82,7 @@ class Bounded(HttpToolsProtocol):
             self.connections.discard(each)
             each.transport.close()
         if not others:
-            self.turn_away()
+            self.reject()
 
 
 def idlest(connections: Iterable[Connection]) -> list[Connection]:

@@ -53,7 +53,7 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def let_nobody_in(listener: socket.socket) -> None:
+def drop_new_syns(listener: socket.socket) -> None:
     """Let no new connection begin; those that have been made can still be accepted.
 
     Where the system knows no such filter they go on, and the last may be reset.
@@ -65,7 +65,7 @@ def let_nobody_in(listener: socket.socket) -> None:
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, value)
 
 
-def until_nobody_waits(listener: socket.socket) -> Iterator[float]:
+def drain_accept_queue(listener: socket.socket) -> Iterator[float]:
     """Give the seconds to wait, again and again, until nobody waits to be accepted."""
     poll = select.poll()
     poll.register(listener, select.POLLIN)

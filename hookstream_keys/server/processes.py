@@ -10,9 +10,9 @@ import time
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from hookstream_keys import logs
+from hookstream_keys.server import logs
 from hookstream_keys.server.connections import raise_file_limit
-from hookstream_keys.server.listening import let_nobody_in, until_nobody_waits
+from hookstream_keys.server.listening import drain_accept_queue, drop_new_syns
 from hookstream_keys.server.protocol import Protocol
 from hookstream_keys.settings import Settings
 
@@ -28,29 +28,29 @@ MARGIN_SECONDS = 5
 #: So many may have connected and wait to be accepted. One who comes beyond them is not refused but
 #: unheard, and says it again after a second, then two, four and so on. No more than Linux allows
 #: for as it comes (net.core.somaxconn).
-MOST_WAITING = 4096
+MAX_QUEUED = 4096
 
 
-class Alone(uvicorn.Server):
+class SingleProcess(uvicorn.Server):
     """The server as the only process."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept whoever has connected, and then stop as uvicorn does."""
         for listener in sockets or []:
-            let_nobody_in(listener)
-            for seconds in until_nobody_waits(listener):
+            drop_new_syns(listener)
+            for seconds in drain_accept_queue(listener):
                 await asyncio.sleep(seconds)
         await super().shutdown(sockets)
 
 
-class Workers(Multiprocess):
+class Supervisor(Multiprocess):
     """The process that starts the others, and replaces those that die."""
 
     def terminate_all(self) -> None:
         """Stop the workers when they have accepted whoever has connected."""
         for listener in self.sockets:
-            let_nobody_in(listener)
-            for seconds in until_nobody_waits(listener):
+            drop_new_syns(listener)
+            for seconds in drain_accept_queue(listener):
                 time.sleep(seconds)
             # Else it would go on listening when they have all stopped.
             listener.close()
@@ -78,7 +78,7 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> int:
         workers=workers,
         http=Protocol,
         loop="hookstream_keys.server.accepting:Loop",
-        backlog=MOST_WAITING,
+        backlog=MAX_QUEUED,
         ws="none",
         # A server that cannot start must stop, not answer 500 to everything.
         lifespan="on",
@@ -92,12 +92,12 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> int:
         timeout_worker_healthcheck=HUNG_SECONDS,
     )
     if workers == 1:
-        server = Alone(config)
+        server = SingleProcess(config)
         # Its own handlers come later and are gone when it is done, when it raises the signal again:
         # one that comes early must not be lost, and stopping as asked is no failure.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, server.handle_exit)
         server.run(sockets=[listener])
         return 0 if server.started else 1
-    Workers(config, sockets=[listener]).run()
+    Supervisor(config, sockets=[listener]).run()
     return 0

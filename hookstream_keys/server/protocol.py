@@ -13,8 +13,8 @@ from typing import Any
 from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from hookstream_keys import ids
-from hookstream_keys.errors import (
+from hookstream_keys.domain import ids
+from hookstream_keys.domain.errors import (
     ApiError,
     BadRequest,
     HeaderFieldsTooLarge,
@@ -22,10 +22,10 @@ from hookstream_keys.errors import (
     RequestTimeout,
     UriTooLong,
 )
-from hookstream_keys.responses import REQUEST_ID, error_response
-from hookstream_keys.server.connections import Bounded
+from hookstream_keys.http.responses import REQUEST_ID, error_response
+from hookstream_keys.server.connections import ConnectionLimit
+from hookstream_keys.server.graceful_shutdown import GracefulShutdown
 from hookstream_keys.server.slow_clients import TimedProtocol
-from hookstream_keys.server.stopping import Stopping
 from hookstream_keys.settings import Settings
 
 log = logging.getLogger("hookstream_keys")
@@ -42,7 +42,7 @@ def max_header_bytes() -> int:
     return Settings.from_environment().max_header_bytes
 
 
-class Protocol(Stopping, Bounded, TimedProtocol):
+class Protocol(GracefulShutdown, ConnectionLimit, TimedProtocol):
     """uvicorn's HTTP/1.1 over one connection, with a limit on every request's header."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -56,7 +56,7 @@ class Protocol(Stopping, Bounded, TimedProtocol):
         #: What is being read, and of it the head that is to be read once more.
         self._data = self._once_more = b""
 
-    def turn_away(self) -> None:
+    def reject(self) -> None:
         """Answer that there is no room for one more connection."""
         self._refusal = Overloaded()
         self.send_400_response("")

@@ -27,7 +27,7 @@ class TimedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._timeout = client_timeout()
         #: Since when the client has the rest of a request to send, by the event loop's clock.
-        self._owing: float | None = None
+        self._request_started_at: float | None = None
         #: Since when it has not read what it was answered, which has filled every buffer.
         self._unread: float | None = None
         self._answering: RequestResponseCycle | None = None
@@ -38,7 +38,7 @@ class TimedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to watch."""
         super().connection_made(transport)
-        self._owing = self.loop.time()
+        self._request_started_at = self.loop.time()
         self._look_again(self._timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -57,27 +57,27 @@ class TimedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser. Also line ends before a request are the beginning of one."""
-        if self._owing is None:
-            self._owing = self.loop.time()
+        if self._request_started_at is None:
+            self._request_started_at = self.loop.time()
         super().data_received(data)
 
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
         self._in_message = True
-        self._owing = self.loop.time()
+        self._request_started_at = self.loop.time()
 
     def on_message_complete(self) -> None:
         """A request is whole."""
         super().on_message_complete()
         self._in_message = False
-        self._owing = None
+        self._request_started_at = None
 
     def on_response_complete(self) -> None:
         """Go on. What was sent meanwhile of the next request was not read: its time begins now."""
         super().on_response_complete()
-        if self._owing is not None:
-            self._owing = self.loop.time()
+        if self._request_started_at is not None:
+            self._request_started_at = self.loop.time()
 
     def pause_writing(self) -> None:
         """The client does not read as fast as it is answered."""
@@ -107,8 +107,8 @@ class TimedProtocol(HttpToolsProtocol):
             if left <= 0:
                 self.transport.abort()
                 return
-        if self._owing is not None and not self._is_our_turn():
-            left = min(left, self._left(self._owing))
+        if self._request_started_at is not None and not self._is_our_turn():
+            left = min(left, self._left(self._request_started_at))
             if left <= 0:
                 self.too_slow()
                 left = float(self._timeout)

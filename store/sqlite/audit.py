@@ -50,7 +50,7 @@ class AuditLog(Engine):
         return [_event(row) for row in rows]
 
     def add_events(self, events: Sequence[AuditEvent]) -> None:
-        with self.change() as connection:
+        with self.write_transaction() as connection:
             for event in events:
                 insert_event(connection, event)
 
@@ -63,7 +63,7 @@ class AuditLog(Engine):
 
     def check_audit_log(
         self,
-        kept: str | None = None,
+        expected_head: str | None = None,
         *,
         archives: Sequence[Path] = (),
         progress: Progress | None = None,
@@ -73,7 +73,9 @@ class AuditLog(Engine):
             closing(self._open(create=False)) as connection,
             audit_chain.one_moment(connection),
         ):
-            return audit_chain.follow(connection, kept, archives=archives, progress=progress)
+            return audit_chain.follow(
+                connection, expected_head, archives=archives, progress=progress
+            )
 
 
 def _event(row: Row) -> AuditEvent:
@@ -103,6 +105,6 @@ def insert_event(connection: Connection, event: AuditEvent) -> None:
         "request_id": event.request_id,
         "created_at": event.created_at,
     }
-    link = chain.link(previous, row)
+    link = chain.entry_hash(previous, row)
     connection.execute(_ADD_EVENT, (*(row[name] for name in chain.COLUMNS), link.hex()))
     connection.chain_head = last + 1, link

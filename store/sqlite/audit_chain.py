@@ -37,7 +37,7 @@ def one_moment(connection: sqlite3.Connection) -> Iterator[None]:
 
 def follow(
     connection: sqlite3.Connection,
-    kept: str | None = None,
+    expected_head: str | None = None,
     *,
     archives: Sequence[Path] = (),
     visit: Callable[[chain.Row], None] | None = None,
@@ -55,8 +55,8 @@ def follow(
         return rows(connection)
 
     if archives:
-        return archive.check(archives, read, head, kept, anchor, visit)
-    return chain.check(read, head, kept, anchor, visit)
+        return archive.check(archives, read, head, expected_head, anchor, visit)
+    return chain.check(read, head, expected_head, anchor, visit)
 
 
 def rows(connection: sqlite3.Connection, through: int = _ALL) -> Iterator[chain.Row]:

@@ -27,19 +27,19 @@ class AuditState(Engine):
     def check_state(
         self,
         now: str,
-        kept: str | None = None,
+        expected_head: str | None = None,
         *,
         archives: Sequence[Path] = (),
         progress: Progress | None = None,
     ) -> StateCheck:
         with self.translated(), closing(self._open(create=False)) as connection:
-            return check(connection, now, kept, archives=archives, progress=progress)
+            return check(connection, now, expected_head, archives=archives, progress=progress)
 
 
 def check(
     connection: sqlite3.Connection,
     now: str,
-    kept: str | None = None,
+    expected_head: str | None = None,
     *,
     archives: Sequence[Path] = (),
     progress: Progress | None = None,
@@ -49,7 +49,7 @@ def check(
     with closing(ExpectedState()) as state, audit_chain.one_moment(connection):
         replay = KnownLog(connection, state, is_whole=bool(archives))
         found = audit_chain.follow(
-            connection, kept, archives=archives, visit=replay.visit, progress=progress
+            connection, expected_head, archives=archives, visit=replay.visit, progress=progress
         )
         result = StateCheck(found)
         if found.fault is None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from hookstream_keys.durable import sync_names
+from hookstream_keys.domain.durable import fsync_directory
 from hookstream_keys.store.errors import BackupRefused
 from hookstream_keys.store.records import Backup, ChainCheck
 
@@ -77,7 +77,7 @@ def publish(draft: Path, path: Path) -> None:
         with draft.open("rb") as file:
             os.fsync(file.fileno())
         os.link(draft, path)
-        sync_names(path.parent)
+        fsync_directory(path.parent)
     except FileExistsError:
         raise BackupRefused(f"{path} exists; it is not overwritten") from None
     except OSError as error:

@@ -8,9 +8,9 @@ import re
 from datetime import UTC, datetime
 from functools import cached_property
 
+from hookstream_keys.domain.timestamps import to_text
 from hookstream_keys.store.records import Ban
 from hookstream_keys.store.sqlite.engine import Engine, Value
-from hookstream_keys.timestamps import to_text
 
 _AS_RECORDS_HAVE_IT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z", re.ASCII

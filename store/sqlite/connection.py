@@ -59,7 +59,7 @@ def transaction(connection: Connection) -> Iterator[None]:
 
 
 @contextmanager
-def part(connection: Connection) -> Iterator[None]:
+def savepoint(connection: Connection) -> Iterator[None]:
     """A part of a transaction: all of the block, or on any error nothing of it.
 
     Raises StoreUnavailable where SQLite has undone the transaction by itself, as it does when

@@ -20,10 +20,15 @@ from typing import Any, NoReturn
 import orjson
 from sqlite_utils import Database
 
-from hookstream_keys.store.errors import DatabaseTooNew, ReferenceGone, StoreUnavailable, Taken
+from hookstream_keys.store.errors import (
+    DatabaseTooNew,
+    ForeignKeyViolation,
+    StoreUnavailable,
+    UniqueViolation,
+)
 from hookstream_keys.store.records import Page
-from hookstream_keys.store.sqlite.connection import Connection, connect, part, transaction
-from hookstream_keys.store.sqlite.files import Files
+from hookstream_keys.store.sqlite.connection import Connection, connect, savepoint, transaction
+from hookstream_keys.store.sqlite.file_identity import FileIdentity
 from hookstream_keys.store.sqlite.migrations import migrations
 
 #: How long a statement waits for another writer before the store counts as unavailable.
@@ -61,7 +66,7 @@ class _Opened:
     """A thread's connection, the files that it has open, and until when they need no look."""
 
     connection: Connection
-    files: Files
+    files: FileIdentity
     good_until: float = 0.0
     is_doubtful: bool = False
 
@@ -101,7 +106,7 @@ class Engine:
         return time.monotonic() - self._wrote_at < seconds
 
     def try_to_write(self) -> None:
-        with self.change() as connection:
+        with self.write_transaction() as connection:
             # Both, so that pages change and nothing else does.
             connection.execute(_TRY_TO_ADD)
             connection.execute(_TRY_TO_DELETE)
@@ -152,7 +157,7 @@ class Engine:
         )
 
     @contextmanager
-    def change(self) -> Iterator[Connection]:
+    def write_transaction(self) -> Iterator[Connection]:
         """A write transaction: all of the block, or on any error nothing of it.
 
         Inside `together` it is a part of that, and on the disk when that is.
@@ -163,22 +168,22 @@ class Engine:
             return
         try:
             connection = self.connection()
-            with part(connection):
+            with savepoint(connection):
                 yield connection
         except (sqlite3.Error, OSError) as error:
             self._raise_translated(error)
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def group_commit(self) -> Iterator[None]:
         with self._whole():
-            self._local.together = True
+            self._local.group_commit = True
             try:
                 yield
             finally:
-                self._local.together = False
+                self._local.group_commit = False
 
     def is_in_write_transaction(self) -> bool:
-        return getattr(self._local, "together", False)
+        return getattr(self._local, "group_commit", False)
 
     def forbid_writes(self) -> None:
         self._local.reads_only = True
@@ -234,10 +239,10 @@ class Engine:
         return opened
 
     def _open_anew(self) -> _Opened:
-        before = Files(self._path)
+        before = FileIdentity(self._path)
         connection = self._open(create=False)
-        files = Files(self._path)
-        if files.are_another_than(before):
+        files = FileIdentity(self._path)
+        if files.differ_from(before):
             connection.close()
             raise StoreUnavailable(f"the database {self._path} was replaced")
         opened = _Opened(connection, files, time.monotonic() + LOOK_SECONDS)
@@ -297,7 +302,7 @@ def raise_translated(error: Exception) -> NoReturn:
     """Raise the store's own error for one of SQLite's, or the same."""
     match error:
         case sqlite3.IntegrityError(sqlite_errorcode=sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY):
-            raise ReferenceGone(str(error)) from error
+            raise ForeignKeyViolation(str(error)) from error
         case sqlite3.IntegrityError() | sqlite3.ProgrammingError() | sqlite3.InterfaceError():
             raise error
         case _:
@@ -312,7 +317,7 @@ def unique(column: str) -> Iterator[None]:
     except sqlite3.IntegrityError as error:
         is_unique = error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_UNIQUE
         if is_unique and str(error).endswith(f".{column}"):
-            raise Taken(column) from error
+            raise UniqueViolation(column) from error
         raise
 
 

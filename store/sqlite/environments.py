@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping
 
-from hookstream_keys.store.records import ApiKey, AuditEvent, Environment, Page, Receipt
+from hookstream_keys.store.records import ApiKey, AuditEvent, Environment, IdempotencyRecord, Page
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine, assignments, unique
-from hookstream_keys.store.sqlite.receipts import insert_receipt
+from hookstream_keys.store.sqlite.idempotency_records import insert_idempotency_record
 from hookstream_keys.store.sqlite.revocations import revoke_all
 
 _COLUMNS = "id, org_id, name, slug, mode, created_at"
@@ -25,17 +25,17 @@ class Environments(Engine):
         return [Environment(*row) for row in rows]
 
     def add_environment(
-        self, environment: Environment, event: AuditEvent, receipt: Receipt | None = None
+        self, environment: Environment, event: AuditEvent, record: IdempotencyRecord | None = None
     ) -> None:
-        with self.change() as connection:
-            insert_receipt(connection, receipt)
+        with self.write_transaction() as connection:
+            insert_idempotency_record(connection, record)
             insert_environment(connection, environment)
             insert_event(connection, event)
 
     def update_environment(
         self, env_id: str, changes: Mapping[str, str], event: AuditEvent
     ) -> Environment | None:
-        with self.change() as connection, unique("slug"):
+        with self.write_transaction() as connection, unique("slug"):
             row = connection.execute(
                 f"update environment set {assignments(changes)}"  # noqa: S608 - names of fields
                 f" where id = :id and deleted_at is null returning {_COLUMNS}",
@@ -54,7 +54,7 @@ class Environments(Engine):
         event: AuditEvent,
         revoked: Callable[[ApiKey], AuditEvent],
     ) -> bool:
-        with self.change() as connection:
+        with self.write_transaction() as connection:
             done = connection.execute(
                 # What was its slug is free again; no slug has a tilde.
                 "update environment set deleted_at = ?, slug = '~' || id"

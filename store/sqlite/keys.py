@@ -6,14 +6,14 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from hookstream_keys.limits import Limit
-from hookstream_keys.store.errors import ReferenceGone
-from hookstream_keys.store.records import ApiKey, AuditEvent, KeyFilter, Page, Receipt
+from hookstream_keys.domain.limits import Limit
+from hookstream_keys.store.errors import ForeignKeyViolation
+from hookstream_keys.store.records import ApiKey, AuditEvent, IdempotencyRecord, KeyFilter, Page
 from hookstream_keys.store.sqlite import descendants, rotations
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine, Row, Value, assignments, to_json
-from hookstream_keys.store.sqlite.receipts import insert_receipt
+from hookstream_keys.store.sqlite.idempotency_records import insert_idempotency_record
 
 COLUMNS = (
     "id, org_id, env_id, name, prefix, scopes, created_by, created_at, enabled, expires_at,"
@@ -102,10 +102,10 @@ class Keys(Engine):
         return to_json([key_id for (key_id,) in self.all(descendants.ROTATED, values)])
 
     def add_key(
-        self, key: ApiKey, digest: bytes, event: AuditEvent, receipt: Receipt | None = None
+        self, key: ApiKey, digest: bytes, event: AuditEvent, record: IdempotencyRecord | None = None
     ) -> None:
-        with self.change() as connection:
-            insert_receipt(connection, receipt)
+        with self.write_transaction() as connection:
+            insert_idempotency_record(connection, record)
             insert_key(connection, key, digest)
             insert_event(connection, event)
 
@@ -113,7 +113,7 @@ class Keys(Engine):
         self, key_id: str, changes: Mapping[str, Any], event: AuditEvent
     ) -> ApiKey | None:
         values = {name: _stored(changes[name]) for name in _CHANGEABLE if name in changes}
-        with self.change() as connection:
+        with self.write_transaction() as connection:
             row = connection.execute(
                 f"update api_key set {assignments(values)}"  # noqa: S608
                 f" where id = :id and revoked_at is null returning {COLUMNS}",
@@ -157,7 +157,7 @@ def insert_key(connection: Connection, key: ApiKey, digest: bytes) -> None:
         ),
     )
     if added.rowcount == 0:
-        raise ReferenceGone(f"the environment {key.env_id} is gone")
+        raise ForeignKeyViolation(f"the environment {key.env_id} is gone")
 
 
 def key_of(row: Row) -> ApiKey:

@@ -3,14 +3,20 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hookstream_keys import roles
-from hookstream_keys.store.errors import LastOwner, Taken
-from hookstream_keys.store.records import AuditEvent, DescendantRevocation, Member, Page, Receipt
+from hookstream_keys.contract import roles
+from hookstream_keys.store.errors import LastOwner, UniqueViolation
+from hookstream_keys.store.records import (
+    AuditEvent,
+    DescendantRevocation,
+    IdempotencyRecord,
+    Member,
+    Page,
+)
 from hookstream_keys.store.sqlite import better_auth
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine, Row, Value
-from hookstream_keys.store.sqlite.receipts import insert_receipt
+from hookstream_keys.store.sqlite.idempotency_records import insert_idempotency_record
 from hookstream_keys.store.sqlite.revocations import revoke_descendants
 
 _SELECT = """
@@ -41,9 +47,11 @@ class Members(Engine):
         rows = self.page(_SELECT, of_it, page, ('m."createdAt"', "m.id"))
         return [_member(row) for row in rows]
 
-    def add_member(self, member: Member, event: AuditEvent, receipt: Receipt | None = None) -> None:
-        with self.change() as connection:
-            insert_receipt(connection, receipt)
+    def add_member(
+        self, member: Member, event: AuditEvent, record: IdempotencyRecord | None = None
+    ) -> None:
+        with self.write_transaction() as connection:
+            insert_idempotency_record(connection, record)
             insert_member(connection, member)
             insert_event(connection, event)
 
@@ -54,7 +62,7 @@ class Members(Engine):
         event: AuditEvent,
         keys: DescendantRevocation | None = None,
     ) -> bool:
-        with self.change() as connection, _an_owner_left(connection, member_id) as found:
+        with self.write_transaction() as connection, _an_owner_left(connection, member_id) as found:
             if found:
                 connection.execute('update "member" set role = ? where id = ?', (role, member_id))
                 insert_event(connection, event)
@@ -64,7 +72,7 @@ class Members(Engine):
     def remove_member(
         self, member_id: str, event: AuditEvent, keys: DescendantRevocation | None = None
     ) -> bool:
-        with self.change() as connection, _an_owner_left(connection, member_id) as found:
+        with self.write_transaction() as connection, _an_owner_left(connection, member_id) as found:
             if found:
                 connection.execute('delete from "member" where id = ?', (member_id,))
                 insert_event(connection, event)
@@ -87,7 +95,7 @@ def insert_member(connection: Connection, member: Member) -> None:
         (member.org_id, member.user_id),
     ).fetchone()
     if taken:
-        raise Taken("user")
+        raise UniqueViolation("user")
     connection.execute(
         """insert into "member" (id, "organizationId", "userId", role, "createdAt")
            values (?, ?, ?, ?, ?)""",

@@ -212,7 +212,7 @@ def m0004_audit_chain(db: Database) -> None:
            from audit_log_unchained order by seq"""
     ):
         seq += 1
-        link = chain.link(link, dict(zip(names, (seq, *values), strict=True)))
+        link = chain.entry_hash(link, dict(zip(names, (seq, *values), strict=True)))
         db.execute(
             f"insert into audit_log ({columns}) values ({places})",  # noqa: S608 - constants
             (seq, *values, link.hex()),

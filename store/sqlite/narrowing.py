@@ -6,11 +6,11 @@ They are as the columns hold them.
 import json
 from typing import Any
 
-from hookstream_keys import networks as cidr
-from hookstream_keys import roles
-from hookstream_keys.key_rules import RULES, SECRET
-from hookstream_keys.limits import Limit
-from hookstream_keys.scopes import Scopes
+from hookstream_keys.contract import roles
+from hookstream_keys.domain import networks as cidr
+from hookstream_keys.domain.key_rules import RULES, SECRET
+from hookstream_keys.domain.limits import Limit
+from hookstream_keys.domain.scopes import Scopes
 from hookstream_keys.store.sqlite import better_auth
 from hookstream_keys.store.sqlite.engine import to_json
 

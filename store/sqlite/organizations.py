@@ -2,13 +2,20 @@
 
 from collections.abc import Callable, Mapping
 
-from hookstream_keys.store.records import ApiKey, AuditEvent, Member, Organization, Page, Receipt
+from hookstream_keys.store.records import (
+    ApiKey,
+    AuditEvent,
+    IdempotencyRecord,
+    Member,
+    Organization,
+    Page,
+)
 from hookstream_keys.store.sqlite import better_auth
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine, Row, assignments, unique
+from hookstream_keys.store.sqlite.idempotency_records import insert_idempotency_record
 from hookstream_keys.store.sqlite.members import insert_member
-from hookstream_keys.store.sqlite.receipts import insert_receipt
 from hookstream_keys.store.sqlite.revocations import revoke_all
 
 _COLUMNS = 'o.id, o.name, o.slug, o."createdAt"'
@@ -36,10 +43,10 @@ class Organizations(Engine):
         organization: Organization,
         member: Member,
         event: AuditEvent,
-        receipt: Receipt | None = None,
+        record: IdempotencyRecord | None = None,
     ) -> None:
-        with self.change() as connection:
-            insert_receipt(connection, receipt)
+        with self.write_transaction() as connection:
+            insert_idempotency_record(connection, record)
             insert_organization(connection, organization)
             insert_member(connection, member)
             insert_event(connection, event)
@@ -47,7 +54,7 @@ class Organizations(Engine):
     def update_organization(
         self, org_id: str, changes: Mapping[str, str], event: AuditEvent
     ) -> Organization | None:
-        with self.change() as connection, unique("slug"):
+        with self.write_transaction() as connection, unique("slug"):
             row = connection.execute(
                 f"update organization as o set {assignments(changes)}"  # noqa: S608
                 f' where o.id = :id returning id, name, slug, "createdAt"',
@@ -66,7 +73,7 @@ class Organizations(Engine):
         event: AuditEvent,
         revoked: Callable[[ApiKey], AuditEvent],
     ) -> bool:
-        with self.change() as connection:
+        with self.write_transaction() as connection:
             # Each by its own event, before they go with everything else that is the organization's.
             revoke_all(connection, ("org_id", org_id), deleted_at, reason, revoked)
             done = connection.execute("delete from organization where id = ?", (org_id,))

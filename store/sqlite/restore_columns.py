@@ -8,7 +8,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from hookstream_keys.records import record
+from hookstream_keys.domain.records import record
 from hookstream_keys.store.sqlite import narrowing
 
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from hookstream_keys import roles
+from hookstream_keys.contract import roles
 from hookstream_keys.store.records import Restored
 from hookstream_keys.store.sqlite import narrowing
 from hookstream_keys.store.sqlite.restore_rows import (

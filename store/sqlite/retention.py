@@ -9,9 +9,9 @@ import sqlite3
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from hookstream_keys.domain.timestamps import to_text
 from hookstream_keys.store.records import Prunable
 from hookstream_keys.store.sqlite.engine import Engine
-from hookstream_keys.timestamps import to_text
 
 
 class Retention(Engine):
@@ -21,7 +21,7 @@ class Retention(Engine):
         with self.translated():
             if not _find(self.connection(), what, before, 1):
                 return 0
-        with self.change() as connection:
+        with self.write_transaction() as connection:
             if what == "environments":
                 return _delete_of_environment(connection, before, most)
             ids = _find(connection, what, before, most)

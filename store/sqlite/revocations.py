@@ -47,7 +47,7 @@ class Revocations(Engine):
         event: AuditEvent,
         made_by_it: DescendantRevocation | None = None,
     ) -> int:
-        with self.change() as connection:
+        with self.write_transaction() as connection:
             count = connection.execute(_REVOKE, (revoked_at, reason, key_id)).rowcount
             if count:
                 insert_event(connection, event)

@@ -7,10 +7,10 @@ place only, and the key's own secret is found without asking here.
 
 from collections.abc import Mapping, Sequence
 
-from hookstream_keys.store.records import AuditEvent, Receipt, Rotation
+from hookstream_keys.store.records import AuditEvent, IdempotencyRecord, Rotation
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.engine import Engine, Row, to_json
-from hookstream_keys.store.sqlite.receipts import insert_receipt
+from hookstream_keys.store.sqlite.idempotency_records import insert_idempotency_record
 
 COLUMNS = (
     "id, key_id, prefix, state, grace_period_seconds, sets_expiry, expires_at, created_at,"
@@ -49,10 +49,14 @@ class Rotations(Engine):
         return found
 
     def add_rotation(
-        self, rotation: Rotation, digest: bytes, event: AuditEvent, receipt: Receipt | None = None
+        self,
+        rotation: Rotation,
+        digest: bytes,
+        event: AuditEvent,
+        record: IdempotencyRecord | None = None,
     ) -> bool:
-        with self.change() as connection:
-            insert_receipt(connection, receipt)
+        with self.write_transaction() as connection:
+            insert_idempotency_record(connection, record)
             if connection.execute(_CURRENT, (rotation.key_id,)).fetchone() is None:
                 return False
             connection.execute(f"{_CANCEL} key_id = ?", (rotation.created_at, rotation.key_id))
@@ -84,7 +88,7 @@ class Rotations(Engine):
         event: AuditEvent,
         restricted_by: Mapping[str, str] | None = None,
     ) -> bool:
-        with self.change() as connection:
+        with self.write_transaction() as connection:
             row = connection.execute(
                 f"select {COLUMNS}, digest from rotation where id = ?",  # noqa: S608
                 (rotation_id,),
@@ -109,7 +113,7 @@ class Rotations(Engine):
             return True
 
     def cancel_rotation(self, key_id: str, rotation_id: str, event: AuditEvent) -> bool:
-        with self.change() as connection:
+        with self.write_transaction() as connection:
             done = connection.execute(
                 f"{_CANCEL} id = ? and key_id = ?", (event.created_at, rotation_id, key_id)
             )

@@ -53,12 +53,12 @@ class Sessions(BetterAuth):
         return self._found(_find(self.user_columns, "id"), session_id, now)
 
     def renew_session(self, session_id: str, expires_at: str, updated_at: str) -> bool:
-        with self.change() as connection:
+        with self.write_transaction() as connection:
             done = connection.execute(_RENEW, (expires_at, updated_at, session_id))
             return done.rowcount > 0
 
     def end_session(self, session_id: str, event: AuditEvent) -> bool:
-        with self.change() as connection:
+        with self.write_transaction() as connection:
             done = connection.execute('delete from "session" where id = ?', (session_id,))
             if done.rowcount == 0:
                 return False

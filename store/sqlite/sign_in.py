@@ -29,7 +29,7 @@ class SignIn(Engine):
         session: Session | None,
         events: Sequence[AuditEvent],
     ) -> None:
-        with self.change() as connection:
+        with self.write_transaction() as connection:
             insert_user(connection, user, credential)
             insert_tenancy(connection, tenancy)
             if session is not None:
@@ -44,7 +44,7 @@ class SignIn(Engine):
         event: AuditEvent,
         bound: SessionBound | None = None,
     ) -> None:
-        with self.change() as connection:
+        with self.write_transaction() as connection:
             # Two sign-ins at once make one tenancy between them.
             if tenancy and not connection.execute(ROLES, (session.user_id,)).fetchone():
                 insert_tenancy(connection, tenancy)

@@ -19,7 +19,7 @@ class Tenants(Engine):
     """The question that `init` has."""
 
     def add_first_tenant(self, tenant: Tenant) -> bool:
-        with self.change() as connection:
+        with self.write_transaction() as connection:
             used = connection.execute(_USED).fetchone()[0]
             if not used:
                 insert_user(connection, tenant.user, tenant.credential)

@@ -22,7 +22,7 @@ class Usage(Engine):
     """The questions about usage."""
 
     def add_usage(self, counted: Sequence[Attempts]) -> None:
-        with self.change() as connection:
+        with self.write_transaction() as connection:
             connection.executemany(_ADD, [each._asdict() for each in counted])
 
     def usage_of(self, key_ids: Sequence[str]) -> dict[str, KeyUsage]:

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from support import Server, assert_error
 
-from hookstream_keys import spec
+from hookstream_keys.contract import spec
 
 
 def test_200_the_document_byte_for_byte(server: Server) -> None:

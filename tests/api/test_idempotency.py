@@ -11,9 +11,9 @@ import httpx
 import pytest
 from support import Database, Server, Tenant, assert_error, iso, serving, until
 
-from hookstream_keys import spec
+from hookstream_keys.contract import spec
 
-OPERATIONS = [operation for operation in spec.operations(spec.document()) if operation.once]
+OPERATIONS = [operation for operation in spec.operations(spec.document()) if operation.idempotent]
 
 #: A good body for each, where one is not enough by itself.
 BODIES: dict[str, dict[str, Any]] = {

@@ -10,16 +10,16 @@ import httpx
 import pytest
 from support import SOON, Database, Server, Tenant, assert_error, serving
 
-from hookstream_keys import spec
-from hookstream_keys.buckets import Buckets, limits_path
+from hookstream_keys.contract import spec
+from hookstream_keys.domain.limits import Limit
 from hookstream_keys.handlers.throttle import (
     ONE_ADDRESS,
     ONE_USER,
     RIGHT_FROM_ONE_ADDRESS,
     RIGHT_OF_ONE_USER,
 )
-from hookstream_keys.limits import Limit
-from hookstream_keys.rate_limiting import REFUSAL_COST
+from hookstream_keys.http.rate_limiting import REFUSAL_COST
+from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters, limits_path
 
 LIMIT = 20
 A_MINUTE = Limit(LIMIT, 60)
@@ -423,9 +423,9 @@ def test_who_signs_in_is_not_slowed_down(database: Database) -> None:
 
 def consume_all_but_two(database: Database, name: str, limit: Limit) -> None:
     """Consume nearly all of a limit, in the file that the workers share."""
-    buckets = Buckets(limits_path(database.path))
-    assert buckets.take(name, limit, limit.requests - 2).allowed
-    buckets.close()
+    counters = RateLimitCounters(limits_path(database.path))
+    assert counters.consume(name, limit, limit.requests - 2).allowed
+    counters.close()
 
 
 @pytest.mark.parametrize(

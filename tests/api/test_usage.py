@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from support import Database, Server, Tenant, serving
 
-from hookstream_keys.usage import FLUSH_SECONDS
+from hookstream_keys.runtime.usage import FLUSH_SECONDS
 
 Shown = dict[str, Any]
 

@@ -14,7 +14,7 @@ from calls.entries import Entries, profiling
 from starlette.types import ASGIApp, Message
 
 from hookstream_keys.app import create_app
-from hookstream_keys.logs import LineFormatter
+from hookstream_keys.server.logs import LineFormatter
 from hookstream_keys.settings import Settings
 
 #: Requests before the first that counts: whatever is made once is made by then, and every thread

@@ -13,7 +13,7 @@ from support import Database, Tenant
 from support.backups import answer, backup, change, command, create, edit, init, restore, verified
 from support.history import World, begin
 
-from hookstream_keys.cli.operations import operators_call
+from hookstream_keys.cli.operations import operator_context
 from hookstream_keys.handlers import audit
 from hookstream_keys.store import SqliteStore
 from hookstream_keys.store.sqlite import audit_checkpoint, audit_prune
@@ -59,7 +59,7 @@ def prune_as_earlier(database: Database, through: int) -> Path:
         0
     ]
     store = SqliteStore(database.path)
-    call = operators_call(store)
+    call = operator_context(store)
     store.prune_audit_log(
         moment,
         path,

@@ -191,7 +191,7 @@ def rechain(database: Database) -> None:
     for row in database.execute("select * from audit_log order by seq"):
         values = dict(zip([*chain.COLUMNS, "hash"], row, strict=True))
         del values["hash"]
-        previous = chain.link(previous, values)
+        previous = chain.entry_hash(previous, values)
         database.execute("update audit_log set hash = ? where seq = ?", (previous.hex(), row[0]))
         database.execute("update audit_head set hash = ?", (previous.hex(),))
 

@@ -7,7 +7,7 @@ import pytest
 from support import Database, Tenant
 from support.operator import answer, assert_misspelt, assert_refused, create, keys
 
-from hookstream_keys import spec
+from hookstream_keys.contract import spec
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from support import Database, Tenant, run
 from support.operator import answer, assert_facts, assert_refused, audit_rows, create, keys
 
-from hookstream_keys import spec
+from hookstream_keys.contract import spec
 
 (REASON,) = (
     parameter["schema"]

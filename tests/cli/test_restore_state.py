@@ -19,12 +19,12 @@ import pytest
 from support import Database, Tenant
 from support.backups import backup, command, init, lose, restore, verified
 
-from hookstream_keys import keys, timestamps
-from hookstream_keys.cli.operations import ask, operators_call
-from hookstream_keys.errors import ApiError
+from hookstream_keys.cli.operations import ask, operator_context
+from hookstream_keys.context.principal import SessionPrincipal
+from hookstream_keys.domain import keys, timestamps
+from hookstream_keys.domain.errors import ApiError
 from hookstream_keys.handlers import organizations, rotations
-from hookstream_keys.principal import SessionPrincipal
-from hookstream_keys.recheck import write_call
+from hookstream_keys.handlers.recheck import write_context
 from hookstream_keys.store import SqliteStore
 
 IS_CAMPAIGN = "FUZZ_RESTORES" in os.environ
@@ -120,12 +120,12 @@ class Life:
     def activate(self) -> None:
         digest = self.pending[self.one("rotation", "state = 'pending'")]
         store = SqliteStore(self.database.path)
-        with store.together():
-            call = write_call(operators_call(store), store, lambda *_: None, optional=False)
+        with store.group_commit():
+            context = write_context(operator_context(store), store, lambda *_: None, optional=False)
             found = store.find_key(digest)
             assert found is not None
             assert found.rotation is not None
-            rotations.activate(call, found.id, found.rotation)
+            rotations.activate(context, found.id, found.rotation)
         store.close()
 
     def cancel(self) -> None:
@@ -167,10 +167,10 @@ class Life:
         """As one of the users, whose first member they are."""
         store = SqliteStore(self.database.path)
         user = SessionPrincipal("ses", self.chance.choice(self.users))
-        with store.together():
-            call = replace(operators_call(store), principal=user)
-            call = write_call(call, store, lambda who, *_: who, optional=False)
-            organizations.create_organization(call, {"name": "Another"})
+        with store.group_commit():
+            context = replace(operator_context(store), principal=user)
+            context = write_context(context, store, lambda who, *_: who, optional=False)
+            organizations.create_organization(context, {"name": "Another"})
         store.close()
 
     def change_organization(self) -> None:

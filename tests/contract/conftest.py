@@ -13,7 +13,7 @@ import yaml
 from contract.ground import Ground
 from support import Database, Server, Tenant, serving, signed
 
-from hookstream_keys import roles, spec
+from hookstream_keys.contract import roles, spec
 
 HERE = Path(__file__).parent
 

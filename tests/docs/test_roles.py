@@ -2,7 +2,7 @@
 
 from support.readme import ROOT
 
-from hookstream_keys import roles, spec
+from hookstream_keys.contract import roles, spec
 
 PAGE = (ROOT / "docs" / "roles.md").read_text(encoding="utf-8")
 

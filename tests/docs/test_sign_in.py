@@ -6,14 +6,17 @@ from dataclasses import fields
 import pytest
 from support.readme import ROOT
 
-from hookstream_keys import errors, refusals, retention, sessions, spec
+from hookstream_keys.auth import sessions
+from hookstream_keys.auth.sign_in_policy import SignInPolicy
+from hookstream_keys.contract import spec
+from hookstream_keys.domain import errors
+from hookstream_keys.domain.limits import SECOND, Limit
 from hookstream_keys.handlers import sign_in, throttle
-from hookstream_keys.limits import SECOND, Limit
+from hookstream_keys.http import password_checks
+from hookstream_keys.runtime import refusals, retention
+from hookstream_keys.runtime.usage import FLUSH_SECONDS
 from hookstream_keys.settings import Settings
-from hookstream_keys.sign_in_policy import SignInPolicy
-from hookstream_keys.stack import password_checks
 from hookstream_keys.store import Ban, User
-from hookstream_keys.usage import FLUSH_SECONDS
 
 SIGN_IN = (ROOT / "docs" / "sign-in.md").read_text(encoding="utf-8")
 RETENTION = (ROOT / "docs" / "retention.md").read_text(encoding="utf-8")

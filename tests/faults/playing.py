@@ -17,7 +17,8 @@ from faults.recording import Recording
 from faults.records import unmatched, unsound
 from support import Database
 
-from hookstream_keys import keys, timestamps, verification
+from hookstream_keys.auth import verification
+from hookstream_keys.domain import keys, timestamps
 from hookstream_keys.store import Store, StoreError, open_store
 
 

@@ -21,7 +21,8 @@ from faults import old_database
 from faults.processes import DEADLINE_SECONDS, wait_for, workers
 from support import COMMAND, Database, environment, run, serving
 
-from hookstream_keys import keys, timestamps, verification
+from hookstream_keys.auth import verification
+from hookstream_keys.domain import keys, timestamps
 from hookstream_keys.store import open_store
 
 IS_LONG = bool(os.environ.get("FAULTS_SECONDS") or os.environ.get("FAULTS_CYCLES"))

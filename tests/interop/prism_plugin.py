@@ -23,7 +23,7 @@ import support
 import yaml
 from support import NO_TLS
 
-from hookstream_keys import spec
+from hookstream_keys.contract import spec
 
 DOCUMENT = Path(spec.__file__).with_name("openapi.yaml")
 

@@ -17,7 +17,7 @@ from openapi_schema_validator import OAS30Validator
 from support import Database, Server, serving
 from support.programs import require
 
-from hookstream_keys import spec
+from hookstream_keys.contract import spec
 
 DOCUMENT: dict[str, Any] = yaml.safe_load(spec.source())
 

@@ -21,7 +21,7 @@ from support.programs import require
 DOCS = Path(__file__).parents[2] / "docs" / "forward-auth"
 
 
-class Service(BaseHTTPRequestHandler):
+class Dependencies(BaseHTTPRequestHandler):
     """What is protected: it shows the headers that reached it."""
 
     def do_GET(self) -> None:
@@ -44,7 +44,7 @@ class Service(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[int]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Dependencies) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
         yield server.server_port

@@ -19,7 +19,7 @@ from model.sequences import sequence
 from model.workers import Service
 from support import Database
 
-from hookstream_keys.refusals import MAX_KEYS_OF_ORGANIZATION
+from hookstream_keys.runtime.refusals import MAX_KEYS_OF_ORGANIZATION
 
 #: Requests at a time.
 THREADS = 4

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from hookstream_keys import spec
+from hookstream_keys.contract import spec
 
 DOCUMENT = spec.document()
 OPERATIONS = {operation.id: operation for operation in spec.operations(DOCUMENT)}

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from support import Database, Server, Tenant
 
-from hookstream_keys import spec
+from hookstream_keys.contract import spec
 
 OPERATIONS = {operation.id: operation for operation in spec.operations(spec.document())}
 

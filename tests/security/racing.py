@@ -21,7 +21,7 @@ from security.asking import OPERATIONS, Asked, Slot, asked
 from security.world import Headers, Rows, Tenant, bearer
 from support import Server
 
-from hookstream_keys import roles
+from hookstream_keys.contract import roles
 
 Kind = Literal["session", "key"]
 

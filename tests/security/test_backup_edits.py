@@ -19,9 +19,9 @@ from support import SECRET, Database
 from support.backups import backup
 from support.history import begin
 
-from hookstream_keys.cli.operations import operators_call
+from hookstream_keys.cli.operations import operator_context
+from hookstream_keys.domain.signing import Signer
 from hookstream_keys.handlers import audit
-from hookstream_keys.signing import Signer
 from hookstream_keys.store import BackupRefused, Restored, SealKeys, SqliteStore
 
 IS_CAMPAIGN = "FUZZ_EDITS" in os.environ
@@ -117,12 +117,12 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
 def restored(database: Database, path: Path) -> Restored:
     """What putting the backup back comes to. Raises BackupRefused."""
     store = SqliteStore(database.path)
-    call = operators_call(store)
+    context = operator_context(store)
     try:
         return store.restore(
             path,
             "2026-11-26T00:00:00.000Z",
-            lambda change: audit.restored(call, change),
+            lambda change: audit.restored(context, change),
             SealKeys((KEY,), "a test"),
             rehearse=True,
         )

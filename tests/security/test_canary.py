@@ -21,7 +21,7 @@ from security.good_requests import OPERATIONS, Answer, Client, Good, Headers, Ma
 from security.wire import ask
 from support import SECRET, Database, Server, Tenant, run, serving, signed
 
-from hookstream_keys import spec
+from hookstream_keys.contract import spec
 
 #: What has a secret in its answer, because that is what it is for.
 SHOW = {"createApiKey", "rotateApiKey", "signInEmail", "signUpEmail", "getSession"}
@@ -93,7 +93,7 @@ class Driver:
         self.sign_in()
         self._refused(operation_id)
         self._wrong(operation_id)
-        if OPERATIONS[operation_id].once:
+        if OPERATIONS[operation_id].idempotent:
             self._repeated(operation_id)
         self._good(operation_id)
 
@@ -372,7 +372,7 @@ for table in (handlers.OPERATIONS, handlers.PREPARED):
 """
 LEAK = """
 import logging
-import hookstream_keys.responses as responses
+import hookstream_keys.http.responses as responses
 
 def leaky(self, log=responses.Response.log):
     responses.log.info("header %s", str(self.request.header(b"x-api-key")).encode().hex())

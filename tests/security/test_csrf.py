@@ -8,7 +8,7 @@ import pytest
 from security.good_requests import OPERATIONS, Maker, Watch
 from support import Database, Server, cookie, serving
 
-from hookstream_keys import spec
+from hookstream_keys.contract import spec
 
 #: What takes a cookie, and is not just reading.
 WRITING = [

@@ -38,7 +38,7 @@ OTHER_LIES = {
 }
 
 
-class Service:
+class Dependencies:
     """A server, and what can be found out of it of who it takes a client for."""
 
     def __init__(self, server: Server, tenant: Tenant, client: Client) -> None:
@@ -97,20 +97,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def direct(server: Server) -> Iterator[Service]:
+def direct(server: Server) -> Iterator[Dependencies]:
     """As who asks the server by himself sees it."""
     with closing(Client(server)) as client:
-        yield Service(server, server.database.tenant, client)
+        yield Dependencies(server, server.database.tenant, client)
 
 
 @pytest.fixture(scope="module")
-def proxied(server: Server) -> Iterator[Service]:
+def proxied(server: Server) -> Iterator[Dependencies]:
     """As the proxy sees it."""
     with closing(Client(server, PROXY)) as client:
-        yield Service(server, server.database.tenant, client)
+        yield Dependencies(server, server.database.tenant, client)
 
 
-def test_nobody_is_believed_who_is_not_trusted(direct: Service) -> None:
+def test_nobody_is_believed_who_is_not_trusted(direct: Dependencies) -> None:
     assert direct.address({}) == "127.0.0.1"
     assert direct.address(LIES) == "127.0.0.1"
     assert direct.address(LIES | {"X-Forwarded-For": f"{LIE}, {PROXY}"}) == "127.0.0.1"
@@ -121,7 +121,7 @@ def test_nobody_is_believed_who_is_not_trusted(direct: Service) -> None:
         assert direct.changes_from(origin, LIES) == 403
 
 
-def test_a_stranger_is_one_however_many_he_says_to_be(direct: Service) -> None:
+def test_a_stranger_is_one_however_many_he_says_to_be(direct: Dependencies) -> None:
     # A refused credential counts for ten: of 120 a minute, twelve or so pass.
     tries = [
         {"X-API-Key": "x", "X-Forwarded-For": f"192.0.2.{number}", "X-Real-IP": f"::{number}"}
@@ -154,12 +154,12 @@ def test_a_stranger_is_one_however_many_he_says_to_be(direct: Service) -> None:
     ],
 )
 def test_of_a_trusted_proxy_the_last_that_is_no_proxy_is_the_client(
-    proxied: Service, said: str, expected: str | None
+    proxied: Dependencies, said: str, expected: str | None
 ) -> None:
     assert proxied.address(OTHER_LIES | {"X-Forwarded-For": said}) == expected
 
 
-def test_strangers_behind_a_proxy_are_told_apart_by_what_it_says(proxied: Service) -> None:
+def test_strangers_behind_a_proxy_are_told_apart_by_what_it_says(proxied: Dependencies) -> None:
     def tries(address: str) -> list[Headers]:
         return [
             {"X-API-Key": "x", "X-Forwarded-For": f"192.0.2.{number}, {address}"} | OTHER_LIES
@@ -174,7 +174,7 @@ def test_strangers_behind_a_proxy_are_told_apart_by_what_it_says(proxied: Servic
     assert proxied.refused_until_limited(unknown) < 30
 
 
-def test_what_a_trusted_proxy_says_of_https_is_believed(proxied: Service) -> None:
+def test_what_a_trusted_proxy_says_of_https_is_believed(proxied: Dependencies) -> None:
     assert proxied.is_secure({"X-Forwarded-Proto": "https"})
     for proto in ("http", "HTTPS", "https, http", "ftp", "wss", ""):
         assert not proxied.is_secure({"X-Forwarded-Proto": proto} | OTHER_LIES), proto
@@ -185,7 +185,7 @@ def test_what_a_trusted_proxy_says_of_https_is_believed(proxied: Service) -> Non
     assert proxied.changes_from("https://evil.example", https | OTHER_LIES) == 403
 
 
-def test_a_key_that_is_bound_to_addresses_is_not_good_elsewhere(proxied: Service) -> None:
+def test_a_key_that_is_bound_to_addresses_is_not_good_elsewhere(proxied: Dependencies) -> None:
     tenant = proxied.tenant
     body = {
         "name": "n",

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 from security.fuzzers.harnesses import ALL, CORPUS, NAMES, check_of, seeds, written
 
-from hookstream_keys import cookies, cursors, keys, networks, origins, parameters, scopes
+from hookstream_keys.context import origins
+from hookstream_keys.contract import parameters
+from hookstream_keys.domain import cookies, cursors, keys, networks, scopes
 
 TESTS = Path(__file__).parents[1]
 EXECUTIONS = os.environ.get("FUZZ_EXECUTIONS")

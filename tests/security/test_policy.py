@@ -12,7 +12,7 @@ from security.policy import Cell
 from security.world import PASSWORD, PAST, Headers, Rows, Tenant, bearer
 from support import Server
 
-from hookstream_keys import passwords
+from hookstream_keys.domain import passwords
 
 CELLS = policy.read()
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from support import Database, Server, Tenant, cookie, iso, run, serving, signed
 
-from hookstream_keys.timestamps import now
+from hookstream_keys.domain.timestamps import now
 
 OLD, NEW = "old-" + "0123456789abcdef" * 2, "new-" + "fedcba9876543210" * 2
 

@@ -24,7 +24,7 @@ from security.timing import Connection, Next, compare, measure
 from security.world import FUTURE, PASSWORD, PAST, Rows, Tenant, new_secret
 from support import Database, Server, serving
 
-from hookstream_keys import passwords
+from hookstream_keys.domain import passwords
 
 IS_LONG = "FUZZ_SAMPLES" in os.environ
 SAMPLES = int(os.environ.get("FUZZ_SAMPLES") or 100)

@@ -4,8 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from hookstream_keys import ids, key_rights, keys, timestamps
-from hookstream_keys.cli.operations import operators_call
+from hookstream_keys.auth import key_rights
+from hookstream_keys.cli.operations import operator_context
+from hookstream_keys.domain import ids, keys, timestamps
 from hookstream_keys.handlers import audit
 from hookstream_keys.store import ApiKey, Rotation, SqliteStore
 
@@ -20,7 +21,7 @@ def add_keys(path: Path, org_id: str, env_id: str, count: int) -> int:
     """
     store, events = SqliteStore(path), 0
     for begin in range(0, count, _TOGETHER):
-        with store.together():
+        with store.group_commit():
             for number in range(begin, min(begin + _TOGETHER, count)):
                 events += _add(store, org_id, env_id, number)
     store.close()
@@ -28,12 +29,12 @@ def add_keys(path: Path, org_id: str, env_id: str, count: int) -> int:
 
 
 def _add(store: SqliteStore, org_id: str, env_id: str, number: int) -> int:
-    call, new = operators_call(store), keys.generate("live")
-    now = timestamps.to_text(call.now)
+    context, new = operator_context(store), keys.generate("live")
+    now = timestamps.to_text(context.now)
     key = ApiKey(ids.new("ak"), org_id, env_id, f"key {number}", new.prefix, "*", None, now)
-    store.add_key(key, new.digest, audit.key_created(call, key, new.digest))
+    store.add_key(key, new.digest, audit.key_created(context, key, new.digest))
     for changes in ({"scopes": "events:read"}, {"name": "renamed", "allowed_ips": ("10.0.0.0/8",)}):
-        store.update_key(key.id, changes, audit.key_updated(call, key, changes))
+        store.update_key(key.id, changes, audit.key_updated(context, key, changes))
         key = replace(key, **changes)
     events = 3
     if number % 4 < 3:
@@ -49,15 +50,15 @@ def _add(store: SqliteStore, org_id: str, env_id: str, number: int) -> int:
             created_at=now,
             created_by=None,
         )
-        event = audit.key_rotated(call, key, rotation, another.digest)
+        event = audit.key_rotated(context, key, rotation, another.digest)
         store.add_rotation(rotation, another.digest, event)
-        ends_at = timestamps.to_text(call.now + timedelta(hours=1))
+        ends_at = timestamps.to_text(context.now + timedelta(hours=1))
         after = key_rights.at_activation(key, rotation)
-        event = audit.rotation_activated(call, key, rotation, after, ends_at)
+        event = audit.rotation_activated(context, key, rotation, after, ends_at)
         store.activate_rotation(rotation.id, now, ends_at, event)
         key = after
         events += 2
     if number % 4 == 0:
-        store.revoke_key(key.id, now, "superseded", audit.key_revoked(call, key, "superseded"))
+        store.revoke_key(key.id, now, "superseded", audit.key_revoked(context, key, "superseded"))
         events += 1
     return events

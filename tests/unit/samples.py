@@ -4,8 +4,9 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-from hookstream_keys import ids, keys, timestamps
-from hookstream_keys.request import Request
+from hookstream_keys.auth.verification import Use
+from hookstream_keys.context.request import Request
+from hookstream_keys.domain import ids, keys, timestamps
 from hookstream_keys.store import (
     ApiKey,
     AuditEvent,
@@ -17,7 +18,6 @@ from hookstream_keys.store import (
     Tenant,
     User,
 )
-from hookstream_keys.verification import Use
 
 NOON = "2026-11-24T12:00:00.000Z"
 

@@ -4,20 +4,26 @@ import pytest
 from unit import samples
 from unit.conftest import Engine
 
-from hookstream_keys import ids, keys, verification
-from hookstream_keys.call import WriteCall
-from hookstream_keys.errors import ApiError, EnvironmentNotFound, InsufficientScope, InternalError
-from hookstream_keys.handlers.api_keys import create_api_key
-from hookstream_keys.principal import (
+from hookstream_keys.auth import verification
+from hookstream_keys.context.principal import (
     Anonymous,
     KeyPrincipal,
     Operator,
     Principal,
     SessionPrincipal,
 )
-from hookstream_keys.scopes import Scopes
+from hookstream_keys.domain import ids, keys
+from hookstream_keys.domain.errors import (
+    ApiError,
+    EnvironmentNotFound,
+    InsufficientScope,
+    InternalError,
+)
+from hookstream_keys.domain.scopes import Scopes
+from hookstream_keys.domain.timestamps import now
+from hookstream_keys.handlers.api_keys import create_api_key
+from hookstream_keys.handlers.context import WriteContext
 from hookstream_keys.store import Store, Tenant
-from hookstream_keys.timestamps import now
 
 
 def key_principal(tenant: Tenant, scopes: str, **changes: str) -> KeyPrincipal:
@@ -37,8 +43,8 @@ def create(store: Store, tenant: Tenant, principal: Principal, **changes: str) -
         "env_id": tenant.tenancy.environment.id,
         "scopes": "*",
     }
-    call = WriteCall(store, principal, ids.new("req"), "203.0.113.7", now())
-    answer = create_api_key(call, body | changes)
+    context = WriteContext(store, principal, ids.new("req"), "203.0.113.7", now())
+    answer = create_api_key(context, body | changes)
     assert answer[1] == 201
     created: dict[str, Any] = answer[0]
     return created

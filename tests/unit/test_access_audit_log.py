@@ -4,24 +4,24 @@ import pytest
 from unit.conftest import Engine
 from unit.test_access import key_principal
 
-from hookstream_keys import ids
-from hookstream_keys.call import Call
-from hookstream_keys.errors import (
+from hookstream_keys.context.principal import Anonymous, Operator, Principal, SessionPrincipal
+from hookstream_keys.domain import ids
+from hookstream_keys.domain.errors import (
     ApiError,
     Forbidden,
     InsufficientScope,
     InternalError,
     OrganizationNotFound,
 )
+from hookstream_keys.domain.timestamps import now
 from hookstream_keys.handlers.access import audit_log_to
-from hookstream_keys.principal import Anonymous, Operator, Principal, SessionPrincipal
+from hookstream_keys.handlers.context import RequestContext
 from hookstream_keys.store import AuditFilter, Store, Tenant
-from hookstream_keys.timestamps import now
 
 
 def readable(store: Store, principal: Principal, org_id: str | None = None) -> AuditFilter:
-    call = Call(store, principal, ids.new("req"), None, now())
-    return audit_log_to(call, org_id)
+    context = RequestContext(store, principal, ids.new("req"), None, now())
+    return audit_log_to(context, org_id)
 
 
 def refusal(store: Store, principal: Principal, org_id: str | None = None) -> type[ApiError]:

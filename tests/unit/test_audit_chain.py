@@ -25,7 +25,7 @@ contents = st.builds(lambda *some: [*some, *"defghijk"], texts, texts, texts)
 )
 def test_a_row_is_hashed_as_it_always_was(row: dict[str, Any]) -> None:
     text = json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    assert chain.link(bytes(32), row) == hashlib.sha256(bytes(32) + text.encode()).digest()
+    assert chain.entry_hash(bytes(32), row) == hashlib.sha256(bytes(32) + text.encode()).digest()
 
 
 @dataclasses.dataclass
@@ -53,7 +53,7 @@ class Log:
         """As somebody does who knows how the hashes are made, and leaves the head to itself."""
         previous = chain.GENESIS
         for row in self.rows:
-            previous = chain.link(previous, dict(zip(chain.COLUMNS, row[:-1], strict=True)))
+            previous = chain.entry_hash(previous, dict(zip(chain.COLUMNS, row[:-1], strict=True)))
             row[-1] = previous.hex()
 
 
@@ -94,7 +94,7 @@ def test_a_change_with_its_own_hash_made_anew_is_found(data: st.DataObject, log:
     at = data.draw(st.integers(1, len(row) - 2))
     row[at] = data.draw(texts.filter(lambda value: value != row[at]), label="new value")
     previous = bytes.fromhex(log.rows[row[0] - 2][-1]) if row[0] > 1 else chain.GENESIS
-    row[-1] = chain.link(previous, dict(zip(chain.COLUMNS, row[:-1], strict=True))).hex()
+    row[-1] = chain.entry_hash(previous, dict(zip(chain.COLUMNS, row[:-1], strict=True))).hex()
     fault = log.fault()
     if row[0] == len(log.rows):
         assert fault.problem == "head"
@@ -240,4 +240,4 @@ def test_a_link_is_sha_256_over_the_link_before_and_canonical_json() -> None:
     row = {"b": 'é"\\\n\x1f\x7f😀', "a": None, "seq": 12}
     text = '{"a":null,"b":"é\\"\\\\\\n\\u001f\x7f😀","seq":12}'
     expected = hashlib.sha256(bytes(32) + text.encode()).digest()
-    assert chain.link(chain.GENESIS, row) == expected
+    assert chain.entry_hash(chain.GENESIS, row) == expected

@@ -5,8 +5,9 @@ import pytest
 from unit import samples
 from unit.conftest import Engine
 
-from hookstream_keys import keys, passwords, verification
-from hookstream_keys.bootstrap import FirstTenant, create_first_tenant
+from hookstream_keys.auth import verification
+from hookstream_keys.cli.bootstrap import FirstTenant, create_first_tenant
+from hookstream_keys.domain import keys, passwords
 from hookstream_keys.store import Store
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookstream_keys import cookies
+from hookstream_keys.domain import cookies
 
 NAME = "better-auth.session_token"
 SECURE = "__Secure-better-auth.session_token"

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookstream_keys import cursors
-from hookstream_keys.errors import BadRequest
+from hookstream_keys.domain import cursors
+from hookstream_keys.domain.errors import BadRequest
 
 PARTS = st.lists(st.text(st.characters(max_codepoint=127), max_size=40), min_size=1, max_size=4)
 

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from openapi_schema_validator import OAS30Validator
 
-from hookstream_keys import errors, ids, spec
-from hookstream_keys.errors import ApiError, BadRequest, Detail, Unauthorized, Unavailable
-from hookstream_keys.limits import SECOND, Limit, decide
+from hookstream_keys.contract import spec
+from hookstream_keys.domain import errors, ids
+from hookstream_keys.domain.errors import ApiError, BadRequest, Detail, Unauthorized, Unavailable
+from hookstream_keys.domain.limits import SECOND, Limit, decide
 
 DOCUMENT = spec.load()
 REFUSED = decide(Limit(1, 60), 60 * SECOND, 0, 1)[1]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookstream_keys.fair_queue import FairQueue
+from hookstream_keys.runtime.fair_queue import FairQueue
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit import samples
 
-from hookstream_keys.errors import IdempotencyKeyReused
-from hookstream_keys.idempotency import Once
-from hookstream_keys.signing import Signer
+from hookstream_keys.context.idempotency import IdempotentRequest
+from hookstream_keys.domain.errors import IdempotencyKeyReused
+from hookstream_keys.domain.signing import Signer
 
 ANSWER = [{"key": "a secret that is shown once"}, 201, {"Cache-Control": "no-store"}]
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -20,15 +20,17 @@ def once(
     caller: str = "usr_1",
     operation: str = "createApiKey",
     name: str = "k",
-) -> Once:
+) -> IdempotentRequest:
     arguments = {"body": {"name": name, "scopes": "*"}}
     signer = Signer(secret)
-    return Once.of(signer, key, caller=caller, operation=operation, arguments=arguments)
+    return IdempotentRequest.of(
+        signer, key, caller=caller, operation=operation, arguments=arguments
+    )
 
 
 def test_the_answer_is_read_by_who_brings_the_key() -> None:
-    receipt = once().receipt(ANSWER, samples.NOON)
-    assert once().answer(receipt) == ANSWER
+    record = once().record(ANSWER, samples.NOON)
+    assert once().answer(record) == ANSWER
 
 
 @given(texts, texts, texts)
@@ -53,7 +55,7 @@ def test_what_must_be_the_same_is_the_request_and_not_its_spelling() -> None:
     signer = Signer("a secret")
 
     def fingerprint(**arguments: object) -> bytes:
-        made = Once.of(signer, "k", caller="u", operation="o", arguments=arguments)
+        made = IdempotentRequest.of(signer, "k", caller="u", operation="o", arguments=arguments)
         return made.fingerprint
 
     assert fingerprint(a=1, b={"c": 1, "d": 2}) == fingerprint(b={"d": 2, "c": 1}, a=1)
@@ -61,44 +63,44 @@ def test_what_must_be_the_same_is_the_request_and_not_its_spelling() -> None:
 
 
 def test_another_request_is_refused() -> None:
-    receipt = once().receipt(ANSWER, samples.NOON)
+    record = once().record(ANSWER, samples.NOON)
     with pytest.raises(IdempotencyKeyReused, match="another request"):
-        once(name="another").answer(receipt)
+        once(name="another").answer(record)
 
 
 def test_the_receipt_is_sealed() -> None:
-    receipt = once().receipt(ANSWER, samples.NOON)
-    assert b"secret" not in receipt.sealed
-    assert "sealed" not in repr(receipt)
+    record = once().record(ANSWER, samples.NOON)
+    assert b"secret" not in record.sealed
+    assert "sealed" not in repr(record)
     assert "0123456789abcdef" not in repr(once())
-    assert receipt.sealed != once().receipt(ANSWER, samples.NOON).sealed
+    assert record.sealed != once().record(ANSWER, samples.NOON).sealed
 
 
 @pytest.mark.parametrize("place", [0, 20, 40, -1])
 def test_a_receipt_that_was_changed_is_not_read(place: int) -> None:
-    receipt = once().receipt(ANSWER, samples.NOON)
-    sealed = bytearray(receipt.sealed)
+    record = once().record(ANSWER, samples.NOON)
+    sealed = bytearray(record.sealed)
     sealed[place] ^= 1
     with pytest.raises(IdempotencyKeyReused, match="cannot be shown again"):
-        once().answer(dataclasses.replace(receipt, sealed=bytes(sealed)))
+        once().answer(dataclasses.replace(record, sealed=bytes(sealed)))
 
 
 def test_a_receipt_is_of_one_request_only() -> None:
-    receipt = once().receipt(ANSWER, samples.NOON)
-    moved = dataclasses.replace(once("another key of another"), fingerprint=receipt.fingerprint)
+    record = once().record(ANSWER, samples.NOON)
+    moved = dataclasses.replace(once("another key of another"), fingerprint=record.fingerprint)
     with pytest.raises(IdempotencyKeyReused, match="cannot be shown again"):
-        moved.answer(receipt)
+        moved.answer(record)
 
 
 def test_a_receipt_of_an_older_secret_is_still_known_and_read() -> None:
-    receipt = once(secret="old").receipt(ANSWER, samples.NOON)
+    record = once(secret="old").record(ANSWER, samples.NOON)
     arguments = {"body": {"name": "k", "scopes": "*"}}
-    later = Once.of(
+    later = IdempotentRequest.of(
         Signer("new", "old"),
         "0123456789abcdef",
         caller="usr_1",
         operation="createApiKey",
         arguments=arguments,
     )
-    assert later.receipt(ANSWER, samples.NOON).also == (receipt.id,)
-    assert later.answer(receipt) == ANSWER
+    assert later.record(ANSWER, samples.NOON).also == (record.id,)
+    assert later.answer(record) == ANSWER

@@ -3,7 +3,8 @@ from typing import get_args
 
 import pytest
 
-from hookstream_keys import ids, spec
+from hookstream_keys.contract import spec
+from hookstream_keys.domain import ids
 
 
 @pytest.mark.parametrize("kind", get_args(ids.Kind))

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookstream_keys import keys, spec
-from hookstream_keys.keys import Mode
+from hookstream_keys.contract import spec
+from hookstream_keys.domain import keys
+from hookstream_keys.domain.keys import Mode
 
 MODES: tuple[Mode, ...] = ("live", "test")
 # In two parts, so that no scanner takes it for a leak.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookstream_keys.limits import SECOND, Limit, decide
+from hookstream_keys.domain.limits import SECOND, Limit, decide
 
 limits = st.builds(Limit, st.integers(1, 1_000_000), st.integers(1, 86_400))
 steps = st.lists(st.tuples(st.integers(0, 10 * SECOND), st.integers(1, 5)), max_size=60)

@@ -17,7 +17,7 @@ def test_who_has_connected_can_be_accepted_and_nobody_else_connects(host: str) -
     with closing(listener):
         listener.listen()
         with socket.create_connection(listener.getsockname()[:2], timeout=5) as early:
-            listening.let_nobody_in(listener)
+            listening.drop_new_syns(listener)
             with pytest.raises(TimeoutError):
                 socket.create_connection(listener.getsockname()[:2], timeout=0.3)
             accepted, _ = listener.accept()
@@ -33,7 +33,7 @@ def test_it_is_waited_until_nobody_waits_to_be_accepted() -> None:
     with closing(listening.bind("127.0.0.1", 0)) as listener:
         listener.listen()
         with socket.create_connection(listener.getsockname(), timeout=5):
-            waits = listening.until_nobody_waits(listener)
+            waits = listening.drain_accept_queue(listener)
             assert next(waits) == listening.LOOK_SECONDS
             accepted, _ = listener.accept()
             with accepted:
@@ -46,4 +46,4 @@ def test_where_nobody_accepts_it_is_not_waited_for_ever(monkeypatch: pytest.Monk
     with closing(listening.bind("127.0.0.1", 0)) as listener:
         listener.listen()
         with socket.create_connection(listener.getsockname(), timeout=5):
-            assert list(listening.until_nobody_waits(listener))
+            assert list(listening.drain_accept_queue(listener))

@@ -7,7 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookstream_keys import networks, spec
+from hookstream_keys.contract import spec
+from hookstream_keys.domain import networks
 
 SCHEMAS = yaml.safe_load(spec.source())["components"]["schemas"]
 NETWORK = re.compile(SCHEMAS["Network"]["pattern"].removesuffix("$") + r"\Z", re.ASCII)

@@ -1,9 +1,9 @@
 import pytest
 from unit import samples
 
-from hookstream_keys.errors import UntrustedOrigin
-from hookstream_keys.origins import Origins
-from hookstream_keys.request import Request
+from hookstream_keys.context.origins import Origins
+from hookstream_keys.context.request import Request
+from hookstream_keys.domain.errors import UntrustedOrigin
 
 ORIGINS = Origins(["https://console.example.com"])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import hookstream_keys
-from hookstream_keys import spec
+from hookstream_keys.contract import spec
 
 PACKAGE = importlib.resources.files("hookstream_keys")
 CHECKOUT = Path(__file__).parents[2] / "openapi.yaml"

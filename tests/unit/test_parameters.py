@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 
-from hookstream_keys import spec
-from hookstream_keys.errors import BadRequest
-from hookstream_keys.parameters import Parameter, read_all, read_integer
-from hookstream_keys.schemas import Schema
+from hookstream_keys.contract import spec
+from hookstream_keys.contract.parameters import Parameter, read_all, read_integer
+from hookstream_keys.contract.schemas import Schema
+from hookstream_keys.domain.errors import BadRequest
 
 CANARY = "CanaryThatMustNotBeRepeated"
 LIST = spec.parameters(spec.load(), "listApiKeys")

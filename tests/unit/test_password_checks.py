@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from hookstream_keys.errors import Overloaded
-from hookstream_keys.stack.password_checks import (
+from hookstream_keys.domain.errors import Overloaded
+from hookstream_keys.http.password_checks import (
     PASSWORDS_AT_ONCE,
     PASSWORDS_WAITING,
     PasswordChecks,

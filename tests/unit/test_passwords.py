@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from hookstream_keys import passwords
+from hookstream_keys.domain import passwords
 
 LIGATURE = "of\N{LATIN SMALL LIGATURE FI}ce"
 COMPOSED = "caf\N{LATIN SMALL LETTER E WITH ACUTE}"

@@ -9,43 +9,43 @@ import pytest
 from unit import samples
 from unit.conftest import Engine
 
-from hookstream_keys import ids, keys, timestamps
-from hookstream_keys.call import Call, Service, WriteCall
-from hookstream_keys.credentials import Credentials
-from hookstream_keys.errors import InsufficientScope, Unauthorized
-from hookstream_keys.handlers.api_keys import create_api_key, revoke_api_key
-from hookstream_keys.principal import (
+from hookstream_keys.auth.credentials import Credentials
+from hookstream_keys.context.principal import (
     Anonymous,
     KeyPrincipal,
     Operator,
     Principal,
     SessionPrincipal,
 )
-from hookstream_keys.recheck import write_call
-from hookstream_keys.scopes import Scopes
+from hookstream_keys.domain import ids, keys, timestamps
+from hookstream_keys.domain.errors import InsufficientScope, Unauthorized
+from hookstream_keys.domain.scopes import Scopes
+from hookstream_keys.handlers.api_keys import create_api_key, revoke_api_key
+from hookstream_keys.handlers.context import Dependencies, RequestContext, WriteContext
+from hookstream_keys.handlers.recheck import write_context
 from hookstream_keys.store import ApiKey, Store, Tenant
 
-Checked = Callable[..., WriteCall]
+Checked = Callable[..., WriteContext]
 
 
 @pytest.fixture
 def checked(store: Store) -> Checked:
     """A write call for a principal, as the server makes it inside a transaction."""
-    service = Service()
+    dependencies = Dependencies()
     credentials = Credentials(
         store,
-        signer=service.signer,
-        origins=service.origins,
-        cookies=service.cookies,
-        lifetimes=service.lifetimes,
-        count=service.count,
-        note=service.note,
+        signer=dependencies.signer,
+        origins=dependencies.origins,
+        cookies=dependencies.cookies,
+        lifetimes=dependencies.lifetimes,
+        count=dependencies.count,
+        note=dependencies.note,
     )
 
-    def check(principal: Principal, *, optional: bool = False) -> WriteCall:
+    def check(principal: Principal, *, optional: bool = False) -> WriteContext:
         arrived = timestamps.now() - timedelta(seconds=2)
-        call = Call(store, principal, ids.new("req"), "203.0.113.7", arrived)
-        return write_call(call, store, credentials.current, optional=optional)
+        context = RequestContext(store, principal, ids.new("req"), "203.0.113.7", arrived)
+        return write_context(context, store, credentials.current, optional=optional)
 
     return check
 
@@ -84,7 +84,7 @@ def test_a_key_that_was_restricted_since_is_refused(
     principal = stored_key(store, tenant)
     event = samples.event_of(tenant.key)
     assert store.update_key(principal.key_id, CHANGES[change], event)
-    with store.together(), pytest.raises(Unauthorized):
+    with store.group_commit(), pytest.raises(Unauthorized):
         checked(principal)
 
 
@@ -92,7 +92,7 @@ def test_a_revocation_and_a_creation_in_one_group_commit_are_one_after_the_other
     store: Store, tenant: Tenant, checked: Checked
 ) -> None:
     principal = stored_key(store, tenant)
-    with store.together():
+    with store.group_commit():
         before = create_api_key(checked(principal), body(tenant))
         operator = checked(Operator())
         revoke_api_key(operator, principal.key_id, "keyCompromise", descendants=False)
@@ -106,7 +106,7 @@ def test_scopes_are_those_of_the_transaction(
 ) -> None:
     principal = stored_key(store, tenant)
     store.update_key(principal.key_id, {"scopes": "events:read"}, samples.event_of(tenant.key))
-    with store.together(), pytest.raises(InsufficientScope):
+    with store.group_commit(), pytest.raises(InsufficientScope):
         create_api_key(checked(principal), body(tenant))
 
 
@@ -114,10 +114,10 @@ def test_a_session_that_has_ended_is_refused_unless_a_credential_is_optional(
     engine: Engine, store: Store, tenant: Tenant, checked: Checked
 ) -> None:
     principal = signed_in(engine, store, tenant)
-    with store.together():
+    with store.group_commit():
         assert checked(principal).principal == principal
     assert store.end_session(principal.session_id, samples.event_of(tenant.key))
-    with store.together():
+    with store.group_commit():
         with pytest.raises(Unauthorized):
             checked(principal)
         assert checked(principal, optional=True).principal == Anonymous()
@@ -128,7 +128,7 @@ def test_a_session_is_refused_when_it_is_another_user_s(
 ) -> None:
     found = signed_in(engine, store, tenant)
     other = SessionPrincipal(found.session_id, ids.new("usr"), found.org_id)
-    with store.together(), pytest.raises(Unauthorized):
+    with store.group_commit(), pytest.raises(Unauthorized):
         checked(other)
 
 
@@ -136,13 +136,13 @@ def test_a_session_is_refused_when_it_is_another_user_s(
 def test_who_has_no_credential_has_none_to_check(
     store: Store, checked: Checked, principal: Principal
 ) -> None:
-    with store.together():
+    with store.group_commit():
         assert checked(principal).principal == principal
 
 
 def test_the_moment_is_that_of_the_transaction(store: Store, checked: Checked) -> None:
     begun = timestamps.now()
-    with store.together():
+    with store.group_commit():
         assert checked(Operator()).now >= begun
 
 
@@ -150,7 +150,7 @@ def test_there_is_no_write_call_outside_a_write_transaction(store: Store, checke
     with pytest.raises(RuntimeError, match="inside the write transaction"):
         checked(Operator())
     # The transaction of another thread is none of this one's.
-    with store.together(), ThreadPoolExecutor(1) as pool, pytest.raises(RuntimeError):
+    with store.group_commit(), ThreadPoolExecutor(1) as pool, pytest.raises(RuntimeError):
         pool.submit(checked, Operator()).result()
 
 
@@ -164,7 +164,7 @@ def test_a_thread_that_only_reads_can_begin_no_change(store: Store, tenant: Tena
             lambda: store.revoke_key(
                 tenant.key.id, samples.NOON, "superseded", samples.event_of(tenant.key)
             ),
-            lambda: store.together().__enter__(),
+            lambda: store.group_commit().__enter__(),
         ):
             try:
                 change()

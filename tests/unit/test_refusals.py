@@ -10,7 +10,7 @@ from unit.conftest import Engine
 from unit.test_store_conformance import at_once
 
 from hookstream_keys.handlers import audit
-from hookstream_keys.refusals import (
+from hookstream_keys.runtime.refusals import (
     MAX_ADDRESSES,
     MAX_KEYS_OF_ORGANIZATION,
     MAX_SUBJECTS,

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from hookstream_keys import key_rules, networks, roles
-from hookstream_keys.scopes import Scopes
+from hookstream_keys.contract import roles
+from hookstream_keys.domain import key_rules, networks
+from hookstream_keys.domain.scopes import Scopes
 from hookstream_keys.store.sqlite import narrowing
 from hookstream_keys.store.sqlite.migrations import migrations
 from hookstream_keys.store.sqlite.restore_columns import (
@@ -150,7 +151,7 @@ def test_the_role_of_a_key_lets_it_do_no_more_than_that_of_now(
 ) -> None:
     chosen = narrowing.key_role(was, now)
     assert chosen in (was, now)
-    assert roles.of_keys_by(chosen) <= roles.of_keys_by(now)
+    assert roles.scope_ceiling(chosen) <= roles.scope_ceiling(now)
 
 
 def test_where_a_value_is_damaged_that_of_now_stays() -> None:

@@ -12,14 +12,14 @@ from unit import samples
 from unit.conftest import Engine, Sqlite
 from unit.test_store_conformance import at_once
 
-from hookstream_keys import ids, keys, timestamps
-from hookstream_keys.retention import BATCH, Pruning, periods
+from hookstream_keys.domain import ids, keys, timestamps
+from hookstream_keys.runtime.retention import BATCH, Pruning, periods
 from hookstream_keys.settings import Settings
 from hookstream_keys.store import (
     ApiKey,
     Attempts,
+    IdempotencyRecord,
     Prunable,
-    Receipt,
     Rotation,
     SqliteStore,
     Store,
@@ -133,7 +133,7 @@ def test_idempotency_records_are_pruned_by_their_age(
 ) -> None:
     for hours in (30, 24, 23):
         key = samples.key_of(tenant.tenancy.environment)
-        record = Receipt(
+        record = IdempotencyRecord(
             id=hours.to_bytes(32), fingerprint=bytes(32), sealed=b"",
             created_at=text_at(NOON - timedelta(hours=hours)),
         )  # fmt: skip

@@ -1,6 +1,6 @@
 import pytest
 
-from hookstream_keys import roles
+from hookstream_keys.contract import roles
 
 
 @pytest.mark.parametrize("role", ["owner", "admin", "member"])
@@ -57,10 +57,10 @@ def test_a_key_has_no_more_than_the_role_of_whoever_gave_it_its_scopes() -> None
         "environments:read",
         "organizations:read",
     }
-    assert roles.of_keys_by("member") == member
-    assert roles.of_keys_by("") == set()
+    assert roles.scope_ceiling("member") == member
+    assert roles.scope_ceiling("") == set()
     # What no key may do stays so, whoever made it.
-    everything = roles.of_keys_by(None)
-    assert roles.of_keys_by("owner") == roles.of_keys_by("member,admin") == everything
+    everything = roles.scope_ceiling(None)
+    assert roles.scope_ceiling("owner") == roles.scope_ceiling("member,admin") == everything
     assert "organizations:delete" not in everything
     assert "audit-log:read" in everything

@@ -11,8 +11,8 @@ from starlette.routing import compile_path
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 
-from hookstream_keys import spec
-from hookstream_keys.routes import Routes
+from hookstream_keys.contract import spec
+from hookstream_keys.contract.routes import Routes
 
 Router = Callable[[str], str | None]
 

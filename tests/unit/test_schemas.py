@@ -6,15 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookstream_keys import spec
-from hookstream_keys.errors import BadRequest
-from hookstream_keys.schemas import (
-    MAX_DEPTH,
-    Schema,
-    check_body,
-    check_value,
-    parse_json,
-)
+from hookstream_keys.contract import spec
+from hookstream_keys.contract.schemas import MAX_DEPTH, Schema, check_body, check_value, parse_json
+from hookstream_keys.domain.errors import BadRequest
 
 CREATE = spec.request_schema(spec.load(), "createApiKey")
 GOOD = {"name": "Production key", "org_id": "org_1", "env_id": "env_1"}

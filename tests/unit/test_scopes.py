@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookstream_keys import spec
-from hookstream_keys.scopes import Scopes, covers
+from hookstream_keys.contract import spec
+from hookstream_keys.domain.scopes import Scopes, covers
 
 SCHEMA = spec.load()["components"]["schemas"]["CreateApiKeyRequest"]["properties"]["scopes"]
 GRAMMAR = re.compile(SCHEMA["pattern"])

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from hookstream_keys import spec
-from hookstream_keys.served_document import ServedDocument
+from hookstream_keys.contract import spec
+from hookstream_keys.contract.served_document import ServedDocument
 
 
 def names_of_cookies(document: dict[str, Any]) -> list[str]:

@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 import pytest
 
-from hookstream_keys.session_cookies import SessionCookies
-from hookstream_keys.signing import Signer
+from hookstream_keys.auth.session_cookies import SessionCookies
+from hookstream_keys.domain.signing import Signer
 
 SIGNER = Signer("a secret")
 TOKEN = "t" * 32

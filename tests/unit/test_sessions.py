@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit import samples
 
-from hookstream_keys import sessions, timestamps
-from hookstream_keys.sessions import BRIEF_LIFETIME, LIFETIME, Lifetimes
+from hookstream_keys.auth import sessions
+from hookstream_keys.auth.sessions import BRIEF_LIFETIME, LIFETIME, Lifetimes
+from hookstream_keys.domain import timestamps
 from hookstream_keys.settings import Settings
 from hookstream_keys.store import Session
 

@@ -7,9 +7,10 @@ import pytest
 from unit import samples
 from unit.conftest import Engine
 
-from hookstream_keys import ids, passwords, timestamps
-from hookstream_keys.call import Service, WriteCall
-from hookstream_keys.errors import (
+from hookstream_keys.auth.sign_in_policy import SignInPolicy
+from hookstream_keys.context.principal import Anonymous
+from hookstream_keys.domain import ids, passwords, timestamps
+from hookstream_keys.domain.errors import (
     ApiError,
     EmailNotVerified,
     SignInClosed,
@@ -19,9 +20,8 @@ from hookstream_keys.errors import (
     UserBanned,
 )
 from hookstream_keys.handlers import sign_in
-from hookstream_keys.principal import Anonymous
+from hookstream_keys.handlers.context import Dependencies, WriteContext
 from hookstream_keys.settings import Settings
-from hookstream_keys.sign_in_policy import SignInPolicy
 from hookstream_keys.store import Ban, Store, Tenant, User, open_store
 
 PASSWORD = "correct horse"
@@ -96,10 +96,15 @@ def plugged(engine: Engine, planted: Tenant) -> Store:
     return opened
 
 
-def call_to(store: Store, **settings: Any) -> WriteCall:
-    service = Service(sign_in=policy(**settings))
-    return WriteCall(
-        store, Anonymous(), ids.new("req"), "203.0.113.7", timestamps.now(), service=service
+def context_to(store: Store, **settings: Any) -> WriteContext:
+    dependencies = Dependencies(sign_in=policy(**settings))
+    return WriteContext(
+        store,
+        Anonymous(),
+        ids.new("req"),
+        "203.0.113.7",
+        timestamps.now(),
+        dependencies=dependencies,
     )
 
 
@@ -108,11 +113,11 @@ def body(tenant: Tenant, password: str = PASSWORD) -> dict[str, Any]:
 
 
 def test_who_knows_the_password_is_signed_in(plugged: Store, planted: Tenant) -> None:
-    call = call_to(plugged)
-    checked = sign_in.check_password(call, body(planted))
-    answer = sign_in.sign_in_email(call, body(planted), checked)
+    context = context_to(plugged)
+    checked = sign_in.check_password(context, body(planted))
+    answer = sign_in.sign_in_email(context, body(planted), checked)
     assert answer[1] == 200
-    assert plugged.find_session(answer[0]["token"], timestamps.to_text(call.now)) is not None
+    assert plugged.find_session(answer[0]["token"], timestamps.to_text(context.now)) is not None
 
 
 @pytest.mark.parametrize(
@@ -132,12 +137,12 @@ def test_what_changes_while_a_password_is_checked_counts(
     engine: Engine, plugged: Store, planted: Tenant, change: str, refusal: type[ApiError]
 ) -> None:
     engine.run('update "user" set "emailVerified" = 1')
-    call = call_to(plugged, require_email_verification=True)
-    checked = sign_in.check_password(call, body(planted))
+    context = context_to(plugged, require_email_verification=True)
+    checked = sign_in.check_password(context, body(planted))
     engine.run(change)
     before = engine.run('select count(*) from "session"'), engine.run("select * from audit_log")
     with pytest.raises(refusal):
-        sign_in.sign_in_email(call, body(planted), checked)
+        sign_in.sign_in_email(context, body(planted), checked)
     assert (
         engine.run('select count(*) from "session"'),
         engine.run("select * from audit_log"),
@@ -149,6 +154,6 @@ def test_a_wrong_password_is_refused_first(
     engine: Engine, plugged: Store, planted: Tenant, column: str
 ) -> None:
     engine.run(f'update "user" set "{column}" = 1')
-    call = call_to(plugged, require_email_verification=True)
+    context = context_to(plugged, require_email_verification=True)
     with pytest.raises(SignInRefused):
-        sign_in.check_password(call, body(planted, "wrong"))
+        sign_in.check_password(context, body(planted, "wrong"))

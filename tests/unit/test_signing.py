@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookstream_keys.session_cookies import SessionCookies
-from hookstream_keys.signing import Signer
+from hookstream_keys.auth.session_cookies import SessionCookies
+from hookstream_keys.domain.signing import Signer
 
 SECRET = "a secret that better-auth knows too"
 TOKEN = "vT0uqYqcP6vJfUQb0kZ1s2xW3yR4zN5m"

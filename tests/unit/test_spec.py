@@ -8,7 +8,8 @@ import yaml
 from openapi_schema_validator import OAS30Validator, oas30_format_checker
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
-from hookstream_keys import spec
+import hookstream_keys
+from hookstream_keys.contract import spec
 from hookstream_keys.handlers import OPERATIONS, PAGES, WRITING
 
 SOURCE = spec.source().decode()
@@ -80,7 +81,7 @@ EXAMPLES = list(examples())
 
 
 def test_the_source_is_the_file() -> None:
-    assert spec.source() == (Path(spec.__file__).parent / "openapi.yaml").read_bytes()
+    assert spec.source() == (Path(hookstream_keys.__file__).parent / "openapi.yaml").read_bytes()
 
 
 def test_loading_changes_nothing_but_the_order_of_paths() -> None:

@@ -12,7 +12,7 @@ from unit import samples
 from unit.conftest import Engine, Sqlite
 from unit.test_store_conformance import at_once, failure
 
-from hookstream_keys import ids, keys
+from hookstream_keys.domain import ids, keys
 from hookstream_keys.store import (
     AuditEvent,
     AuditFilter,
@@ -141,7 +141,7 @@ def test_a_change_that_is_undone_in_a_group_commit_leaves_the_chain_whole(
 ) -> None:
     """The last owner's removal fails after its event was added; others come before and after."""
     event = samples.event_of(tenant.key)
-    with store.together():
+    with store.group_commit():
         add(store, tenant)
         with pytest.raises(LastOwner):
             store.remove_member(tenant.tenancy.member.id, event)
@@ -150,7 +150,7 @@ def test_a_change_that_is_undone_in_a_group_commit_leaves_the_chain_whole(
     assert (found.fault, found.rows) == (None, len(samples.events(tenant)) + 2)
 
     def undone() -> None:
-        with store.together():
+        with store.group_commit():
             add(store, tenant)
             raise StoreUnavailable("all of it is undone")
 

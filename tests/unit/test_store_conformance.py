@@ -12,16 +12,16 @@ import pytest
 from unit import samples
 from unit.conftest import Engine
 
-from hookstream_keys import ids, keys, timestamps
+from hookstream_keys.domain import ids, keys, timestamps
 from hookstream_keys.store import (
     DatabaseTooNew,
+    ForeignKeyViolation,
     LastOwner,
-    ReferenceGone,
     Store,
     StoreError,
     StoreUnavailable,
-    Taken,
     Tenant,
+    UniqueViolation,
     UnsupportedDatabase,
     open_store,
 )
@@ -312,7 +312,7 @@ def test_what_is_there_already_is_not_taken_for_something_gone(
     digest = tenant.key_digest if again == "digest" else keys.generate("live").digest
     event = samples.events(tenant)[0] if again == "event" else samples.event_of(key)
     # A client would be told that its environment does not exist.
-    assert not isinstance(failure(lambda: store.add_key(key, digest, event)), ReferenceGone)
+    assert not isinstance(failure(lambda: store.add_key(key, digest, event)), ForeignKeyViolation)
 
 
 def test_a_key_cannot_be_added_to_an_environment_that_is_gone(
@@ -322,7 +322,7 @@ def test_a_key_cannot_be_added_to_an_environment_that_is_gone(
     before = counts(engine)
     digest = keys.generate("live").digest
     key = samples.key_of(tenant.tenancy.environment)
-    with pytest.raises(ReferenceGone):
+    with pytest.raises(ForeignKeyViolation):
         store.add_key(key, digest, samples.event_of(key))
     assert counts(engine) == before
     assert store.find_key(digest) is None
@@ -333,7 +333,7 @@ def test_a_key_cannot_be_added_to_an_organization_that_is_gone(
 ) -> None:
     key = samples.key_of(tenant.tenancy.environment, org_id=ids.new("org"))
     before = counts(engine)
-    with pytest.raises(ReferenceGone):
+    with pytest.raises(ForeignKeyViolation):
         store.add_key(key, keys.generate("live").digest, samples.event_of(key))
     assert counts(engine) == before
 
@@ -437,7 +437,15 @@ def test_closing_twice_is_closing(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [DatabaseTooNew, LastOwner, ReferenceGone, StoreUnavailable, Taken, UnsupportedDatabase]
+    "kind",
+    [
+        DatabaseTooNew,
+        LastOwner,
+        ForeignKeyViolation,
+        StoreUnavailable,
+        UniqueViolation,
+        UnsupportedDatabase,
+    ],
 )
 def test_every_fault_of_a_store_is_a_store_error(kind: type[Exception]) -> None:
     assert issubclass(kind, StoreError)

@@ -10,8 +10,8 @@ from unit import samples
 from unit.conftest import Engine, Sqlite
 from unit.test_store_conformance import at_once
 
-from hookstream_keys import ids, keys
-from hookstream_keys.keys import NewKey
+from hookstream_keys.domain import ids, keys
+from hookstream_keys.domain.keys import NewKey
 from hookstream_keys.store import ApiKey, AuditEvent, Rotation, SqliteStore, Store, Tenant
 
 LATER = "2026-11-24T13:00:00.000Z"

@@ -8,17 +8,18 @@ from unit import samples
 from unit.conftest import Engine
 from unit.test_store_conformance import at_once, counts
 
-from hookstream_keys import ids, sessions, timestamps
+from hookstream_keys.auth import sessions
+from hookstream_keys.domain import ids, timestamps
 from hookstream_keys.store import (
     AuditEvent,
     Credential,
-    ReferenceGone,
+    ForeignKeyViolation,
     Session,
     SessionBound,
     Store,
-    Taken,
     Tenancy,
     Tenant,
+    UniqueViolation,
     User,
 )
 from hookstream_keys.store.sqlite.sessions import MAX_ENDED_AT_ONCE
@@ -69,7 +70,7 @@ def test_of_one_address_there_is_one_user(engine: Engine, store: Store, tenant: 
     user = samples.user()
     sign_up(store, tenant, user)
     before = counts(engine)
-    with pytest.raises(Taken):
+    with pytest.raises(UniqueViolation):
         sign_up(store, tenant, samples.user(email=user.email))
     assert counts(engine) == before
 
@@ -113,7 +114,7 @@ def test_a_session_is_added_with_a_tenancy_only_to_who_has_none(
 
 def test_who_is_gone_cannot_sign_in(store: Store, tenant: Tenant) -> None:
     nobody = samples.user()
-    with pytest.raises(ReferenceGone):
+    with pytest.raises(ForeignKeyViolation):
         store.add_session(session_of(nobody), None, samples.event_of(tenant.key))
 
 

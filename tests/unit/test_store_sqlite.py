@@ -13,7 +13,7 @@ import pytest
 from unit import samples
 from unit.conftest import Sqlite
 
-from hookstream_keys import keys
+from hookstream_keys.domain import keys
 from hookstream_keys.store import (
     DatabaseTooNew,
     SqliteStore,
@@ -128,7 +128,7 @@ def test_a_file_that_is_taken_away_while_it_is_written_was_written_for_nobody(
 ) -> None:
 
     def write() -> None:
-        with store.together():
+        with store.group_commit():
             store.add_first_tenant(samples.tenant())
             beside_with(sqlite.path, Path.unlink, "", "-wal", "-shm")
 
@@ -151,7 +151,7 @@ def test_a_file_that_is_replaced_while_it_is_written_was_written_for_nobody(
     other.close()
 
     def write() -> None:
-        with store.together():
+        with store.group_commit():
             store.add_first_tenant(samples.tenant())
             beside_with(sqlite.path, Path.unlink, "-wal", "-shm")
             fresh.rename(sqlite.path)

@@ -8,19 +8,19 @@ from unit import samples
 from unit.conftest import Engine
 from unit.test_store_conformance import at_once
 
-from hookstream_keys import ids, keys
+from hookstream_keys.domain import ids, keys
 from hookstream_keys.store import (
     ApiKey,
     AuditEvent,
     Environment,
+    ForeignKeyViolation,
     LastOwner,
     Member,
     Organization,
     Page,
-    ReferenceGone,
     Store,
-    Taken,
     Tenant,
+    UniqueViolation,
     User,
 )
 
@@ -94,7 +94,7 @@ def test_a_slug_is_taken_once_and_then_nothing_is_stored(
 ) -> None:
     before = log(engine)
     made = samples.organization(slug=tenant.tenancy.organization.slug)
-    with pytest.raises(Taken):
+    with pytest.raises(UniqueViolation):
         store.add_organization(made, samples.member(made, another), event(tenant))
     assert store.find_organization(made.id) is None
     assert store.roles_of(another.id) == {}
@@ -129,7 +129,7 @@ def test_an_organization_is_changed_with_its_event(
     assert store.find_organization(second.id) == changed
     assert log(engine)[-1][0] == "organization.updated"
     before = log(engine)
-    with pytest.raises(Taken):
+    with pytest.raises(UniqueViolation):
         store.update_organization(
             second.id, {"name": "Newer", "slug": tenant.tenancy.organization.slug}, event(tenant)
         )
@@ -168,7 +168,7 @@ def test_a_member_is_added_once(store: Store, tenant: Tenant, another: User) -> 
     assert store.find_member(home.id, member.id) == member
     assert store.list_members(home.id, ALL) == [member, tenant.tenancy.member]
     assert store.list_members(home.id, Page(5, (LATER, member.id))) == [tenant.tenancy.member]
-    with pytest.raises(Taken):
+    with pytest.raises(UniqueViolation):
         store.add_member(samples.member(home, another, "owner"), event(tenant))
     assert store.list_members(home.id, ALL) == [member, tenant.tenancy.member]
 
@@ -187,7 +187,7 @@ def test_who_is_gone_cannot_become_a_member(store: Store, tenant: Tenant, anothe
         samples.member(home, samples.user()),
         samples.member(samples.organization(), another),
     ):
-        with pytest.raises(ReferenceGone):
+        with pytest.raises(ForeignKeyViolation):
             store.add_member(member, event(tenant))
 
 
@@ -273,11 +273,11 @@ def test_a_slug_is_taken_once_in_an_organization(
     store: Store, tenant: Tenant, second: Organization
 ) -> None:
     store.add_environment(samples.environment(second, slug="staging"), event(tenant))
-    with pytest.raises(Taken):
+    with pytest.raises(UniqueViolation):
         store.add_environment(
             samples.environment(tenant.tenancy.organization, slug="staging"), event(tenant)
         )
-    with pytest.raises(ReferenceGone):
+    with pytest.raises(ForeignKeyViolation):
         store.add_environment(samples.environment(samples.organization()), event(tenant))
 
 
@@ -289,7 +289,7 @@ def test_an_environment_is_changed_with_its_event(
     assert changed == dataclasses.replace(staging, name="QA", slug="qa")
     assert log(engine)[-1][0] == "environment.updated"
     before = log(engine)
-    with pytest.raises(Taken):
+    with pytest.raises(UniqueViolation):
         store.update_environment(staging.id, {"slug": "production"}, event(tenant))
     assert store.update_environment("env_0", {"name": "x"}, event(tenant)) is None
     assert store.find_environment(staging.id) == changed
@@ -325,7 +325,7 @@ def test_an_environment_goes_and_its_keys_are_revoked_with_it(
     assert not store.delete_environment(staging.id, LATER, "unspecified", gone, revoked)
     assert store.update_environment(staging.id, {"name": "x"}, event(tenant)) is None
     late = samples.key_of(staging)
-    with pytest.raises(ReferenceGone):
+    with pytest.raises(ForeignKeyViolation):
         store.add_key(late, keys.generate("test").digest, samples.event_of(late))
     assert log(engine) == before
     # Its slug may be used again, and then be free again.
@@ -345,7 +345,7 @@ def test_a_key_is_added_before_its_environment_goes_or_not_at_all(
             key = samples.key_of(staging)
             try:
                 store.add_key(key, keys.generate("test").digest, samples.event_of(key))
-            except ReferenceGone:
+            except ForeignKeyViolation:
                 return
             added.append(key.id)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from hookstream_keys import tenancy
+from hookstream_keys.handlers import tenancy
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ from unit import samples
 from unit.conftest import Engine
 from unit.test_store_conformance import at_once
 
+from hookstream_keys.runtime.usage import Usage
 from hookstream_keys.store import USED, Attempts, KeyUsage, Store, StoreUnavailable, Tenant
-from hookstream_keys.usage import Usage
 
 EARLIER, NOON, LATER = (f"2026-11-24T{hour}:00:00.000Z" for hour in (11, 12, 13))
 

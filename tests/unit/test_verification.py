@@ -4,7 +4,8 @@ import pytest
 from unit import samples
 from unit.conftest import Engine
 
-from hookstream_keys import keys, verification
+from hookstream_keys.auth import verification
+from hookstream_keys.domain import keys
 from hookstream_keys.store import Store, StoreUnavailable, Tenant, open_store
 
 

@@ -11,10 +11,10 @@ import pytest
 from unit import samples
 from unit.conftest import Engine, Sqlite
 
-from hookstream_keys import keys
-from hookstream_keys.errors import Overloaded
-from hookstream_keys.stack import writer as module
-from hookstream_keys.stack.writer import Writer
+from hookstream_keys.domain import keys
+from hookstream_keys.domain.errors import Overloaded
+from hookstream_keys.runtime import writer as module
+from hookstream_keys.runtime.writer import Writer
 from hookstream_keys.store import SqliteStore, Store, StoreUnavailable, Tenant
 
 Job = Callable[[], Any]
@@ -30,9 +30,9 @@ class Counting:
         self._disk.set()
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def group_commit(self) -> Iterator[None]:
         self.times += 1
-        with self._store.together():
+        with self._store.group_commit():
             yield
             self._at_its_end.set()
             self._disk.wait(10)
@@ -142,7 +142,7 @@ def test_what_comes_while_others_wait_for_the_disk_is_written_together(
 def test_no_more_than_so_many_are_done_together(
     monkeypatch: pytest.MonkeyPatch, writer: Writer, counting: Counting
 ) -> None:
-    monkeypatch.setattr(module, "MOST_TOGETHER", 10)
+    monkeypatch.setattr(module, "MAX_BATCH", 10)
     with busy(writer):
         before = counting.times
         run(writer, *[lambda: None] * 35)
@@ -233,7 +233,7 @@ def test_a_database_that_is_gone_is_said_and_found_again(
 
 
 def test_more_than_can_wait_is_turned_away(monkeypatch: pytest.MonkeyPatch, writer: Writer) -> None:
-    monkeypatch.setattr(module, "MOST_WAITING", 5)
+    monkeypatch.setattr(module, "MAX_QUEUED", 5)
     with busy(writer):
         found = run(writer, *[lambda: 1] * 8)
     assert found[:5] == [1] * 5
@@ -244,7 +244,7 @@ def test_more_than_can_wait_is_turned_away(monkeypatch: pytest.MonkeyPatch, writ
 def test_who_has_waited_for_too_long_is_turned_away(
     monkeypatch: pytest.MonkeyPatch, writer: Writer
 ) -> None:
-    monkeypatch.setattr(module, "MOST_SECONDS", 0.1)
+    monkeypatch.setattr(module, "MAX_QUEUE_SECONDS", 0.1)
     done: list[int] = []
     # It has begun no sooner than 0.2 seconds after these have come.
     with busy(writer):
@@ -252,7 +252,7 @@ def test_who_has_waited_for_too_long_is_turned_away(
     assert all(isinstance(each, Overloaded) for each in found)
     assert not done
     # On a busy machine it may take as long until the writer is at this.
-    monkeypatch.setattr(module, "MOST_SECONDS", 5)
+    monkeypatch.setattr(module, "MAX_QUEUE_SECONDS", 5)
     assert run(writer, lambda: 1) == [1]
 
 
@@ -264,12 +264,12 @@ def test_while_the_disk_stands_still_all_who_wait_are_turned_away(
         async def both() -> Sequence[Any]:
             first = asyncio.ensure_future(writer.run(lambda: 1))
             await asyncio.sleep(0)
-            monkeypatch.setattr(module, "MOST_SECONDS", -1)
+            monkeypatch.setattr(module, "MAX_QUEUE_SECONDS", -1)
             second = writer.run(lambda: 2)
             return list(await asyncio.gather(first, second, return_exceptions=True))
 
         found = asyncio.run(both())
-        monkeypatch.setattr(module, "MOST_SECONDS", 5)
+        monkeypatch.setattr(module, "MAX_QUEUE_SECONDS", 5)
     assert all(isinstance(each, Overloaded) for each in found)
     assert run(writer, lambda: 1) == [1]
 

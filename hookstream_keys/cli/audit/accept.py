@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from hookstream_keys import timestamps
 from hookstream_keys.cli.database import existing_store
-from hookstream_keys.cli.operations import operators_call
+from hookstream_keys.cli.operations import operator_context
 from hookstream_keys.cli.options import with_database, with_json
 from hookstream_keys.cli.output import note, show_json
 from hookstream_keys.cli.progress import progress_bar
+from hookstream_keys.domain import timestamps
 from hookstream_keys.handlers import audit
 from hookstream_keys.store import Acceptance, AcceptedChange
 
@@ -45,11 +45,11 @@ def accept_command(
     The exit status is 0 where nothing differs any more from what the log says, and 1 otherwise.
     """
     store = existing_store(database)
-    call = operators_call(store)
+    context = operator_context(store)
     with progress_bar() as progress:
         found = store.accept_changes(
-            timestamps.to_text(call.now),
-            partial(audit.accepted, call),
+            timestamps.to_text(context.now),
+            partial(audit.accepted, context),
             only=ids,
             archives=archives,
             rehearse=not yes,

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from hookstream_keys import timestamps
 from hookstream_keys.cli.database import existing_store
-from hookstream_keys.cli.operations import operators_call
+from hookstream_keys.cli.operations import operator_context
 from hookstream_keys.cli.options import with_database, with_json
 from hookstream_keys.cli.output import note, show
 from hookstream_keys.cli.progress import progress_bar
+from hookstream_keys.domain import timestamps
 from hookstream_keys.handlers import audit
 
 
@@ -65,10 +65,10 @@ def prune_command(
             "give either --archive FILE, for a copy of the rows, or --no-archive"
         )
     store = existing_store(database)
-    call = operators_call(store)
+    context = operator_context(store)
     with progress_bar() as progress:
         pruned = store.prune_audit_log(
-            before, archive, partial(audit.log_pruned, call), progress=progress
+            before, archive, partial(audit.log_pruned, context), progress=progress
         )
     if pruned is None:
         note("No row of the log is older; nothing was changed.")

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from hookstream_keys import timestamps
 from hookstream_keys.cli.database import existing_store
 from hookstream_keys.cli.options import with_database, with_json
 from hookstream_keys.cli.output import show_json
 from hookstream_keys.cli.progress import progress_bar
+from hookstream_keys.domain import timestamps
 from hookstream_keys.store import ChainCheck, StateCheck
 from hookstream_keys.store.state_check import UNTOLD_FIELDS
 
@@ -23,7 +23,7 @@ INCOMPLETE = 3
 @click.command("verify")
 @click.option(
     "--since-head",
-    "kept",
+    "expected_head",
     metavar="HASH",
     help="A head that an earlier run printed: the log must still contain it.",
 )
@@ -44,7 +44,7 @@ INCOMPLETE = 3
 @with_json
 @with_database
 def verify_command(
-    kept: str | None, archives: tuple[Path, ...], state: bool, as_json: bool, database: str
+    expected_head: str | None, archives: tuple[Path, ...], state: bool, as_json: bool, database: str
 ) -> None:
     """Say whether the audit log is as it was written; exit with 1 when it is not.
 
@@ -55,17 +55,17 @@ def verify_command(
     also finds rows that were changed without a word in the log, such as a key whose revocation
     was taken back.
     """
-    if kept is not None and not re.fullmatch(r"[0-9a-f]{64}", kept):
+    if expected_head is not None and not re.fullmatch(r"[0-9a-f]{64}", expected_head):
         raise click.BadParameter("is no head: 64 hexadecimal digits", param_hint="--since-head")
     store = existing_store(database)
     with progress_bar() as progress:
         if state:
             now = timestamps.to_text(timestamps.now())
-            found = store.check_state(now, kept, archives=archives, progress=progress)
+            found = store.check_state(now, expected_head, archives=archives, progress=progress)
             chain = found.chain
         else:
             found = None
-            chain = store.check_audit_log(kept, archives=archives, progress=progress)
+            chain = store.check_audit_log(expected_head, archives=archives, progress=progress)
     facts, lines = _of_chain(chain)
     if found is not None and chain.fault is None:
         facts["ok"] = facts["ok"] and found.is_complete and not found.fault_count

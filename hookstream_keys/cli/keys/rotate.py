@@ -8,7 +8,7 @@ from hookstream_keys.cli.database import existing_store
 from hookstream_keys.cli.operations import ask
 from hookstream_keys.cli.options import with_database, with_json
 from hookstream_keys.cli.output import require_output, show_once
-from hookstream_keys.parameters import read_integer
+from hookstream_keys.contract.parameters import read_integer
 
 
 @click.command("rotate")

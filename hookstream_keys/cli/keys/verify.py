@@ -5,11 +5,12 @@ from typing import Any
 
 import click
 
-from hookstream_keys import keys, timestamps, verification
+from hookstream_keys.auth import verification
 from hookstream_keys.cli.database import existing_store
 from hookstream_keys.cli.options import with_database, with_json
 from hookstream_keys.cli.output import show
-from hookstream_keys.scopes import Scopes
+from hookstream_keys.domain import keys, timestamps
+from hookstream_keys.domain.scopes import Scopes
 
 
 def _refuse(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ from faults.shortage.faults import Fault, Injector, Kind
 #: for another writer, and then some for a busy machine.
 LONGEST = 10 + 5
 #: After how long at one transaction the writer turns away whoever waits for it.
-MOST_SECONDS = 5
+MAX_QUEUE_SECONDS = 5
 #: What the write-ahead log is cut back to, and what SQLite lets it grow to by itself.
 MOST_WAL_BYTES = 16 * 1024 * 1024
 PAGE = 4096
@@ -56,7 +56,7 @@ def test_a_disk_that_stands_still_is_said_at_once(client: Client, injector: Inje
         injector.set(Fault())
         # The first is at the disk, and is answered when that has come back; the second waits.
         second = pool.submit(client.create)
-        time.sleep(MOST_SECONDS)
+        time.sleep(MAX_QUEUE_SECONDS)
         eventually(lambda: client.create().status_code == 503, "more are turned away")
         assert_unavailable(second.result())
         assert not client.is_ready()

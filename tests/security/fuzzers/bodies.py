@@ -1,10 +1,10 @@
-"""`hookstream_keys.schemas.parse_json`: strict JSON, against the standard library."""
+"""`hookstream_keys.contract.schemas.parse_json`: strict JSON, against the standard library."""
 
 import json
 from typing import Any
 
-from hookstream_keys.errors import BadRequest
-from hookstream_keys.schemas import MAX_DEPTH, parse_json
+from hookstream_keys.contract.schemas import MAX_DEPTH, parse_json
+from hookstream_keys.domain.errors import BadRequest
 
 #: What tells that a text was refused.
 REFUSED = object()

@@ -1,6 +1,6 @@
-"""`hookstream_keys.cookies`: the cookies found, against a reader that goes by characters."""
+"""`hookstream_keys.domain.cookies`: the cookies found, against a reader that goes by characters."""
 
-from hookstream_keys import cookies
+from hookstream_keys.domain import cookies
 
 NAMES = ("__Secure-better-auth.session_token", "better-auth.session_token")
 _HEX = "0123456789abcdefABCDEF"

@@ -1,11 +1,11 @@
-"""`hookstream_keys.cursors`: what is taken is what `encode` makes, and nothing else."""
+"""`hookstream_keys.domain.cursors`: what is taken is what `encode` makes, and nothing else."""
 
 import base64
 import json
 import string
 
-from hookstream_keys import cursors
-from hookstream_keys.errors import BadRequest
+from hookstream_keys.domain import cursors
+from hookstream_keys.domain.errors import BadRequest
 
 _ALPHABET = string.ascii_letters + string.digits + "-_"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from hookstream_keys import networks
+from hookstream_keys.domain import networks
 
 PROXY = "192.0.2.1"
 TRUSTED = f"{PROXY}, 198.51.100.0/24"

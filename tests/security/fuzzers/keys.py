@@ -1,6 +1,6 @@
-"""`hookstream_keys.keys`: what has a key's form, against a reading of it digit by digit."""
+"""`hookstream_keys.domain.keys`: what has a key's form, against a reading of it digit by digit."""
 
-from hookstream_keys import keys
+from hookstream_keys.domain import keys
 
 _HEADS = ("hs_live_", "hs_test_")
 _DIGITS = "0123456789abcdef"

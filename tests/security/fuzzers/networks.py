@@ -1,9 +1,10 @@
-"""`hookstream_keys.networks`: the document's pattern, and which address is inside, in bits."""
+"""`domain.networks`: the document's pattern, and which address is inside, in bits."""
 
 import socket
 
-from hookstream_keys import networks, spec
-from hookstream_keys.schemas import check_value
+from hookstream_keys.contract import spec
+from hookstream_keys.contract.schemas import check_value
+from hookstream_keys.domain import networks
 
 _SCHEMA = spec.document()["components"]["schemas"]["Network"]
 

@@ -1,11 +1,11 @@
-"""`hookstream_keys.parameters`: the document's parameters, against their schemas."""
+"""`hookstream_keys.contract.parameters`: the document's parameters, against their schemas."""
 
 import re
 from typing import Any
 
-from hookstream_keys import spec
-from hookstream_keys.errors import Detail
-from hookstream_keys.parameters import Parameter
+from hookstream_keys.contract import spec
+from hookstream_keys.contract.parameters import Parameter
+from hookstream_keys.domain.errors import Detail
 
 
 def _all() -> list[dict[str, Any]]:

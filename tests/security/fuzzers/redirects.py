@@ -1,8 +1,8 @@
-"""`hookstream_keys.origins`: where somebody may be sent on to, as a browser would understand it."""
+"""`context.origins`: where somebody may be sent on to, as a browser would understand it."""
 
-from hookstream_keys import spec
-from hookstream_keys.origins import Origins
-from hookstream_keys.schemas import check_value
+from hookstream_keys.context.origins import Origins
+from hookstream_keys.contract import spec
+from hookstream_keys.contract.schemas import check_value
 
 TRUSTED = "https://console.example.com"
 ORIGINS = Origins([TRUSTED])

@@ -1,7 +1,7 @@
-"""`hookstream_keys.routes`: which path is an operation's, against one that goes by segments."""
+"""`contract.routes`: which path is an operation's, against one that goes by segments."""
 
-from hookstream_keys import spec
-from hookstream_keys.routes import Routes
+from hookstream_keys.contract import spec
+from hookstream_keys.contract.routes import Routes
 
 _DOCUMENT = spec.load()
 _ROUTES = Routes(_DOCUMENT)

@@ -1,10 +1,10 @@
-"""`hookstream_keys.scopes`: the document's grammar, and what covers what."""
+"""`hookstream_keys.domain.scopes`: the document's grammar, and what covers what."""
 
 import string
 
-from hookstream_keys import spec
-from hookstream_keys.schemas import check_value
-from hookstream_keys.scopes import Scopes, covers
+from hookstream_keys.contract import spec
+from hookstream_keys.contract.schemas import check_value
+from hookstream_keys.domain.scopes import Scopes, covers
 
 _CREATE = spec.request_schema(spec.document(), "createApiKey")
 _SCHEMA = _CREATE["properties"]["scopes"]

@@ -1,10 +1,10 @@
-"""`hookstream_keys.signing`: nothing passes but what was signed."""
+"""`hookstream_keys.domain.signing`: nothing passes but what was signed."""
 
 import base64
 import hashlib
 import hmac
 
-from hookstream_keys.signing import Signer
+from hookstream_keys.domain.signing import Signer
 
 SECRET = "a secret of the fuzzers, which signs nothing else"
 SIGNER = Signer(SECRET)

@@ -1,0 +1,45 @@
+"""Lists, a page at a time: newest first, each page after the last row of the one before."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from hookstream_keys.domain import cursors
+from hookstream_keys.handlers.context import Answer
+from hookstream_keys.store import Page
+
+
+class Listed(Protocol):
+    """What stands in a list."""
+
+    @property
+    def id(self) -> str:
+        """Tells it from others of the same time."""
+
+    @property
+    def created_at(self) -> str:
+        """What the list is ordered by."""
+
+
+Item = TypeVar("Item", bound=Listed)
+
+
+def answer(
+    name: str,
+    limit: int,
+    cursor: str | None,
+    fetch: Callable[[Page], list[Item]],
+    views: Callable[[list[Item]], list[dict[str, Any]]],
+) -> Answer:
+    """A page of at most `limit` items under `name`, as `cursor` says where to go on.
+
+    Raises BadRequest for a cursor that no page came with.
+    """
+    before = cursors.decode(cursor, 2) if cursor is not None else None
+    # One more than asked for tells whether there is another page.
+    found = fetch(Page(limit + 1, (before[0], before[1]) if before else None))
+    page, more = found[:limit], len(found) > limit
+    return {
+        name: views(page),
+        "cursor": cursors.encode(page[-1].created_at, page[-1].id) if more else None,
+        "has_more": more,
+    }, 200

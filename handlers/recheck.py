@@ -1,0 +1,52 @@
+"""Every write checks its principal again, inside its write transaction.
+
+What was found when the request arrived is a hint: until the transaction begins, the key may have
+been revoked, disabled, narrowed or rotated, the session may have ended. The transaction holds the
+database's write lock, so what is found in it cannot change before it is committed; and of several
+requests in one group commit, each sees what those before it did. Rights that follow from a
+membership are looked up by the handler, in the same transaction.
+
+This is the only place that makes a `WriteCall`.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from hookstream_keys.context.principal import ANONYMOUS, Authenticated, Principal
+from hookstream_keys.domain import timestamps
+from hookstream_keys.domain.errors import Unauthorized
+from hookstream_keys.handlers.context import RequestContext, WriteContext
+from hookstream_keys.store import Store
+
+#: Gives a principal as it is at a moment, for the address and id of its request; None when it is
+#: not valid then.
+Current = Callable[[Principal, str | None, str, datetime], Authenticated | None]
+
+
+def write_context(
+    context: RequestContext, store: Store, current: Current, *, optional: bool
+) -> WriteContext:
+    """The request with the right to write, at the moment of its write transaction.
+
+    Where the operation is `optional` about a credential, one that is no longer valid leaves the
+    caller anonymous. Raises Unauthorized otherwise, and RuntimeError outside a write transaction.
+    """
+    if not store.is_in_write_transaction():
+        raise RuntimeError("a principal is checked again inside the write transaction only")
+    moment = timestamps.now()
+    principal: Principal | None = context.principal
+    if isinstance(principal, Authenticated):
+        principal = current(principal, context.address, context.request_id, moment)
+        if principal is None and not optional:
+            raise Unauthorized(credential_sent=True)
+    return WriteContext(
+        store=store,
+        principal=principal or ANONYMOUS,
+        request_id=context.request_id,
+        address=context.address,
+        now=moment,
+        user_agent=context.user_agent,
+        secure=context.secure,
+        dependencies=context.dependencies,
+        idempotent_request=context.idempotent_request,
+    )

@@ -1,0 +1,48 @@
+"""What a user begins with: an organization of her own, and an environment in it."""
+
+import re
+
+from hookstream_keys.domain import ids, timestamps
+from hookstream_keys.handlers import audit
+from hookstream_keys.handlers.context import RequestContext
+from hookstream_keys.store import Environment, Member, Organization, Tenancy, User
+
+
+def begin(context: RequestContext, user: User, *, org: str, org_slug: str, env: str) -> Tenancy:
+    """An organization called `org` that `user` owns, with a live environment called `env`."""
+    created_at = timestamps.to_text(context.now)
+    organization = Organization(ids.new("org"), org, org_slug, created_at)
+    environment = Environment(ids.new("env"), organization.id, env, slug(env), "live", created_at)
+    member = owner(organization, user)
+    return Tenancy(
+        organization=organization,
+        member=member,
+        environment=environment,
+        events=(
+            audit.organization_created(context, organization, member),
+            audit.environment_created(context, environment),
+        ),
+    )
+
+
+def owner(organization: Organization, user: User) -> Member:
+    """The user's place in an organization that she makes."""
+    return Member(
+        id=ids.new("mem"),
+        org_id=organization.id,
+        user_id=user.id,
+        role="owner",
+        created_at=organization.created_at,
+        name=user.name,
+        email=user.email,
+    )
+
+
+def slug(name: str) -> str:
+    """`name` as it may stand in an address: letters and digits in lower case, joined by hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:50].strip("-") or "default"
+
+
+def unique_slug(name: str) -> str:
+    """The same with something random, so that nobody else's is in its way, nor told of."""
+    return f"{slug(name)}-{ids.random(3)}"

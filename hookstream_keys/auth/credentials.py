@@ -1,0 +1,192 @@
+"""From a credential to a principal: the only place that decides whether a credential is good.
+
+An operation takes the schemes that the document names for it, in that order, and the first
+credential that is good decides: a key in `X-API-Key`, then a bearer token, then the session
+cookie. One that is not good passes to the next.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote
+
+from hookstream_keys.auth import verification
+from hookstream_keys.auth.session_cookies import SessionCookies
+from hookstream_keys.auth.sessions import Lifetimes
+from hookstream_keys.context.origins import Origins
+from hookstream_keys.context.principal import (
+    Authenticated,
+    KeyPrincipal,
+    Principal,
+    SessionPrincipal,
+)
+from hookstream_keys.context.request import Request
+from hookstream_keys.domain import keys, timestamps
+from hookstream_keys.domain.scopes import Scopes
+from hookstream_keys.domain.signing import Signer
+from hookstream_keys.runtime.refusals import Note, Refused
+from hookstream_keys.runtime.usage import Count
+from hookstream_keys.store import ApiKey, ReadStore, Session
+
+API_KEY, AUTHORIZATION, COOKIE = b"x-api-key", b"authorization", b"cookie"
+
+Check = Callable[[Request], Principal | None]
+
+
+class Credentials:
+    """Knows which credentials are good."""
+
+    def __init__(
+        self,
+        store: ReadStore,
+        *,
+        signer: Signer,
+        origins: Origins,
+        cookies: SessionCookies,
+        lifetimes: Lifetimes,
+        count: Count,
+        note: Note,
+    ) -> None:
+        self._store = store
+        self._signer = signer
+        self._origins = origins
+        self._cookies = cookies
+        self._lifetimes = lifetimes
+        #: Of uses of keys that are refused, and of the refusals themselves.
+        self._count = count
+        self._note = note
+
+    def check(self, scheme: dict[str, Any]) -> Check:
+        """What finds the principal of a request by a security scheme of the document.
+
+        Raises LookupError for a scheme that nothing here knows.
+        """
+        match scheme:
+            case {"type": "apiKey", "in": "header"}:
+                return self.header_key
+            case {"type": "http", "scheme": "bearer"}:
+                return self.bearer
+            case {"type": "apiKey", "in": "cookie"}:
+                return self.cookie
+        raise LookupError(f"no credential is known by the scheme {scheme}")
+
+    @staticmethod
+    def sent(request: Request) -> bool:
+        """Whether a request has a credential, good or not."""
+        return not request.headers.keys().isdisjoint((API_KEY, AUTHORIZATION, COOKIE))
+
+    def header_key(self, request: Request) -> KeyPrincipal | None:
+        """Who sent the key in `X-API-Key`."""
+        text = request.header(API_KEY)
+        if not text:
+            return None
+        use = verification.Use(request.now, request.address or None)
+        return self._by_key(keys.digest_of(text), use, request.id)
+
+    def bearer(self, request: Request) -> Principal | None:
+        """Who sent the token in `Authorization`: a key, or a session's token, signed or not."""
+        header = request.header(AUTHORIZATION)
+        if header is None:
+            return None
+        scheme, _, token = header.strip().partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        token = token.strip()
+        use = verification.Use(request.now, request.address or None)
+        principal = self._by_key(keys.digest_of(token), use, request.id)
+        if principal is not None:
+            return principal
+        # better-auth hands tokens out percent-encoded in cookies, and takes them either way.
+        token = unquote(token)
+        # A token has no dot of its own, so a dot means a signature, which must then be good.
+        return self._by_token(self._signer.unsign(token) if "." in token else token, request)
+
+    def cookie(self, request: Request) -> SessionPrincipal | None:
+        """Whose session the cookie has. It changes something from pages of ours only.
+
+        Unlike a bearer token it must be signed. Sessions of two users are nobody's: one of them
+        was planted by another host of the domain. Raises UntrustedOrigin.
+        """
+        header = request.header(COOKIE)
+        if header is None:
+            return None
+        found: dict[str, SessionPrincipal] = {}
+        for token in self._cookies.tokens(header):
+            principal = self._by_token(token, request, by_cookie=True)
+            if principal is not None:
+                found.setdefault(principal.user_id, principal)
+        if len(found) != 1:
+            return None
+        [principal] = found.values()
+        if principal.due and self._cookies.is_brief(header):
+            principal = dataclasses.replace(principal, due=False)
+        if request.operation and request.operation.method != "GET":
+            self._origins.require_ours(request)
+        return principal
+
+    def current(
+        self, principal: Principal, address: str | None, request_id: str, moment: datetime
+    ) -> Authenticated | None:
+        """A request's principal as it is at `moment`; None when it is no longer valid.
+
+        The request came from `address`, and is named by its id where a refusal is recorded.
+        """
+        now = timestamps.to_text(moment)
+        if isinstance(principal, KeyPrincipal):
+            return self._by_key(principal.digest, verification.Use(now, address), request_id)
+        if not isinstance(principal, SessionPrincipal):
+            return None
+        session = self._store.find_session_by_id(principal.session_id, now)
+        if session is None or session.user_id != principal.user_id:
+            return None
+        found = self._by_session(session, moment, by_cookie=principal.by_cookie)
+        # What a cookie says of renewal is no part of the session.
+        return found and dataclasses.replace(found, due=found.due and principal.due)
+
+    def _by_key(
+        self, digest: bytes | None, use: verification.Use, request_id: str
+    ) -> KeyPrincipal | None:
+        found = verification.verify(self._store, digest, use)
+        key = found.key
+        if key is None or digest is None:
+            return None
+        if found.code != "VALID":
+            self._count(key.id, found.code, use.now, use.ip)
+            self._note_refusal(key, found.code, use, request_id)
+            return None
+        return KeyPrincipal(
+            key_id=key.id,
+            org_id=key.org_id,
+            env_id=key.env_id,
+            scopes=Scopes.parse(key.scopes),
+            digest=digest,
+            expires_at=key.expires_at,
+            allowed_ips=key.allowed_ips,
+            rate_limit=key.rate_limit,
+            role=key.role,
+            prefix=key.prefix,
+            pending_rotation=verification.pending(key),
+        )
+
+    def _note_refusal(self, key: ApiKey, code: str, use: verification.Use, request_id: str) -> None:
+        now, secret = use.now, (key.prefix, key.org_id)
+        self._note(Refused("api_key", key.id, code, use.ip, request_id, now, now, *secret))
+
+    def _by_token(
+        self, token: str | None, request: Request, *, by_cookie: bool = False
+    ) -> SessionPrincipal | None:
+        if not token:
+            return None
+        session = self._store.find_session(token, request.now)
+        if session is None:
+            return None
+        return self._by_session(session, request.moment, by_cookie=by_cookie)
+
+    def _by_session(
+        self, session: Session, moment: datetime, *, by_cookie: bool
+    ) -> SessionPrincipal | None:
+        if self._lifetimes.has_ended(session, moment):
+            return None
+        due = self._lifetimes.renewed_end(session, moment) is not None
+        return SessionPrincipal(session.id, session.user_id, session.org_id, due, by_cookie)

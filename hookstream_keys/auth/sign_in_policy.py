@@ -1,0 +1,59 @@
+"""Who may sign in with a password, beside knowing it: better-auth's own policy.
+
+It is asked when the password has been found right, and never before, so that no answer tells more
+to a caller who does not know it. The order is better-auth's.
+"""
+
+from typing import Self
+
+from hookstream_keys.domain.errors import (
+    EmailNotVerified,
+    SignInClosed,
+    SignUpClosed,
+    TwoFactorRequired,
+    UserBanned,
+)
+from hookstream_keys.domain.records import record
+from hookstream_keys.settings import Settings
+from hookstream_keys.store import User
+
+
+@record
+class SignInPolicy:
+    """What an operator has set of signing in and up."""
+
+    is_open: bool = True
+    #: Whether users may sign up by themselves.
+    signs_up: bool = False
+    requires_verified_email: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The policy that the settings ask for."""
+        return cls(
+            is_open=settings.sign_in == "open",
+            signs_up=settings.sign_up == "open",
+            requires_verified_email=settings.require_email_verification,
+        )
+
+    def require_sign_in_open(self) -> None:
+        """Raise SignInClosed where sign-in by password is turned off."""
+        if not self.is_open:
+            raise SignInClosed
+
+    def require_sign_up_open(self) -> None:
+        """Raise SignUpClosed where users may not sign up by themselves."""
+        if not self.signs_up:
+            raise SignUpClosed
+
+    def require_allowed(self, user: User, now: str) -> None:
+        """Refuse a user whose password was right.
+
+        Raises EmailNotVerified, UserBanned or TwoFactorRequired.
+        """
+        if self.requires_verified_email and not user.email_verified:
+            raise EmailNotVerified
+        if user.ban is not None and user.ban.holds(now):
+            raise UserBanned
+        if user.two_factor_enabled:
+            raise TwoFactorRequired

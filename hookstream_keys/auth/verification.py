@@ -1,0 +1,155 @@
+"""Whether a key is good: one rule, for whoever asks.
+
+The checks stand in a fixed order, cheapest first: what is not well formed never
+reaches the database. Nothing is cached, so a revocation holds from the moment
+that it is stored.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Literal
+
+from hookstream_keys.domain import networks
+from hookstream_keys.domain.limits import Decision
+from hookstream_keys.domain.records import record
+from hookstream_keys.domain.scopes import Scopes
+from hookstream_keys.runtime import rate_limit_names
+from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters
+from hookstream_keys.store import ApiKey, ReadStore, Rotation
+
+Code = Literal[
+    "VALID",
+    "NOT_FOUND",
+    "MALFORMED",
+    "REVOKED",
+    "DISABLED",
+    "EXPIRED",
+    "IP_NOT_ALLOWED",
+    "INSUFFICIENT_SCOPE",
+    "RATE_LIMITED",
+]
+
+
+@record
+class Use:
+    """What a key is wanted for."""
+
+    #: The moment, as `hookstream_keys.domain.timestamps` writes it.
+    now: str
+    #: The end client's address. A key that is bound to addresses is no good without one.
+    ip: str | None = None
+    #: Scopes that the key must cover, all of them.
+    scopes: tuple[str, ...] = ()
+
+
+@record
+class Verification:
+    """The outcome, the key where there is one, and the rule that failed, if one did."""
+
+    code: Code
+    key: ApiKey | None = None
+    rule: str | None = None
+    #: What the key's own limit said, where that was asked.
+    limit: Decision | None = None
+
+
+def verify(
+    store: ReadStore,
+    digest: bytes | None,
+    use: Use,
+    sees: Callable[[ApiKey], bool] = lambda _: True,
+) -> Verification:
+    """Find the key with a secret of this digest, and say whether it is valid for `use`.
+
+    `digest` is what `keys.digest_of` makes of the text that was sent. A key that the caller does
+    not see is NOT_FOUND, exactly as one that never was. That it is used counts for nothing yet:
+    `spend`.
+    """
+    if digest is None:
+        return Verification("MALFORMED", rule="form")
+    found = store.find_key(digest)
+    if found is None or not sees(found):
+        return Verification("NOT_FOUND", rule="exists")
+    key = effective_key(found)
+    for code, rule, holds in RULES:
+        if not holds(key, use):
+            return Verification(code, key, rule)
+    return Verification("VALID", key)
+
+
+def consume_limit(found: Verification, counters: RateLimitCounters | None) -> Verification:
+    """Let the use of a key that is good count for its own limit, and say whether that allows it."""
+    key = found.key
+    if found.code != "VALID" or key is None or key.rate_limit is None or counters is None:
+        return found
+    decision = counters.consume(rate_limit_names.of_key(key.id), key.rate_limit)
+    if not decision.allowed:
+        return Verification("RATE_LIMITED", key, "limit", decision)
+    return Verification("VALID", key, limit=decision)
+
+
+def effective_key(key: ApiKey) -> ApiKey:
+    """The key as good as the secret is that it was found by, which a rotation may have made less.
+
+    The new secret of a rotation may have an end of its own, the old one has its grace; one that
+    was cancelled is as good as revoked.
+    """
+    rotation = key.rotation
+    match rotation:
+        case None:
+            return key
+        case Rotation(state="pending", sets_expiry=True):
+            end = rotation.expires_at
+        case Rotation(state="grace"):
+            # No time is later than a tilde. A key that is ended earlier ends for every secret.
+            end = min(rotation.expires_at or "~", key.expires_at or "~")
+        case _:
+            end = key.expires_at
+    cancelled = rotation.created_at if rotation.state == "cancelled" else None
+    return dataclasses.replace(
+        key, prefix=rotation.prefix, expires_at=end, revoked_at=key.revoked_at or cancelled
+    )
+
+
+def may_revoke(key: ApiKey, now: str) -> bool:
+    """Whether holding the secret that the key was found by is enough to end the key.
+
+    Of its own secret always; of another as long as it is good for anything.
+    """
+    if key.rotation is None:
+        return True
+    return lives(effective_key(key), now)
+
+
+def lives(key: ApiKey, now: str) -> bool:
+    """Whether the key is neither revoked nor at its end."""
+    return key.revoked_at is None and (key.expires_at is None or key.expires_at > now)
+
+
+def activates(found: Verification) -> Rotation | None:
+    """The rotation that the use of a key that is good activates, if any."""
+    return pending(found.key) if found.code == "VALID" and found.key is not None else None
+
+
+def pending(key: ApiKey) -> Rotation | None:
+    """The rotation that using the key now, by the secret that it was found by, would activate."""
+    rotation = key.rotation
+    return rotation if rotation is not None and rotation.state == "pending" else None
+
+
+def _address_allowed(key: ApiKey, use: Use) -> bool:
+    return not key.allowed_ips or networks.contain(key.allowed_ips, use.ip)
+
+
+def _scopes_covered(key: ApiKey, use: Use) -> bool:
+    return not use.scopes or not Scopes.parse(key.scopes).beyond(use.scopes)
+
+
+#: What is asked of a key that exists, in this order: the answer names the first that fails.
+RULES: tuple[tuple[Code, str, Callable[[ApiKey, Use], bool]], ...] = (
+    ("REVOKED", "revoked", lambda key, _: key.revoked_at is None),
+    ("DISABLED", "enabled", lambda key, _: key.enabled),
+    ("EXPIRED", "expired", lambda key, use: key.expires_at is None or key.expires_at > use.now),
+    ("IP_NOT_ALLOWED", "address", _address_allowed),
+    ("INSUFFICIENT_SCOPE", "scopes", _scopes_covered),
+)

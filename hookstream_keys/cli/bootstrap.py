@@ -1,0 +1,63 @@
+"""The first tenant: what `hookstream-keys init` puts into an empty database."""
+
+from dataclasses import field
+from datetime import datetime
+
+from hookstream_keys.context.principal import Operator
+from hookstream_keys.domain import ids, keys, passwords, timestamps
+from hookstream_keys.domain.records import record
+from hookstream_keys.handlers import audit, tenancy
+from hookstream_keys.handlers.context import RequestContext
+from hookstream_keys.store import ApiKey, Credential, Store, Tenant, User
+
+
+@record
+class FirstTenant:
+    """What was made, with the two secrets that are shown once."""
+
+    tenant: Tenant
+    key: str = field(repr=False)
+    password: str = field(repr=False)
+
+
+def create_first_tenant(
+    store: Store, *, org: str, env: str, email: str, now: datetime
+) -> FirstTenant | None:
+    """Make an owner, an organization, an environment and a key, all or nothing.
+
+    Returns None, and changes nothing, when the database has users or organizations already.
+    """
+    context = RequestContext(store, Operator(), ids.new("req"), None, now)
+    created_at = timestamps.to_text(now)
+    password = passwords.generate()
+    user = User(
+        id=ids.new("usr"),
+        name=email.partition("@")[0],
+        email=email.lower(),
+        created_at=created_at,
+        updated_at=created_at,
+        email_verified=True,
+    )
+    begun = tenancy.begin(context, user, org=org, org_slug=tenancy.slug(org), env=env)
+    new = keys.generate("live")
+    key = ApiKey(
+        id=ids.new("ak"),
+        org_id=begun.organization.id,
+        env_id=begun.environment.id,
+        name="First key",
+        prefix=new.prefix,
+        scopes="*",
+        created_by=user.id,
+        created_at=created_at,
+    )
+    tenant = Tenant(
+        user=user,
+        credential=Credential(ids.new("acc"), user.id, passwords.hashed(password), created_at),
+        tenancy=begun,
+        key=key,
+        key_digest=new.digest,
+        key_event=audit.key_created(context, key, new.digest),
+    )
+    if not store.add_first_tenant(tenant):
+        return None
+    return FirstTenant(tenant, new.secret, password)

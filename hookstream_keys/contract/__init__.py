@@ -1,0 +1,1 @@
+"""`openapi.yaml` as the code uses it: operations, schemas, parameters, roles."""

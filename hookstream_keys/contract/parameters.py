@@ -1,0 +1,77 @@
+"""Parameters: text that is given, as the document's schemas type it."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from hookstream_keys.contract.schemas import Schema, checker
+from hookstream_keys.domain.errors import BadRequest, Detail
+
+
+class Parameter:
+    """A parameter of the document, and how it is read."""
+
+    def __init__(self, described: dict[str, Any]) -> None:
+        schema: Schema = described["schema"]
+        self.name: str = described["name"]
+        #: `path`, `query` or `header`.
+        self.place: str = described["in"]
+        self.where = f"{self.place}/{self.name}"
+        self.required: bool = described.get("required", False)
+        self.has_default = "default" in schema
+        self.default = schema.get("default")
+        self._scalar: Callable[[Any], Any] = _SCALARS.get(schema.get("type", ""), _as_it_is)
+        self._check = checker(schema, self.place)
+
+    def read(self, given: Any, details: list[Detail]) -> Any:
+        """The value of what was given; what is wrong with it is added to `details`."""
+        value = self._scalar(given)
+        wrong = self._check(value)
+        if wrong:
+            details.append(Detail(self.where, wrong[0].message))
+        return value
+
+
+def read_all(described: Iterable[dict[str, Any]], given: Mapping[str, str | None]) -> Any:
+    """What is given, by name, for these parameters of the document; with their defaults.
+
+    None is not given. Raises BadRequest that names each that is wrong.
+    """
+    read: dict[str, Any] = {}
+    details: list[Detail] = []
+    for parameter in map(Parameter, described):
+        text = given.get(parameter.name)
+        if text is not None:
+            read[parameter.name] = parameter.read(text, details)
+        elif parameter.required:
+            details.append(Detail(parameter.where, "is required"))
+        elif parameter.has_default:
+            read[parameter.name] = parameter.default
+    if details:
+        raise bad_parameters(details)
+    return read
+
+
+def bad_parameters(details: list[Detail]) -> BadRequest:
+    """The error for parameters that are wrong."""
+    return BadRequest("The request's parameters are not valid.", details=details)
+
+
+#: What JSON calls an integer, as far as 64 bits reach for certain.
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
+
+
+def read_integer(given: Any) -> Any:
+    """The integer that a text spells; what is given when it spells none."""
+    return int(given) if isinstance(given, str) and _INTEGER.fullmatch(given) else given
+
+
+def _boolean(given: Any) -> Any:
+    return given == "true" if given in ("true", "false") else given
+
+
+def _as_it_is(given: Any) -> Any:
+    return given
+
+
+_SCALARS = {"integer": read_integer, "boolean": _boolean}

@@ -1,0 +1,155 @@
+"""Values against the specification's schemas: read strictly, by validators compiled once."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jsonschema_rs
+import orjson
+
+from hookstream_keys.domain.errors import MAX_DETAILS, BadRequest, Detail
+
+#: Deeper JSON is refused: nothing in the specification nests further than a few levels.
+MAX_DEPTH = 32
+
+Schema = dict[str, Any]
+
+
+class SchemaValidators:
+    """Compiled validators, one for each schema object of the specification."""
+
+    def __init__(self) -> None:
+        # The schema is kept beside its validator, so that its id is not given away again.
+        self._compiled: dict[int, tuple[Schema, jsonschema_rs.Draft4Validator]] = {}
+
+    def of(self, schema: Schema) -> jsonschema_rs.Draft4Validator:
+        """The validator of `schema`, whose references Connexion has resolved already."""
+        found = self._compiled.get(id(schema))
+        if found is None:
+            compiled = jsonschema_rs.Draft4Validator(
+                _json_schema(schema),
+                validate_formats=True,
+                # Messages never repeat what was sent.
+                mask="value",
+            )
+            found = self._compiled[id(schema)] = (schema, compiled)
+        return found[1]
+
+
+_VALIDATORS = SchemaValidators()
+
+
+class Body:
+    """The bodies that a schema lets through, with its defaults filled in."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._check = checker(schema, "body")
+        self._defaults = {
+            name: part["default"]
+            for name, part in schema.get("properties", {}).items()
+            if "default" in part
+        }
+
+    def check(self, body: Any) -> Any:
+        """`body` with what is left out of it. Raises BadRequest when it is not valid."""
+        details = self._check(body)
+        if details:
+            raise BadRequest("The request body is not valid.", details=details)
+        return {**self._defaults, **body} if self._defaults else body
+
+
+def checker(schema: Schema, where: str) -> Callable[[Any], list[Detail]]:
+    """`check_value` with the schema prepared."""
+    validator = _VALIDATORS.of(schema)
+    is_valid = validator.is_valid
+
+    def check(value: Any) -> list[Detail]:
+        return [] if is_valid(value) else _details(validator, value, where)
+
+    return check
+
+
+def check_value(schema: Schema, value: Any, where: str) -> list[Detail]:
+    """What is wrong with `value`; each location begins with `where`. Empty when nothing is."""
+    if not schema:
+        # What Connexion gives for a response that the document does not describe.
+        return []
+    return checker(schema, where)(value)
+
+
+def _details(validator: jsonschema_rs.Draft4Validator, value: Any, where: str) -> list[Detail]:
+    details = []
+    for error in validator.iter_errors(value):
+        location = "/".join([where, *map(str, error.instance_path)])
+        details.append(Detail(location, error.message))
+        if len(details) == MAX_DETAILS:
+            break
+    return details
+
+
+def check_body(schema: Schema, body: Any) -> Any:
+    """`body` with the schema's defaults filled in. Raises BadRequest when it is not valid."""
+    return Body(schema).check(body)
+
+
+def parse_json(raw: bytes) -> Any:
+    """Read a JSON text strictly: UTF-8, no NaN, no lone surrogates, not nested too deep.
+
+    Raises BadRequest.
+    """
+    if _depth(raw) > MAX_DEPTH:
+        raise bad_body(f"nested deeper than {MAX_DEPTH} levels")
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        # Not `error.doc`: messages never repeat what was sent.
+        raise bad_body(
+            f"not valid JSON in UTF-8: {error.msg} (line {error.lineno}, column {error.colno})"
+        ) from None
+
+
+def bad_body(message: str) -> BadRequest:
+    """The error for a body that is wrong as a whole."""
+    return BadRequest("The request body is not valid.", details=[Detail("body", message)])
+
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+
+
+def _depth(raw: bytes) -> int:
+    if raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
+        return 0
+    depth = deepest = 0
+    for character in _STRING.sub(b"", raw):
+        if character in b"{[":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in b"}]":
+            depth -= 1
+    return deepest
+
+
+_NOT_SCHEMAS = ("enum", "default", "example", "required")
+
+
+def _json_schema(schema: Any) -> Any:
+    """An OpenAPI 3.0 schema in the words of JSON Schema draft 4: `nullable` is spelled out."""
+    if isinstance(schema, list):
+        return [_json_schema(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    words: Schema = {}
+    for word, value in schema.items():
+        if word in _NOT_SCHEMAS:
+            words[word] = value
+        elif word == "properties":
+            words[word] = {name: _json_schema(part) for name, part in value.items()}
+        elif word not in ("nullable", "components"):
+            # `components` is the whole document's, put there by Connexion.
+            words[word] = _json_schema(value)
+    if not schema.get("nullable"):
+        return words
+    if isinstance(words.get("type"), str) and "enum" not in words:
+        # No other word says anything of null, and a fault is found at its own place.
+        return {**words, "type": [words["type"], "null"]}
+    return {"anyOf": [{"type": "null"}, words]}

@@ -1,0 +1,1 @@
+"""What keys, scopes, limits and errors are: plain values and rules."""

@@ -1,0 +1,382 @@
+"""Everything that can be answered instead of success, in the one shape of `openapi.yaml`'s `Error`.
+
+Handlers and middleware raise these; `hookstream_keys.http.edge` turns them into
+responses. Messages are for a person and never quote a value that the client
+sent: the client knows it, and a log must not learn it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from hookstream_keys.domain.limits import Decision
+from hookstream_keys.domain.records import record
+
+#: `ErrorDetail` takes no more; a client mends ten mistakes before it needs the next.
+MAX_DETAILS = 10
+MAX_DETAIL_LENGTH = 500
+MAX_LOCATION_LENGTH = 200
+
+#: RFC 6750, section 3: how whoever may not is asked for a credential, or for a better one.
+CHALLENGE = 'Bearer realm="hookstream"'
+
+
+@record
+class Detail:
+    """One place of a request that is wrong: `location` such as `body/name`, and why."""
+
+    location: str
+    message: str
+
+
+class ApiError(Exception):
+    """An answer other than success. Subclasses fix `status` and `code`."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        details: Sequence[Detail] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = tuple(details)[:MAX_DETAILS]
+        self.headers = dict(headers or {})
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        """The error as `openapi.yaml` describes it."""
+        body: dict[str, Any] = {
+            "error": self.message,
+            "status": self.status,
+            "request_id": request_id,
+            "code": self.code,
+        }
+        if self.code.isupper():
+            # These codes are for better-auth's client as well, which looks for a message.
+            body["message"] = self.message
+        if self.details:
+            body["details"] = [
+                {
+                    "location": detail.location[:MAX_LOCATION_LENGTH],
+                    "message": detail.message[:MAX_DETAIL_LENGTH],
+                }
+                for detail in self.details
+            ]
+        return body
+
+
+class BadRequest(ApiError):
+    """400: the request is not what the specification asks for."""
+
+    status = 400
+    code = "bad_request"
+
+
+class Unauthorized(ApiError):
+    """401: no credential, or none that is good."""
+
+    status = 401
+    code = "unauthorized"
+
+    def __init__(self, *, credential_sent: bool) -> None:
+        # RFC 6750, section 3.1: no error code when no credential was sent.
+        challenge = CHALLENGE
+        if credential_sent:
+            message = "The credential is not valid: unknown, revoked or expired."
+            challenge += ', error="invalid_token"'
+        else:
+            message = (
+                "No credential was sent. Send an API key in X-API-Key or Authorization: Bearer, "
+                "or sign in."
+            )
+        super().__init__(message, headers={"WWW-Authenticate": challenge})
+
+
+class Forbidden(ApiError):
+    """403: the credential is good, but not for this."""
+
+    status = 403
+    code = "forbidden"
+
+
+class InsufficientScope(Forbidden):
+    """403: the key's scopes do not cover the request."""
+
+    code = "insufficient_scope"
+
+    def __init__(self, message: str, *, details: Sequence[Detail] = ()) -> None:
+        # RFC 6750, section 3: a token that does not enable access is challenged, too.
+        challenge = f'{CHALLENGE}, error="insufficient_scope"'
+        super().__init__(message, details=details, headers={"WWW-Authenticate": challenge})
+
+
+class UntrustedOrigin(Forbidden):
+    """403: a session cookie came with a request that another site's page may have made."""
+
+    code = "untrusted_origin"
+
+
+class SignUpClosed(ApiError):
+    """400: the operator does not let strangers sign up."""
+
+    status = 400
+    code = "EMAIL_PASSWORD_SIGN_UP_DISABLED"
+
+    def __init__(self) -> None:
+        super().__init__("Email and password sign up is not enabled")
+
+
+class SignInRefused(ApiError):
+    """401: there is no such user, or the password is another."""
+
+    status = 401
+    code = "INVALID_EMAIL_OR_PASSWORD"
+
+    def __init__(self) -> None:
+        super().__init__("Invalid email or password", headers={"WWW-Authenticate": CHALLENGE})
+
+
+class SignInClosed(ApiError):
+    """400: sign-in by password is turned off."""
+
+    status = 400
+    code = "EMAIL_PASSWORD_DISABLED"
+
+    def __init__(self) -> None:
+        super().__init__("Email and password is not enabled")
+
+
+class EmailNotVerified(ApiError):
+    """403: the password is right, and the user's address must be verified first."""
+
+    status = 403
+    code = "EMAIL_NOT_VERIFIED"
+
+    def __init__(self) -> None:
+        super().__init__("Email not verified")
+
+
+class UserBanned(ApiError):
+    """403: the password is right, and an administrator has banned the user."""
+
+    status = 403
+    code = "BANNED_USER"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "You have been banned from this application. Please contact support if you believe "
+            "this is an error."
+        )
+
+
+class TwoFactorRequired(ApiError):
+    """403: the password is right, and the user has a second factor, which is not checked here."""
+
+    status = 403
+    code = "TWO_FACTOR_REQUIRED"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Your account has two-factor authentication, which this server does not check. Sign in "
+            "at better-auth; the session that it gives you is accepted here."
+        )
+
+
+class UntrustedRedirect(ApiError):
+    """403: a signed-in user would be sent on to a site that the operator does not trust."""
+
+    status = 403
+    code = "INVALID_CALLBACK_URL"
+
+    def __init__(self) -> None:
+        details = [Detail("body/callbackURL", "is no path, and of no trusted origin")]
+        super().__init__("Invalid callbackURL", details=details)
+
+
+class UserExists(ApiError):
+    """422: somebody has signed up with the address before."""
+
+    status = 422
+    code = "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL"
+
+    def __init__(self) -> None:
+        details = [Detail("body/email", "is somebody's already")]
+        super().__init__("User already exists. Use another email.", details=details)
+
+
+class NotFound(ApiError):
+    """404: there is no such thing, or none that the caller may know of."""
+
+    status = 404
+    code = "not_found"
+
+
+class EnvironmentNotFound(NotFound):
+    """404: the environment does not exist, or the caller may not know that it does."""
+
+    code = "environment_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("Environment not found")
+
+
+class KeyNotFound(NotFound):
+    """404: the key does not exist, or the caller may not know that it does."""
+
+    code = "api_key_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("API key not found")
+
+
+class OrganizationNotFound(NotFound):
+    """404: the organization does not exist, or the caller may not know that it does."""
+
+    code = "organization_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("Organization not found")
+
+
+class MemberNotFound(NotFound):
+    """404: the organization has no such member."""
+
+    code = "member_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("Member not found")
+
+
+class RotationNotFound(NotFound):
+    """404: the key has no such rotation."""
+
+    code = "rotation_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("Rotation not found")
+
+
+class UserNotFound(NotFound):
+    """404: nobody has signed up with the address."""
+
+    code = "user_not_found"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Nobody has signed up with this email address.",
+            details=[Detail("body/email", "is nobody's")],
+        )
+
+
+class RequestTimeout(ApiError):
+    """408: the client took too long to send the request."""
+
+    status = 408
+    code = "request_timeout"
+
+
+class Conflict(ApiError):
+    """409: the thing is in a state in which this cannot be done to it."""
+
+    status = 409
+    code = "conflict"
+
+
+class MemberNotVerified(Conflict):
+    """409: the address of a user who is to become a member has not been verified."""
+
+    code = "email_not_verified"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This email address is not verified, so it may not belong to the user who signed up "
+            "with it. Ask them to verify it at better-auth, or invite them there; where every user "
+            "is known, an operator can set HOOKSTREAM_ADD_UNVERIFIED_MEMBERS=on.",
+            details=[Detail("body/email", "is not verified")],
+        )
+
+
+class IdempotencyKeyReused(Conflict):
+    """409: the key was used for something else, or what it was used for cannot be shown again."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self, message: str) -> None:
+        details = [Detail("header/idempotency-key", "was used before")]
+        super().__init__(message, details=details)
+
+
+class MethodNotAllowed(ApiError):
+    """405: the address exists, with other methods."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class ContentTooLarge(ApiError):
+    """413: the body is over the limit."""
+
+    status = 413
+    code = "content_too_large"
+
+
+class UriTooLong(ApiError):
+    """414: the request target is over the limit."""
+
+    status = 414
+    code = "uri_too_long"
+
+
+class UnsupportedMediaType(ApiError):
+    """415: the body's media type is missing, or not one that the operation takes."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
+class RateLimited(ApiError):
+    """429: more than a limit allows; nothing was done."""
+
+    status = 429
+    code = "rate_limited"
+
+    def __init__(self, message: str, decision: Decision) -> None:
+        super().__init__(message, headers=decision.headers())
+
+
+class HeaderFieldsTooLarge(ApiError):
+    """431: the header fields are over the limit."""
+
+    status = 431
+    code = "header_fields_too_large"
+
+
+class InternalError(ApiError):
+    """500: a defect of this server. The log has the rest, under the request id."""
+
+    def __init__(self) -> None:
+        super().__init__("The server made a mistake. Its log names this request's request_id.")
+
+
+class Unavailable(ApiError):
+    """503: the database does not answer, or not in time."""
+
+    status = 503
+    code = "unavailable"
+
+    def __init__(
+        self, message: str = "The database does not answer. Nothing was changed; try again."
+    ) -> None:
+        super().__init__(message, headers={"Retry-After": "1"})
+
+
+class Overloaded(Unavailable):
+    """503: more is asked for than can be done soon."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server has more to do than it can soon. Nothing was changed; try again."
+        )

@@ -1,0 +1,47 @@
+"""Passwords as better-auth stores them, so that a user of either side signs in on the other.
+
+`hexsalt:hexkey`, where the key is scrypt (N=16384, r=16, p=1, 64 bytes) over the
+password in Unicode form NFKC, salted with the salt's hexadecimal text
+(better-auth 1.7, `@better-auth/utils/password`).
+"""
+
+import hashlib
+import hmac
+import secrets
+import string
+import unicodedata
+
+#: What is stored of the password of nobody: no password matches it, and it takes as long to see.
+DUMMY_HASH = f"{'0' * 32}:{'0' * 128}"
+
+_ALPHABET = string.ascii_letters + string.digits
+
+
+def generate() -> str:
+    """A password of 24 letters and digits: 142 random bits."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(24))
+
+
+def hashed(password: str) -> str:
+    """What to store for `password`, under a fresh salt."""
+    salt = secrets.token_hex(16)
+    return f"{salt}:{_scrypt(password, salt)}"
+
+
+def matches(password: str, stored: str) -> bool:
+    """Whether `stored` was made from `password`. Takes the same time either way."""
+    salt, _, key = stored.partition(":")
+    return hmac.compare_digest(_scrypt(password, salt).encode(), key.encode(errors="surrogatepass"))
+
+
+def _scrypt(password: str, salt: str) -> str:
+    return hashlib.scrypt(
+        unicodedata.normalize("NFKC", password).encode(errors="surrogatepass"),
+        salt=salt.encode(errors="surrogatepass"),
+        n=16384,
+        r=16,
+        p=1,
+        # 128 * N * r bytes are needed; OpenSSL's own limit of 32 MiB is exactly too small.
+        maxmem=128 * 16384 * 16 * 2,
+        dklen=64,
+    ).hex()

@@ -1,0 +1,200 @@
+"""Handling: from a request to a handler's call, and from its answer to a response.
+
+What only reads is done where the request is, without a thread between: a look into the
+database takes a few microseconds. What writes, and so waits for the disk, is the writer's.
+"""
+
+import functools
+from typing import Any
+
+import orjson
+from connexion.operations import AbstractOperation
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hookstream_keys.auth.credentials import Credentials
+from hookstream_keys.context import request as requests
+from hookstream_keys.context.idempotency import IdempotentRequest
+from hookstream_keys.context.principal import KeyPrincipal, Principal, SessionPrincipal
+from hookstream_keys.context.request import Request
+from hookstream_keys.contract import spec
+from hookstream_keys.domain.errors import InsufficientScope, Overloaded
+from hookstream_keys.handlers import OPERATIONS, PREPARED, WRITING, audit, sessions, verification
+from hookstream_keys.handlers.context import (
+    Answer,
+    Dependencies,
+    Headers,
+    RequestContext,
+    RetryInWriteTransaction,
+)
+from hookstream_keys.handlers.recheck import write_context
+from hookstream_keys.http.password_checks import PasswordChecks
+from hookstream_keys.http.per_operation import PerOperationMiddleware
+from hookstream_keys.http.responses import JSON, REQUEST_ID, fields
+from hookstream_keys.runtime.writer import Writer
+from hookstream_keys.store import IdempotentReplay, Store
+
+#: So much of a User-Agent is kept with a session; nobody reads on.
+MAX_USER_AGENT = 300
+
+
+class HandlerDispatcher(PerOperationMiddleware):
+    """Answers the operations of the API; what is a page goes on to the application behind."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        store: Store,
+        credentials: Credentials,
+        dependencies: Dependencies,
+        writer: Writer,
+    ) -> None:
+        super().__init__(app)
+        self._store = store
+        self._credentials = credentials
+        self._dependencies = dependencies
+        self._writer = writer
+        self._passwords = PasswordChecks()
+
+    def prepare(self, operation: AbstractOperation) -> ASGIApp:
+        """Find the operation's handler now. Raises LookupError when there is none."""
+        described = spec.operation(operation.operation_id)
+        if described.is_page:
+            return self.app
+        if described.id not in OPERATIONS:
+            raise LookupError(f"no handler for {described.id}")
+        return functools.partial(self._handle, described)
+
+    async def _handle(
+        self, operation: spec.Operation, scope: Scope, _: Receive, send: Send
+    ) -> None:
+        request = requests.of(scope)
+        context = self._context(request, operation)
+        arguments = request.arguments
+        if operation.id in PREPARED:
+            prepared = await self._prepared_for(operation, context, arguments)
+            arguments = {**arguments, "prepared": prepared}
+        if operation.id in WRITING or _will_write(request.principal):
+            answer = await self._writer.run(lambda: self._write(operation, context, arguments))
+        else:
+            _use(operation, context)
+            try:
+                answer = _answer(operation.id, context, arguments)
+            except RetryInWriteTransaction:
+                answer = await self._writer.run(
+                    lambda: self._write(operation, context, arguments, used=True)
+                )
+        await _respond(request, answer, send)
+
+    def _write(
+        self,
+        operation: spec.Operation,
+        context: RequestContext,
+        arguments: dict[str, Any],
+        *,
+        used: bool = False,
+    ) -> Answer:
+        """Answer inside the write transaction, to a principal that is valid in it."""
+        checked = write_context(
+            context, self._store, self._credentials.current, optional=operation.optional
+        )
+        if not used:
+            _use(operation, checked)
+        return _answer(operation.id, checked, arguments)
+
+    async def _prepared_for(
+        self, operation: spec.Operation, context: RequestContext, arguments: dict[str, Any]
+    ) -> Any:
+        """What takes a while, done beside everything else. Raises Overloaded."""
+        preparation = PREPARED[operation.id]
+        # Before it waits for its turn: what is refused anyway takes no place in the queue.
+        preparation.admit(context, **arguments)
+        work = functools.partial(preparation.work, context, **arguments)
+        try:
+            return await self._passwords.run(work, preparation.flows(context, **arguments))
+        except Overloaded:
+            preparation.reject(context, **arguments)
+            raise
+
+    def _context(self, request: Request, operation: spec.Operation) -> RequestContext:
+        key = request.header(b"idempotency-key") if operation.idempotent else None
+        idempotent_request = None
+        if key is not None:
+            caller = audit.actor_of(request.principal) or ""
+            idempotent_request = IdempotentRequest.of(
+                self._dependencies.signer,
+                key,
+                caller=caller,
+                operation=operation.id,
+                arguments=request.arguments,
+            )
+        return RequestContext(
+            store=self._store,
+            principal=request.principal,
+            request_id=request.id,
+            address=request.address or None,
+            now=request.moment,
+            user_agent=(request.header(b"user-agent") or "")[:MAX_USER_AGENT],
+            secure=request.scheme == "https",
+            dependencies=self._dependencies,
+            idempotent_request=idempotent_request,
+        )
+
+
+def _will_write(principal: Principal) -> bool:
+    """Whether using this credential changes it, whatever for."""
+    match principal:
+        case SessionPrincipal(due=due):
+            return due
+        case KeyPrincipal(pending_rotation=pending):
+            return pending is not None
+        case _:
+            return False
+
+
+def _use(operation: spec.Operation, context: RequestContext) -> None:
+    """See to it that a key is used by this request, whatever becomes of that.
+
+    A key whose scopes do not cover the operation is not good for it, and so not used: what
+    verification would say of it, too.
+    """
+    scope, principal = operation.required_scope, context.principal
+    if scope and isinstance(principal, KeyPrincipal) and not principal.scopes.allow(scope):
+        return
+    if operation.id != "authorize":
+        # Which does so itself, and only when everything else is right.
+        verification.use(context)
+
+
+def _answer(operation_id: str, context: RequestContext, arguments: dict[str, Any]) -> Answer:
+    """What the handler answers, and what comes with the credential."""
+    try:
+        body, status, *rest = OPERATIONS[operation_id](context, **arguments)
+    except IdempotentReplay as repeated:
+        if context.idempotent_request is None:
+            raise
+        body, status, *rest = context.idempotent_request.answer(repeated.record)
+        rest = [{**(rest[0] if rest else {}), "Idempotency-Replayed": "true"}]
+    except InsufficientScope:
+        verification.count(context, "INSUFFICIENT_SCOPE")
+        raise
+    headers: Headers = rest[0] if rest else {}
+    expires_at = getattr(context.principal, "expires_at", None)
+    if expires_at is not None:
+        headers = {"X-Key-Expires-At": expires_at, **headers}
+    if operation_id not in sessions.OPERATIONS:
+        renewed = sessions.renew(context)
+        headers = {**renewed, **headers} if renewed else headers
+    return body, status, headers
+
+
+async def _respond(request: Request, answer: Answer, send: Send) -> None:
+    body, status, *rest = answer
+    # Here as well as at the gate: the document requires it, and responses may be validated.
+    headers = [(REQUEST_ID, request.id.encode())]
+    raw = b""
+    if body is not None:
+        raw = body if isinstance(body, bytes) else orjson.dumps(body)
+        headers += [(b"content-type", JSON), (b"content-length", b"%d" % len(raw))]
+    headers += fields(rest[0] if rest else {})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": raw})

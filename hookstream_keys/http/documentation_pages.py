@@ -1,0 +1,34 @@
+"""Pages: what a browser loads is Flask's to serve, as Connexion hands it on."""
+
+import functools
+from typing import Any
+
+from connexion.context import operation, scope
+
+from hookstream_keys.context import request as requests
+from hookstream_keys.contract.served_document import ServedDocument
+from hookstream_keys.handlers import PAGES, Handler
+from hookstream_keys.handlers.context import Answer
+
+
+def page(operation_id: str, served: ServedDocument) -> Handler:
+    """What answers for a page as Flask calls it. For an operation of the API it refuses."""
+    handler = PAGES.get(operation_id)
+    if handler is None:
+        return _not_a_page
+
+    @functools.wraps(handler)
+    def answer(**arguments: Any) -> Answer:
+        if operation.operation_id != operation_id:
+            # Connexion's router and Flask's disagree: fail closed, whoever is wrong.
+            raise RuntimeError(f"{operation_id} was reached as {operation.operation_id}")
+        body, status, *headers = handler(served, **arguments)
+        # Here as well as at the gate: the document requires it, and responses may be validated.
+        request_id = {"X-Request-Id": requests.of(scope).id}
+        return body, status, {**request_id, **(headers[0] if headers else {})}
+
+    return answer
+
+
+def _not_a_page(**_: Any) -> Answer:
+    raise RuntimeError("an operation of the API was reached as a page")

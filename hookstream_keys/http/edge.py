@@ -1,0 +1,285 @@
+"""The first thing that sees a request: names it, bounds it, makes it canonical, and answers errors.
+
+What may pass is decided by the document's paths and methods alone, so that a
+request which is no operation never reaches Connexion's router or Flask's, which
+match differently. What passes has at most one body of a declared media type,
+whole and within the limit.
+"""
+
+import logging
+import re
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hookstream_keys.context import request as requests
+from hookstream_keys.context.origins import Origins
+from hookstream_keys.context.request import Request
+from hookstream_keys.contract import spec
+from hookstream_keys.contract.routes import Route, Routes
+from hookstream_keys.domain import ids, networks, timestamps
+from hookstream_keys.domain.errors import (
+    ApiError,
+    BadRequest,
+    ContentTooLarge,
+    Detail,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+    RateLimited,
+    UnsupportedMediaType,
+)
+from hookstream_keys.http.rate_limiting import RateLimiting
+from hookstream_keys.http.responses import Response, as_api_error, send_error
+from hookstream_keys.store import StoreError
+
+log = logging.getLogger("hookstream_keys")
+
+#: So many bytes of a body over the limit are read and thrown away before the answer: closing on
+#: unread bytes resets the connection, and the client never sees the 413.
+DRAIN_BYTES = 8 * 1024 * 1024
+
+#: So many requests are in a worker at once: twice those that may wait to write. More are turned
+#: away before their body is read; a body takes up to `HOOKSTREAM_MAX_BODY_BYTES` of memory.
+MOST_REQUESTS = 4_000
+
+_CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
+#: A host and perhaps a port (RFC 9112, section 3.2). Without a comma: several are one with commas.
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]+)(:[0-9]*)?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+#: The header fields that say something of the body as it came.
+_OF_BODIES = {b"content-length", b"content-type", b"transfer-encoding"}
+
+
+class EdgeMiddleware:
+    """An ASGI application around `app`, in front of everything else."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        routes: Routes,
+        origins: Origins,
+        limiting: RateLimiting,
+        max_body_bytes: int,
+    ) -> None:
+        self.app = app
+        self.routes = routes
+        self.origins = origins
+        self.limiting = limiting
+        self.max_body_bytes = max_body_bytes
+        self._requests = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or pass on what is no request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = _request(scope)
+        response = Response(request, scope["method"], send)
+        self._requests += 1
+        try:
+            await self._pass(scope, receive, response)
+        except Exception as exception:  # the last resort: every error is answered in the one shape
+            error = as_api_error(exception, request)
+            if isinstance(error, InternalError) or response.started:
+                log.exception("request_id=%s failed", request.id)
+            if response.started:
+                # Half a response is out; only breaking the connection tells the client.
+                raise
+            await send_error(response, self._counted(request, error))
+        finally:
+            self._requests -= 1
+            response.log()
+
+    def _counted(self, request: Request, error: ApiError) -> ApiError:
+        """The error, or that there were too many."""
+        try:
+            self.limiting.count_error(request, error)
+        except RateLimited as limited:
+            return limited
+        except StoreError as failure:
+            # The answer is an error in any case.
+            log.warning("request_id=%s %s", request.id, failure)
+        return error
+
+    async def _pass(self, scope: Scope, receive: Receive, response: Response) -> None:
+        path: str = scope["path"]
+        root: str = scope.get("root_path", "")
+        method: str = scope["method"]
+        request = response.request
+        route = self.routes.find(
+            path.removeprefix(root) if root else path, scope.get("raw_path", b"")
+        )
+        if route is not None:
+            response.path = route.path
+            if method == "HEAD" and "GET" in route.operations:
+                # RFC 9110, section 9.3.2: the same headers as GET, no content.
+                response.bodiless = True
+                method = "GET"
+            request.operation = route.operations.get(method)
+        operation = request.operation
+        if operation is None or not operation.secured:
+            # Of others it is not known yet whose they are.
+            self.limiting.limit_anonymous(request)
+        if route is None:
+            raise NotFound(
+                "There is nothing at this address; /v1/openapi.json lists what there is."
+            )
+        if operation is None:
+            await self._answer_without_operation(route, method, response)
+            return
+        _check_address(scope, request)
+        if self._requests > MOST_REQUESTS and operation.may_be_unavailable:
+            raise Overloaded
+        if operation.same_site:
+            self.origins.refuse_foreign(request)
+        body = await self._body(request, operation, receive)
+        if response.bodiless:
+            # The server goes by its own scope: it must know that HEAD is answered without content.
+            scope = {**scope, "method": method}
+        # For those behind that read them: the only body is the one that is handed on below.
+        scope["headers"] = [field for field in scope["headers"] if field[0] not in _OF_BODIES]
+        await self.app(scope, _replay(body, receive), response)
+
+    async def _answer_without_operation(
+        self, route: Route, method: str, response: Response
+    ) -> None:
+        if method != "OPTIONS":
+            raise MethodNotAllowed(
+                f"This address takes {route.allow}.", headers={"Allow": route.allow}
+            )
+        headers = [(b"allow", route.allow.encode())]
+        await response({"type": "http.response.start", "status": 204, "headers": headers})
+        await response({"type": "http.response.body", "body": b""})
+
+    async def _body(self, request: Request, operation: spec.Operation, receive: Receive) -> bytes:
+        """The body, whole, where the operation takes one, and of a media type that it takes."""
+        declared = request.headers.get(b"content-length", b"0").strip(b" \t")
+        if not declared.isdigit():
+            raise BadRequest(
+                "The request's header fields are not valid.",
+                details=[Detail("header/content-length", "is not a number")],
+            )
+        length = int(declared)
+        if length > self.max_body_bytes:
+            raise await self._too_large(receive, 0)
+        body = b""
+        coding = request.headers.get(b"transfer-encoding")
+        if coding is not None and coding.strip(b" \t").lower() != b"chunked":
+            raise BadRequest(
+                "The request's header fields are not valid.",
+                details=[Detail("header/transfer-encoding", "is not chunked, and nothing else")],
+            )
+        if length or coding is not None:
+            body = await self._read(receive)
+        if not operation.consumes:
+            # Nobody asked for this body, so nobody gets to parse it.
+            return b""
+        if body:
+            _check_media_type(request.headers.get(b"content-type"), operation)
+        return body
+
+    async def _read(self, receive: Receive) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise BadRequest("The connection closed before the body was complete.")
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > self.max_body_bytes:
+                raise await self._too_large(receive, size)
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return b"".join(chunks)
+
+    async def _too_large(self, receive: Receive, seen: int) -> ContentTooLarge:
+        more = True
+        while more and seen <= DRAIN_BYTES:
+            message = await receive()
+            seen += len(message.get("body", b""))
+            more = message.get("more_body", False)
+        return ContentTooLarge(
+            f"The request body is larger than {self.max_body_bytes} bytes.",
+            details=[Detail("body", f"is larger than {self.max_body_bytes} bytes")],
+            headers={"Connection": "close"},
+        )
+
+
+def _request(scope: Scope) -> Request:
+    headers: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name not in headers:
+            headers[name] = value
+        elif name == b"cookie":
+            # RFC 9113, section 8.2.3: several Cookie headers are one.
+            headers[name] += b"; " + value
+        elif name == b"content-type":
+            # Of two, nobody knows which it is.
+            headers[name] = b""
+        elif name == b"host":
+            headers[name] += b"," + value
+    client = scope.get("client")
+    moment = timestamps.now()
+    request = Request(
+        id=ids.new("req"),
+        moment=moment,
+        now=timestamps.to_text(moment),
+        # A proxy may pass on what it was told, which may be anything.
+        address=client[0] if client and networks.is_address(client[0]) else "",
+        scheme=scope["scheme"],
+        headers=headers,
+    )
+    requests.put(scope, request)
+    return request
+
+
+def _check_address(scope: Scope, request: Request) -> None:
+    """Refuse what could be understood as another address than it was. Raises BadRequest."""
+    host = request.headers.get(b"host")
+    if not _HOST.fullmatch(host) if host else scope["http_version"] != "1.0":
+        raise BadRequest(
+            "The request's header fields are not valid.",
+            details=[Detail("header/host", "is missing, or not one host")],
+        )
+    if _CONTROL.search(scope["path"]):
+        # Connexion's router and Flask's disagree on what a line end at the end is part of.
+        raise BadRequest(
+            "The request's parameters are not valid.",
+            details=[Detail("path", "has a control character")],
+        )
+
+
+def _check_media_type(given: bytes | None, operation: spec.Operation) -> None:
+    """Refuse a body that is of no media type that the operation takes.
+
+    Raises UnsupportedMediaType.
+    """
+    if given in operation.consumed:
+        return
+    text = (given or b"").decode("latin-1")
+    name = text.partition(";")[0].strip().lower()
+    charset = _CHARSET.search(text)
+    is_utf_8 = charset is None or charset[1].lower() in ("utf-8", "utf8")
+    if name not in operation.consumes or not is_utf_8:
+        raise UnsupportedMediaType(
+            f"Send the body as {' or '.join(operation.consumes)}, in UTF-8.",
+            details=[Detail("header/content-type", "is missing or not one that is taken here")],
+        )
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body as one message, and then what really comes."""
+    pending = True
+
+    async def replayed() -> Message:
+        nonlocal pending
+        if pending:
+            pending = False
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return replayed

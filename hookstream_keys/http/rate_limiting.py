@@ -1,0 +1,54 @@
+"""How often the API itself may be asked: by each organization, and by each address of strangers.
+
+Who has shown who it is counts for its organization, wherever it asks from; everybody else for
+the address. So a stranger uses up nobody's limit but its own, whatever credentials it tries.
+Which operations are counted, the document says: `x-rate-limited`.
+"""
+
+from hookstream_keys.context.principal import KeyPrincipal, SessionPrincipal
+from hookstream_keys.context.request import Request
+from hookstream_keys.domain.errors import ApiError, RateLimited, Unauthorized
+from hookstream_keys.domain.limits import Limit
+from hookstream_keys.runtime import rate_limit_names
+from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters
+
+#: A credential that is refused counts for so many requests: who guesses is slowed down more.
+REFUSAL_COST = 10
+
+
+class RateLimiting:
+    """The limit of `per_minute` requests a minute, or none; a request is told the decision."""
+
+    def __init__(self, counters: RateLimitCounters, per_minute: int | None) -> None:
+        self._counters = counters
+        self._limit = Limit(per_minute, 60) if per_minute else None
+
+    def limit_anonymous(self, request: Request, cost: int = 1) -> None:
+        """Count a request for its address. Raises RateLimited."""
+        self._count(request, rate_limit_names.of_address(request.address), cost)
+
+    def count_caller(self, request: Request, caller: KeyPrincipal | SessionPrincipal) -> None:
+        """Count a request for the caller's organization. Raises RateLimited."""
+        if isinstance(caller, SessionPrincipal) and caller.org_id is None:
+            name = f"user {caller.user_id}"
+        else:
+            name = f"org {caller.org_id}"
+        self._count(request, name, 1)
+
+    def count_error(self, request: Request, error: ApiError) -> None:
+        """Count a request that was refused before it was known whose it is. Raises RateLimited."""
+        refused = isinstance(error, Unauthorized)
+        if refused or request.limit is None:
+            self.limit_anonymous(request, REFUSAL_COST if refused else 1)
+
+    def _count(self, request: Request, name: str, cost: int) -> None:
+        if self._limit is None:
+            return
+        if cost == 1 and request.operation and not request.operation.rate_limited:
+            request.limit = self._counters.peek(name, self._limit)
+            return
+        request.limit = decision = self._counters.consume(name, self._limit, cost)
+        if not decision.allowed:
+            raise RateLimited(
+                f"More than {self._limit.requests} requests a minute; slow down.", decision
+            )

@@ -1,0 +1,115 @@
+"""The way out: what every response carries, what an error looks like, and the line in the log."""
+
+import logging
+import time
+from collections.abc import Mapping
+from functools import cache
+from typing import Protocol
+
+import orjson
+from starlette.types import Message, Send
+
+from hookstream_keys.context.request import Request
+from hookstream_keys.domain.errors import ApiError, InternalError, Unavailable
+from hookstream_keys.store import StoreError
+
+log = logging.getLogger("hookstream_keys")
+
+JSON = b"application/json"
+REQUEST_ID = b"x-request-id"
+RATE_LIMIT = b"ratelimit-limit"
+#: A browser takes a body for what it is said to be, and never runs one that is not a script.
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+
+
+class Response:
+    """The way out: adds to what is sent, and remembers what the log line needs."""
+
+    def __init__(self, request: Request, method: str, send: Send) -> None:
+        self.request = request
+        #: The path as the document has it. What was really asked for may hold anything.
+        self.path = "-"
+        self.bodiless = False
+        self.started = False
+        self._method = method
+        self._status = 0
+        self._begun = time.perf_counter()
+        self._send = send
+
+    async def __call__(self, message: Message) -> None:
+        """Send one ASGI message."""
+        if message["type"] == "http.response.start":
+            self.started = True
+            self._status = message["status"]
+            headers: list[tuple[bytes, bytes]] = [*message["headers"], NO_SNIFFING]
+            names = {name for name, _ in headers}
+            if REQUEST_ID not in names:
+                headers.append((REQUEST_ID, self.request.id.encode()))
+            if self.request.limit is not None and RATE_LIMIT not in names:
+                headers += fields(self.request.limit.headers())
+            message = {**message, "headers": headers}
+        elif self.bodiless:
+            message = {**message, "body": b""}
+        await self._send(message)
+
+    def log(self) -> None:
+        """Write the one line that every request leaves in the log."""
+        if log.isEnabledFor(logging.INFO):
+            log.info(
+                "request_id=%s method=%s path=%s status=%d ms=%.1f",
+                self.request.id,
+                self._method,
+                self.path,
+                self._status,
+                (time.perf_counter() - self._begun) * 1000,
+            )
+
+
+class Sender(Protocol):
+    """Something that sends ASGI messages in answer to a request."""
+
+    request: Request
+
+    async def __call__(self, message: Message) -> None:
+        """Send one message."""
+
+
+@cache
+def _field_name(name: str) -> bytes:
+    """A header field's name, as it is sent. There are as many as the document has."""
+    return name.lower().encode()
+
+
+def fields(headers: Mapping[str, str | list[str]]) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI has them; one with a list of values is sent once for each."""
+    return [
+        (_field_name(name), each.encode("latin-1"))
+        for name, value in headers.items()
+        for each in (value if isinstance(value, list) else (value,))
+    ]
+
+
+def error_response(error: ApiError, request_id: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """The header fields and the body that say `error` in the one shape."""
+    body = orjson.dumps(error.body(request_id))
+    headers = [(b"content-type", JSON), (b"content-length", b"%d" % len(body))]
+    return headers + fields(error.headers), body
+
+
+async def send_error(response: Sender, error: ApiError) -> None:
+    """Answer `error` in the one shape."""
+    headers, body = error_response(error, response.request.id)
+    await response({"type": "http.response.start", "status": error.status, "headers": headers})
+    await response({"type": "http.response.body", "body": body})
+
+
+def as_api_error(exception: Exception, request: Request) -> ApiError:
+    """What to answer for `exception`, wherever in the stack it came from."""
+    match exception:
+        case ApiError():
+            return exception
+        case StoreError():
+            log.error("request_id=%s %s", request.id, exception)
+            return Unavailable()
+        case _:
+            return InternalError()

@@ -1,0 +1,74 @@
+"""Security: the credentials that an operation takes, in the document's order."""
+
+from connexion.operations import AbstractOperation
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hookstream_keys.auth.credentials import Check, Credentials
+from hookstream_keys.context import request as requests
+from hookstream_keys.context.principal import ANONYMOUS, KeyPrincipal, Principal, SessionPrincipal
+from hookstream_keys.context.request import Request
+from hookstream_keys.domain.errors import ApiError, Unauthorized
+from hookstream_keys.http.per_operation import PerOperationMiddleware
+from hookstream_keys.http.rate_limiting import RateLimiting
+from hookstream_keys.store import StoreError
+
+
+class Security(PerOperationMiddleware):
+    """Finds out who sends a request, and counts it for whoever that is."""
+
+    def __init__(self, app: ASGIApp, credentials: Credentials, limiting: RateLimiting) -> None:
+        super().__init__(app)
+        self._credentials = credentials
+        self._limiting = limiting
+
+    def prepare(self, operation: AbstractOperation) -> ASGIApp:
+        """Find out now which credentials the operation takes."""
+        if not operation.security:
+            # It is for everybody: no credential is looked at.
+            return self.app
+        checks = [
+            self._credentials.check(operation.security_schemes[name])
+            for requirement in operation.security
+            for name in requirement
+        ]
+        return _Secured(self.app, checks, self._limiting, optional={} in operation.security)
+
+
+class _Secured:
+    """An operation that takes some of the credentials, and may be served without one."""
+
+    def __init__(
+        self, app: ASGIApp, checks: list[Check], limiting: RateLimiting, *, optional: bool
+    ) -> None:
+        self._next = app
+        self._checks = checks
+        self._limiting = limiting
+        self._optional = optional
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through with its principal. Raises Unauthorized or RateLimited."""
+        request = requests.of(scope)
+        request.principal = principal = self._principal(request)
+        if isinstance(principal, KeyPrincipal | SessionPrincipal):
+            self._limiting.count_caller(request, principal)
+        else:
+            self._limiting.limit_anonymous(request)
+        await self._next(scope, receive, send)
+
+    def _principal(self, request: Request) -> Principal:
+        refusal: Exception | None = None
+        for check in self._checks:
+            try:
+                principal = check(request)
+            except (ApiError, StoreError) as error:
+                # Another credential may be good. If none is, this is the answer, and not 401:
+                # that the database does not answer says nothing of the credential.
+                refusal = refusal or error
+            else:
+                if principal is not None:
+                    return principal
+        if refusal is not None:
+            raise refusal
+        if not self._optional:
+            raise Unauthorized(credential_sent=Credentials.sent(request))
+        return ANONYMOUS

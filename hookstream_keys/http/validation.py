@@ -1,0 +1,84 @@
+"""Validation: parameters and bodies against the document, by validators that were compiled once.
+
+JSON is read once and strictly, a parameter is what JSON calls a number or a boolean, and what
+was validated is what the handler gets.
+"""
+
+from typing import Any
+from urllib.parse import parse_qsl
+
+from connexion.operations import AbstractOperation
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hookstream_keys.context import request as requests
+from hookstream_keys.contract.parameters import Parameter, bad_parameters
+from hookstream_keys.contract.schemas import Body, bad_body, parse_json
+from hookstream_keys.domain.errors import Detail
+from hookstream_keys.http.per_operation import PerOperationMiddleware
+
+JSON = "application/json"
+
+
+class Validation(PerOperationMiddleware):
+    """Lets through what the document lets through, as a handler's arguments."""
+
+    def prepare(self, operation: AbstractOperation) -> ASGIApp:
+        """Compile now what the operation takes."""
+        return _Validated(self.app, operation)
+
+
+class _Validated:
+    """An operation with what it takes."""
+
+    def __init__(self, app: ASGIApp, operation: AbstractOperation) -> None:
+        self._next = app
+        parameters = [Parameter(parameter) for parameter in operation.parameters]
+        self._path = [each for each in parameters if each.place == "path"]
+        self._query = {each.name: each for each in parameters if each.place == "query"}
+        self._headers = [each for each in parameters if each.place == "header"]
+        self._defaults = {
+            each.name: each.default for each in self._query.values() if each.has_default
+        }
+        self._body: Body | None = None
+        if operation.request_body:
+            self._body = Body(operation.body_schema(JSON))
+            self._body_required = operation.request_body.get("required", False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through. Raises BadRequest."""
+        request = requests.of(scope)
+        arguments: dict[str, Any] = {**self._defaults}
+        details: list[Detail] = []
+        if scope["query_string"]:
+            self._take_query(scope["query_string"], arguments, details)
+        for parameter in self._path:
+            given = scope["path_params"][parameter.name]
+            arguments[parameter.name] = parameter.read(given, details)
+        for parameter in self._headers:
+            value = request.header(parameter.name.lower().encode())
+            if value is not None:
+                parameter.read(value, details)
+            elif parameter.required:
+                details.append(Detail(parameter.where, "is required"))
+        if details:
+            raise bad_parameters(details)
+        if self._body is not None:
+            raw = (await receive()).get("body", b"")
+            if raw:
+                arguments["body"] = self._body.check(parse_json(raw))
+            elif self._body_required:
+                raise bad_body("a body is required")
+        request.arguments = arguments
+        await self._next(scope, receive, send)
+
+    def _take_query(self, query: bytes, arguments: dict[str, Any], details: list[Detail]) -> None:
+        given: dict[str, list[str]] = {}
+        for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+            given.setdefault(name, []).append(value)
+        unknown = sorted(given.keys() - self._query.keys())
+        details += [Detail(f"query/{name}", "is not a parameter here") for name in unknown]
+        for name, parameter in self._query.items():
+            if name in given:
+                values = given[name]
+                # What is repeated stays a list, which no schema of a scalar lets through.
+                arguments[name] = parameter.read(values[0] if len(values) == 1 else values, details)

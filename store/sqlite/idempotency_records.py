@@ -1,0 +1,34 @@
+"""Receipts of what was done once, which answer a repeated request for a day.
+
+They are stored in the transaction of what was done, and pruned later: `retention`.
+"""
+
+from datetime import datetime, timedelta
+
+from hookstream_keys.domain.timestamps import to_text
+from hookstream_keys.store.errors import IdempotentReplay
+from hookstream_keys.store.records import IdempotencyRecord
+from hookstream_keys.store.sqlite.connection import Connection
+
+KEPT = timedelta(days=1)
+
+_FIND = "select id, fingerprint, sealed, created_at from receipt where id = ?"
+_ADD = "insert into receipt (id, fingerprint, sealed, created_at) values (?, ?, ?, ?)"
+
+
+def insert_idempotency_record(connection: Connection, record: IdempotencyRecord | None) -> None:
+    """Store a receipt, if there is one, before what it is of, inside its transaction.
+
+    Raises Repeated when there is one of the same id, or of one that it also has, that is not
+    too old.
+    """
+    if record is None:
+        return
+    forgotten = to_text(datetime.fromisoformat(record.created_at) - KEPT)
+    for known_by in (record.id, *record.also):
+        connection.execute("delete from receipt where id = ? and created_at <= ?",
+                           (known_by, forgotten))  # fmt: skip
+        row = connection.execute(_FIND, (known_by,)).fetchone()
+        if row is not None:
+            raise IdempotentReplay(IdempotencyRecord(*row))
+    connection.execute(_ADD, (record.id, record.fingerprint, record.sealed, record.created_at))
