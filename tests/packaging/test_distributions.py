@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 WHERE = (
     "import hookstream_keys, hookstream_keys.handlers as h, hookstream_keys.store as s, json;"
-    "from hookstream_keys import spec;"
+    "from hookstream_keys.contract import spec;"
     "print(json.dumps([hookstream_keys.__file__, h.__file__, s.__file__, len(spec.source())]))"
 )
 

@@ -594,6 +594,8 @@ def test_who_dies_while_adding_leaves_what_was_acknowledged_and_no_half(
     ended = subprocess.run(
         [sys.executable, "-c", ADD_AND_DIE, str(sqlite.path)],
         cwd=Path(__file__).parents[1],
+        # Also in a checkout that is not installed.
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         check=False,
