@@ -1,7 +1,6 @@
 """`server/protocol.py`: a request's head has a limit, in however many pieces it comes."""
 
 import asyncio
-import logging
 from typing import Any
 
 import uvicorn
@@ -83,8 +82,6 @@ class _Transport(asyncio.Transport):
 
 
 protocol.max_header_bytes = lambda: LIMIT  # type: ignore[assignment]
-for _name in ("hookstream_keys", "uvicorn.error", "uvicorn.access"):
-    logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
 _CONFIG = uvicorn.Config(_app, ws="none", log_config=None, proxy_headers=False)
 _CONFIG.load()
 
