@@ -41,7 +41,7 @@ def authorize_organization(context: RequestContext, scope: str, org_id: str) -> 
     rights = _rights(context, org_id)
     organization = context.store.find_organization(org_id)
     if rights is None or organization is None:
-        raise OrganizationNotFound
+        raise OrganizationNotFound(masked=organization is not None)
     _require(context, rights, scope)
     return organization
 
@@ -82,7 +82,7 @@ def authorize_environment(
     found = context.store.find_environment(env_id)
     rights = _rights(context, found.org_id if found else "", env_id)
     if found is None or rights is None or org_id not in (None, found.org_id):
-        raise EnvironmentNotFound
+        raise EnvironmentNotFound(masked=found is not None)
     _require(context, rights, scope)
     return found
 
@@ -95,7 +95,7 @@ def authorize_key(context: RequestContext, scope: str, key_id: str) -> ApiKey:
     key = context.store.find_key_by_id(key_id)
     rights = _rights(context, key.org_id if key else "", key.env_id if key else None)
     if key is None or rights is None:
-        raise KeyNotFound
+        raise KeyNotFound(masked=key is not None)
     made_it = key.created_by is not None and _user(context) == key.created_by
     # What is no role gives no scopes, and so no privilege of a creator either.
     if not (made_it and rights.names and roles.of_creators().allow(scope)):
@@ -157,7 +157,8 @@ def own_organization(context: RequestContext, scope: str, org_id: str | None) ->
             org_id = who.org_id
     rights = _rights(context, org_id or "")
     if org_id is None or rights is None:
-        raise OrganizationNotFound
+        exists = org_id is not None and context.store.find_organization(org_id) is not None
+        raise OrganizationNotFound(masked=exists)
     _require(context, rights, scope)
     return org_id
 

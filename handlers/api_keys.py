@@ -105,7 +105,7 @@ def update_api_key(context: WriteContext, id: str, body: dict[str, Any]) -> Answ
         context, holder, key, wanted, given=body
     )
     event = audit.key_updated(context, key, changes)
-    changed = context.store.update_key(key.id, changes, event)
+    changed = context.store.update_key(key.org_id, key.id, changes, event)
     if changed is None:
         raise Conflict("The key is revoked; nothing can be changed any more.")
     return _answer(context, changed)
@@ -119,7 +119,9 @@ def revoke_api_key(context: WriteContext, id: str, reason: str, *, descendants: 
         made_by_it = revocation_of_descendants(context, key, reason)
     event = audit.key_revoked(context, key, reason)
     headers = {
-        "X-Revoked-Keys": str(context.store.revoke_key(key.id, now, reason, event, made_by_it))
+        "X-Revoked-Keys": str(
+            context.store.revoke_key(key.org_id, key.id, now, reason, event, made_by_it)
+        )
     }
     if descendants:
         rotated = context.store.count_rotated(key.id, key.org_id, now)
@@ -137,7 +139,9 @@ def revoke_by_secret(context: WriteContext, body: dict[str, Any]) -> Answer:
         key = context.store.find_key(digest)
         if key is not None and verification.may_revoke(key, timestamps.to_text(context.now)):
             now, reason = timestamps.to_text(context.now), body["reason"]
-            context.store.revoke_key(key.id, now, reason, audit.key_revoked(context, key, reason))
+            context.store.revoke_key(
+                key.org_id, key.id, now, reason, audit.key_revoked(context, key, reason)
+            )
     return None, 204
 
 

@@ -60,7 +60,7 @@ def update_environment(context: WriteContext, id: str, body: dict[str, Any]) -> 
     environment = access.authorize_environment(context, "environments:update", env_id=id)
     event = audit.environment_updated(context, environment, body)
     try:
-        changed = context.store.update_environment(environment.id, body, event)
+        changed = context.store.update_environment(environment.org_id, environment.id, body, event)
     except UniqueViolation:
         raise slug_taken() from None
     if changed is None:
@@ -74,7 +74,7 @@ def delete_environment(context: WriteContext, id: str) -> Answer:
     event = audit.environment_deleted(context, environment)
     now, end = timestamps.to_text(context.now), audit.END_OF_OPERATION
     if not context.store.delete_environment(
-        id, now, end, event, audit.ending_with_its_home(context)
+        environment.org_id, id, now, end, event, audit.ending_with_its_home(context)
     ):
         raise EnvironmentNotFound
     return None, 204

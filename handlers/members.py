@@ -78,7 +78,7 @@ def update_member(
     revocation = keys.revocation(context, "privilegeWithdrawn") if api_keys == "revoke" else None
     event = audit.member_updated(context, member, role)
     try:
-        done = context.store.update_member(member.id, role, event, revocation)
+        done = context.store.update_member(member.org_id, member.id, role, event, revocation)
     except LastOwner:
         raise _last_owner() from None
     if not done:
@@ -94,7 +94,7 @@ def remove_member(context: WriteContext, id: str, member_id: str, api_keys: OnKe
     revocation = keys.revocation(context, "affiliationChanged") if api_keys == "revoke" else None
     try:
         done = context.store.remove_member(
-            member.id, audit.member_removed(context, member), revocation
+            member.org_id, member.id, audit.member_removed(context, member), revocation
         )
     except LastOwner:
         raise _last_owner() from None

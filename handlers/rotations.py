@@ -59,7 +59,7 @@ def cancel_rotation(context: WriteContext, id: str, rotation_id: str) -> Answer:
     if rotation is None:
         raise RotationNotFound
     event = audit.rotation_cancelled(context, key, rotation)
-    if not context.store.cancel_rotation(key.id, rotation.id, event):
+    if not context.store.cancel_rotation(key.org_id, key.id, rotation.id, event):
         raise Conflict("The rotation is not pending any more.")
     return None, 204
 

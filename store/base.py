@@ -89,7 +89,9 @@ class Store(ReadStore, OperatorStore, Protocol):
         when the rotation was cancelled, or the key is revoked or gone; nothing was changed then.
         """
 
-    def cancel_rotation(self, key_id: str, rotation_id: str, event: AuditEvent) -> bool:
+    def cancel_rotation(
+        self, org_id: str, key_id: str, rotation_id: str, event: AuditEvent
+    ) -> bool:
         """Make a pending rotation's secret useless for ever, with the audit event.
 
         Returns False, and changes nothing, when it is not pending.
@@ -180,6 +182,7 @@ class Store(ReadStore, OperatorStore, Protocol):
 
     def update_member(
         self,
+        org_id: str,
         member_id: str,
         role: str,
         event: AuditEvent,
@@ -191,7 +194,11 @@ class Store(ReadStore, OperatorStore, Protocol):
         """
 
     def remove_member(
-        self, member_id: str, event: AuditEvent, keys: DescendantRevocation | None = None
+        self,
+        org_id: str,
+        member_id: str,
+        event: AuditEvent,
+        keys: DescendantRevocation | None = None,
     ) -> bool:
         """Delete the member, with the audit event, and revoke `keys`.
 
@@ -208,7 +215,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         """
 
     def update_environment(
-        self, env_id: str, changes: Mapping[str, str], event: AuditEvent
+        self, org_id: str, env_id: str, changes: Mapping[str, str], event: AuditEvent
     ) -> Environment | None:
         """Give the environment another name or slug, with the audit event.
 
@@ -218,6 +225,7 @@ class Store(ReadStore, OperatorStore, Protocol):
 
     def delete_environment(
         self,
+        org_id: str,
         env_id: str,
         deleted_at: str,
         reason: str,
@@ -239,7 +247,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         """
 
     def update_key(
-        self, key_id: str, changes: Mapping[str, Any], event: AuditEvent
+        self, org_id: str, key_id: str, changes: Mapping[str, Any], event: AuditEvent
     ) -> ApiKey | None:
         """Give the key other values for fields of `ApiKey`, with the audit event.
 
@@ -248,6 +256,7 @@ class Store(ReadStore, OperatorStore, Protocol):
 
     def revoke_key(
         self,
+        org_id: str,
         key_id: str,
         revoked_at: str,
         reason: str,

@@ -33,6 +33,8 @@ class Request:
     arguments: dict[str, Any] = field(default_factory=dict, repr=False)
     #: What the limit on the API said, where it was asked.
     limit: Decision | None = None
+    #: What the access log tells of an error that the answer does not.
+    log_reason: str | None = None
 
     def header(self, name: bytes) -> str | None:
         """The value of a header field, or None."""

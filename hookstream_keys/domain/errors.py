@@ -33,6 +33,8 @@ class ApiError(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
+    #: What the access log tells of the error that the answer does not.
+    log_reason: str | None = None
 
     def __init__(
         self,
@@ -214,31 +216,38 @@ class NotFound(ApiError):
     code = "not_found"
 
 
-class EnvironmentNotFound(NotFound):
+class MaskedNotFound(NotFound):
+    """404 for tenant isolation: an inaccessible resource is answered as a nonexistent one.
+
+    Only the log tells which, to the operator: `masked` is true for one that exists.
+    """
+
+    text: ClassVar[str]
+
+    def __init__(self, *, masked: bool = False) -> None:
+        super().__init__(self.text)
+        self.log_reason = "masked" if masked else "missing"
+
+
+class EnvironmentNotFound(MaskedNotFound):
     """404: the environment does not exist, or the caller may not know that it does."""
 
     code = "environment_not_found"
-
-    def __init__(self) -> None:
-        super().__init__("Environment not found")
+    text = "Environment not found"
 
 
-class KeyNotFound(NotFound):
+class KeyNotFound(MaskedNotFound):
     """404: the key does not exist, or the caller may not know that it does."""
 
     code = "api_key_not_found"
-
-    def __init__(self) -> None:
-        super().__init__("API key not found")
+    text = "API key not found"
 
 
-class OrganizationNotFound(NotFound):
+class OrganizationNotFound(MaskedNotFound):
     """404: the organization does not exist, or the caller may not know that it does."""
 
     code = "organization_not_found"
-
-    def __init__(self) -> None:
-        super().__init__("Organization not found")
+    text = "Organization not found"
 
 
 class MemberNotFound(NotFound):

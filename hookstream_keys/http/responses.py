@@ -55,13 +55,15 @@ class Response:
     def log(self) -> None:
         """Write the one line that every request leaves in the log."""
         if log.isEnabledFor(logging.INFO):
+            reason = self.request.log_reason
             log.info(
-                "request_id=%s method=%s path=%s status=%d ms=%.1f",
+                "request_id=%s method=%s path=%s status=%d ms=%.1f%s",
                 self.request.id,
                 self._method,
                 self.path,
                 self._status,
                 (time.perf_counter() - self._begun) * 1000,
+                "" if reason is None else f" reason={reason}",
             )
 
 
@@ -99,6 +101,7 @@ def error_response(error: ApiError, request_id: str) -> tuple[list[tuple[bytes, 
 async def send_error(response: Sender, error: ApiError) -> None:
     """Answer `error` in the one shape."""
     headers, body = error_response(error, response.request.id)
+    response.request.log_reason = error.log_reason
     await response({"type": "http.response.start", "status": error.status, "headers": headers})
     await response({"type": "http.response.body", "body": body})
 

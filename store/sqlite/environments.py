@@ -33,13 +33,13 @@ class Environments(Engine):
             insert_event(connection, event)
 
     def update_environment(
-        self, env_id: str, changes: Mapping[str, str], event: AuditEvent
+        self, org_id: str, env_id: str, changes: Mapping[str, str], event: AuditEvent
     ) -> Environment | None:
         with self.write_transaction() as connection, unique("slug"):
             row = connection.execute(
                 f"update environment set {assignments(changes)}"  # noqa: S608 - names of fields
-                f" where id = :id and deleted_at is null returning {_COLUMNS}",
-                {**changes, "id": env_id},
+                f" where id = :id and org_id = :org_id and deleted_at is null returning {_COLUMNS}",
+                {**changes, "id": env_id, "org_id": org_id},
             ).fetchone()
             if row is None:
                 return None
@@ -48,6 +48,7 @@ class Environments(Engine):
 
     def delete_environment(
         self,
+        org_id: str,
         env_id: str,
         deleted_at: str,
         reason: str,
@@ -58,8 +59,8 @@ class Environments(Engine):
             done = connection.execute(
                 # What was its slug is free again; no slug has a tilde.
                 "update environment set deleted_at = ?, slug = '~' || id"
-                " where id = ? and deleted_at is null",
-                (deleted_at, env_id),
+                " where id = ? and org_id = ? and deleted_at is null",
+                (deleted_at, env_id, org_id),
             )
             if done.rowcount == 0:
                 return False

@@ -110,14 +110,14 @@ class Keys(Engine):
             insert_event(connection, event)
 
     def update_key(
-        self, key_id: str, changes: Mapping[str, Any], event: AuditEvent
+        self, org_id: str, key_id: str, changes: Mapping[str, Any], event: AuditEvent
     ) -> ApiKey | None:
         values = {name: _stored(changes[name]) for name in _CHANGEABLE if name in changes}
         with self.write_transaction() as connection:
             row = connection.execute(
                 f"update api_key set {assignments(values)}"  # noqa: S608
-                f" where id = :id and revoked_at is null returning {COLUMNS}",
-                {**values, "id": key_id},
+                f" where id = :id and org_id = :org_id and revoked_at is null returning {COLUMNS}",
+                {**values, "id": key_id, "org_id": org_id},
             ).fetchone()
             if row is None:
                 return None

@@ -28,7 +28,7 @@ _FIND = f"""{_SELECT} and m."organizationId" = ? and m.id = ?"""
 ROLES = """
     select "organizationId", role from "member" where "userId" = ? order by "createdAt", id
 """
-_PLACE = """select "organizationId", role from "member" where id = ?"""
+_ROLE = """select role from "member" where id = ? and "organizationId" = ?"""
 _ALL_ROLES = """select role from "member" where "organizationId" = ?"""
 
 
@@ -57,12 +57,16 @@ class Members(Engine):
 
     def update_member(
         self,
+        org_id: str,
         member_id: str,
         role: str,
         event: AuditEvent,
         keys: DescendantRevocation | None = None,
     ) -> bool:
-        with self.write_transaction() as connection, _an_owner_left(connection, member_id) as found:
+        with (
+            self.write_transaction() as connection,
+            _an_owner_left(connection, org_id, member_id) as found,
+        ):
             if found:
                 connection.execute('update "member" set role = ? where id = ?', (role, member_id))
                 insert_event(connection, event)
@@ -70,9 +74,16 @@ class Members(Engine):
             return found
 
     def remove_member(
-        self, member_id: str, event: AuditEvent, keys: DescendantRevocation | None = None
+        self,
+        org_id: str,
+        member_id: str,
+        event: AuditEvent,
+        keys: DescendantRevocation | None = None,
     ) -> bool:
-        with self.write_transaction() as connection, _an_owner_left(connection, member_id) as found:
+        with (
+            self.write_transaction() as connection,
+            _an_owner_left(connection, org_id, member_id) as found,
+        ):
             if found:
                 connection.execute('delete from "member" where id = ?', (member_id,))
                 insert_event(connection, event)
@@ -104,11 +115,11 @@ def insert_member(connection: Connection, member: Member) -> None:
 
 
 @contextmanager
-def _an_owner_left(connection: Connection, member_id: str) -> Iterator[bool]:
+def _an_owner_left(connection: Connection, org_id: str, member_id: str) -> Iterator[bool]:
     """Give whether the member is there. Raises LastOwner where the block leaves no owner."""
-    row = connection.execute(_PLACE, (member_id,)).fetchone()
+    row = connection.execute(_ROLE, (member_id, org_id)).fetchone()
     yield row is not None
-    if row is not None and roles.is_owner(row[1]):
-        left = connection.execute(_ALL_ROLES, (row[0],)).fetchall()
+    if row is not None and roles.is_owner(row[0]):
+        left = connection.execute(_ALL_ROLES, (org_id,)).fetchall()
         if not any(roles.is_owner(role) for (role,) in left):
-            raise LastOwner(row[0])
+            raise LastOwner(org_id)

@@ -11,7 +11,8 @@ from hookstream_keys.store.sqlite.engine import Engine, to_json
 from hookstream_keys.store.sqlite.keys import COLUMNS, key_of
 
 _REVOKE = """
-    update api_key set revoked_at = ?, revocation_reason = ? where id = ? and revoked_at is null
+    update api_key set revoked_at = ?, revocation_reason = ?
+    where id = ? and org_id = ? and revoked_at is null
 """
 #: Whether a key has one of the roles that are asked for, if any are. None is stored as null, which
 #: is equal to nothing.
@@ -41,6 +42,7 @@ class Revocations(Engine):
 
     def revoke_key(
         self,
+        org_id: str,
         key_id: str,
         revoked_at: str,
         reason: str,
@@ -48,7 +50,7 @@ class Revocations(Engine):
         made_by_it: DescendantRevocation | None = None,
     ) -> int:
         with self.write_transaction() as connection:
-            count = connection.execute(_REVOKE, (revoked_at, reason, key_id)).rowcount
+            count = connection.execute(_REVOKE, (revoked_at, reason, key_id, org_id)).rowcount
             if count:
                 insert_event(connection, event)
             return count + revoke_descendants(connection, made_by_it)

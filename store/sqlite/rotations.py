@@ -20,6 +20,9 @@ COLUMNS = (
 _SELECT = f"select {COLUMNS} from rotation"  # noqa: S608
 _ADD = f"insert into rotation ({COLUMNS}, digest) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 _CANCEL = "update rotation set state = 'cancelled', cancelled_at = ? where state = 'pending' and"
+_CANCEL_ONE = f"""
+    {_CANCEL} id = ? and key_id = (select id from api_key where id = ? and org_id = ?)
+"""  # noqa: S608 - constants
 _CURRENT = "select digest, prefix, expires_at from api_key where id = ? and revoked_at is null"
 _TAKE_OVER = """
     update api_key set digest = ?, prefix = ?, expires_at = ?,
@@ -112,10 +115,13 @@ class Rotations(Engine):
             insert_event(connection, event)
             return True
 
-    def cancel_rotation(self, key_id: str, rotation_id: str, event: AuditEvent) -> bool:
+    def cancel_rotation(
+        self, org_id: str, key_id: str, rotation_id: str, event: AuditEvent
+    ) -> bool:
         with self.write_transaction() as connection:
             done = connection.execute(
-                f"{_CANCEL} id = ? and key_id = ?", (event.created_at, rotation_id, key_id)
+                _CANCEL_ONE,
+                (event.created_at, rotation_id, key_id, org_id),
             )
             if done.rowcount == 0:
                 return False

@@ -78,6 +78,25 @@ def expected(slot: Slot, who: str) -> set[int]:
     return {404, 403} if who != "session" else {404}
 
 
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/environments", "env"), ("/organizations", "org"), ("/auth/api-keys", "key")],
+)
+def test_only_the_log_tells_a_foreign_resource_from_a_missing_one(
+    server: Server, two: Two, path: str, kind: str
+) -> None:
+    for resource, reason in ((two.foreign.id_of(kind), "masked"), ("no_such_id", "missing")):
+        answer = two.client.get(f"{path}/{resource}", headers=two.callers["session"])
+        assert answer.status_code == 404
+        (line,) = [
+            line
+            for line in server.log.read_text(encoding="utf-8").splitlines()
+            if answer.headers["x-request-id"] in line
+        ]
+        assert line.endswith(f" reason={reason}")
+        assert resource not in line
+
+
 def test_a_difference_would_be_seen(two: Two) -> None:
     """The comparison finds what it is there for: what is the caller's own answers otherwise."""
     slot = next(slot for slot in SLOTS if str(slot) == "getApiKey-path-id")

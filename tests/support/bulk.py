@@ -34,7 +34,7 @@ def _add(store: SqliteStore, org_id: str, env_id: str, number: int) -> int:
     key = ApiKey(ids.new("ak"), org_id, env_id, f"key {number}", new.prefix, "*", None, now)
     store.add_key(key, new.digest, audit.key_created(context, key, new.digest))
     for changes in ({"scopes": "events:read"}, {"name": "renamed", "allowed_ips": ("10.0.0.0/8",)}):
-        store.update_key(key.id, changes, audit.key_updated(context, key, changes))
+        store.update_key(key.org_id, key.id, changes, audit.key_updated(context, key, changes))
         key = replace(key, **changes)
     events = 3
     if number % 4 < 3:
@@ -59,6 +59,8 @@ def _add(store: SqliteStore, org_id: str, env_id: str, number: int) -> int:
         key = after
         events += 2
     if number % 4 == 0:
-        store.revoke_key(key.id, now, "superseded", audit.key_revoked(context, key, "superseded"))
+        store.revoke_key(
+            key.org_id, key.id, now, "superseded", audit.key_revoked(context, key, "superseded")
+        )
         events += 1
     return events

@@ -83,7 +83,7 @@ def test_a_key_that_was_restricted_since_is_refused(
 ) -> None:
     principal = stored_key(store, tenant)
     event = samples.event_of(tenant.key)
-    assert store.update_key(principal.key_id, CHANGES[change], event)
+    assert store.update_key(principal.org_id, principal.key_id, CHANGES[change], event)
     with store.group_commit(), pytest.raises(Unauthorized):
         checked(principal)
 
@@ -105,7 +105,9 @@ def test_scopes_are_those_of_the_transaction(
     store: Store, tenant: Tenant, checked: Checked
 ) -> None:
     principal = stored_key(store, tenant)
-    store.update_key(principal.key_id, {"scopes": "events:read"}, samples.event_of(tenant.key))
+    store.update_key(
+        principal.org_id, principal.key_id, {"scopes": "events:read"}, samples.event_of(tenant.key)
+    )
     with store.group_commit(), pytest.raises(InsufficientScope):
         create_api_key(checked(principal), body(tenant))
 
@@ -162,7 +164,11 @@ def test_a_thread_that_only_reads_can_begin_no_change(store: Store, tenant: Tena
         assert store.find_key_by_id(tenant.key.id)
         for change in (
             lambda: store.revoke_key(
-                tenant.key.id, samples.NOON, "superseded", samples.event_of(tenant.key)
+                tenant.key.org_id,
+                tenant.key.id,
+                samples.NOON,
+                "superseded",
+                samples.event_of(tenant.key),
             ),
             lambda: store.group_commit().__enter__(),
         ):

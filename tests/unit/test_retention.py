@@ -170,7 +170,7 @@ def test_rotations_are_pruned_when_they_were_cancelled_or_their_grace_has_ended(
     first = rotate(store, key)
     late = text_at(NOON + 10 * DAY)
     event = samples.event_of(key, action="api_key.rotation_cancelled", created_at=late)
-    assert store.cancel_rotation(key.id, first.id, event)
+    assert store.cancel_rotation(key.org_id, key.id, first.id, event)
     replaced = rotate(store, key, created_at=text_at(NOON + 11 * DAY))
     activated = rotate(store, key, created_at=text_at(NOON + 12 * DAY))
     grace = text_at(NOON + 13 * DAY)
@@ -220,7 +220,12 @@ def test_a_rotation_that_was_cancelled_before_the_upgrade_counts_from_its_beginn
 def delete_environment(store: Store, tenant: Tenant, at: datetime) -> None:
     event = samples.event_of(tenant.key, action="environment.deleted")
     assert store.delete_environment(
-        tenant.tenancy.environment.id, text_at(at), "cessationOfOperation", event, samples.event_of
+        tenant.tenancy.environment.org_id,
+        tenant.tenancy.environment.id,
+        text_at(at),
+        "cessationOfOperation",
+        event,
+        samples.event_of,
     )
 
 

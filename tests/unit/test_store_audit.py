@@ -144,7 +144,7 @@ def test_a_change_that_is_undone_in_a_group_commit_leaves_the_chain_whole(
     with store.group_commit():
         add(store, tenant)
         with pytest.raises(LastOwner):
-            store.remove_member(tenant.tenancy.member.id, event)
+            store.remove_member(tenant.tenancy.member.org_id, tenant.tenancy.member.id, event)
         add(store, tenant)
     found = store.check_audit_log()
     assert (found.fault, found.rows) == (None, len(samples.events(tenant)) + 2)

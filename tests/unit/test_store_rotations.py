@@ -146,10 +146,10 @@ def test_what_was_cancelled_is_never_activated(
     engine: Engine, store: Store, tenant: Tenant
 ) -> None:
     rotation, digest = rotate(store, tenant)
-    assert not store.cancel_rotation("ak_0", rotation.id, event(tenant))
-    assert store.cancel_rotation(tenant.key.id, rotation.id, event(tenant))
+    assert not store.cancel_rotation(tenant.key.org_id, "ak_0", rotation.id, event(tenant))
+    assert store.cancel_rotation(tenant.key.org_id, tenant.key.id, rotation.id, event(tenant))
     before = count(engine)
-    assert not store.cancel_rotation(tenant.key.id, rotation.id, event(tenant))
+    assert not store.cancel_rotation(tenant.key.org_id, tenant.key.id, rotation.id, event(tenant))
     assert not store.activate_rotation(rotation.id, LATER, LATEST, event(tenant))
     assert not store.activate_rotation("rot_0", LATER, LATEST, event(tenant))
     assert count(engine) == before
@@ -163,7 +163,7 @@ def test_what_was_cancelled_is_never_activated(
 def test_what_was_activated_is_never_cancelled(store: Store, tenant: Tenant) -> None:
     rotation, _ = rotate(store, tenant)
     store.activate_rotation(rotation.id, LATER, LATEST, event(tenant))
-    assert not store.cancel_rotation(tenant.key.id, rotation.id, event(tenant))
+    assert not store.cancel_rotation(tenant.key.org_id, tenant.key.id, rotation.id, event(tenant))
 
 
 def test_one_is_pending_at_most(engine: Engine, store: Store, tenant: Tenant) -> None:
@@ -179,7 +179,7 @@ def test_one_is_pending_at_most(engine: Engine, store: Store, tenant: Tenant) ->
 
 def test_a_revoked_key_is_not_rotated(engine: Engine, store: Store, tenant: Tenant) -> None:
     rotation, digest = rotate(store, tenant)
-    store.revoke_key(tenant.key.id, LATER, "unspecified", event(tenant))
+    store.revoke_key(tenant.key.org_id, tenant.key.id, LATER, "unspecified", event(tenant))
     before = count(engine)
     new = keys.generate("live")
     late = rotation_of(tenant.key, new)
@@ -195,11 +195,11 @@ def test_a_revoked_key_is_not_rotated(engine: Engine, store: Store, tenant: Tena
 
 def test_another_end_of_the_key_is_that_of_a_pending_secret(store: Store, tenant: Tenant) -> None:
     rotation, digest = rotate(store, tenant, sets_expiry=True, expires_at=LATEST)
-    store.update_key(tenant.key.id, {"name": "x"}, event(tenant))
+    store.update_key(tenant.key.org_id, tenant.key.id, {"name": "x"}, event(tenant))
     kept = store.find_key(digest)
     assert kept is not None
     assert kept.rotation == rotation
-    store.update_key(tenant.key.id, {"expires_at": LATER}, event(tenant))
+    store.update_key(tenant.key.org_id, tenant.key.id, {"expires_at": LATER}, event(tenant))
     changed = store.find_key(digest)
     assert changed is not None
     assert changed.rotation is not None

@@ -196,16 +196,41 @@ def test_a_role_is_changed_with_its_event(
 ) -> None:
     member = samples.member(tenant.tenancy.organization, another, "member")
     store.add_member(member, event(tenant))
-    assert store.update_member(member.id, "admin", event(tenant, action="member.updated"))
+    assert store.update_member(
+        member.org_id, member.id, "admin", event(tenant, action="member.updated")
+    )
     assert store.roles_of(another.id) == {member.org_id: "admin"}
     assert log(engine)[-1][0] == "member.updated"
-    assert store.remove_member(member.id, event(tenant, action="member.removed"))
+    assert store.remove_member(member.org_id, member.id, event(tenant, action="member.removed"))
     assert store.roles_of(another.id) == {}
     assert log(engine)[-1][0] == "member.removed"
     before = log(engine)
-    assert not store.update_member(member.id, "owner", event(tenant))
-    assert not store.remove_member(member.id, event(tenant))
+    assert not store.update_member(member.org_id, member.id, "owner", event(tenant))
+    assert not store.remove_member(member.org_id, member.id, event(tenant))
     assert log(engine) == before
+
+
+def test_nothing_of_another_organization_is_changed(
+    engine: Engine, store: Store, tenant: Tenant, second: Organization
+) -> None:
+    """Isolation does not rest on what a caller has looked at before."""
+
+    def rows() -> list[list[tuple[object, ...]]]:
+        tables = ("api_key", "environment", '"member"', "audit_log")
+        return [engine.run(f"select * from {table}") for table in tables]
+
+    other, before = second.id, rows()
+    key, environment, member = tenant.key, tenant.tenancy.environment, tenant.tenancy.member
+    recorded = event(tenant)
+    assert store.update_key(other, key.id, {"name": "x"}, recorded) is None
+    assert store.revoke_key(other, key.id, LATER, "unspecified", recorded) == 0
+    assert store.update_environment(other, environment.id, {"name": "x"}, recorded) is None
+    assert not store.delete_environment(
+        other, environment.id, LATER, "unspecified", recorded, revoked
+    )
+    assert not store.update_member(other, member.id, "admin", recorded)
+    assert not store.remove_member(other, member.id, recorded)
+    assert rows() == before
 
 
 @pytest.mark.parametrize("role", ["owner", "member,owner"])
@@ -214,9 +239,9 @@ def test_the_last_owner_stays(engine: Engine, store: Store, tenant: Tenant, role
     before = log(engine)
     member = tenant.tenancy.member
     with pytest.raises(LastOwner):
-        store.update_member(member.id, "admin", event(tenant))
+        store.update_member(member.org_id, member.id, "admin", event(tenant))
     with pytest.raises(LastOwner):
-        store.remove_member(member.id, event(tenant))
+        store.remove_member(member.org_id, member.id, event(tenant))
     assert store.roles_of(tenant.user.id) == {member.org_id: role}
     assert log(engine) == before
 
@@ -232,7 +257,7 @@ def test_of_two_owners_who_leave_at_once_one_stays(
     def leave(who: Member) -> Callable[[], None]:
         def leaving() -> None:
             try:
-                store.remove_member(who.id, event(tenant))
+                store.remove_member(who.org_id, who.id, event(tenant))
             except LastOwner as error:
                 failures.append(error)
 
@@ -285,13 +310,17 @@ def test_an_environment_is_changed_with_its_event(
     engine: Engine, store: Store, tenant: Tenant, staging: Environment
 ) -> None:
     recorded = event(tenant, action="environment.updated")
-    changed = store.update_environment(staging.id, {"name": "QA", "slug": "qa"}, recorded)
+    changed = store.update_environment(
+        staging.org_id, staging.id, {"name": "QA", "slug": "qa"}, recorded
+    )
     assert changed == dataclasses.replace(staging, name="QA", slug="qa")
     assert log(engine)[-1][0] == "environment.updated"
     before = log(engine)
     with pytest.raises(UniqueViolation):
-        store.update_environment(staging.id, {"slug": "production"}, event(tenant))
-    assert store.update_environment("env_0", {"name": "x"}, event(tenant)) is None
+        store.update_environment(staging.org_id, staging.id, {"slug": "production"}, event(tenant))
+    assert (
+        store.update_environment(tenant.key.org_id, "env_0", {"name": "x"}, event(tenant)) is None
+    )
     assert store.find_environment(staging.id) == changed
     assert log(engine) == before
 
@@ -302,9 +331,11 @@ def test_an_environment_goes_and_its_keys_are_revoked_with_it(
     made = [samples.key_of(staging, name=str(number)) for number in range(3)]
     for key in made:
         store.add_key(key, keys.generate("test").digest, samples.event_of(key))
-    store.revoke_key(made[0].id, samples.NOON, "superseded", revoked(made[0]))
+    store.revoke_key(made[0].org_id, made[0].id, samples.NOON, "superseded", revoked(made[0]))
     gone = event(tenant, action="environment.deleted")
-    assert store.delete_environment(staging.id, LATER, "cessationOfOperation", gone, revoked)
+    assert store.delete_environment(
+        staging.org_id, staging.id, LATER, "cessationOfOperation", gone, revoked
+    )
 
     assert store.find_environment(staging.id) is None
     assert store.list_environments(staging.org_id, None, ALL) == [tenant.tenancy.environment]
@@ -322,8 +353,12 @@ def test_an_environment_goes_and_its_keys_are_revoked_with_it(
     assert store.find_key_by_id(tenant.key.id) == tenant.key
 
     before = log(engine)
-    assert not store.delete_environment(staging.id, LATER, "unspecified", gone, revoked)
-    assert store.update_environment(staging.id, {"name": "x"}, event(tenant)) is None
+    assert not store.delete_environment(
+        staging.org_id, staging.id, LATER, "unspecified", gone, revoked
+    )
+    assert (
+        store.update_environment(staging.org_id, staging.id, {"name": "x"}, event(tenant)) is None
+    )
     late = samples.key_of(staging)
     with pytest.raises(ForeignKeyViolation):
         store.add_key(late, keys.generate("test").digest, samples.event_of(late))
@@ -332,7 +367,9 @@ def test_an_environment_goes_and_its_keys_are_revoked_with_it(
     for _ in range(2):
         again = samples.environment(tenant.tenancy.organization, slug="staging")
         store.add_environment(again, event(tenant))
-        store.delete_environment(again.id, LATER, "unspecified", event(tenant), revoked)
+        store.delete_environment(
+            again.org_id, again.id, LATER, "unspecified", event(tenant), revoked
+        )
 
 
 def test_a_key_is_added_before_its_environment_goes_or_not_at_all(
@@ -350,7 +387,9 @@ def test_a_key_is_added_before_its_environment_goes_or_not_at_all(
             added.append(key.id)
 
     def delete() -> None:
-        store.delete_environment(staging.id, LATER, "unspecified", event(tenant), revoked)
+        store.delete_environment(
+            staging.org_id, staging.id, LATER, "unspecified", event(tenant), revoked
+        )
 
     at_once(add, add, delete)
     assert all(key and key.revoked_at for key in map(store.find_key_by_id, added))
