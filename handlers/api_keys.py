@@ -2,9 +2,10 @@
 
 import dataclasses
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from hookstream_keys.auth import key_rights, verification
+from hookstream_keys.contract import types
 from hookstream_keys.domain import ids, keys, networks, timestamps
 from hookstream_keys.domain.errors import Conflict, EnvironmentNotFound
 from hookstream_keys.domain.limits import Limit
@@ -21,8 +22,18 @@ from hookstream_keys.store import (
     Rotation,
 )
 
+#: Why a key is revoked, in the words of RFC 5280.
+RevocationReason = Literal[
+    "unspecified",
+    "keyCompromise",
+    "affiliationChanged",
+    "superseded",
+    "cessationOfOperation",
+    "privilegeWithdrawn",
+]
 
-def create_api_key(context: WriteContext, body: dict[str, Any]) -> Answer:
+
+def create_api_key(context: WriteContext, body: types.CreateApiKeyRequest) -> Answer:
     """Issue a key for an environment and show it, this once."""
     environment = access.authorize_environment(
         context, "api-keys:create", org_id=body["org_id"], env_id=body["env_id"]
@@ -95,7 +106,7 @@ def get_api_key(context: RequestContext, id: str) -> Answer:
     return _answer(context, access.authorize_key(context, "api-keys:read", id))
 
 
-def update_api_key(context: WriteContext, id: str, body: dict[str, Any]) -> Answer:
+def update_api_key(context: WriteContext, id: str, body: types.UpdateApiKeyRequest) -> Answer:
     """Change what a key is called or may do; its secret stays what it is."""
     key = access.authorize_key(context, "api-keys:update", id)
     changes = _rules(body)
@@ -111,7 +122,9 @@ def update_api_key(context: WriteContext, id: str, body: dict[str, Any]) -> Answ
     return _answer(context, changed)
 
 
-def revoke_api_key(context: WriteContext, id: str, reason: str, *, descendants: bool) -> Answer:
+def revoke_api_key(
+    context: WriteContext, id: str, reason: RevocationReason, *, descendants: bool
+) -> Answer:
     """Revoke a key permanently, and the keys that it made if wanted. Twice has no effect."""
     key = access.authorize_key(context, "api-keys:revoke", id)
     now, made_by_it = timestamps.to_text(context.now), None
@@ -129,7 +142,7 @@ def revoke_api_key(context: WriteContext, id: str, reason: str, *, descendants: 
     return None, 204, headers
 
 
-def revoke_by_secret(context: WriteContext, body: dict[str, Any]) -> Answer:
+def revoke_by_secret(context: WriteContext, body: types.RevokeBySecretRequest) -> Answer:
     """Revoke the key of this secret: whoever holds it may end it.
 
     As RFC 7009 has it for tokens, the answer does not tell whether there was such a key.
@@ -226,10 +239,10 @@ def _state(key: ApiKey, now: str) -> KeyState:
     return "expired" if key.expires_at is not None and key.expires_at <= now else "active"
 
 
-def _rules(body: dict[str, Any]) -> dict[str, Any]:
+def _rules(body: types.CreateApiKeyRequest | types.UpdateApiKeyRequest) -> dict[str, Any]:
     """What of `body` are fields of a key, in the form that they are stored in."""
-    as_they_are = ("name", "role", "enabled", "metadata", "external_id")
-    rules: dict[str, Any] = {name: body[name] for name in as_they_are if name in body}
+    as_they_are = {"name", "role", "enabled", "metadata", "external_id"}
+    rules: dict[str, Any] = {name: value for name, value in body.items() if name in as_they_are}
     if "scopes" in body:
         rules["scopes"] = str(Scopes.parse(body["scopes"]))
     if "expires_at" in body:

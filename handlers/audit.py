@@ -56,7 +56,7 @@ def organization_created(
 
 
 def organization_updated(
-    context: RequestContext, organization: Organization, changes: Mapping[str, str]
+    context: RequestContext, organization: Organization, changes: Mapping[str, object]
 ) -> AuditEvent:
     """A tenant's name or slug was changed to what `changes` says."""
     return _of_organization(
@@ -95,7 +95,7 @@ def environment_created(context: RequestContext, environment: Environment) -> Au
 
 
 def environment_updated(
-    context: RequestContext, environment: Environment, changes: Mapping[str, str]
+    context: RequestContext, environment: Environment, changes: Mapping[str, object]
 ) -> AuditEvent:
     """An environment's name or slug was changed to what `changes` says."""
     before = audit_details.environment_fields(environment)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from hookstream_keys.context.principal import KeyPrincipal
+from hookstream_keys.contract import types
 from hookstream_keys.domain import ids, timestamps
 from hookstream_keys.domain.errors import EnvironmentNotFound, OrganizationNotFound
 from hookstream_keys.handlers import access, audit, pagination
@@ -26,7 +27,7 @@ def list_environments(
     )
 
 
-def create_environment(context: WriteContext, body: dict[str, Any]) -> Answer:
+def create_environment(context: WriteContext, body: types.CreateEnvironmentRequest) -> Answer:
     """Make an environment to issue keys for."""
     org_id = access.own_organization(context, "environments:create", body.get("org_id"))
     environment = Environment(
@@ -55,7 +56,9 @@ def get_environment(context: RequestContext, id: str) -> Answer:
     }, 200
 
 
-def update_environment(context: WriteContext, id: str, body: dict[str, Any]) -> Answer:
+def update_environment(
+    context: WriteContext, id: str, body: types.UpdateEnvironmentRequest
+) -> Answer:
     """Change what an environment is called."""
     environment = access.authorize_environment(context, "environments:update", env_id=id)
     event = audit.environment_updated(context, environment, body)

@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from hookstream_keys.contract import types
 from hookstream_keys.domain import ids, timestamps
 from hookstream_keys.domain.errors import (
     Conflict,
@@ -30,7 +31,7 @@ def list_members(context: RequestContext, id: str, limit: int, cursor: str | Non
     )
 
 
-def add_member(context: WriteContext, id: str, body: dict[str, Any]) -> Answer:
+def add_member(context: WriteContext, id: str, body: types.AddMemberRequest) -> Answer:
     """Make a user a member, by an email address that is verified to be theirs."""
     organization = access.authorize_organization(context, "members:create", id)
     access.require_may_make(context, body["role"], organization.id)
@@ -68,7 +69,11 @@ def get_member(context: RequestContext, id: str, member_id: str) -> Answer:
 
 
 def update_member(
-    context: WriteContext, id: str, member_id: str, body: dict[str, Any], api_keys: OnKeys
+    context: WriteContext,
+    id: str,
+    member_id: str,
+    body: types.UpdateMemberRequest,
+    api_keys: OnKeys,
 ) -> Answer:
     """Give a member another role, and say which keys that they made it does not cover."""
     member = access.authorize_member(context, "members:update", id, member_id)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from hookstream_keys.context.principal import KeyPrincipal, SessionPrincipal
+from hookstream_keys.contract import types
 from hookstream_keys.domain import ids, timestamps
 from hookstream_keys.domain.errors import Conflict, Detail, OrganizationNotFound
 from hookstream_keys.handlers import access, audit, pagination, tenancy
@@ -24,7 +25,7 @@ def list_organizations(context: RequestContext, limit: int, cursor: str | None =
     return pagination.answer("organizations", limit, cursor, fetch, _views)
 
 
-def create_organization(context: WriteContext, body: dict[str, Any]) -> Answer:
+def create_organization(context: WriteContext, body: types.CreateOrganizationRequest) -> Answer:
     """Make an organization that the caller owns."""
     user = access.signed_in(context)
     name = body["name"]
@@ -52,7 +53,9 @@ def get_organization(context: RequestContext, id: str) -> Answer:
     return {"organization": _view(organization, _role(context, id))}, 200
 
 
-def update_organization(context: WriteContext, id: str, body: dict[str, Any]) -> Answer:
+def update_organization(
+    context: WriteContext, id: str, body: types.UpdateOrganizationRequest
+) -> Answer:
     """Change what an organization is called."""
     organization = access.authorize_organization(context, "organizations:update", id)
     event = audit.organization_updated(context, organization, body)

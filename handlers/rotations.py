@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hookstream_keys.auth import key_rights, verification
+from hookstream_keys.contract import types
 from hookstream_keys.domain import ids, keys, timestamps
 from hookstream_keys.domain.errors import Conflict, RotationNotFound
 from hookstream_keys.handlers import access, audit, escalation
@@ -17,7 +18,7 @@ from hookstream_keys.handlers.context import (
 from hookstream_keys.store import ApiKey, Rotation
 
 
-def rotate_api_key(context: WriteContext, id: str, body: dict[str, Any]) -> Answer:
+def rotate_api_key(context: WriteContext, id: str, body: types.RotateRequest) -> Answer:
     """Make a new secret for a key and show it, this once. It is pending until it is used."""
     key = access.authorize_key(context, "api-keys:rotate", id)
     now = timestamps.to_text(context.now)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from hookstream_keys.context.principal import SessionPrincipal
+from hookstream_keys.contract import types
 from hookstream_keys.domain import timestamps
 from hookstream_keys.handlers import audit
 from hookstream_keys.handlers.context import (
@@ -18,7 +19,7 @@ from hookstream_keys.store import Session, User
 OPERATIONS = {"getSession", "signOut"}
 
 
-def sign_out(context: WriteContext, body: dict[str, Any] | None = None) -> Answer:
+def sign_out(context: WriteContext, body: types.SignOutRequest | None = None) -> Answer:
     """End the session that the request came with; it is a success, too, that there is none."""
     if isinstance(context.principal, SessionPrincipal):
         session = context.store.find_session_by_id(

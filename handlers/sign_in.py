@@ -3,10 +3,10 @@
 import dataclasses
 import functools
 from datetime import datetime
-from typing import Any
 
 from hookstream_keys.auth import sessions
 from hookstream_keys.context.principal import SessionPrincipal
+from hookstream_keys.contract import types
 from hookstream_keys.domain import ids, passwords, timestamps
 from hookstream_keys.domain.errors import ApiError, SignInRefused, UntrustedRedirect, UserExists
 from hookstream_keys.handlers import audit, tenancy, throttle
@@ -24,12 +24,14 @@ WRONG_PASSWORD = "INVALID_PASSWORD"  # noqa: S105 - no password
 TOO_MANY = "too_many_sessions"
 
 
-def flows(context: RequestContext, body: dict[str, Any]) -> tuple[str, ...]:
+def flows(
+    context: RequestContext, body: types.SignUpRequest | types.SignInRequest
+) -> tuple[str, ...]:
     """What the work of a request to sign up or in is queued by."""
     return throttle.flows(context, _email(body))
 
 
-def admit_sign_up(context: RequestContext, body: dict[str, Any]) -> None:
+def admit_sign_up(context: RequestContext, body: types.SignUpRequest) -> None:
     """Refuse a sign-up that is refused whatever the password is.
 
     Raises SignUpClosed, UntrustedRedirect or RateLimited.
@@ -39,18 +41,18 @@ def admit_sign_up(context: RequestContext, body: dict[str, Any]) -> None:
     throttle.admit_sign_up(context)
 
 
-def reject_sign_up(context: RequestContext, body: dict[str, Any]) -> None:
+def reject_sign_up(context: RequestContext, body: types.SignUpRequest) -> None:
     """Count a sign-up that the full queue rejected. Raises RateLimited."""
     throttle.sign_up(context)
 
 
-def hash_password(context: RequestContext, body: dict[str, Any]) -> str:
+def hash_password(context: RequestContext, body: types.SignUpRequest) -> str:
     """The hash of a new user's password, which takes a while. Raises RateLimited."""
     throttle.sign_up(context)
     return passwords.hashed(body["password"])
 
 
-def sign_up_email(context: WriteContext, body: dict[str, Any], prepared: str) -> Answer:
+def sign_up_email(context: WriteContext, body: types.SignUpRequest, prepared: str) -> Answer:
     """Make a user with all that they begin with, and sign them in.
 
     Where a verified address is required there is no session, and, as in better-auth, the answer
@@ -85,7 +87,7 @@ def sign_up_email(context: WriteContext, body: dict[str, Any], prepared: str) ->
     return {"token": session.token, "user": shown}, 200, _cookies(context, session, brief=brief)
 
 
-def admit_sign_in(context: RequestContext, body: dict[str, Any]) -> None:
+def admit_sign_in(context: RequestContext, body: types.SignInRequest) -> None:
     """Refuse an attempt that is refused whatever the password is.
 
     Raises SignInClosed, UntrustedRedirect or RateLimited.
@@ -95,7 +97,7 @@ def admit_sign_in(context: RequestContext, body: dict[str, Any]) -> None:
     throttle.admit_attempt(context, _email(body))
 
 
-def reject_sign_in(context: RequestContext, body: dict[str, Any]) -> None:
+def reject_sign_in(context: RequestContext, body: types.SignInRequest) -> None:
     """Count an attempt that the full queue rejected as failed. Raises RateLimited.
 
     Otherwise a flood that the queue rejects would never be limited, and would keep it full.
@@ -103,7 +105,7 @@ def reject_sign_in(context: RequestContext, body: dict[str, Any]) -> None:
     throttle.Attempt(context, _email(body))
 
 
-def check_password(context: RequestContext, body: dict[str, Any]) -> Credential:
+def check_password(context: RequestContext, body: types.SignInRequest) -> Credential:
     """The credential that the password was checked against, which takes a while.
 
     Raises SignInRefused, RateLimited, or what the policy says of a user whose password is right.
@@ -124,7 +126,7 @@ def check_password(context: RequestContext, body: dict[str, Any]) -> Credential:
     return credential
 
 
-def sign_in_email(context: WriteContext, body: dict[str, Any], prepared: Credential) -> Answer:
+def sign_in_email(context: WriteContext, body: types.SignInRequest, prepared: Credential) -> Answer:
     """Make a session for the user whose password was checked."""
     user = _still_allowed(context, _email(body), prepared)
     context = _as(context, user)
@@ -218,12 +220,14 @@ def _cookies(context: RequestContext, session: Session, *, brief: bool) -> Heade
     }
 
 
-def _check_redirect(context: RequestContext, body: dict[str, Any]) -> None:
+def _check_redirect(
+    context: RequestContext, body: types.SignUpRequest | types.SignInRequest
+) -> None:
     if "callbackURL" in body and not context.dependencies.origins.trust(body["callbackURL"]):
         raise UntrustedRedirect
 
 
-def _email(body: dict[str, Any]) -> str:
+def _email(body: types.SignUpRequest | types.SignInRequest) -> str:
     """The address as it is stored."""
     email: str = body["email"].lower()
     return email

@@ -5,6 +5,7 @@ from typing import Any
 
 from hookstream_keys.auth import verification
 from hookstream_keys.context.principal import KeyPrincipal, SessionPrincipal
+from hookstream_keys.contract import types
 from hookstream_keys.domain import keys, timestamps
 from hookstream_keys.domain.errors import Forbidden, InsufficientScope, RateLimited, Unauthorized
 from hookstream_keys.domain.limits import Decision
@@ -22,13 +23,13 @@ from hookstream_keys.runtime.refusals import Refused
 from hookstream_keys.store import USED, ApiKey
 
 
-def verify_api_key(context: RequestContext, body: dict[str, Any]) -> Answer:
+def verify_api_key(context: RequestContext, body: types.VerifyRequest) -> Answer:
     """Say whether a key is good, and if not, why."""
     (answer,) = _verify(context, [body])
     return answer, 200
 
 
-def verify_api_keys(context: RequestContext, body: dict[str, Any]) -> Answer:
+def verify_api_keys(context: RequestContext, body: types.VerifyBatchRequest) -> Answer:
     """Say it of several, in their order. One that is no good does not touch the others."""
     return {"results": _verify(context, body["requests"])}, 200
 
@@ -118,7 +119,7 @@ def _own_key(context: RequestContext) -> KeyPrincipal:
     return context.principal
 
 
-def _verify(context: RequestContext, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _verify(context: RequestContext, wanted: list[types.VerifyRequest]) -> list[dict[str, Any]]:
     sees = access.sees_key(context, "api-keys:verify")
     if isinstance(context, WriteContext):
         # One after another: what the first activates, the second may already be refused for.
@@ -131,7 +132,7 @@ def _verify(context: RequestContext, wanted: list[dict[str, Any]]) -> list[dict[
 
 
 def _find(
-    context: RequestContext, wanted: dict[str, Any], sees: Callable[[ApiKey], bool]
+    context: RequestContext, wanted: types.VerifyRequest, sees: Callable[[ApiKey], bool]
 ) -> verification.Verification:
     """What the rules say of a key, but for how often it may be used."""
     env_id = wanted.get("env_id")
@@ -149,7 +150,7 @@ def _find(
 
 def _outcome(
     context: RequestContext,
-    wanted: dict[str, Any],
+    wanted: types.VerifyRequest,
     found: verification.Verification,
     sees: Callable[[ApiKey], bool],
 ) -> dict[str, Any]:

@@ -150,7 +150,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         """
 
     def update_organization(
-        self, org_id: str, changes: Mapping[str, str], event: AuditEvent
+        self, org_id: str, changes: Mapping[str, object], event: AuditEvent
     ) -> Organization | None:
         """Give the organization another name or slug, with the audit event.
 
@@ -215,7 +215,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         """
 
     def update_environment(
-        self, org_id: str, env_id: str, changes: Mapping[str, str], event: AuditEvent
+        self, org_id: str, env_id: str, changes: Mapping[str, object], event: AuditEvent
     ) -> Environment | None:
         """Give the environment another name or slug, with the audit event.
 

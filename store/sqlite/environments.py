@@ -33,7 +33,7 @@ class Environments(Engine):
             insert_event(connection, event)
 
     def update_environment(
-        self, org_id: str, env_id: str, changes: Mapping[str, str], event: AuditEvent
+        self, org_id: str, env_id: str, changes: Mapping[str, object], event: AuditEvent
     ) -> Environment | None:
         with self.write_transaction() as connection, unique("slug"):
             row = connection.execute(

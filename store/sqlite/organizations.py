@@ -52,7 +52,7 @@ class Organizations(Engine):
             insert_event(connection, event)
 
     def update_organization(
-        self, org_id: str, changes: Mapping[str, str], event: AuditEvent
+        self, org_id: str, changes: Mapping[str, object], event: AuditEvent
     ) -> Organization | None:
         with self.write_transaction() as connection, unique("slug"):
             row = connection.execute(

@@ -1,0 +1,493 @@
+"""The values of `openapi.yaml` as types. Generated: `tox -e codegen`; `tox -e spec` compares."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+
+
+class CreatedApiKey(TypedDict):
+    id: str
+    name: str
+    key: str
+    key_prefix: str
+    scopes: str
+    created_at: str
+
+
+RestrictingRole: TypeAlias = str
+
+
+class FailedAttempts(TypedDict):
+    reason: Literal[
+        "REVOKED", "DISABLED", "EXPIRED", "IP_NOT_ALLOWED", "INSUFFICIENT_SCOPE", "RATE_LIMITED"
+    ]
+    count: int
+    last_at: str
+    last_ip: str | None
+
+
+class Rotation(TypedDict):
+    id: str
+    state: Literal["pending", "grace"]
+    key_prefix: str
+    grace_period_seconds: int
+    expires_at: str | None
+    created_at: str
+    activated_at: str | None
+
+
+class RateLimitState(TypedDict):
+    remaining: int
+    reset_seconds: int
+    retry_after_seconds: int
+
+
+class Whoami(TypedDict):
+    type: Literal["api_key", "session"]
+    key_id: NotRequired[str]
+    org_id: NotRequired[str]
+    env_id: NotRequired[str]
+    scopes: NotRequired[str]
+    role: NotRequired[str | None]
+    expires_at: NotRequired[str | None]
+    user_id: NotRequired[str]
+    session_id: NotRequired[str]
+
+
+Secret: TypeAlias = str
+
+
+Metadata: TypeAlias = dict[str, str]
+
+
+class RateLimit(TypedDict):
+    requests: int
+    window_seconds: int
+
+
+Network: TypeAlias = str
+
+
+Expiry: TypeAlias = str | None
+
+
+CallbackUrl: TypeAlias = str
+
+
+RememberMe: TypeAlias = bool
+
+
+class User(TypedDict):
+    id: str
+    name: str
+    email: str
+    emailVerified: bool
+    image: str | None
+    createdAt: str
+    updatedAt: str
+
+
+class Session(TypedDict):
+    id: str
+    token: str
+    userId: str
+    expiresAt: str
+    createdAt: str
+    updatedAt: str
+    ipAddress: str | None
+    userAgent: str | None
+    activeOrganizationId: str | None
+
+
+class SignedUp(TypedDict):
+    token: str | None
+    user: User
+
+
+class SignedIn(TypedDict):
+    redirect: bool
+    token: str
+    url: NotRequired[str]
+    user: User
+
+
+class SignedOut(TypedDict):
+    success: Literal[True]
+
+
+class CurrentSession(TypedDict):
+    session: Session
+    user: User
+
+
+class CreateOrganizationRequest(TypedDict):
+    name: str
+    slug: NotRequired[str]
+
+
+class UpdateOrganizationRequest(TypedDict):
+    name: NotRequired[str]
+    slug: NotRequired[str]
+
+
+class Organization(TypedDict):
+    id: str
+    name: str
+    slug: str
+    role: str | None
+    created_at: str
+
+
+class OrganizationEnvelope(TypedDict):
+    organization: Organization
+
+
+Role: TypeAlias = Literal["owner", "admin", "member"]
+
+
+class UpdateMemberRequest(TypedDict):
+    role: Role
+
+
+class Member(TypedDict):
+    id: str
+    org_id: str
+    user_id: str
+    name: str
+    email: str
+    role: str
+    created_at: str
+
+
+class MemberEnvelope(TypedDict):
+    member: Member
+
+
+class MemberKeys(TypedDict):
+    not_covered: int
+    revoked: int
+    rotated: int
+
+
+class CreateEnvironmentRequest(TypedDict):
+    name: str
+    slug: str
+    mode: NotRequired[Literal["live", "test"]]
+    org_id: NotRequired[str]
+
+
+class UpdateEnvironmentRequest(TypedDict):
+    name: NotRequired[str]
+    slug: NotRequired[str]
+
+
+class Environment(TypedDict):
+    id: str
+    org_id: str
+    name: str
+    slug: str
+    mode: Literal["live", "test"]
+    created_at: str
+
+
+class EnvironmentEnvelope(TypedDict):
+    environment: Environment
+
+
+Email: TypeAlias = str
+
+
+NextCursor: TypeAlias = str | None
+
+
+HasMore: TypeAlias = bool
+
+
+class AuditLogEntry(TypedDict):
+    id: str
+    org_id: str
+    user_id: str | None
+    api_key_id: str | None
+    action: str
+    resource_type: str
+    resource_id: str | None
+    details: dict[str, Any] | None
+    ip_address: str | None
+    request_id: str
+    created_at: str
+
+
+class Health(TypedDict):
+    status: Literal["ok"]
+
+
+class Readiness(TypedDict):
+    status: Literal["ready"]
+
+
+class OpenapiDocument(TypedDict):
+    openapi: Literal["3.0.3"]
+    info: dict[str, Any]
+    paths: dict[str, Any]
+
+
+RequestId: TypeAlias = str
+
+
+class ErrorDetail(TypedDict):
+    location: str
+    message: str
+
+
+class CreateApiKeyRequest(TypedDict):
+    name: str
+    org_id: str
+    env_id: str
+    scopes: NotRequired[str]
+    role: NotRequired[Literal["owner", "admin", "member"]]
+    expires_at: NotRequired[Expiry | None]
+    allowed_ips: NotRequired[list[Network]]
+    metadata: NotRequired[Metadata]
+    external_id: NotRequired[str | None]
+    rate_limit: NotRequired[RateLimit | None]
+
+
+class UpdateApiKeyRequest(TypedDict):
+    name: NotRequired[str]
+    scopes: NotRequired[str]
+    role: NotRequired[Literal["owner", "admin", "member"]]
+    enabled: NotRequired[bool]
+    expires_at: NotRequired[Expiry | None]
+    allowed_ips: NotRequired[list[Network]]
+    metadata: NotRequired[Metadata]
+    external_id: NotRequired[str | None]
+    rate_limit: NotRequired[RateLimit | None]
+
+
+class RestrictedBy(TypedDict):
+    scopes: NotRequired[RestrictingRole]
+    role: NotRequired[RestrictingRole]
+    enabled: NotRequired[RestrictingRole]
+    expires_at: NotRequired[RestrictingRole]
+    allowed_ips: NotRequired[RestrictingRole]
+    rate_limit: NotRequired[RestrictingRole]
+    secret: NotRequired[RestrictingRole]
+
+
+class RotateRequest(TypedDict):
+    grace_period_seconds: int
+    expires_at: NotRequired[Expiry | None]
+
+
+class RotatedApiKey(TypedDict):
+    rotation: Rotation
+    key: str
+
+
+class RevokeBySecretRequest(TypedDict):
+    key: Secret
+    reason: NotRequired[
+        Literal[
+            "unspecified",
+            "keyCompromise",
+            "affiliationChanged",
+            "superseded",
+            "cessationOfOperation",
+            "privilegeWithdrawn",
+        ]
+    ]
+
+
+class VerifyRequest(TypedDict):
+    key: Secret
+    scopes: NotRequired[str]
+    ip: NotRequired[str]
+    env_id: NotRequired[str]
+    explain: NotRequired[bool]
+
+
+class VerifyBatchRequest(TypedDict):
+    requests: list[VerifyRequest]
+
+
+class VerifiedApiKey(TypedDict):
+    id: str
+    org_id: str
+    env_id: str
+    name: str
+    key_prefix: str
+    scopes: str
+    expires_at: str | None
+    metadata: Metadata
+    external_id: str | None
+    rate_limit: RateLimit | None
+
+
+class SignUpRequest(TypedDict):
+    name: str
+    email: Email
+    password: str
+    image: NotRequired[str]
+    callbackURL: NotRequired[CallbackUrl]
+    rememberMe: NotRequired[RememberMe]
+
+
+class SignInRequest(TypedDict):
+    email: Email
+    password: str
+    callbackURL: NotRequired[CallbackUrl]
+    rememberMe: NotRequired[RememberMe]
+
+
+class SignOutRequest(TypedDict):
+    callbackURL: NotRequired[CallbackUrl]
+    disableRedirect: NotRequired[bool]
+
+
+class OrganizationPage(TypedDict):
+    organizations: list[Organization]
+    cursor: NextCursor | None
+    has_more: HasMore
+
+
+class AddMemberRequest(TypedDict):
+    email: Email
+    role: Role
+
+
+class ChangedMember(TypedDict):
+    member: Member
+    api_keys: MemberKeys
+
+
+class MemberPage(TypedDict):
+    members: list[Member]
+    cursor: NextCursor | None
+    has_more: HasMore
+
+
+class EnvironmentPage(TypedDict):
+    environments: list[Environment]
+    cursor: NextCursor | None
+    has_more: HasMore
+
+
+class AuditLogPage(TypedDict):
+    audit_log: list[AuditLogEntry]
+    has_more: bool
+    next_cursor: str | None
+
+
+class Error(TypedDict):
+    error: str
+    status: int
+    request_id: str
+    code: Literal[
+        "bad_request",
+        "unauthorized",
+        "forbidden",
+        "insufficient_scope",
+        "untrusted_origin",
+        "not_found",
+        "environment_not_found",
+        "api_key_not_found",
+        "organization_not_found",
+        "member_not_found",
+        "rotation_not_found",
+        "user_not_found",
+        "request_timeout",
+        "conflict",
+        "email_not_verified",
+        "idempotency_key_reused",
+        "method_not_allowed",
+        "content_too_large",
+        "uri_too_long",
+        "unsupported_media_type",
+        "rate_limited",
+        "header_fields_too_large",
+        "internal_error",
+        "unavailable",
+        "EMAIL_PASSWORD_DISABLED",
+        "EMAIL_PASSWORD_SIGN_UP_DISABLED",
+        "EMAIL_NOT_VERIFIED",
+        "BANNED_USER",
+        "TWO_FACTOR_REQUIRED",
+        "INVALID_EMAIL_OR_PASSWORD",
+        "INVALID_CALLBACK_URL",
+        "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL",
+    ]
+    message: NotRequired[str]
+    details: NotRequired[list[ErrorDetail]]
+
+
+class ApiKey(TypedDict):
+    id: str
+    org_id: str
+    env_id: str
+    name: str
+    prefix: str
+    key_prefix: str
+    scopes: str
+    role: str | None
+    restricted_by: RestrictedBy
+    state: Literal["active", "disabled", "expired", "revoked"]
+    enabled: bool
+    expires_at: str | None
+    allowed_ips: list[str]
+    metadata: Metadata
+    external_id: str | None
+    rate_limit: RateLimit | None
+    rotations: list[Rotation]
+    request_count: int
+    last_used_at: str | None
+    last_used_ip: str | None
+    failed_attempts: list[FailedAttempts]
+    created_by: str | None
+    created_at: str
+    revoked: Literal[0, 1]
+    revoked_at: str | None
+    revocation_reason: (
+        Literal[
+            "unspecified",
+            "keyCompromise",
+            "affiliationChanged",
+            "superseded",
+            "cessationOfOperation",
+            "privilegeWithdrawn",
+        ]
+        | None
+    )
+
+
+class ApiKeyEnvelope(TypedDict):
+    api_key: ApiKey
+
+
+class ApiKeyPage(TypedDict):
+    api_keys: list[ApiKey]
+    cursor: NextCursor | None
+    has_more: HasMore
+
+
+class Verification(TypedDict):
+    valid: bool
+    code: Literal[
+        "VALID",
+        "MALFORMED",
+        "NOT_FOUND",
+        "REVOKED",
+        "DISABLED",
+        "EXPIRED",
+        "IP_NOT_ALLOWED",
+        "INSUFFICIENT_SCOPE",
+        "RATE_LIMITED",
+    ]
+    api_key: NotRequired[VerifiedApiKey]
+    rate_limit: NotRequired[RateLimitState]
+    failed_rule: NotRequired[
+        Literal["revoked", "enabled", "expired", "address", "scopes", "limit"] | None
+    ]
+
+
+class VerificationBatch(TypedDict):
+    results: list[Verification]
