@@ -12,6 +12,7 @@ from hookstream_keys.context.principal import (
     Principal,
     SessionPrincipal,
 )
+from hookstream_keys.contract import types
 from hookstream_keys.domain import ids, keys
 from hookstream_keys.domain.errors import (
     ApiError,
@@ -36,15 +37,15 @@ def key_principal(tenant: Tenant, scopes: str, **changes: str) -> KeyPrincipal:
     return KeyPrincipal(**(values | changes))
 
 
-def create(store: Store, tenant: Tenant, principal: Principal, **changes: str) -> dict[str, Any]:
-    body = {
+def create(store: Store, tenant: Tenant, principal: Principal, scopes: str = "*") -> dict[str, Any]:
+    body: types.CreateApiKeyRequest = {
         "name": "Another key",
         "org_id": tenant.tenancy.organization.id,
         "env_id": tenant.tenancy.environment.id,
-        "scopes": "*",
+        "scopes": scopes,
     }
     context = WriteContext(store, principal, ids.new("req"), "203.0.113.7", now())
-    answer = create_api_key(context, body | changes)
+    answer = create_api_key(context, body)
     assert answer[1] == 201
     created: dict[str, Any] = answer[0]
     return created

@@ -17,6 +17,7 @@ from hookstream_keys.context.principal import (
     Principal,
     SessionPrincipal,
 )
+from hookstream_keys.contract import types
 from hookstream_keys.domain import ids, keys, timestamps
 from hookstream_keys.domain.errors import InsufficientScope, Unauthorized
 from hookstream_keys.domain.scopes import Scopes
@@ -65,7 +66,7 @@ def signed_in(engine: Engine, store: Store, tenant: Tenant) -> SessionPrincipal:
     return SessionPrincipal(session.id, session.user_id, session.org_id)
 
 
-def body(tenant: Tenant) -> dict[str, str]:
+def body(tenant: Tenant) -> types.CreateApiKeyRequest:
     environment = tenant.tenancy.environment
     return {"name": "Child", "org_id": environment.org_id, "env_id": environment.id, "scopes": "*"}
 

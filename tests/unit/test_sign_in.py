@@ -9,6 +9,7 @@ from unit.conftest import Engine
 
 from hookstream_keys.auth.sign_in_policy import SignInPolicy
 from hookstream_keys.context.principal import Anonymous
+from hookstream_keys.contract import types
 from hookstream_keys.domain import ids, passwords, timestamps
 from hookstream_keys.domain.errors import (
     ApiError,
@@ -108,7 +109,7 @@ def context_to(store: Store, **settings: Any) -> WriteContext:
     )
 
 
-def body(tenant: Tenant, password: str = PASSWORD) -> dict[str, Any]:
+def body(tenant: Tenant, password: str = PASSWORD) -> types.SignInRequest:
     return {"email": tenant.user.email, "password": password, "rememberMe": True}
 
 
