@@ -37,11 +37,19 @@ def key_principal(tenant: Tenant, scopes: str, **changes: str) -> KeyPrincipal:
     return KeyPrincipal(**(values | changes))
 
 
-def create(store: Store, tenant: Tenant, principal: Principal, scopes: str = "*") -> dict[str, Any]:
+def create(
+    store: Store,
+    tenant: Tenant,
+    principal: Principal,
+    *,
+    scopes: str = "*",
+    org_id: str | None = None,
+    env_id: str | None = None,
+) -> dict[str, Any]:
     body: types.CreateApiKeyRequest = {
         "name": "Another key",
-        "org_id": tenant.tenancy.organization.id,
-        "env_id": tenant.tenancy.environment.id,
+        "org_id": org_id or tenant.tenancy.organization.id,
+        "env_id": env_id or tenant.tenancy.environment.id,
         "scopes": scopes,
     }
     context = WriteContext(store, principal, ids.new("req"), "203.0.113.7", now())
