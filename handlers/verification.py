@@ -18,7 +18,6 @@ from hookstream_keys.handlers.context import (
     RetryInWriteTransaction,
     WriteContext,
 )
-from hookstream_keys.runtime import rate_limit_names
 from hookstream_keys.runtime.refusals import Refused
 from hookstream_keys.store import USED, ApiKey
 
@@ -41,7 +40,7 @@ def authorize(context: RequestContext, scope: str | None = None) -> Answer:
     beyond = key.scopes.beyond(wanted)
     if beyond:
         raise InsufficientScope(f"The key's scopes do not cover {' '.join(beyond)}.")
-    decision = use(context)
+    decision = record_use(context)
     return None, 204, {
         "X-Key-Id": key.key_id,
         "X-Org-Id": key.org_id,
@@ -70,47 +69,50 @@ def whoami(context: RequestContext) -> Answer:
             }, 200
 
 
-def use(context: RequestContext) -> Decision | None:
-    """See to it that the caller, being a key, is used by this: what its own limit says, if any.
+def record_use(context: RequestContext) -> Decision | None:
+    """Record that the caller, being a key, is used by this request. Returns its limit's decision.
 
     A use counts for the limit, and a secret that is used for the first time becomes the key's
-    own. Raises RateLimited, or Unauthorized when the secret has just stopped being good.
+    own. Raises RateLimited, or Unauthorized when the secret has just become invalid.
     """
-    key, counters = context.principal, context.dependencies.counters
+    key = context.principal
     if not isinstance(key, KeyPrincipal):
         return None
     decision = None
+    counters = context.dependencies.counters
     if key.rate_limit is not None and counters is not None:
-        decision = counters.consume(rate_limit_names.of_key(key.key_id), key.rate_limit)
+        decision = verification.consume(counters, key.key_id, key.rate_limit)
         if not decision.allowed:
-            count(context, "RATE_LIMITED")
+            _count(context, key.key_id, key.prefix, key.org_id, "RATE_LIMITED", context.address)
             raise RateLimited("The key is used more often than its own limit allows.", decision)
     pending = key.pending_rotation
     if pending is not None and not rotations.activate(context, key.key_id, pending):
         raise Unauthorized(credential_sent=True)
-    count(context, USED)
+    _count(context, key.key_id, key.prefix, key.org_id, USED, context.address)
     return decision
 
 
 def count(context: RequestContext, outcome: str) -> None:
-    """Count a use of the key that the caller is, or a try that came to `outcome`."""
+    """Count a use of the key that the caller is, or an attempt that came to `outcome`."""
     if isinstance(context.principal, KeyPrincipal):
-        now = timestamps.to_text(context.now)
-        context.dependencies.count(context.principal.key_id, outcome, now, context.address)
-        if outcome != USED:
-            _note_refusal(context, context.principal, outcome, context.address)
+        key = context.principal
+        _count(context, key.key_id, key.prefix, key.org_id, outcome, context.address)
 
 
-def _note_refusal(
-    context: RequestContext, key: ApiKey | KeyPrincipal, code: str, address: str | None
+def _count(
+    context: RequestContext,
+    key_id: str,
+    prefix: str | None,
+    org_id: str,
+    outcome: str,
+    address: str | None,
 ) -> None:
-    key_id = key.key_id if isinstance(key, KeyPrincipal) else key.id
+    """Count a use of a key, or a refusal, which goes on record as well."""
     now = timestamps.to_text(context.now)
-    context.dependencies.note(
-        Refused(
-            "api_key", key_id, code, address, context.request_id, now, now, key.prefix, key.org_id
-        )
-    )
+    context.dependencies.count(key_id, outcome, now, address)
+    if outcome != USED:
+        attempt = Refused("api_key", key_id, outcome, address, context.request_id, now, now)
+        context.dependencies.note(attempt._replace(key_prefix=prefix, org_id=org_id))
 
 
 def _own_key(context: RequestContext) -> KeyPrincipal:
@@ -154,19 +156,18 @@ def _outcome(
     found: verification.Verification,
     sees: Callable[[ApiKey], bool],
 ) -> dict[str, Any]:
-    """Use a key that is good, and say what came of it."""
+    """Record the use of a key, and answer what came of it."""
     found = verification.consume_limit(found, context.dependencies.counters)
-    pending = verification.activates(found)
-    if found.key and pending and not rotations.activate(context, found.key.id, pending):
+    key = found.key
+    # Only in a write transaction: elsewhere `_verify` has found that none is pending.
+    pending = verification.activates(found) if isinstance(context, WriteContext) else None
+    if key and pending and not rotations.activate(context, key.id, pending):
         # It was cancelled, or the key revoked, since it was looked at.
         found = _find(context, wanted, sees)
     answer: dict[str, Any] = {"valid": found.code == "VALID", "code": found.code}
     if found.key is not None:
-        context.dependencies.count(
-            found.key.id, found.code, timestamps.to_text(context.now), wanted.get("ip")
-        )
-        if found.code != USED:
-            _note_refusal(context, found.key, found.code, wanted.get("ip"))
+        key = found.key
+        _count(context, key.id, key.prefix, key.org_id, found.code, wanted.get("ip"))
         answer["api_key"] = _view(found.key)
         if found.limit is not None:
             answer["rate_limit"] = {

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from hookstream_keys.domain import networks
-from hookstream_keys.domain.limits import Decision
+from hookstream_keys.domain.limits import Decision, Limit
 from hookstream_keys.domain.records import record
 from hookstream_keys.domain.scopes import Scopes
 from hookstream_keys.runtime import rate_limit_names
@@ -82,10 +82,15 @@ def consume_limit(found: Verification, counters: RateLimitCounters | None) -> Ve
     key = found.key
     if found.code != "VALID" or key is None or key.rate_limit is None or counters is None:
         return found
-    decision = counters.consume(rate_limit_names.of_key(key.id), key.rate_limit)
+    decision = consume(counters, key.id, key.rate_limit)
     if not decision.allowed:
         return Verification("RATE_LIMITED", key, "limit", decision)
     return Verification("VALID", key, limit=decision)
+
+
+def consume(counters: RateLimitCounters, key_id: str, limit: Limit) -> Decision:
+    """Count a use of a key for its own limit."""
+    return counters.consume(rate_limit_names.of_key(key_id), limit)
 
 
 def effective_key(key: ApiKey) -> ApiKey:

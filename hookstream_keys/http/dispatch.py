@@ -162,7 +162,7 @@ def _use(operation: spec.Operation, context: RequestContext) -> None:
         return
     if operation.id != "authorize":
         # Which does so itself, and only when everything else is right.
-        verification.use(context)
+        verification.record_use(context)
 
 
 def _answer(operation_id: str, context: RequestContext, arguments: dict[str, Any]) -> Answer:
