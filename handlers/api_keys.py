@@ -2,7 +2,7 @@
 
 import dataclasses
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from hookstream_keys.auth import key_rights, verification
 from hookstream_keys.contract import types
@@ -21,16 +21,6 @@ from hookstream_keys.store import (
     KeyUsage,
     Rotation,
 )
-
-#: Why a key is revoked, in the words of RFC 5280.
-RevocationReason = Literal[
-    "unspecified",
-    "keyCompromise",
-    "affiliationChanged",
-    "superseded",
-    "cessationOfOperation",
-    "privilegeWithdrawn",
-]
 
 
 def create_api_key(context: WriteContext, body: types.CreateApiKeyRequest) -> Answer:
@@ -123,7 +113,7 @@ def update_api_key(context: WriteContext, id: str, body: types.UpdateApiKeyReque
 
 
 def revoke_api_key(
-    context: WriteContext, id: str, reason: RevocationReason, *, descendants: bool
+    context: WriteContext, id: str, reason: types.RevocationReason, *, descendants: bool
 ) -> Answer:
     """Revoke a key permanently, and the keys that it made if wanted. Twice has no effect."""
     key = access.authorize_key(context, "api-keys:revoke", id)

@@ -14,26 +14,65 @@ class CreatedApiKey(TypedDict):
     created_at: str
 
 
+KeyState: TypeAlias = Literal["active", "disabled", "expired", "revoked"]
+
+
+RevocationReason: TypeAlias = Literal[
+    "unspecified",
+    "keyCompromise",
+    "affiliationChanged",
+    "superseded",
+    "cessationOfOperation",
+    "privilegeWithdrawn",
+]
+
+
+NullableRevocationReason: TypeAlias = (
+    Literal[
+        "unspecified",
+        "keyCompromise",
+        "affiliationChanged",
+        "superseded",
+        "cessationOfOperation",
+        "privilegeWithdrawn",
+    ]
+    | None
+)
+
+
+ExternalId: TypeAlias = str | None
+
+
 RestrictingRole: TypeAlias = str
 
 
-class FailedAttempts(TypedDict):
-    reason: Literal[
-        "REVOKED", "DISABLED", "EXPIRED", "IP_NOT_ALLOWED", "INSUFFICIENT_SCOPE", "RATE_LIMITED"
-    ]
-    count: int
-    last_at: str
-    last_ip: str | None
+RefusalCode: TypeAlias = Literal[
+    "REVOKED", "DISABLED", "EXPIRED", "IP_NOT_ALLOWED", "INSUFFICIENT_SCOPE", "RATE_LIMITED"
+]
 
 
-class Rotation(TypedDict):
-    id: str
-    state: Literal["pending", "grace"]
-    key_prefix: str
-    grace_period_seconds: int
-    expires_at: str | None
-    created_at: str
-    activated_at: str | None
+RotationState: TypeAlias = Literal["pending", "grace"]
+
+
+RequiredScopes: TypeAlias = str
+
+
+VerificationCode: TypeAlias = Literal[
+    "VALID",
+    "MALFORMED",
+    "NOT_FOUND",
+    "REVOKED",
+    "DISABLED",
+    "EXPIRED",
+    "IP_NOT_ALLOWED",
+    "INSUFFICIENT_SCOPE",
+    "RATE_LIMITED",
+]
+
+
+FailedRule: TypeAlias = (
+    Literal["revoked", "enabled", "expired", "address", "scopes", "limit"] | None
+)
 
 
 class RateLimitState(TypedDict):
@@ -42,16 +81,7 @@ class RateLimitState(TypedDict):
     retry_after_seconds: int
 
 
-class Whoami(TypedDict):
-    type: Literal["api_key", "session"]
-    key_id: NotRequired[str]
-    org_id: NotRequired[str]
-    env_id: NotRequired[str]
-    scopes: NotRequired[str]
-    role: NotRequired[str | None]
-    expires_at: NotRequired[str | None]
-    user_id: NotRequired[str]
-    session_id: NotRequired[str]
+PrincipalType: TypeAlias = Literal["api_key", "session"]
 
 
 Secret: TypeAlias = str
@@ -169,29 +199,12 @@ class MemberKeys(TypedDict):
     rotated: int
 
 
-class CreateEnvironmentRequest(TypedDict):
-    name: str
-    slug: str
-    mode: NotRequired[Literal["live", "test"]]
-    org_id: NotRequired[str]
-
-
 class UpdateEnvironmentRequest(TypedDict):
     name: NotRequired[str]
     slug: NotRequired[str]
 
 
-class Environment(TypedDict):
-    id: str
-    org_id: str
-    name: str
-    slug: str
-    mode: Literal["live", "test"]
-    created_at: str
-
-
-class EnvironmentEnvelope(TypedDict):
-    environment: Environment
+EnvironmentMode: TypeAlias = Literal["live", "test"]
 
 
 Email: TypeAlias = str
@@ -231,7 +244,46 @@ class OpenapiDocument(TypedDict):
     paths: dict[str, Any]
 
 
+Id: TypeAlias = str
+
+
 RequestId: TypeAlias = str
+
+
+ErrorCode: TypeAlias = Literal[
+    "bad_request",
+    "unauthorized",
+    "forbidden",
+    "insufficient_scope",
+    "untrusted_origin",
+    "not_found",
+    "environment_not_found",
+    "api_key_not_found",
+    "organization_not_found",
+    "member_not_found",
+    "rotation_not_found",
+    "user_not_found",
+    "request_timeout",
+    "conflict",
+    "email_not_verified",
+    "idempotency_key_reused",
+    "method_not_allowed",
+    "content_too_large",
+    "uri_too_long",
+    "unsupported_media_type",
+    "rate_limited",
+    "header_fields_too_large",
+    "internal_error",
+    "unavailable",
+    "EMAIL_PASSWORD_DISABLED",
+    "EMAIL_PASSWORD_SIGN_UP_DISABLED",
+    "EMAIL_NOT_VERIFIED",
+    "BANNED_USER",
+    "TWO_FACTOR_REQUIRED",
+    "INVALID_EMAIL_OR_PASSWORD",
+    "INVALID_CALLBACK_URL",
+    "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL",
+]
 
 
 class ErrorDetail(TypedDict):
@@ -239,29 +291,7 @@ class ErrorDetail(TypedDict):
     message: str
 
 
-class CreateApiKeyRequest(TypedDict):
-    name: str
-    org_id: str
-    env_id: str
-    scopes: NotRequired[str]
-    role: NotRequired[Literal["owner", "admin", "member"]]
-    expires_at: NotRequired[Expiry | None]
-    allowed_ips: NotRequired[list[Network]]
-    metadata: NotRequired[Metadata]
-    external_id: NotRequired[str | None]
-    rate_limit: NotRequired[RateLimit | None]
-
-
-class UpdateApiKeyRequest(TypedDict):
-    name: NotRequired[str]
-    scopes: NotRequired[str]
-    role: NotRequired[Literal["owner", "admin", "member"]]
-    enabled: NotRequired[bool]
-    expires_at: NotRequired[Expiry | None]
-    allowed_ips: NotRequired[list[Network]]
-    metadata: NotRequired[Metadata]
-    external_id: NotRequired[str | None]
-    rate_limit: NotRequired[RateLimit | None]
+AllowedIps: TypeAlias = list[Network]
 
 
 class RestrictedBy(TypedDict):
@@ -274,33 +304,36 @@ class RestrictedBy(TypedDict):
     secret: NotRequired[RestrictingRole]
 
 
+class FailedAttempts(TypedDict):
+    reason: RefusalCode
+    count: int
+    last_at: str
+    last_ip: str | None
+
+
 class RotateRequest(TypedDict):
     grace_period_seconds: int
     expires_at: NotRequired[Expiry | None]
 
 
-class RotatedApiKey(TypedDict):
-    rotation: Rotation
-    key: str
+class Rotation(TypedDict):
+    id: str
+    state: RotationState
+    key_prefix: str
+    grace_period_seconds: int
+    expires_at: str | None
+    created_at: str
+    activated_at: str | None
 
 
 class RevokeBySecretRequest(TypedDict):
     key: Secret
-    reason: NotRequired[
-        Literal[
-            "unspecified",
-            "keyCompromise",
-            "affiliationChanged",
-            "superseded",
-            "cessationOfOperation",
-            "privilegeWithdrawn",
-        ]
-    ]
+    reason: NotRequired[RevocationReason]
 
 
 class VerifyRequest(TypedDict):
     key: Secret
-    scopes: NotRequired[str]
+    scopes: NotRequired[RequiredScopes]
     ip: NotRequired[str]
     env_id: NotRequired[str]
     explain: NotRequired[bool]
@@ -321,6 +354,18 @@ class VerifiedApiKey(TypedDict):
     metadata: Metadata
     external_id: str | None
     rate_limit: RateLimit | None
+
+
+class Whoami(TypedDict):
+    type: PrincipalType
+    key_id: NotRequired[str]
+    org_id: NotRequired[str]
+    env_id: NotRequired[str]
+    scopes: NotRequired[str]
+    role: NotRequired[str | None]
+    expires_at: NotRequired[str | None]
+    user_id: NotRequired[str]
+    session_id: NotRequired[str]
 
 
 class SignUpRequest(TypedDict):
@@ -366,6 +411,26 @@ class MemberPage(TypedDict):
     has_more: HasMore
 
 
+class CreateEnvironmentRequest(TypedDict):
+    name: str
+    slug: str
+    mode: NotRequired[EnvironmentMode]
+    org_id: NotRequired[str]
+
+
+class Environment(TypedDict):
+    id: str
+    org_id: str
+    name: str
+    slug: str
+    mode: EnvironmentMode
+    created_at: str
+
+
+class EnvironmentEnvelope(TypedDict):
+    environment: Environment
+
+
 class EnvironmentPage(TypedDict):
     environments: list[Environment]
     cursor: NextCursor | None
@@ -382,42 +447,34 @@ class Error(TypedDict):
     error: str
     status: int
     request_id: str
-    code: Literal[
-        "bad_request",
-        "unauthorized",
-        "forbidden",
-        "insufficient_scope",
-        "untrusted_origin",
-        "not_found",
-        "environment_not_found",
-        "api_key_not_found",
-        "organization_not_found",
-        "member_not_found",
-        "rotation_not_found",
-        "user_not_found",
-        "request_timeout",
-        "conflict",
-        "email_not_verified",
-        "idempotency_key_reused",
-        "method_not_allowed",
-        "content_too_large",
-        "uri_too_long",
-        "unsupported_media_type",
-        "rate_limited",
-        "header_fields_too_large",
-        "internal_error",
-        "unavailable",
-        "EMAIL_PASSWORD_DISABLED",
-        "EMAIL_PASSWORD_SIGN_UP_DISABLED",
-        "EMAIL_NOT_VERIFIED",
-        "BANNED_USER",
-        "TWO_FACTOR_REQUIRED",
-        "INVALID_EMAIL_OR_PASSWORD",
-        "INVALID_CALLBACK_URL",
-        "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL",
-    ]
+    code: ErrorCode
     message: NotRequired[str]
     details: NotRequired[list[ErrorDetail]]
+
+
+class CreateApiKeyRequest(TypedDict):
+    name: str
+    org_id: str
+    env_id: str
+    scopes: NotRequired[str]
+    role: NotRequired[Role]
+    expires_at: NotRequired[Expiry | None]
+    allowed_ips: NotRequired[AllowedIps]
+    metadata: NotRequired[Metadata]
+    external_id: NotRequired[ExternalId | None]
+    rate_limit: NotRequired[RateLimit | None]
+
+
+class UpdateApiKeyRequest(TypedDict):
+    name: NotRequired[str]
+    scopes: NotRequired[str]
+    role: NotRequired[Role]
+    enabled: NotRequired[bool]
+    expires_at: NotRequired[Expiry | None]
+    allowed_ips: NotRequired[AllowedIps]
+    metadata: NotRequired[Metadata]
+    external_id: NotRequired[ExternalId | None]
+    rate_limit: NotRequired[RateLimit | None]
 
 
 class ApiKey(TypedDict):
@@ -430,7 +487,7 @@ class ApiKey(TypedDict):
     scopes: str
     role: str | None
     restricted_by: RestrictedBy
-    state: Literal["active", "disabled", "expired", "revoked"]
+    state: KeyState
     enabled: bool
     expires_at: str | None
     allowed_ips: list[str]
@@ -446,17 +503,7 @@ class ApiKey(TypedDict):
     created_at: str
     revoked: Literal[0, 1]
     revoked_at: str | None
-    revocation_reason: (
-        Literal[
-            "unspecified",
-            "keyCompromise",
-            "affiliationChanged",
-            "superseded",
-            "cessationOfOperation",
-            "privilegeWithdrawn",
-        ]
-        | None
-    )
+    revocation_reason: NullableRevocationReason | None
 
 
 class ApiKeyEnvelope(TypedDict):
@@ -469,24 +516,17 @@ class ApiKeyPage(TypedDict):
     has_more: HasMore
 
 
+class RotatedApiKey(TypedDict):
+    rotation: Rotation
+    key: str
+
+
 class Verification(TypedDict):
     valid: bool
-    code: Literal[
-        "VALID",
-        "MALFORMED",
-        "NOT_FOUND",
-        "REVOKED",
-        "DISABLED",
-        "EXPIRED",
-        "IP_NOT_ALLOWED",
-        "INSUFFICIENT_SCOPE",
-        "RATE_LIMITED",
-    ]
+    code: VerificationCode
     api_key: NotRequired[VerifiedApiKey]
     rate_limit: NotRequired[RateLimitState]
-    failed_rule: NotRequired[
-        Literal["revoked", "enabled", "expired", "address", "scopes", "limit"] | None
-    ]
+    failed_rule: NotRequired[FailedRule | None]
 
 
 class VerificationBatch(TypedDict):

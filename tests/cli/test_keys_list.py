@@ -131,7 +131,7 @@ def test_the_organization_must_be_named(database: Database) -> None:
 
 
 def test_the_help_names_the_states_of_the_document(database: Database) -> None:
-    states = spec.document()["components"]["schemas"]["ApiKey"]["properties"]["state"]["enum"]
+    states = spec.document()["components"]["schemas"]["KeyState"]["enum"]
     said = " ".join(keys(database, "list", "--help").stdout.split())
     assert f"{', '.join(states[:-1])} or {states[-1]}" in said
 

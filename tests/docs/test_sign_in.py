@@ -21,7 +21,7 @@ from hookstream_keys.store import Ban, User
 SIGN_IN = (ROOT / "docs" / "sign-in.md").read_text(encoding="utf-8")
 RETENTION = (ROOT / "docs" / "retention.md").read_text(encoding="utf-8")
 WORDS = " ".join(SIGN_IN.split())
-CODES = spec.document()["components"]["schemas"]["Error"]["properties"]["code"]["enum"]
+CODES = spec.document()["components"]["schemas"]["ErrorCode"]["enum"]
 
 
 def rows(page: str, heading: str) -> list[list[str]]:

@@ -186,7 +186,11 @@ def response_schema(operation_id: str, status: str) -> dict[str, Any] | None:
     """What the body of a response must be like; None where there is none."""
     for operation in _operations():
         if operation["operationId"] == operation_id:
-            content = operation["responses"][status].get("content")
+            response = operation["responses"][status]
+            name = response.get("$ref", "").removeprefix("#/components/responses/")
+            if name:
+                response = DOCUMENT["components"]["responses"][name]
+            content = response.get("content")
             if content is None:
                 return None
             ((_, body),) = content.items()
