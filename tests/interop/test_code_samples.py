@@ -120,7 +120,7 @@ class Reader:
                 "THE_ROTATION_ID": rotation["rotation"]["id"],
                 "THE_MEMBER_ID": member[0],
                 "COLLEAGUE": database.add_user(),
-                "SOMEBODY_NEW": secrets.token_hex(8),
+                "NEW_USER": secrets.token_hex(8),
             }
         )
 

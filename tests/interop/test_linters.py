@@ -1,4 +1,4 @@
-"""The linters that people use for OpenAPI have nothing to say about the document."""
+"""OpenAPI linters find no problem in the document."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def test_spectral_finds_nothing(node: str, node_modules: Path) -> None:
 
 @pytest.fixture
 def flawed(tmp_path: Path) -> Path:
-    """The document with a path of no kind that anybody allowed."""
+    """The document with a trailing slash that the configuration does not allow."""
     text = DOCUMENT.read_text(encoding="utf-8")
     assert "\n  /health/ready:\n" in text
     document = tmp_path / "openapi.yaml"

@@ -155,7 +155,7 @@ def test_every_scope_that_is_asked_for_is_one() -> None:
         assert re.fullmatch(r"[a-z-]+:[a-z]+", operation.required_scope or "free:now")
 
 
-def test_what_signs_somebody_in_or_out_is_for_pages_of_ours() -> None:
+def test_signing_in_and_out_is_restricted_to_the_same_site() -> None:
     guarded = {operation.id for operation in spec.operations(DOCUMENT) if operation.same_site}
     assert guarded == {"signUpEmail", "signInEmail", "signOut"}
 
@@ -239,6 +239,25 @@ def test_a_pattern_matches_a_whole_path(*, path: str, text: str, matches: bool) 
 
 
 # The document
+
+
+def test_the_index_lists_every_section() -> None:
+    head = SOURCE[: SOURCE.index("\ninfo:")]
+    listed = re.findall(r"^#   ([A-Z][A-Za-z ]*?)  ", head, re.M)
+    assert listed == re.findall(r"^ *# =+\n *# (.+)\n *# =+$", SOURCE, re.M)
+
+
+def test_every_section_of_paths_is_a_tag() -> None:
+    paths = SOURCE[SOURCE.index("\npaths:") : SOURCE.index("\ncomponents:")]
+    found = re.findall(r"^  # ([A-Z].*)$|^  (/.*):$", paths, re.M)
+    tag, tags = "", dict[str, str]()
+    for title, path in found:
+        tag = title or tag
+        if path:
+            tags[path] = tag
+    assert list(dict.fromkeys(tags.values())) == [each["name"] for each in DOCUMENT["tags"]]
+    for path, _, operation in raw_operations():
+        assert operation["tags"] == [tags[path]]
 
 
 def test_it_is_valid_openapi_3_0() -> None:
