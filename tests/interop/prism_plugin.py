@@ -23,9 +23,10 @@ import support
 import yaml
 from support import NO_TLS
 
+import hookstream_keys
 from hookstream_keys.contract import spec
 
-DOCUMENT = Path(spec.__file__).with_name("openapi.yaml")
+DOCUMENT = Path(hookstream_keys.__file__).with_name("openapi.yaml")
 
 ask_directly = support.Server.request
 
