@@ -17,7 +17,6 @@ from hookstream_keys.store import (
     ApiKey,
     ForeignKeyViolation,
     IdempotentReplay,
-    KeyState,
     KeyUsage,
     Rotation,
 )
@@ -72,7 +71,7 @@ def list_api_keys(
     created_by: str | None = None,
     rotated_by: str | None = None,
     name: str | None = None,
-    state: KeyState | None = None,
+    state: types.KeyState | None = None,
 ) -> Answer:
     """Show a page of the keys that the caller can see, newest first."""
     wanted = dataclasses.replace(
@@ -221,7 +220,7 @@ def limit_view(key: ApiKey) -> dict[str, int] | None:
     return limit and {"requests": limit.requests, "window_seconds": limit.seconds}
 
 
-def _state(key: ApiKey, now: str) -> KeyState:
+def _state(key: ApiKey, now: str) -> types.KeyState:
     if key.revoked_at is not None:
         return "revoked"
     if not key.enabled:

@@ -5,7 +5,7 @@ from typing import Any
 
 from hookstream_keys.domain import cursors
 from hookstream_keys.domain.errors import BadRequest, Detail
-from hookstream_keys.handlers import access
+from hookstream_keys.handlers import access, pagination
 from hookstream_keys.handlers.context import Answer, RequestContext
 from hookstream_keys.store import AuditEvent
 
@@ -25,14 +25,15 @@ def list_audit_log(
         visible, resource_type=resource_type, resource_id=resource_id, action=action
     )
     before = None if cursor is None else _position(context, visible.org_id, cursor)
-    # One more than asked for tells whether there are more.
-    events = context.store.list_events(wanted, before=before, limit=limit + 1)
-    page, more = events[:limit], len(events) > limit
-    return {
-        "audit_log": [_shown(event) for event in page],
-        "has_more": more,
-        "next_cursor": cursors.encode(page[-1].id) if more else None,
-    }, 200
+    body = pagination.page(
+        "audit_log",
+        limit,
+        lambda most: context.store.list_events(wanted, before=before, limit=most),
+        lambda events: [_view(event) for event in events],
+        lambda last: (last.id,),
+    )
+    # Hookstream calls the cursor so.
+    return {**body, "next_cursor": body["cursor"]}, 200
 
 
 def _position(context: RequestContext, org_id: str, cursor: str) -> int:
@@ -50,7 +51,7 @@ def _position(context: RequestContext, org_id: str, cursor: str) -> int:
     return position
 
 
-def _shown(event: AuditEvent) -> dict[str, Any]:
+def _view(event: AuditEvent) -> dict[str, Any]:
     return {
         "id": event.id,
         "org_id": event.org_id,

@@ -30,16 +30,33 @@ def answer(
     fetch: Callable[[Page], list[Item]],
     views: Callable[[list[Item]], list[dict[str, Any]]],
 ) -> Answer:
-    """A page of at most `limit` items under `name`, as `cursor` says where to go on.
+    """A page of at most `limit` items under `name`, from an opaque keyset cursor on.
 
     Raises BadRequest for a cursor that no page came with.
     """
     before = cursors.decode(cursor, 2) if cursor is not None else None
+    return page(
+        name,
+        limit,
+        lambda most: fetch(Page(most, (before[0], before[1]) if before else None)),
+        views,
+        lambda last: (last.created_at, last.id),
+    ), 200
+
+
+def page(
+    name: str,
+    limit: int,
+    fetch: Callable[[int], list[Any]],
+    views: Callable[[list[Any]], list[dict[str, Any]]],
+    position: Callable[[Any], tuple[str, ...]],
+) -> dict[str, Any]:
+    """The body of a page of what `fetch` gives. The cursor is the `position` of the last item."""
     # One more than asked for tells whether there is another page.
-    found = fetch(Page(limit + 1, (before[0], before[1]) if before else None))
-    page, more = found[:limit], len(found) > limit
+    found = fetch(limit + 1)
+    items, more = found[:limit], len(found) > limit
     return {
-        name: views(page),
-        "cursor": cursors.encode(page[-1].created_at, page[-1].id) if more else None,
+        name: views(items),
+        "cursor": cursors.encode(*position(items[-1])) if more else None,
         "has_more": more,
-    }, 200
+    }

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from hookstream_keys.contract.types import KeyState
 from hookstream_keys.domain.keys import Mode
 from hookstream_keys.domain.limits import Limit
 from hookstream_keys.domain.records import record
@@ -212,9 +213,6 @@ class KeyUsage(NamedTuple):
             else:
                 refused.append(attempt)
         return cls(used, tuple(refused))
-
-
-KeyState = Literal["active", "disabled", "expired", "revoked"]
 
 
 @record

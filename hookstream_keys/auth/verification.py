@@ -7,8 +7,8 @@ that it is stored.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Literal
 
+from hookstream_keys.contract.types import VerificationCode
 from hookstream_keys.domain import networks
 from hookstream_keys.domain.limits import Decision, Limit
 from hookstream_keys.domain.records import record
@@ -16,18 +16,6 @@ from hookstream_keys.domain.scopes import Scopes
 from hookstream_keys.runtime import rate_limit_names
 from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters
 from hookstream_keys.store import ApiKey, ReadStore, Rotation
-
-Code = Literal[
-    "VALID",
-    "NOT_FOUND",
-    "MALFORMED",
-    "REVOKED",
-    "DISABLED",
-    "EXPIRED",
-    "IP_NOT_ALLOWED",
-    "INSUFFICIENT_SCOPE",
-    "RATE_LIMITED",
-]
 
 
 @record
@@ -46,7 +34,7 @@ class Use:
 class Verification:
     """The outcome, the key where there is one, and the rule that failed, if one did."""
 
-    code: Code
+    code: VerificationCode
     key: ApiKey | None = None
     rule: str | None = None
     #: What the key's own limit said, where that was asked.
@@ -151,7 +139,7 @@ def _scopes_covered(key: ApiKey, use: Use) -> bool:
 
 
 #: What is asked of a key that exists, in this order: the answer names the first that fails.
-RULES: tuple[tuple[Code, str, Callable[[ApiKey, Use], bool]], ...] = (
+RULES: tuple[tuple[VerificationCode, str, Callable[[ApiKey, Use], bool]], ...] = (
     ("REVOKED", "revoked", lambda key, _: key.revoked_at is None),
     ("DISABLED", "enabled", lambda key, _: key.enabled),
     ("EXPIRED", "expired", lambda key, use: key.expires_at is None or key.expires_at > use.now),

@@ -439,6 +439,7 @@ class EnvironmentPage(TypedDict):
 
 class AuditLogPage(TypedDict):
     audit_log: list[AuditLogEntry]
+    cursor: NextCursor | None
     has_more: bool
     next_cursor: str | None
 

@@ -203,6 +203,8 @@ def test_200_all_pages_have_each_old_entry_once_while_new_ones_come(
             if not page["has_more"]:
                 break
             assert len(page["audit_log"]) == 7
+            # Hookstream's name, and the one of all lists.
+            assert page["next_cursor"] == page["cursor"]
             cursor = {"cursor": page["next_cursor"]}
     finally:
         stop.set()
