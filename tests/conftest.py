@@ -7,7 +7,27 @@ from pathlib import Path
 import pytest
 from support import Database, Server, Tenant, serving
 
-ROOT = Path(__file__).parents[1]
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+
+
+#: The slowest files, slowest first: they begin first, so that `-n` spreads them.
+SLOWEST = ("api/test_rate_limits.py",)
+RANKS = {path: rank for rank, path in enumerate(SLOWEST)}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "server(workers, **settings): how the module's `server` is started"
+    )
+    # pytest-xdist would begin with the files that have the most tests, not with the slowest.
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(
+        key=lambda item: RANKS.get(item.path.as_posix().removeprefix(f"{HERE}/"), len(RANKS))
+    )
 
 
 @pytest.fixture
@@ -17,18 +37,32 @@ def database(tmp_path: Path) -> Database:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of its own for a module, on a database with the tenant that `init` makes."""
+def server_database(tmp_path_factory: pytest.TempPathFactory) -> Database:
+    """The database of the module's server, with the tenant that `init` creates."""
     database = Database(tmp_path_factory.mktemp("server") / "hookstream.db")
     database.init()
-    with serving(database) as running:
+    return database
+
+
+@pytest.fixture(scope="module")
+def server(request: pytest.FixtureRequest, server_database: Database) -> Iterator[Server]:
+    """The module's server, with the settings of its mark `pytest.mark.server(...)`."""
+    mark = request.node.get_closest_marker("server")
+    with serving(server_database, **(mark.kwargs if mark else {})) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def tenant(server: Server) -> Tenant:
-    """What `init` made in the module's database."""
-    return server.database.tenant
+def tenant(server_database: Database) -> Tenant:
+    """What `init` created in the module's database."""
+    return server_database.tenant
+
+
+@pytest.fixture(scope="module")
+def owner(server: Server) -> dict[str, str]:
+    """The headers of the organization's owner, signed in."""
+    token = server.database.add_session(server.database.tenant.user_id)
+    return {"Authorization": f"Bearer {token}"}
 
 
 #: What a checkout has beside the project's own files.

@@ -29,9 +29,3 @@ def create(server: Server, tenant: Tenant, body: dict[str, Any]) -> Create:
         )
 
     return send
-
-
-@pytest.fixture(scope="module")
-def owner(server: Server, tenant: Tenant) -> dict[str, str]:
-    """The first organization's owner, signed in."""
-    return {"Authorization": f"Bearer {server.database.add_session(tenant.user_id)}"}

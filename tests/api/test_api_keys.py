@@ -85,11 +85,11 @@ def test_201_with_rules_that_the_key_then_has(
         ({"rate_limit": 10}, "body/rate_limit"),
     ],
 )
-def test_400_to_rules_that_are_none(create: Create, changes: dict[str, Any], location: str) -> None:
+def test_400_to_invalid_rules(create: Create, changes: dict[str, Any], location: str) -> None:
     assert_error(create(**changes), 400, "bad_request", location)
 
 
-def test_403_to_limits_wider_than_the_makers(create: Create) -> None:
+def test_403_to_limits_wider_than_the_caller_s(create: Create) -> None:
     maker = create(
         scopes="*",
         expires_at="2999-01-01T00:00:00Z",
@@ -132,7 +132,7 @@ def test_200_get_shows_the_union_of_both_of_hookstreams_pages(
     assert created["key"] not in answer.text
 
 
-def test_404_get_of_what_is_not_the_callers_is_as_of_what_never_was(
+def test_404_get_is_the_same_for_inaccessible_and_nonexistent_keys(
     create: Create, server: Server, tenant: Tenant, owner: dict[str, str]
 ) -> None:
     org = server.database.add_organization()
@@ -171,7 +171,7 @@ def test_401_without_a_credential(server: Server) -> None:
 # Update
 
 
-def test_200_update_changes_what_is_named_and_leaves_the_rest(
+def test_200_update_changes_the_given_fields_only(
     create: Create, server: Server, owner: dict[str, str]
 ) -> None:
     created = create(scopes="events:*", metadata={"a": "b"}).json()
@@ -188,7 +188,7 @@ def test_200_update_changes_what_is_named_and_leaves_the_rest(
     assert again.json()["api_key"]["expires_at"] is None
 
 
-def test_200_a_disabled_key_is_no_good_until_it_is_enabled(
+def test_200_a_disabled_key_is_invalid_until_it_is_enabled(
     create: Create, server: Server, owner: dict[str, str]
 ) -> None:
     created = create().json()
@@ -200,7 +200,7 @@ def test_200_a_disabled_key_is_no_good_until_it_is_enabled(
     assert create(headers=key_header(created)).status_code == 201
 
 
-def test_200_a_key_with_an_end_in_the_past_has_expired(
+def test_200_a_key_with_an_expiry_in_the_past_has_expired(
     create: Create, server: Server, owner: dict[str, str]
 ) -> None:
     created = create().json()
@@ -209,7 +209,7 @@ def test_200_a_key_with_an_end_in_the_past_has_expired(
     assert_error(create(headers=key_header(created)), 401, "unauthorized")
 
 
-def test_200_a_key_is_good_from_its_addresses_only(
+def test_200_a_key_is_valid_from_its_allowed_ips_only(
     create: Create, server: Server, owner: dict[str, str]
 ) -> None:
     created = create().json()
@@ -221,7 +221,7 @@ def test_200_a_key_is_good_from_its_addresses_only(
     assert answer.status_code == 201
 
 
-def test_403_a_key_cannot_make_one_that_may_do_more_than_itself(
+def test_403_a_key_cannot_create_a_key_with_more_rights(
     create: Create, server: Server, owner: dict[str, str]
 ) -> None:
     editor = create(scopes="api-keys:update events:read").json()
@@ -241,7 +241,7 @@ def test_403_a_key_cannot_make_one_that_may_do_more_than_itself(
     assert ask(server, "PATCH", itself, mine, json={"name": "Me"}).status_code == 200
 
 
-def test_403_a_key_cannot_widen_one_whose_pending_secret_outlives_it(
+def test_403_a_key_cannot_widen_a_key_whose_pending_secret_expires_later(
     create: Create, server: Server, owner: dict[str, str]
 ) -> None:
     end = {"expires_at": "2999-01-01T00:00:00Z"}
@@ -259,7 +259,7 @@ def test_403_a_key_cannot_widen_one_whose_pending_secret_outlives_it(
     assert ask(server, "PATCH", path, mine, json=changes).status_code == 200
 
 
-def test_403_a_member_manages_only_what_she_made(
+def test_403_a_member_manages_only_their_own_keys(
     create: Create, server: Server, tenant: Tenant
 ) -> None:
     others = create().json()["id"]
@@ -274,7 +274,7 @@ def test_403_a_member_manages_only_what_she_made(
 
 
 @pytest.mark.parametrize("changes", [{}, {"id": "x"}, {"name": ""}, {"enabled": "yes"}])
-def test_400_to_a_change_that_is_none(
+def test_400_to_an_invalid_change(
     create: Create, server: Server, owner: dict[str, str], changes: dict[str, Any]
 ) -> None:
     path = f"/{create().json()['id']}"
@@ -296,7 +296,7 @@ def test_403_a_cookie_from_elsewhere_changes_nothing(
 # Revoke
 
 
-def test_204_revoke_is_at_once_and_for_ever(
+def test_204_a_revocation_is_immediate_and_permanent(
     create: Create, server: Server, owner: dict[str, str]
 ) -> None:
     created = create().json()
@@ -326,12 +326,12 @@ def test_409_a_revoked_key_cannot_be_changed(
     assert_error(answer, 409, "conflict")
 
 
-def test_400_to_a_reason_that_is_none(server: Server, owner: dict[str, str]) -> None:
+def test_400_to_an_unknown_reason(server: Server, owner: dict[str, str]) -> None:
     answer = ask(server, "DELETE", "/ak_0?reason=because", owner)
     assert_error(answer, 400, "bad_request", "query/reason")
 
 
-def test_204_whoever_holds_a_key_may_end_it(create: Create, server: Server) -> None:
+def test_204_a_key_can_be_revoked_by_presenting_it(create: Create, server: Server) -> None:
     created = create().json()
     body = {"key": created["key"], "reason": "keyCompromise"}
     assert ask(server, "POST", "/revoke", {}, json=body).status_code == 204
@@ -463,7 +463,7 @@ def test_200_list_of_the_first_organization_where_none_is_named(
     assert ids(ask(server, "GET", "", headers).json()) == ids(named.json())
 
 
-def test_404_list_of_what_is_not_the_callers(
+def test_404_list_of_an_inaccessible_organization_or_environment(
     server: Server, tenant: Tenant, owner: dict[str, str]
 ) -> None:
     org = server.database.add_organization()
@@ -500,7 +500,7 @@ def test_404_list_of_what_is_not_the_callers(
         "name=%00",
     ],
 )
-def test_400_to_a_query_that_is_none(server: Server, owner: dict[str, str], query: str) -> None:
+def test_400_to_an_invalid_query(server: Server, owner: dict[str, str], query: str) -> None:
     location = f"query/{query.partition('=')[0]}"
     assert_error(ask(server, "GET", f"?{query}", owner), 400, "bad_request", location)
 
@@ -508,7 +508,7 @@ def test_400_to_a_query_that_is_none(server: Server, owner: dict[str, str], quer
 @pytest.mark.parametrize(
     "cursor", ["x", "bnVsbA", "WyJhIl0", "W10", "WzEsMl0", "____", "WyJcdWQ4MDAiLCJhIl0", "a" * 512]
 )
-def test_400_to_a_cursor_that_no_page_came_with(
+def test_400_to_a_cursor_that_no_page_returned(
     server: Server, owner: dict[str, str], cursor: str
 ) -> None:
     answer = ask(server, "GET", f"?cursor={cursor}", owner)

@@ -106,14 +106,14 @@ def test_201_for_any_member_whatever_the_role(server: Server, create: Create) ->
         assert create(headers=headers, org_id=org, env_id=env).status_code == 201, role
 
 
-def test_201_a_bad_key_leaves_the_session_to_decide(
+def test_201_with_an_invalid_key_the_session_decides(
     create: Create, server: Server, tenant: Tenant
 ) -> None:
     headers = same_origin(server, session_of_owner(server, tenant))
     assert create(headers={**headers, "X-API-Key": "nonsense"}).status_code == 201
 
 
-def test_201_a_good_key_is_enough_beside_a_bad_session(
+def test_201_a_valid_key_is_enough_beside_an_invalid_session(
     create: Create, server: Server, tenant: Tenant
 ) -> None:
     headers = same_origin(server, "no-such-token")
@@ -272,7 +272,7 @@ def _one_digit_off(key: str) -> str:
         {"Cookie": "better-auth.session_token=."},
     ],
 )
-def test_401_to_a_credential_that_is_none(create: Create, headers: dict[str, str]) -> None:
+def test_401_to_an_invalid_credential(create: Create, headers: dict[str, str]) -> None:
     answer = create(headers=headers)
     assert_error(answer, 401, "unauthorized")
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
@@ -309,7 +309,7 @@ def test_401_to_a_session_that_was_tampered_with(
         assert_error(create(headers=headers), 401, "unauthorized")
 
 
-def test_401_to_the_session_of_a_user_who_is_gone(server: Server, create: Create) -> None:
+def test_401_to_the_session_of_a_deleted_user(server: Server, create: Create) -> None:
     user = server.database.add_user()
     token = server.database.add_session(user)
     server.database.execute("pragma foreign_keys = on")
@@ -327,7 +327,9 @@ def test_403_without_the_scope(create: Create) -> None:
 
 
 @pytest.mark.parametrize("scopes", ["*", "events:*", "deliveries:read", "events:read events:write"])
-def test_403_to_scopes_broader_than_the_maker(create: Create, server: Server, scopes: str) -> None:
+def test_403_to_scopes_broader_than_the_caller_s(
+    create: Create, server: Server, scopes: str
+) -> None:
     narrow = create(scopes="api-keys:create events:read").json()["key"]
     before = server.database.count("api_key")
     answer = create(headers={"X-API-Key": narrow}, scopes=scopes)
@@ -335,7 +337,7 @@ def test_403_to_scopes_broader_than_the_maker(create: Create, server: Server, sc
     assert server.database.count("api_key") == before
 
 
-def test_403_when_the_default_scopes_are_broader_than_the_maker(create: Create) -> None:
+def test_403_when_the_default_scopes_are_broader_than_the_caller_s(create: Create) -> None:
     narrow = create(scopes="api-keys:*").json()["key"]
     answer = create(headers={"X-API-Key": narrow})
     assert_error(answer, 403, "insufficient_scope", "body/scopes")

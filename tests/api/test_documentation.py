@@ -44,14 +44,14 @@ def test_200_the_page_and_every_file_that_it_names(server: Server) -> None:
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "LICENSE", "NOTICE", "index.html"])
-def test_400_what_is_no_file_of_the_page(server: Server, name: str) -> None:
+def test_400_an_unknown_asset(server: Server, name: str) -> None:
     assert_error(server.request("GET", f"/ui/{name}"), 400, "bad_request", "path/asset")
 
 
 @pytest.mark.parametrize(
     "name", ["..%2Fopenapi.yaml", "..%5Cx", "__init__.py", ".hidden", "a%00b", "ui.css%0A", "%0A"]
 )
-def test_what_leads_elsewhere_is_refused(server: Server, name: str) -> None:
+def test_a_path_outside_the_page_is_refused(server: Server, name: str) -> None:
     answer = server.request("GET", f"/ui/{name}")
     assert answer.status_code in (400, 404)
     assert_error(answer, answer.status_code, answer.json()["code"], *_locations(answer.json()))

@@ -9,11 +9,6 @@ from support import Server, Tenant, assert_error
 Headers = dict[str, str]
 
 
-@pytest.fixture(scope="module")
-def owner(server: Server, tenant: Tenant) -> Headers:
-    return {"Authorization": f"Bearer {server.database.add_session(tenant.user_id)}"}
-
-
 def person(server: Server, org_id: str, role: str) -> Headers:
     user = server.database.add_user()
     server.database.add_member(org_id, user, role)
@@ -36,7 +31,7 @@ def key_in(server: Server, headers: Headers, environment: dict[str, Any], **body
 
 
 @pytest.mark.parametrize("mode", ["live", "test", None])
-def test_201_its_mode_decides_how_its_keys_begin(
+def test_201_its_mode_decides_the_prefix_of_its_keys(
     server: Server, tenant: Tenant, owner: Headers, mode: str | None
 ) -> None:
     answer = make(server, owner, f"mode-{mode}".lower(), **({"mode": mode} if mode else {}))
@@ -103,7 +98,7 @@ def test_403_to_members_and_keys(server: Server, tenant: Tenant) -> None:
     assert server.request("GET", f"/environments/{tenant.env_id}", headers=member).is_success
 
 
-def test_409_to_a_slug_that_is_taken(server: Server, owner: Headers) -> None:
+def test_409_to_a_slug_in_use(server: Server, owner: Headers) -> None:
     first = make(server, owner, "once").json()["environment"]
     assert_error(make(server, owner, "once"), 409, "conflict", "body/slug")
     # Another organization's are not in the way.
@@ -138,7 +133,7 @@ def test_200_a_list_is_newest_first_and_a_key_sees_its_own(server: Server) -> No
 # Change
 
 
-def test_200_changes_what_is_named(server: Server, owner: Headers) -> None:
+def test_200_update_changes_the_given_fields(server: Server, owner: Headers) -> None:
     made = make(server, owner, "before").json()["environment"]
     path = f"/environments/{made['id']}"
     answer = server.request("PATCH", path, json={"slug": "after"}, headers=owner)

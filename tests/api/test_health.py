@@ -34,7 +34,7 @@ def test_503_when_a_migration_is_missing_and_alive_all_the_same(database: Databa
         assert server.request("GET", "/health/ready").status_code == 200
 
 
-def test_503_when_a_newer_version_has_been_here(database: Database) -> None:
+def test_503_when_the_database_has_a_newer_schema(database: Database) -> None:
     database.init()
     with serving(database) as server:
         database.execute(

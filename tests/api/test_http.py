@@ -90,7 +90,7 @@ def good(tenant: Tenant) -> bytes:
     ],
     ids=lambda body: repr(body[:24]),
 )
-def test_400_to_a_body_that_is_no_good(server: Server, tenant: Tenant, body: bytes) -> None:
+def test_400_to_an_invalid_body(server: Server, tenant: Tenant, body: bytes) -> None:
     before = server.database.count("api_key")
     error = assert_shape(request(server, tenant, body=body), 400)
     assert error["details"][0]["location"].startswith("body")
@@ -152,12 +152,14 @@ def test_201_and_400_whatever_the_spelling_of_json(
         JSON + b"Content-Type: text/plain\r\n",
     ],
 )
-def test_415_to_what_is_not_said_to_be_json(server: Server, tenant: Tenant, headers: bytes) -> None:
+def test_415_to_a_body_without_the_json_media_type(
+    server: Server, tenant: Tenant, headers: bytes
+) -> None:
     error = assert_shape(request(server, tenant, headers=headers, body=good(tenant)), 415)
     assert error["details"][0]["location"] == "header/content-type"
 
 
-def test_200_a_body_that_nobody_asked_for_is_not_read(server: Server) -> None:
+def test_200_an_unexpected_body_is_not_read(server: Server) -> None:
     answer = request(server, None, method=b"GET", path=b"/v1/health", body=b"{{{")
     assert status(answer) == 200
 
@@ -245,7 +247,7 @@ def test_200_to_a_header_within_the_limit(server: Server) -> None:
         b"/auth/api-keys",
     ],
 )
-def test_404_to_what_is_no_path(server: Server, tenant: Tenant, path: bytes) -> None:
+def test_404_to_an_unknown_path(server: Server, tenant: Tenant, path: bytes) -> None:
     for method in (b"GET", b"POST"):
         error = assert_shape(request(server, tenant, method=method, path=path, headers=b""), 404)
         assert error["code"] == "not_found"
@@ -319,7 +321,7 @@ def test_a_connection_goes_on_after_head(server: Server) -> None:
     ],
     ids=lambda data: repr(data[:40]),
 )
-def test_400_to_what_is_no_http(server: Server, data: bytes) -> None:
+def test_400_to_what_is_not_http(server: Server, data: bytes) -> None:
     assert assert_shape(server.raw(data), 400)["code"] == "bad_request"
 
 

@@ -2,7 +2,6 @@
 
 import secrets
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +11,8 @@ import pytest
 from support import Database, Server, Tenant, assert_error, iso, serving, until
 
 from hookstream_keys.contract import spec
+
+pytestmark = pytest.mark.server(workers=3)
 
 OPERATIONS = [operation for operation in spec.operations(spec.document()) if operation.idempotent]
 
@@ -32,14 +33,6 @@ TABLES = {
     "addMember": '"member"',
     "createEnvironment": "environment",
 }
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    database = Database(tmp_path_factory.mktemp("server") / "hookstream.db")
-    database.init()
-    with serving(database, workers=3) as running:
-        yield running
 
 
 class Request:
@@ -88,7 +81,7 @@ def same(answers: list[httpx.Response]) -> bool:
     return len({(answer.status_code, answer.text) for answer in answers}) == 1
 
 
-def test_every_operation_that_creates_can_be_done_once() -> None:
+def test_every_creating_operation_is_idempotent() -> None:
     creating = {
         operation["operationId"]
         for item in spec.document()["paths"].values()
@@ -113,7 +106,7 @@ def test_201_the_same_again(request_once: Request, owner: dict[str, str]) -> Non
     assert len(cached) == 1
 
 
-def test_201_once_however_many_come_at_once(request_once: Request, owner: dict[str, str]) -> None:
+def test_201_concurrent_requests_create_once(request_once: Request, owner: dict[str, str]) -> None:
     before = request_once.rows()
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: request_once.send(owner), range(16)))
@@ -142,7 +135,7 @@ def test_409_to_another_request_with_the_same_key(
 @pytest.mark.parametrize(
     "key", ["short", "x" * 15, "x" * 256, "with a space in it", "\N{SNOWMAN}" * 16, ""]
 )
-def test_400_to_a_key_that_could_be_guessed_or_is_none(
+def test_400_to_an_idempotency_key_that_is_guessable_or_malformed(
     server: Server, tenant: Tenant, owner: dict[str, str], key: str
 ) -> None:
     request = create_once(server, tenant)
@@ -178,7 +171,7 @@ def test_what_is_spelled_otherwise_is_the_same_request(
     assert same([first, request.send(owner)])
 
 
-def test_each_caller_has_keys_of_its_own(
+def test_idempotency_keys_are_scoped_to_the_caller(
     server: Server, tenant: Tenant, owner: dict[str, str]
 ) -> None:
     request = create_once(server, tenant)
@@ -191,7 +184,7 @@ def test_each_caller_has_keys_of_its_own(
     assert request.send(again).json() == mine
 
 
-def test_an_operation_has_keys_of_its_own(
+def test_idempotency_keys_are_scoped_to_the_operation(
     server: Server, tenant: Tenant, owner: dict[str, str]
 ) -> None:
     shared = str(uuid.uuid4())
@@ -245,7 +238,9 @@ def test_after_a_day_the_key_may_be_used_again(
     assert again.json()["key"] != first.json()["key"]
 
 
-def test_old_receipts_are_forgotten(server: Server, tenant: Tenant, owner: dict[str, str]) -> None:
+def test_old_idempotency_records_are_pruned(
+    server: Server, tenant: Tenant, owner: dict[str, str]
+) -> None:
     for _ in range(30):
         create_once(server, tenant).send(owner)
     moment = datetime.now(UTC) - timedelta(hours=24.1)

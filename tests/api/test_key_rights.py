@@ -83,7 +83,7 @@ def team(server: Server, tenant: Tenant) -> Team:
 
 
 @pytest.mark.parametrize("demoted", ["admin", "owner"])
-def test_403_a_demoted_maker_gets_no_secret_and_lifts_nothing(team: Team, demoted: str) -> None:
+def test_403_a_demoted_creator_gets_no_secret_and_lifts_nothing(team: Team, demoted: str) -> None:
     key = team.make(demoted, expires_at=FAR_OFF)
     team.become(demoted, "member")
     assert_error(team.rotate(demoted, key), 403, "forbidden", "path/id")
@@ -98,7 +98,7 @@ def test_403_a_demoted_maker_gets_no_secret_and_lifts_nothing(team: Team, demote
     assert team.ask(demoted, "DELETE", f"/{key['id']}").status_code == 204
 
 
-def test_201_a_demoted_maker_gets_a_secret_of_a_key_that_does_nothing_here(team: Team) -> None:
+def test_201_a_demoted_creator_gets_a_secret_of_a_key_without_api_rights(team: Team) -> None:
     """A role is a ceiling: what is not reached of it is no right that could be gained."""
     key = team.make("admin", scopes="events:*")
     team.become("admin", "member")
@@ -153,7 +153,7 @@ def test_403_a_change_lifts_no_expiry_that_a_higher_role_gave_a_pending_secret(t
     assert team.change("owner", key, expires_at=None).is_success
 
 
-def test_who_set_a_pending_expiry_is_recorded_with_the_key_that_gets_it(team: Team) -> None:
+def test_the_role_that_set_a_pending_expiry_moves_to_the_key(team: Team) -> None:
     key = team.make("member")
     assert team.rotate("owner", key, expires_at=FARTHER).is_success
     assert team.change("member", key, expires_at=FAR_OFF).is_success
@@ -188,7 +188,7 @@ def test_403_a_role_that_gives_nothing_gives_nothing_for_own_keys(team: Team) ->
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_only_a_role_that_is_as_high_lifts_a_restriction(team: Team, rule: str) -> None:
+def test_only_an_equal_or_higher_role_lifts_a_restriction(team: Team, rule: str) -> None:
     restricted, lifted = RULES[rule]
     key = team.make("member")
     assert team.change("admin", key, **{rule: restricted}).is_success
@@ -202,7 +202,7 @@ def test_only_a_role_that_is_as_high_lifts_a_restriction(team: Team, rule: str) 
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_lower_role_that_restricts_further_frees_nothing(team: Team, rule: str) -> None:
+def test_a_lower_role_s_restriction_does_not_release_a_higher_one_s(team: Team, rule: str) -> None:
     restricted, lifted = RULES[rule]
     further = {
         "scopes": "events:read",
@@ -243,7 +243,7 @@ def test_a_restriction_that_is_lifted_altogether_is_forgotten(team: Team) -> Non
 # Roles
 
 
-def test_a_key_has_the_role_of_its_maker(team: Team) -> None:
+def test_a_key_has_the_role_of_its_creator(team: Team) -> None:
     for role in ("owner", "admin", "member"):
         assert team.shown(team.make(role))["role"] == role
     made = team.make("owner", role="member")
@@ -256,7 +256,7 @@ def test_a_key_has_the_role_of_its_maker(team: Team) -> None:
 @pytest.mark.parametrize(
     ("by", "role"), [("member", "admin"), ("member", "owner"), ("admin", "owner")]
 )
-def test_403_a_caller_makes_no_key_of_a_higher_role(team: Team, by: str, role: str) -> None:
+def test_403_a_caller_creates_no_key_with_a_higher_role(team: Team, by: str, role: str) -> None:
     body = {"name": "Key", "org_id": team.tenant.org_id, "env_id": team.tenant.env_id}
     answer = team.ask(by, "POST", "", json=body | {"role": role, "scopes": "events:read"})
     assert_error(answer, 403, "forbidden", "body/role")
@@ -264,7 +264,7 @@ def test_403_a_caller_makes_no_key_of_a_higher_role(team: Team, by: str, role: s
     assert_error(team.change(by, key, role=role), 403, "forbidden", "body/role")
 
 
-def test_403_a_key_makes_no_key_of_a_higher_role(team: Team) -> None:
+def test_403_a_key_creates_no_key_with_a_higher_role(team: Team) -> None:
     made = team.make("owner", role="member", scopes="*")
     body = {"name": "Key", "org_id": team.tenant.org_id, "env_id": team.tenant.env_id}
     answer = team.server.request(
@@ -302,6 +302,6 @@ def test_a_role_rises_when_it_is_said_and_is_recorded(team: Team) -> None:
     assert team.rotate("member", key).status_code == 201
 
 
-def test_400_a_role_that_is_none(team: Team) -> None:
+def test_400_an_unknown_role(team: Team) -> None:
     key = team.make("owner")
     assert_error(team.change("owner", key, role="root"), 400, "bad_request", "body/role")

@@ -47,7 +47,7 @@ def revoke(
     return server.request("DELETE", path, headers=headers, params=parameters)
 
 
-def test_204_without_descendants_what_the_key_made_stays(
+def test_204_without_descendants_the_keys_that_the_key_created_stay(
     server: Server, owner: Headers, family: Family
 ) -> None:
     answer = revoke(server, owner, family.root)
@@ -87,7 +87,7 @@ def test_204_descendants_behind_a_revoked_key_are_found(
     assert {shown(server, owner, each)["state"] for each in family.descendants} == {"revoked"}
 
 
-def test_204_a_maker_revokes_what_their_key_made(
+def test_204_a_creator_revokes_keys_that_their_key_created(
     server: Server, create: Create, tenant: Tenant
 ) -> None:
     """It is the right to the key that counts: what it made came of it."""
@@ -183,7 +183,7 @@ def test_204_keys_whose_secret_was_rotated_and_used_are_counted_until_it_is_repl
     assert rotated_by(server, owner, tenant, child["id"]) == set()
 
 
-def test_204_a_rotation_without_grace_replaces_what_was_leaked(
+def test_204_a_rotation_without_a_grace_period_replaces_a_leaked_secret(
     server: Server, owner: Headers, tenant: Tenant, family: Family
 ) -> None:
     leaked = rotate(server, _by(family.root), family.other)["key"]

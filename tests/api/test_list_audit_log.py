@@ -46,11 +46,6 @@ def session_of(server: Server, user_id: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def owner(server: Server, tenant: Tenant) -> dict[str, str]:
-    return session_of(server, tenant.user_id)
-
-
-@pytest.fixture
 def key(tenant: Tenant) -> dict[str, str]:
     return {"X-API-Key": tenant.key}
 
@@ -92,7 +87,7 @@ def test_200_an_entry_says_who_did_what_from_where(
     }
 
 
-def test_200_a_created_key_s_restrictions_are_told(
+def test_200_the_restrictions_of_a_created_key_are_recorded(
     server: Server, create: Create, owner: dict[str, str]
 ) -> None:
     rules = {
@@ -109,7 +104,7 @@ def test_200_a_created_key_s_restrictions_are_told(
     assert {name: entry["details"][name] for name in told} == told
 
 
-def test_200_what_a_key_did_names_the_key(
+def test_200_a_key_s_entry_names_the_key(
     server: Server, create: Create, key: dict[str, str]
 ) -> None:
     parent = create(headers=key).json()
@@ -118,7 +113,7 @@ def test_200_what_a_key_did_names_the_key(
     assert (entry["user_id"], entry["api_key_id"]) == (None, parent["id"])
 
 
-def test_200_what_the_operator_did_names_nobody(
+def test_200_an_operator_s_entry_names_no_actor(
     server: Server, tenant: Tenant, owner: dict[str, str]
 ) -> None:
     (entry,) = entries(server, owner, resource_id=tenant.org_id)
@@ -227,7 +222,7 @@ def test_200_with_a_session_cookie_whatever_the_origin(server: Server, tenant: T
     assert listed(server, headers).status_code == 200
 
 
-def test_200_who_has_several_organizations_names_one_or_gets_the_first(
+def test_200_a_user_with_several_organizations_names_one_or_gets_the_first(
     server: Server, create: Create
 ) -> None:
     user = server.database.add_user()
@@ -345,7 +340,7 @@ def test_400_a_forged_cursor(server: Server, key: dict[str, str], parts: Any) ->
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-API-Key": "nonsense"}])
-def test_401_without_a_good_credential(server: Server, headers: dict[str, str]) -> None:
+def test_401_without_a_valid_credential(server: Server, headers: dict[str, str]) -> None:
     assert_error(listed(server, headers), 401, "unauthorized")
 
 
@@ -370,7 +365,7 @@ def test_403_to_a_key_without_the_scope(server: Server, create: Create) -> None:
 # 404
 
 
-def test_404_organization_that_is_none_of_the_caller_s_business(
+def test_404_an_inaccessible_organization(
     server: Server, create: Create, owner: dict[str, str], key: dict[str, str]
 ) -> None:
     org = server.database.add_organization()
@@ -385,7 +380,7 @@ def test_404_organization_that_is_none_of_the_caller_s_business(
     assert len({told(answer) for answer in answers}) == 1
 
 
-def test_404_to_who_belongs_nowhere(server: Server) -> None:
+def test_404_to_a_user_without_an_organization(server: Server) -> None:
     headers = session_of(server, server.database.add_user())
     assert_error(listed(server, headers), 404, "organization_not_found")
 

@@ -94,7 +94,7 @@ def test_200_pages_are_whole(organization: Organization) -> None:
     assert len({each["id"] for each in first["members"] + rest["members"]}) == 3
 
 
-def test_201_an_admin_adds_somebody_who_has_signed_up(organization: Organization) -> None:
+def test_201_an_admin_adds_a_user_who_has_signed_up(organization: Organization) -> None:
     email = organization.people["stranger"].email.upper()
     answer = add(organization, "admin", "member", email=email)
     assert answer.status_code == 201, answer.text
@@ -146,7 +146,7 @@ def test_409_to_an_address_that_is_not_verified(organization: Organization) -> N
     assert add(organization, "admin", "member").status_code == 201
 
 
-def test_201_unverified_where_the_operator_knows_who_signs_up(database: Database) -> None:
+def test_201_an_unverified_user_where_the_setting_allows_it(database: Database) -> None:
     tenant = database.init()
     with serving(
         database, HOOKSTREAM_SIGN_UP="open", HOOKSTREAM_ADD_UNVERIFIED_MEMBERS="on"
@@ -173,7 +173,9 @@ def test_201_unverified_where_the_operator_knows_who_signs_up(database: Database
         ("stranger", "member", 404),
     ],
 )
-def test_who_may_add_whom(organization: Organization, by: str, role: str, status: int) -> None:
+def test_which_role_may_add_which(
+    organization: Organization, by: str, role: str, status: int
+) -> None:
     answer = add(organization, by, role)
     assert answer.status_code == status, answer.text
     assert organization.role("stranger") == (role if status == 201 else None)
@@ -187,7 +189,7 @@ def test_403_to_a_key(server: Server, tenant: Tenant) -> None:
     assert_error(server.request("POST", path, headers=key, json=body), 403, "forbidden")
 
 
-def test_404_to_who_has_not_signed_up(organization: Organization) -> None:
+def test_404_to_an_address_that_has_not_signed_up(organization: Organization) -> None:
     answer = add(organization, "owner", "member", email="nobody@example.com")
     assert_error(answer, 404, "user_not_found", "body/email")
 
@@ -201,7 +203,7 @@ def test_404_to_another_organization_s_member(server: Server, organization: Orga
         assert_error(answer, 404, "member_not_found")
 
 
-def test_409_to_who_is_one_already(organization: Organization) -> None:
+def test_409_to_a_user_who_is_already_a_member(organization: Organization) -> None:
     answer = add(organization, "owner", "owner", email=organization.people["member"].email)
     assert_error(answer, 409, "conflict", "body/email")
     assert organization.role("member") == "member"
@@ -221,7 +223,7 @@ def test_409_to_who_is_one_already(organization: Organization) -> None:
         ("stranger", "member", "member", 404),
     ],
 )
-def test_who_may_change_whom(
+def test_which_role_may_change_which(
     organization: Organization, by: str, whom: str, role: str, status: int
 ) -> None:
     path = f"/{organization.place(whom)}"
@@ -246,13 +248,15 @@ def test_who_may_change_whom(
         ("stranger", "member", 404),
     ],
 )
-def test_who_may_remove_whom(organization: Organization, by: str, whom: str, status: int) -> None:
+def test_which_role_may_remove_which(
+    organization: Organization, by: str, whom: str, status: int
+) -> None:
     answer = organization.ask(by, "DELETE", f"/{organization.place(whom)}")
     assert answer.status_code == status, answer.text
     assert organization.role(whom) == (None if status == 200 else whom)
 
 
-def test_200_a_removed_member_loses_every_right_at_once(organization: Organization) -> None:
+def test_200_a_removed_member_loses_all_access_at_once(organization: Organization) -> None:
     assert organization.ask("admin", "GET").status_code == 200
     organization.ask("owner", "DELETE", f"/{organization.place('admin')}")
     assert organization.last_event() == ("member.removed", organization.people["owner"].user_id)

@@ -34,11 +34,6 @@ def actions(database: Database, org_id: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-@pytest.fixture(scope="module")
-def owner(server: Server, tenant: Tenant) -> Headers:
-    return signed_in(server, tenant.user_id)
-
-
 # Create
 
 
@@ -91,7 +86,7 @@ def test_403_to_a_key(server: Server, tenant: Tenant) -> None:
     assert_error(make(server, {"X-API-Key": tenant.key}), 403, "forbidden")
 
 
-def test_409_to_a_slug_that_is_taken(server: Server) -> None:
+def test_409_to_a_slug_in_use(server: Server) -> None:
     ada = person(server)
     assert make(server, ada, slug="taken").status_code == 201
     before = server.database.count("organization")
@@ -121,7 +116,7 @@ def test_200_pages_are_newest_first_and_whole(server: Server) -> None:
     assert [each for each in seen if each in made] == made[::-1]
 
 
-def test_200_a_key_sees_the_one_that_it_is_of(server: Server, tenant: Tenant) -> None:
+def test_200_a_key_lists_its_own_organization(server: Server, tenant: Tenant) -> None:
     headers = {"X-API-Key": tenant.key}
     listed = server.request("GET", "/organizations", headers=headers).json()
     assert [each["id"] for each in listed["organizations"]] == [tenant.org_id]
@@ -144,7 +139,7 @@ def test_403_to_a_key_without_the_scope(server: Server, tenant: Tenant) -> None:
         assert_error(answer, 403, "insufficient_scope")
 
 
-def test_404_to_who_is_no_member(server: Server, tenant: Tenant) -> None:
+def test_404_to_a_caller_who_is_not_a_member(server: Server, tenant: Tenant) -> None:
     stranger = person(server)
     for method, body in (("GET", None), ("PATCH", {"name": "x"}), ("DELETE", None)):
         path = f"/organizations/{tenant.org_id}"
@@ -155,7 +150,7 @@ def test_404_to_who_is_no_member(server: Server, tenant: Tenant) -> None:
 # Change
 
 
-def test_200_changes_what_is_named(server: Server) -> None:
+def test_200_update_changes_the_given_fields(server: Server) -> None:
     ada = person(server)
     made = make(server, ada).json()["organization"]
     path = f"/organizations/{made['id']}"
@@ -167,7 +162,7 @@ def test_200_changes_what_is_named(server: Server) -> None:
 
 
 @pytest.mark.parametrize("role", ["member", "billing"])
-def test_403_to_who_may_only_look(server: Server, role: str) -> None:
+def test_403_to_a_caller_who_may_only_read(server: Server, role: str) -> None:
     org_id = server.database.add_organization()
     bob = person(server, **{org_id: role})
     for method, body in (("PATCH", {"name": "x"}), ("DELETE", None)):
@@ -178,7 +173,7 @@ def test_403_to_who_may_only_look(server: Server, role: str) -> None:
     )
 
 
-def test_409_to_another_one_s_slug(server: Server) -> None:
+def test_409_to_the_slug_of_another_organization(server: Server) -> None:
     ada = person(server)
     make(server, ada, slug="theirs")
     mine = make(server, ada).json()["organization"]

@@ -181,7 +181,7 @@ def test_verification_and_health_are_not_counted(database: Database) -> None:
     }
 
 
-def test_a_stranger_uses_up_nobodys_limit_but_its_own(database: Database) -> None:
+def test_an_unauthenticated_client_uses_up_only_its_own_limit(database: Database) -> None:
     tenant = database.init()
     with limited(database) as server:
         # The prefix of a real key, and what else a stranger may know.
@@ -216,7 +216,7 @@ def test_addresses_are_the_clients_where_the_proxy_is_trusted(database: Database
             spending.assert_spent(spent, server.request("GET", "/openapi.json", headers=headers))
 
 
-def test_off_is_no_limit_and_says_nothing(database: Database) -> None:
+def test_off_disables_the_limit_and_its_headers(database: Database) -> None:
     tenant = database.init()
     with serving(database, HOOKSTREAM_RATE_LIMIT="off") as server:
         for headers in ({"X-API-Key": tenant.key}, {}):
@@ -257,7 +257,7 @@ def verify(server: Server, tenant: Tenant) -> Any:
 HOUR = {"requests": 3, "window_seconds": 3600}
 
 
-def test_a_key_is_good_as_often_as_it_may_be(create: Any, verify: Any) -> None:
+def test_a_key_is_valid_up_to_its_rate_limit(create: Any, verify: Any) -> None:
     key = create(rate_limit=HOUR, scopes="events:read").json()["key"]
     for remaining in (2, 1, 0):
         found = verify(key)
@@ -279,7 +279,7 @@ def test_a_key_without_a_limit_says_nothing_of_one(create: Any, verify: Any) -> 
     assert found["api_key"]["rate_limit"] is None
 
 
-def test_a_key_is_good_again_after_a_while(create: Any, verify: Any) -> None:
+def test_a_key_is_valid_again_after_its_window(create: Any, verify: Any) -> None:
     key = create(rate_limit={"requests": 1, "window_seconds": SOON}).json()["key"]
     assert verify(key)["code"] == "VALID"
     assert verify(key)["code"] == "RATE_LIMITED"
@@ -314,7 +314,9 @@ def test_forward_authentication_counts_and_says_so(create: Any, server: Server) 
     assert 1190 <= int(answer.headers["retry-after"]) <= 1200
 
 
-def test_whatever_a_key_is_used_for_counts(create: Any, server: Server, verify: Any) -> None:
+def test_every_use_of_a_key_counts_against_its_limit(
+    create: Any, server: Server, verify: Any
+) -> None:
     secret = create(rate_limit=HOUR).json()["key"]
     key = {"X-API-Key": secret}
     assert server.request("GET", "/auth/whoami", headers=key).status_code == 200
@@ -396,7 +398,7 @@ def guess_until_refused(
     until_refused(limit, guess)
 
 
-def test_guessing_is_slowed_down_and_locks_nobody_else_out(database: Database) -> None:
+def test_brute_force_is_rate_limited_without_locking_out_others(database: Database) -> None:
     tenant = database.init()
     with serving(
         database, workers=2, HOOKSTREAM_TRUSTED_PROXIES="127.0.0.1", HOOKSTREAM_RATE_LIMIT="off"
@@ -414,7 +416,7 @@ def test_guessing_is_slowed_down_and_locks_nobody_else_out(database: Database) -
         guess_until_refused(server, ONE_ADDRESS, "user{}@example.com".format, "192.0.2.1")
 
 
-def test_who_signs_in_is_not_slowed_down(database: Database) -> None:
+def test_successful_sign_ins_are_not_slowed_down(database: Database) -> None:
     tenant = database.init()
     with serving(database) as server:
         for _ in range(ONE_USER.requests * 2):
@@ -454,6 +456,6 @@ def test_right_passwords_are_limited_too(database: Database, name: str, limit: L
         assert sign_in(server, tenant.email, tenant.password, "203.0.113.8").status_code == 200
 
 
-def test_an_office_behind_one_address_can_sign_in() -> None:
+def test_many_users_behind_one_address_can_sign_in() -> None:
     assert RIGHT_FROM_ONE_ADDRESS.requests >= 5 * RIGHT_OF_ONE_USER.requests
     assert RIGHT_OF_ONE_USER.requests >= 60 >= RIGHT_OF_ONE_USER.seconds

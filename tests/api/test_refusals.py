@@ -35,7 +35,7 @@ def recorded(database: Database, action: str) -> list[dict[str, Any]]:
     return [{**dict(zip(names, row, strict=False)), **json.loads(row[-1])} for row in rows]
 
 
-def test_who_failed_to_sign_in_is_on_record(database: Database) -> None:
+def test_failed_sign_ins_are_recorded(database: Database) -> None:
     tenant = database.init()
     database.execute('alter table "user" add column banned integer')
     with behind_a_proxy(database) as server:
@@ -88,7 +88,7 @@ def revoked(database: Database) -> Tenant:
     return tenant
 
 
-def test_who_used_a_key_that_was_refused_is_on_record(database: Database, revoked: Tenant) -> None:
+def test_uses_of_a_refused_key_are_recorded(database: Database, revoked: Tenant) -> None:
     owner = {"Authorization": f"Bearer {database.add_session(revoked.user_id)}"}
     with behind_a_proxy(database) as server:
         for _ in range(5):

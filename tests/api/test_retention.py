@@ -41,7 +41,7 @@ def test_expired_sessions_and_verifications_go_within_seconds(database: Database
         assert server.request("GET", "/auth/whoami", headers=headers).status_code == 200
 
 
-def test_what_is_set_to_off_stays(database: Database) -> None:
+def test_kinds_set_to_off_are_not_pruned(database: Database) -> None:
     tenant = database.init()
     database.add_session(tenant.user_id, timedelta(days=-400))
     with serving(database, HOOKSTREAM_RETENTION_SESSIONS="off"):

@@ -1,26 +1,20 @@
 """POST /auth/api-keys/{id}/rotations, DELETE /auth/api-keys/{id}/rotations/{rotation_id}."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
-from support import SOON, Database, Server, Tenant, assert_error, iso, serving
+from support import SOON, Server, Tenant, assert_error, iso
+
+# Two workers: what one activates, the other must know.
+pytestmark = pytest.mark.server(workers=2)
 
 Create = Callable[..., httpx.Response]
 Verify = Callable[[str], dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Two workers: what the one activates, the other must know."""
-    database = Database(tmp_path_factory.mktemp("server") / "hookstream.db")
-    database.init()
-    with serving(database, workers=2) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +103,7 @@ def test_201_the_new_secret_is_pending_until_it_is_used(
     assert actions(server, created["id"])[2:] == ["api_key.rotation_activated"]
 
 
-def test_whatever_a_new_secret_is_used_for_first_activates_it(
+def test_any_first_use_activates_the_new_secret(
     create: Create, server: Server, owner: dict[str, str]
 ) -> None:
     for path in ("/auth/whoami", "/auth/authorize", "/auth/api-keys"):
@@ -150,7 +144,7 @@ def test_what_is_refused_does_not_activate_it(
     assert shown(server, owner, created["id"])["rotations"][0]["state"] == "pending"
 
 
-def test_without_a_grace_the_old_secret_ends_at_the_first_use_of_the_new_one(
+def test_without_a_grace_period_the_first_use_of_the_new_secret_expires_the_old_one(
     create: Create, server: Server, owner: dict[str, str], verify: Verify
 ) -> None:
     created = create().json()
@@ -165,7 +159,7 @@ def test_without_a_grace_the_old_secret_ends_at_the_first_use_of_the_new_one(
     assert shown(server, owner, created["id"])["rotations"] == []
 
 
-def test_the_grace_comes_to_its_end(
+def test_the_grace_period_ends(
     create: Create, server: Server, owner: dict[str, str], verify: Verify
 ) -> None:
     created = create().json()
@@ -175,7 +169,7 @@ def test_the_grace_comes_to_its_end(
     assert [verify(key)["code"] for key in (new, created["key"])] == ["VALID", "EXPIRED"]
 
 
-def test_the_grace_never_lets_the_old_secret_live_longer_than_it_would_have(
+def test_the_grace_period_never_extends_the_old_secret(
     create: Create, server: Server, owner: dict[str, str], verify: Verify
 ) -> None:
     soon = iso(datetime.now(UTC) + timedelta(seconds=SOON))
@@ -190,7 +184,7 @@ def test_the_grace_never_lets_the_old_secret_live_longer_than_it_would_have(
     assert verify(new)["code"] == "VALID"
 
 
-def test_no_grace_is_shown_that_the_old_secret_does_not_have(
+def test_the_grace_period_shown_is_the_real_one(
     create: Create, server: Server, owner: dict[str, str], verify: Verify
 ) -> None:
     created = create().json()
@@ -229,7 +223,7 @@ def test_a_pending_secret_may_outlive_the_old_one(
     assert verify(without["key"])["code"] == "EXPIRED"
 
 
-def test_what_was_said_last_of_the_end_holds(
+def test_the_last_expiry_that_was_set_applies(
     create: Create, server: Server, owner: dict[str, str], verify: Verify
 ) -> None:
     created = create().json()
@@ -259,7 +253,7 @@ def test_another_rotation_cancels_the_pending_one(
     assert [verify(key)["code"] for key in (second["key"], created["key"])] == ["VALID"] * 2
 
 
-def test_each_old_secret_has_a_grace_of_its_own(
+def test_each_old_secret_has_its_own_grace_period(
     create: Create, server: Server, owner: dict[str, str], verify: Verify
 ) -> None:
     created = create().json()
@@ -276,7 +270,7 @@ def test_each_old_secret_has_a_grace_of_its_own(
     ]
 
 
-def test_of_many_first_uses_at_once_one_activates_it_and_all_are_good(
+def test_of_concurrent_first_uses_one_activates_it_and_all_are_valid(
     create: Create, server: Server, owner: dict[str, str], verify: Verify
 ) -> None:
     for _ in range(5):
@@ -381,7 +375,7 @@ def test_401_without_a_credential(create: Create, server: Server) -> None:
     assert_error(cancel(server, {}, created["id"], "rot_0"), 401, "unauthorized")
 
 
-def test_403_to_a_member_who_did_not_make_it(
+def test_403_to_a_member_who_did_not_create_it(
     create: Create, server: Server, tenant: Tenant, owner: dict[str, str]
 ) -> None:
     user = server.database.add_user()
@@ -395,7 +389,7 @@ def test_403_to_a_member_who_did_not_make_it(
     assert cancel(server, member, mine["id"], made["rotation"]["id"]).status_code == 204
 
 
-def test_403_no_key_gets_the_secret_of_one_that_may_do_more(
+def test_403_no_key_gets_the_secret_of_a_key_with_more_rights(
     create: Create, server: Server, owner: dict[str, str]
 ) -> None:
     wide = create(headers=owner, scopes="*").json()
@@ -419,7 +413,7 @@ def test_403_no_key_gets_the_secret_of_one_that_may_do_more(
     assert_error(answer, 403, "insufficient_scope")
 
 
-def test_403_an_old_secret_does_not_buy_itself_more_time(
+def test_403_an_old_secret_cannot_extend_its_grace_period(
     create: Create, server: Server, owner: dict[str, str], verify: Verify
 ) -> None:
     created = create(headers=owner, scopes="api-keys:*").json()
@@ -430,7 +424,7 @@ def test_403_an_old_secret_does_not_buy_itself_more_time(
     assert_error(answer, 403, "insufficient_scope", "path/id")
 
 
-def test_409_to_what_is_revoked_or_has_expired(
+def test_409_to_a_revoked_or_expired_key(
     create: Create, server: Server, owner: dict[str, str]
 ) -> None:
     revoked = create().json()["id"]
@@ -445,7 +439,7 @@ def test_409_to_what_is_revoked_or_has_expired(
 # Ending by possession
 
 
-def test_whoever_holds_a_secret_that_is_good_may_end_the_key(
+def test_any_valid_secret_can_revoke_its_key(
     create: Create, server: Server, owner: dict[str, str], verify: Verify
 ) -> None:
     def end(secret: str) -> None:

@@ -2,7 +2,6 @@
 
 import re
 import secrets
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,16 +13,10 @@ import httpx
 import pytest
 from support import Database, Server, Tenant, assert_error, cookie, iso, serving, signed
 
+# Two workers, so that each must see what the other did.
+pytestmark = pytest.mark.server(workers=2, HOOKSTREAM_SIGN_UP="open")
+
 PASSWORD = "correct horse"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Open to strangers, and with two workers, so that one sees what the other did."""
-    database = Database(tmp_path_factory.mktemp("server") / "hookstream.db")
-    database.init()
-    with serving(database, workers=2, HOOKSTREAM_SIGN_UP="open") as running:
-        yield running
 
 
 @dataclass(frozen=True)
@@ -209,7 +202,7 @@ def test_422_to_an_address_that_has_signed_up(server: Server, ada: Person) -> No
     assert server.database.count('"user"') == before
 
 
-def test_of_many_sign_ups_of_one_address_at_once_one_succeeds(server: Server) -> None:
+def test_of_concurrent_sign_ups_with_one_address_one_succeeds(server: Server) -> None:
     email = f"{secrets.token_hex(8)}@example.com"
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: sign_up(server, email=email), range(6)))
@@ -243,7 +236,7 @@ def test_200_a_brief_session_ends_with_the_window(server: Server, ada: Person) -
     assert timedelta(hours=23) < ends - datetime.now(UTC) <= timedelta(days=1)
 
 
-def test_200_who_belongs_nowhere_gets_an_organization_once(server: Server) -> None:
+def test_200_a_user_without_an_organization_gets_one_once(server: Server) -> None:
     answer = sign_up(server)
     user = answer.json()["user"]
     server.database.execute('delete from "member" where "userId" = ?', (user["id"],))
@@ -255,7 +248,7 @@ def test_200_who_belongs_nowhere_gets_an_organization_once(server: Server) -> No
 
 
 @pytest.mark.parametrize("url", ["/", "/console?tab=keys#new", "https://console.example.com/x"])
-def test_200_may_go_on_to_a_page_that_is_trusted(database: Database, url: str) -> None:
+def test_200_a_callback_url_of_a_trusted_origin_is_accepted(database: Database, url: str) -> None:
     tenant = database.init()
     with serving(database, HOOKSTREAM_TRUSTED_ORIGINS="https://console.example.com") as server:
         answer = sign_in(server, tenant.email, tenant.password, callbackURL=url)
@@ -265,7 +258,9 @@ def test_200_may_go_on_to_a_page_that_is_trusted(database: Database, url: str) -
 @pytest.mark.parametrize(
     "url", ["//evil.example", "/\\evil.example", "https://evil.example/", "http://[/"]
 )
-def test_403_may_not_go_on_to_another_site(server: Server, ada: Person, url: str) -> None:
+def test_403_a_callback_url_of_another_site_is_refused(
+    server: Server, ada: Person, url: str
+) -> None:
     answer = sign_in(server, ada.email, callbackURL=url)
     assert_error(answer, 403, "INVALID_CALLBACK_URL", "body/callbackURL")
     assert "set-cookie" not in answer.headers
@@ -312,7 +307,7 @@ def test_401_to_another_password(server: Server, ada: Person, password: str) -> 
     assert {**error, "request_id": ""} == {**unknown, "request_id": ""}
 
 
-def test_401_to_who_has_no_password(server: Server) -> None:
+def test_401_to_a_user_without_a_password(server: Server) -> None:
     user = server.database.add_user()
     answer = sign_in(server, f"{user}@example.com", "x")
     assert_error(answer, 401, "INVALID_EMAIL_OR_PASSWORD")
@@ -355,13 +350,13 @@ def test_200_shows_who_is_signed_in(server: Server, ada: Person) -> None:
         {"Cookie": cookie("nonsense")},
     ],
 )
-def test_200_null_to_who_is_not(server: Server, headers: dict[str, str]) -> None:
+def test_200_null_without_a_session(server: Server, headers: dict[str, str]) -> None:
     answer = get_session(server, headers)
     assert (answer.status_code, answer.text) == (200, "null")
     assert answer.headers["content-type"] == "application/json"
 
 
-def test_200_null_to_a_key(server: Server, tenant_key: str) -> None:
+def test_200_null_for_a_key(server: Server, tenant_key: str) -> None:
     answer = get_session(server, {"Authorization": f"Bearer {tenant_key}"})
     assert answer.json() is None
 
@@ -434,7 +429,7 @@ def test_a_brief_session_is_not_renewed(server: Server, ada: Person) -> None:
     assert lasts(server, ada) < timedelta(days=0.2)
 
 
-def test_an_expired_session_is_none_and_stays_so(server: Server, ada: Person) -> None:
+def test_an_expired_session_is_not_renewed(server: Server, ada: Person) -> None:
     age(server, ada, days=7.1)
     assert get_session(server, ada.bearer).json() is None
     answer = server.request("GET", "/organizations", headers=ada.bearer)
@@ -581,7 +576,7 @@ def test_200_is_a_success_without_a_session(server: Server, content: Any) -> Non
     assert (answer.status_code, answer.json()) == (200, {"success": True})
 
 
-def test_403_a_page_of_another_site_signs_nobody_out(server: Server, ada: Person) -> None:
+def test_403_another_site_cannot_sign_a_user_out(server: Server, ada: Person) -> None:
     for more in ({}, {"Origin": "https://evil.example"}):
         headers = {"Cookie": cookie(ada.token), **more}
         answer = server.request("POST", "/auth/sign-out", headers=headers)

@@ -7,18 +7,18 @@ import httpx
 import pytest
 from support import Database, Server, Tenant, assert_error, serving
 
+pytestmark = pytest.mark.server(workers=2)
+
+
 PLUGIN_COLUMNS = ("banned integer", "banReason text", "banExpires date", "twoFactorEnabled integer")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """With the columns of better-auth's plugins, and two workers."""
-    database = Database(tmp_path_factory.mktemp("server") / "hookstream.db")
-    database.init()
+def server_database(server_database: Database) -> Database:
+    """With the columns of better-auth's plugins."""
     for column in PLUGIN_COLUMNS:
-        database.execute(f'alter table "user" add column {column}')
-    with serving(database, workers=2) as running:
-        yield running
+        server_database.execute(f'alter table "user" add column {column}')
+    return server_database
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def sign_in(server: Server, tenant: Tenant, password: str | None = None) -> http
         ('"twoFactorEnabled" = 1', "TWO_FACTOR_REQUIRED"),
     ],
 )
-def test_403_to_a_right_password_of_who_may_not_sign_in(
+def test_403_to_the_right_password_of_a_user_who_may_not_sign_in(
     server: Server, tenant: Tenant, columns: str, code: str
 ) -> None:
     server.database.execute(f'update "user" set {columns}')

@@ -72,7 +72,7 @@ def test_a_key_that_was_never_used_says_so(keys: Keys) -> None:
     assert shown["failed_attempts"] == []
 
 
-def test_every_use_is_counted_soon(keys: Keys) -> None:
+def test_every_use_is_counted_within_seconds(keys: Keys) -> None:
     created = keys.create()
     key = {"X-API-Key": created["key"]}
     before = time.time()
@@ -100,7 +100,7 @@ def test_a_list_shows_it_as_well(keys: Keys) -> None:
     assert shown == keys.shown(created["id"])
 
 
-def test_attempts_that_were_refused_are_counted_by_reason(keys: Keys) -> None:
+def test_refused_attempts_are_counted_by_reason(keys: Keys) -> None:
     created = keys.create(
         scopes="events:read",
         allowed_ips=["203.0.113.0/24"],
@@ -136,7 +136,7 @@ def test_attempts_that_were_refused_are_counted_by_reason(keys: Keys) -> None:
     assert shown["request_count"] == 1
 
 
-def test_what_a_key_is_refused_for_as_a_credential_is_counted(keys: Keys) -> None:
+def test_refusals_of_a_key_as_a_credential_are_counted(keys: Keys) -> None:
     created = keys.create(scopes="events:read", rate_limit={"requests": 1, "window_seconds": 3600})
     key = {"X-API-Key": created["key"]}
     statuses = [
@@ -159,7 +159,7 @@ def test_what_a_key_is_refused_for_as_a_credential_is_counted(keys: Keys) -> Non
     assert (shown["request_count"], shown["last_used_ip"]) == (1, "127.0.0.1")
 
 
-def test_a_right_that_is_missing_is_no_use(keys: Keys) -> None:
+def test_a_missing_scope_is_not_counted_as_a_use(keys: Keys) -> None:
     created = keys.create(scopes="events:read")
     answer = keys.server.request("GET", "/auth/api-keys", headers={"X-API-Key": created["key"]})
     assert answer.status_code == 403
@@ -168,7 +168,7 @@ def test_a_right_that_is_missing_is_no_use(keys: Keys) -> None:
     assert shown["request_count"] == 0
 
 
-def test_another_tenant_counts_nothing(keys: Keys) -> None:
+def test_another_tenant_s_verification_is_not_counted(keys: Keys) -> None:
     created = keys.create()
     user = keys.server.database.add_user()
     keys.server.database.add_member(keys.server.database.add_organization(), user, "owner")

@@ -33,9 +33,7 @@ def change(server: Server, owner: dict[str, str], key_id: str, **changes: Any) -
     assert answer.status_code == 200, answer.text
 
 
-def test_200_a_good_key_is_valid_and_shown_without_its_secret(
-    create: Create, verify: Verify
-) -> None:
+def test_200_a_valid_key_is_shown_without_its_secret(create: Create, verify: Verify) -> None:
     created = create(scopes="events:read", metadata={"plan": "pro"}).json()
     answer = verify(created["key"], scopes="events:read")
     assert answer.status_code == 200
@@ -47,13 +45,13 @@ def test_200_a_good_key_is_valid_and_shown_without_its_secret(
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "hs_" + "live_" + "0" * 64, "ø\n", "x" * 512])
-def test_200_what_is_no_key_is_malformed(verify: Verify, text: str) -> None:
+def test_200_malformed_text_is_reported_as_malformed(verify: Verify, text: str) -> None:
     answer = verify(text)
     assert answer.status_code == 200
     assert answer.json() == {"valid": False, "code": "MALFORMED"}
 
 
-def test_200_each_rule_has_its_code_and_they_stand_in_order(
+def test_200_each_rule_has_its_code_in_a_fixed_order(
     create: Create, server: Server, owner: dict[str, str], verify: Verify
 ) -> None:
     created = create(scopes="events:read").json()
@@ -78,7 +76,7 @@ def test_200_each_rule_has_its_code_and_they_stand_in_order(
     assert code() == ("REVOKED", "revoked")
 
 
-def test_200_a_key_bound_to_addresses_is_no_good_without_one(
+def test_200_a_key_with_allowed_ips_is_invalid_without_an_address(
     create: Create, verify: Verify
 ) -> None:
     created = create(allowed_ips=["0.0.0.0/0", "::/0"]).json()
@@ -106,7 +104,7 @@ def test_200_wildcards_cover_what_they_say(
     assert verify(created["key"], scopes=wanted).json()["valid"] == good
 
 
-def test_200_not_found_is_the_same_for_what_never_was_and_what_is_not_the_callers(
+def test_200_not_found_is_the_same_for_nonexistent_and_inaccessible_keys(
     create: Create, server: Server, tenant: Tenant, owner: dict[str, str], verify: Verify
 ) -> None:
     user = server.database.add_user()
@@ -152,7 +150,7 @@ def test_401_without_a_credential(server: Server, verify: Verify) -> None:
         ({"explain": 1}, "body/explain"),
     ],
 )
-def test_400_to_a_request_that_is_none(verify: Verify, more: dict[str, Any], location: str) -> None:
+def test_400_to_an_invalid_request(verify: Verify, more: dict[str, Any], location: str) -> None:
     assert_error(verify("x", **more), 400, "bad_request", location)
     assert_error(verify("x" * 513), 400, "bad_request", "body/key")
 
@@ -215,7 +213,7 @@ def test_200_a_revocation_holds_at_once_on_every_worker(database: Database) -> N
 # Forward authentication
 
 
-def test_204_authorize_says_whose_key_it_is(create: Create, server: Server, tenant: Tenant) -> None:
+def test_204_authorize_identifies_the_key(create: Create, server: Server, tenant: Tenant) -> None:
     created = create(scopes="events:*").json()
     for headers in (
         {"X-API-Key": created["key"]},
@@ -248,7 +246,7 @@ def test_401_authorize_a_revoked_key(create: Create, server: Server) -> None:
     assert_error(server.request("GET", "/auth/authorize", headers=key), 401, "unauthorized")
 
 
-def test_400_authorize_a_scope_that_is_none(server: Server, tenant: Tenant) -> None:
+def test_400_authorize_an_invalid_scope(server: Server, tenant: Tenant) -> None:
     answer = server.request(
         "GET", "/auth/authorize?scope=everything", headers={"X-API-Key": tenant.key}
     )
@@ -258,7 +256,7 @@ def test_400_authorize_a_scope_that_is_none(server: Server, tenant: Tenant) -> N
 # What a key that ends is told
 
 
-def test_200_a_key_that_ends_is_told_when(create: Create, server: Server) -> None:
+def test_200_the_answer_for_an_expiring_key_has_its_expiry(create: Create, server: Server) -> None:
     ending = create(expires_at="2999-01-01T00:00:00Z").json()["key"]
     endless = create().json()["key"]
     for path, key, expected in (

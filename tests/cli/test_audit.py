@@ -111,7 +111,7 @@ def test_an_id_is_shown_so_that_a_terminal_is_safe(log: Database) -> None:
     assert verify(log).stdout.startswith("changed, seq 2, id '\\x1b[2J\\nok, 5 rows': ")
 
 
-def test_a_kept_head_finds_an_end_cut_off_together_with_the_head(log: Database) -> None:
+def test_an_expected_head_detects_a_truncated_chain_and_head(log: Database) -> None:
     kept = head(log)
     log.execute("delete from audit_log where seq = 5")
     log.execute("update audit_head set seq = 4, hash = ?", (head(log),))
@@ -120,7 +120,7 @@ def test_a_kept_head_finds_an_end_cut_off_together_with_the_head(log: Database) 
     assert found(log, "--since-head", head(log))["ok"] is True
 
 
-def test_a_kept_head_finds_a_database_that_was_put_back(database: Database) -> None:
+def test_an_expected_head_detects_a_database_that_was_rolled_back(database: Database) -> None:
     tenant = database.init()
     with sqlite3.connect(database.path) as source, sqlite3.connect(":memory:") as backup:
         source.backup(backup)
@@ -134,7 +134,7 @@ def test_a_kept_head_finds_a_database_that_was_put_back(database: Database) -> N
     assert found(database, "--since-head", kept)["problem"] == "head"
 
 
-def test_a_head_that_is_none_is_refused(log: Database) -> None:
+def test_a_malformed_head_is_refused(log: Database) -> None:
     for text in ("", "abc", "x" * 64, head(log)[:-1]):
         answer = verify(log, "--since-head", text)
         assert answer.returncode == 2

@@ -112,7 +112,7 @@ def filled(value: Any, ids: dict[str, str]) -> Any:
 @pytest.mark.parametrize(
     ("statements", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
 )
-def test_a_change_goes_on_record_and_is_not_reported_any_more(
+def test_an_accepted_change_is_recorded_and_no_longer_reported(
     world: World, statements: list[str], expected: list[tuple[str, str, dict[str, Any]]]
 ) -> None:
     ids = world.ids | {"owner": world.tenant.user_id, "new": "new"}
@@ -230,7 +230,7 @@ def test_only_what_is_named_is_accepted(world: World) -> None:
     assert world.faults() == []
 
 
-def test_a_person_is_told_in_lines_that_do_nothing_to_a_terminal(world: World) -> None:
+def test_the_text_output_is_safe_for_a_terminal(world: World) -> None:
     world.edit("update \"organization\" set name = char(27) || '[2J' where id = '{org}'")
     done = command(world.database, "audit", "accept")
     assert done.returncode == 1

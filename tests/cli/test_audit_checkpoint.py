@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support import Database, Tenant
-from support.backups import answer, backup, change, command, create, edit, init, restore, verified
+from support.backups import answer, backup, change, command, create, edit, restore, verified
 from support.history import World, begin
 
 from hookstream_keys.cli.operations import operator_context
@@ -33,11 +33,6 @@ def world(original: World, database: Database) -> World:
     """A copy of it, to change."""
     shutil.copy(original.database.path, database.path)
     return replace(original, database=database)
-
-
-@pytest.fixture
-def tenant(database: Database) -> Tenant:
-    return init(database)
 
 
 def prune(database: Database, through: int | None = None) -> Path:
@@ -274,7 +269,7 @@ def test_a_backup_of_what_cannot_be_checked_says_so_and_so_does_its_restore(
     assert "\nsealed                           True\n" in done.stdout
 
 
-def test_a_row_that_is_gone_is_not_missed_where_the_check_is_incomplete(
+def test_a_missing_row_is_not_reported_where_the_check_is_incomplete(
     database: Database, tenant: Tenant
 ) -> None:
     key = create(database, tenant)["id"]

@@ -30,11 +30,6 @@ from hookstream_keys.store.sqlite import audit_prune
 
 
 @pytest.fixture
-def tenant(database: Database) -> Tenant:
-    return init(database)
-
-
-@pytest.fixture
 def keys(database: Database, tenant: Tenant) -> list[str]:
     """Three keys: the rows 4 to 6, after those of init."""
     return [create(database, tenant)["id"] for _ in range(3)]
@@ -136,7 +131,7 @@ def test_the_log_goes_on_after_a_prune(database: Database, tenant: Tenant) -> No
     assert verified(database)["ok"]
 
 
-def test_a_cursor_whose_row_was_pruned_is_one_no_more(database: Database, keys: list[str]) -> None:
+def test_a_cursor_whose_row_was_pruned_is_rejected(database: Database, keys: list[str]) -> None:
     tenant = database.execute("select id from organization")[0][0]
     user = database.execute('select id from "user"')[0][0]
     with serving(database) as server:
@@ -208,7 +203,7 @@ def rechain(database: Database) -> None:
         (["--no-archive", "--before", "2999-01-01"], "is in the future"),
     ],
 )
-def test_what_is_misspelt_is_told(
+def test_invalid_options_are_usage_errors(
     database: Database, tenant: Tenant, options: list[str], says: str
 ) -> None:
     before = database.dump()
@@ -387,7 +382,9 @@ def test_a_pipe_is_no_archive(database: Database, keys: list[str]) -> None:
 
 
 @pytest.mark.parametrize("content", ["x\n", "[]\n", "{}\n", '{"seq": 1}\n', "\udcff\n"])
-def test_what_is_no_archive_is_refused(database: Database, keys: list[str], content: str) -> None:
+def test_a_file_that_is_no_archive_is_refused(
+    database: Database, keys: list[str], content: str
+) -> None:
     prune(database, 3)
     path = database.path.with_name("odd")
     path.write_bytes(content.encode("utf-8", "surrogateescape"))
@@ -439,7 +436,7 @@ def test_a_prune_in_many_transactions(database: Database, keys: list[str]) -> No
     assert verified(database, "--archive", str(archive_of(database, 5)))["rows"] == 7
 
 
-def test_two_prunes_at_once_do_not_mix(database: Database, keys: list[str]) -> None:
+def test_concurrent_prunes_do_not_mix(database: Database, keys: list[str]) -> None:
     moments = time_of(database, 4), time_of(database, 6)
     write = archive.write
 

@@ -34,7 +34,7 @@ def world(original: World, database: Database) -> World:
     return replace(original, database=database)
 
 
-def test_whatever_was_done_by_the_api_is_as_the_log_says(world: World) -> None:
+def test_every_change_by_the_api_is_explained_by_the_log(world: World) -> None:
     found = verified(world.database, "--state")
     assert found["state"] == {
         "ok": True,
@@ -200,7 +200,7 @@ def test_a_row_that_no_event_made_is_found(world: World, statement: str, kind: s
     assert f'{kind} "new" is there; by the log it was never made' in done.stdout
 
 
-def test_a_member_who_was_removed_and_is_back_is_found(world: World) -> None:
+def test_a_removed_member_that_is_back_is_reported(world: World) -> None:
     (row,) = world.database.execute('select * from "member" where id = ?', (world.ids["member"],))
     with serving(world.database) as server:
         owner = {"Authorization": f"Bearer {world.database.add_session(world.tenant.user_id)}"}
@@ -260,7 +260,7 @@ def test_an_organization_s_names_by_the_api_are_as_the_log_says(world: World) ->
     assert 'name is "Acme"; by the log it is "Again" (seq ' in done.stdout
 
 
-def test_a_hundred_faults_are_told_and_the_others_counted(
+def test_at_most_100_faults_are_listed_and_the_others_counted(
     database: Database,
 ) -> None:
     tenant = init(database)
@@ -304,7 +304,7 @@ def test_it_changes_nothing_and_tells_a_terminal_nothing(world: World) -> None:
         "update \"member\" set \"createdAt\" = 'then' where id = '{member}'",
     ],
 )
-def test_what_cannot_be_read_is_said(world: World, statement: str) -> None:
+def test_an_unreadable_file_is_reported(world: World, statement: str) -> None:
     world.edit(statement)
     ((_, row_id, field),) = world.faults()
     assert (row_id in world.ids.values(), field) == (True, "row")

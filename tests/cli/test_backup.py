@@ -9,12 +9,7 @@ from pathlib import Path
 
 import pytest
 from support import Database, Tenant
-from support.backups import assert_refused, backup, command, create, edit, init, verified
-
-
-@pytest.fixture
-def tenant(database: Database) -> Tenant:
-    return init(database)
+from support.backups import assert_refused, backup, command, create, edit, verified
 
 
 def rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
@@ -57,7 +52,7 @@ def test_it_says_how_far_it_goes(database: Database, tenant: Tenant) -> None:
     assert found["head"] == verified(database)["head"]
 
 
-def test_nobody_can_sign_in_with_what_is_in_it(database: Database, tenant: Tenant) -> None:
+def test_a_backup_holds_no_session_link_or_secret(database: Database, tenant: Tenant) -> None:
     token = database.add_session(tenant.user_id)
     database.execute(
         "insert into \"verification\" values ('v1', 'reset', 'a-mailed-link', ?, ?, ?)",
@@ -69,7 +64,7 @@ def test_nobody_can_sign_in_with_what_is_in_it(database: Database, tenant: Tenan
     assert (database.count('"session"'), database.count('"verification"')) == (1, 1)
 
 
-def test_what_was_deleted_is_not_in_it(database: Database, tenant: Tenant) -> None:
+def test_deleted_rows_are_not_in_a_backup(database: Database, tenant: Tenant) -> None:
     database.execute("update organization set metadata = 'deleted-long-ago'")
     database.execute("update organization set metadata = null")
     assert b"deleted-long-ago" not in backup(database).read_bytes()
@@ -97,13 +92,13 @@ def test_where_nothing_can_be_written_it_says_so(database: Database, tenant: Ten
         ("update organization set id = 'org_1'", "belongs to none of organization"),
     ],
 )
-def test_what_is_not_sound_is_no_backup(
+def test_an_unsound_database_is_not_backed_up(
     database: Database, tenant: Tenant, harm: str, says: str
 ) -> None:
     edit(database.path, "pragma foreign_keys = off", harm)
     assert_refused(database, "backup", database.path.with_name("b.db"), says)
 
 
-def test_a_database_that_is_not_there_is_not_made(database: Database) -> None:
+def test_a_missing_database_is_not_created(database: Database) -> None:
     says = f"there is no database {database.path}: "
     assert_refused(database, "backup", database.path.with_name("b.db"), says)

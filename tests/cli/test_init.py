@@ -37,7 +37,7 @@ def test_it_makes_an_owner_an_environment_and_a_key_and_shows_them_once(
     assert facts["password"] not in dump
 
 
-def test_for_a_person_it_prints_the_same_facts(database: Database) -> None:
+def test_the_text_output_has_the_same_facts(database: Database) -> None:
     answer = run("init", database=database.path)
     for name in FACTS:
         assert re.search(rf"^{name} +\S", answer.stdout, re.MULTILINE), name
@@ -82,7 +82,7 @@ def test_what_it_makes_is_for_the_owner_only(database: Database, tmp_path: Path)
     assert len(secret) >= 32
 
 
-def test_two_at_once_make_one_tenant(database: Database) -> None:
+def test_concurrent_inits_create_one_tenant(database: Database) -> None:
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: run("init", "--json", database=database.path), range(4)))
     assert [answer.returncode for answer in answers] == [0] * 4
@@ -131,9 +131,7 @@ class TestADatabaseThatCannotBeUsed:
         answer = run(*command, "--database", "mysql://x", database=database.path)
         assert "sqlite:///" in one_line(answer)
 
-    def test_a_setting_that_cannot_be_used(
-        self, command: tuple[str, ...], database: Database
-    ) -> None:
+    def test_an_invalid_setting(self, command: tuple[str, ...], database: Database) -> None:
         answer = run(*command, database=database.path, HOOKSTREAM_MAX_BODY_BYTES="much")
         assert "HOOKSTREAM_MAX_BODY_BYTES" in one_line(answer)
 
@@ -155,7 +153,7 @@ def test_an_old_database_is_upgraded(database: Database) -> None:
     assert database.count("audit_log") == 0
 
 
-def test_an_address_that_is_none_is_refused(database: Database) -> None:
+def test_an_invalid_address_is_refused(database: Database) -> None:
     answer = run("init", "--email", "nobody", database=database.path)
     assert answer.returncode == 2
     assert "--email" in answer.stderr

@@ -5,19 +5,18 @@ from typing import Any
 
 import httpx
 import pytest
-from support import Server, Tenant
+from support import Server
 from support.operator import answer, create, keys
 
 Ask = Callable[..., httpx.Response]
 
 
 @pytest.fixture(scope="module")
-def ask(server: Server, tenant: Tenant) -> Ask:
-    """Ask the running server, as the owner."""
-    headers = {"Authorization": f"Bearer {server.database.add_session(tenant.user_id)}"}
+def ask(server: Server, owner: dict[str, str]) -> Ask:
+    """Send a request to the running server, as the owner."""
 
     def send(method: str, path: str, **arguments: Any) -> httpx.Response:
-        return server.request(method, f"/auth/api-keys{path}", headers=headers, **arguments)
+        return server.request(method, f"/auth/api-keys{path}", headers=owner, **arguments)
 
     return send
 
@@ -29,7 +28,8 @@ def shape(value: Any) -> Any:
     return type(value)
 
 
-def test_a_program_is_answered_the_same(server: Server, tenant: Tenant, ask: Ask) -> None:
+def test_the_json_output_has_the_same(server: Server, ask: Ask) -> None:
+    tenant = server.database.tenant
     body = {"name": "n", "org_id": tenant.org_id, "env_id": tenant.env_id}
     created = create(server.database, tenant, "--metadata", "a=b", "--rate-limit", "9/60")
     assert shape(created) == shape(ask("POST", "", json=body).json())
@@ -46,7 +46,8 @@ def test_a_program_is_answered_the_same(server: Server, tenant: Tenant, ask: Ask
     assert revoked == ask("GET", path).json()
 
 
-def test_what_is_wrong_is_told_in_the_same_words(server: Server, tenant: Tenant, ask: Ask) -> None:
+def test_errors_have_the_same_words(server: Server, ask: Ask) -> None:
+    tenant = server.database.tenant
     key_id = create(server.database, tenant)["id"]
     wrong = {"name": "", "org_id": tenant.org_id, "env_id": tenant.env_id, "scopes": "?"}
     for command, refusal in (

@@ -15,11 +15,6 @@ from support.operator import (
 )
 
 
-@pytest.fixture
-def tenant(database: Database) -> Tenant:
-    return database.init()
-
-
 def test_it_answers_as_the_api_does(database: Database, tenant: Tenant) -> None:
     created = create(database, tenant, "--scopes", "events:read,events:write")
     assert list(created) == ["id", "name", "key", "key_prefix", "scopes", "created_at"]
@@ -28,7 +23,7 @@ def test_it_answers_as_the_api_does(database: Database, tenant: Tenant) -> None:
     assert audit_rows(database, created["id"]) == [("api_key.created", None, None, None)]
 
 
-def test_a_person_is_shown_the_key_once(database: Database, tenant: Tenant) -> None:
+def test_the_text_output_shows_the_key_once(database: Database, tenant: Tenant) -> None:
     where = ("--org", tenant.org_id, "--env", tenant.env_id)
     done = keys(database, "create", "--name", "By hand", *where)
     assert (done.returncode, done.stderr) == (0, "")

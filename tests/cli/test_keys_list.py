@@ -126,7 +126,7 @@ def test_it_keeps_to_the_document(database: Database, tenant: Tenant) -> None:
 
 
 @pytest.mark.usefixtures("tenant")
-def test_the_organization_must_be_named(database: Database) -> None:
+def test_the_organization_is_required(database: Database) -> None:
     assert_misspelt(database, "list", says="--org")
 
 

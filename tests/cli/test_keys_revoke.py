@@ -16,11 +16,6 @@ from hookstream_keys.contract import spec
 
 
 @pytest.fixture
-def tenant(database: Database) -> Tenant:
-    return database.init()
-
-
-@pytest.fixture
 def key(database: Database, tenant: Tenant) -> dict[str, Any]:
     return create(database, tenant)
 

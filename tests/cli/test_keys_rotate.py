@@ -19,11 +19,6 @@ END = "2999-01-01T00:00:00.000Z"
 
 
 @pytest.fixture
-def tenant(database: Database) -> Tenant:
-    return database.init()
-
-
-@pytest.fixture
 def key(database: Database, tenant: Tenant) -> dict[str, Any]:
     return create(database, tenant, "--expires-at", "2999-01-01T00:00:00Z")
 
@@ -34,7 +29,7 @@ def code(database: Database, secret: str) -> str:
     return found
 
 
-def test_the_new_secret_is_shown_once_and_both_are_good(
+def test_the_new_secret_is_shown_once_and_both_are_valid(
     database: Database, key: dict[str, Any]
 ) -> None:
     rotated = answer(database, "rotate", key["id"], "--grace-period", "3600")
@@ -49,7 +44,7 @@ def test_the_new_secret_is_shown_once_and_both_are_good(
     assert audit_rows(database, key["id"])[1:] == [("api_key.rotated", None, None, None)]
 
 
-def test_a_person_is_shown_the_same(database: Database, key: dict[str, Any]) -> None:
+def test_the_text_output_shows_the_same(database: Database, key: dict[str, Any]) -> None:
     done = keys(database, "rotate", key["id"], "--grace-period", "0")
     assert (done.returncode, done.stderr) == (0, "")
     (rotation,) = answer(database, "show", key["id"])["api_key"]["rotations"]
@@ -84,7 +79,7 @@ def test_the_new_secret_expires_when_it_is_said(
     assert answer(database, "show", key["id"])["api_key"]["expires_at"] == END
 
 
-def test_never_is_said_to_a_person(database: Database, key: dict[str, Any]) -> None:
+def test_the_text_output_says_never(database: Database, key: dict[str, Any]) -> None:
     done = keys(database, "rotate", key["id"], "--grace-period", "60", "--never-expires")
     assert_facts(done.stdout, expires_at="never")
 
@@ -102,7 +97,7 @@ def test_it_keeps_to_the_document(database: Database, key: dict[str, Any]) -> No
         assert_refused(database, "rotate", key_id, "--grace-period", grace, *more, says=says)
 
 
-def test_what_cannot_be_rotated_is_told(database: Database, tenant: Tenant) -> None:
+def test_a_key_that_cannot_be_rotated_is_reported(database: Database, tenant: Tenant) -> None:
     ended = create(database, tenant, "--expires-at", "2001-01-01T00:00:00Z")["id"]
     killed = create(database, tenant)["id"]
     answer(database, "revoke", killed)
@@ -110,7 +105,9 @@ def test_what_cannot_be_rotated_is_told(database: Database, tenant: Tenant) -> N
     assert_refused(database, "rotate", killed, "--grace-period", "60", says="is revoked")
 
 
-def test_a_grace_must_be_named_and_one_end_at_most(database: Database, key: dict[str, Any]) -> None:
+def test_a_grace_period_is_required_and_at_most_one_expiry(
+    database: Database, key: dict[str, Any]
+) -> None:
     assert_misspelt(database, "rotate", key["id"], says="--grace-period")
     both = ("--grace-period", "60", "--never-expires", "--expires-at", "2030-01-01T00:00:00Z")
     assert_misspelt(database, "rotate", key["id"], *both, says="contradict")

@@ -1,16 +1,10 @@
 """`hookstream-keys keys show`."""
 
-import pytest
 from support import Database, Tenant
 from support.operator import answer, assert_facts, assert_misspelt, assert_refused, create, keys
 
 
-@pytest.fixture
-def tenant(database: Database) -> Tenant:
-    return database.init()
-
-
-def test_a_person_reads_what_the_options_of_create_would_say(
+def test_the_text_output_reads_like_the_options_of_create(
     database: Database, tenant: Tenant
 ) -> None:
     created = create(
@@ -41,14 +35,14 @@ def test_a_person_reads_what_the_options_of_create_would_say(
     assert created["key"] not in done.stdout
 
 
-def test_a_person_is_told_what_a_plain_key_lacks(database: Database, tenant: Tenant) -> None:
+def test_the_text_output_says_what_a_plain_key_lacks(database: Database, tenant: Tenant) -> None:
     done = keys(database, "show", create(database, tenant)["id"])
     assert_facts(done.stdout, expires_at="never", allowed_ips="anywhere", rate_limit="none")
     for name in ("metadata", "rotations", "failed_attempts", "revoked_at", "last_used_ip"):
         assert name not in done.stdout
 
 
-def test_a_person_is_told_how_it_is_used(database: Database, tenant: Tenant) -> None:
+def test_the_text_output_says_how_it_is_used(database: Database, tenant: Tenant) -> None:
     key_id = create(database, tenant)["id"]
     for outcome, times, address in (
         ("VALID", 3, "203.0.113.7"),
@@ -78,7 +72,7 @@ def test_it_changes_nothing(database: Database, tenant: Tenant) -> None:
     assert database.dump() == before
 
 
-def test_an_id_that_is_none_is_refused(database: Database, tenant: Tenant) -> None:
+def test_an_invalid_id_is_refused(database: Database, tenant: Tenant) -> None:
     assert_refused(database, "show", "ak_0", says="API key not found")
     assert_refused(database, "show", "no id", says="path/id: ")
     assert_refused(database, "show", "", says="path/id: ")

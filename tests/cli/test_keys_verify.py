@@ -6,7 +6,7 @@ from support import Database, run
 from support.operator import create
 
 
-def test_a_good_key(database: Database) -> None:
+def test_a_valid_key(database: Database) -> None:
     tenant = database.init()
     answer = run("keys", "verify", "--json", database=database.path, stdin=tenant.key + "\n")
     assert answer.returncode == 0

@@ -20,11 +20,6 @@ COMMANDS = [
 ]
 
 
-@pytest.fixture
-def tenant(database: Database) -> Tenant:
-    return init(database)
-
-
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words[:2]))
 @pytest.mark.parametrize("secret", ["", "x" * 32])
 def test_a_command_names_the_file_and_what_decides_where_it_is(

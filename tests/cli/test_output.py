@@ -24,13 +24,8 @@ def run_into(output: str, database: Database, *arguments: str) -> tuple[int, str
     return done.returncode, done.stderr
 
 
-@pytest.fixture
-def tenant(database: Database) -> Tenant:
-    return database.init()
-
-
 @pytest.mark.parametrize("output", [pytest.param("/dev/full", marks=NEEDS_FULL), "&-"])
-def test_a_key_that_could_not_be_shown_is_of_no_use(
+def test_a_key_that_could_not_be_shown_is_revoked(
     database: Database, tenant: Tenant, output: str
 ) -> None:
     create = ("keys", "create", "--name", "lost", "--org", tenant.org_id, "--env", tenant.env_id)

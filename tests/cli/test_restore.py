@@ -27,11 +27,6 @@ RICH = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def tenant(database: Database) -> Tenant:
-    return init(database)
-
-
 def key_row(database: Database, key_id: str, columns: str) -> tuple[Any, ...]:
     return database.execute(f"select {columns} from api_key where id = ?", (key_id,))[0]
 
@@ -41,7 +36,7 @@ def actions(database: Database, after: int) -> list[str]:
     return [row[0] for row in rows]
 
 
-def test_what_was_made_since_is_gone_and_the_log_goes_on(
+def test_rows_created_since_are_removed_and_the_log_is_kept(
     database: Database, tenant: Tenant
 ) -> None:
     path = backup(database)
@@ -99,7 +94,7 @@ def test_a_key_that_was_revoked_stays_revoked(database: Database, tenant: Tenant
         ({"rate_limit": {"requests": 1000, "window_seconds": 60}}, "rate_limit", "100/60"),
     ],
 )
-def test_of_two_rules_the_narrower_holds(
+def test_of_two_rules_the_narrower_applies(
     database: Database, tenant: Tenant, since: dict[str, Any], column: str, expected: object
 ) -> None:
     created = create(database, tenant, *RICH)
@@ -115,7 +110,7 @@ def test_of_two_rules_the_narrower_holds(
 
 
 @pytest.mark.parametrize("role", ["member", "nobody"])
-def test_of_two_roles_of_a_key_the_lesser_holds(
+def test_of_two_roles_of_a_key_the_lower_applies(
     database: Database, tenant: Tenant, role: str
 ) -> None:
     created = create(database, tenant)
@@ -143,7 +138,7 @@ def test_what_is_not_narrowed_is_as_it_was_and_the_log_says_so(
     }
 
 
-def test_a_secret_that_was_replaced_does_not_come_back(database: Database, tenant: Tenant) -> None:
+def test_a_replaced_secret_is_not_restored(database: Database, tenant: Tenant) -> None:
     created = create(database, tenant)
     path = backup(database)
     rotated = answer(database, "keys", "rotate", created["id"], "--grace-period", "0")
@@ -172,9 +167,7 @@ def test_a_secret_that_was_replaced_keeps_the_expiry_that_it_was_given(
     assert key_row(database, created["id"], "expires_at") == ("2999-01-01T00:00:00.000Z",)
 
 
-def test_a_new_secret_that_was_cancelled_does_not_come_back(
-    database: Database, tenant: Tenant
-) -> None:
+def test_a_cancelled_new_secret_is_not_restored(database: Database, tenant: Tenant) -> None:
     created = create(database, tenant)
     first = answer(database, "keys", "rotate", created["id"], "--grace-period", "0")
     path = backup(database)
@@ -184,7 +177,7 @@ def test_a_new_secret_that_was_cancelled_does_not_come_back(
     assert [code(database, secret) for secret in secrets] == ["VALID", "REVOKED", "VALID"]
 
 
-def test_members_who_were_removed_or_may_less_stay_so(database: Database, tenant: Tenant) -> None:
+def test_removed_and_demoted_members_stay_so(database: Database, tenant: Tenant) -> None:
     gone, lower, raised = (database.add_user() for _ in range(3))
     for user, role in ((gone, "admin"), (lower, "admin"), (raised, "member")):
         database.add_member(tenant.org_id, user, role)
@@ -233,7 +226,7 @@ def test_an_organization_that_was_deleted_comes_back_without_its_keys(
     assert database.count("environment") == 1
 
 
-def test_everybody_signs_in_again_with_the_password_of_now(
+def test_users_sign_in_again_with_their_current_password(
     database: Database, tenant: Tenant
 ) -> None:
     path = backup(database)
@@ -353,7 +346,7 @@ def test_a_backup_that_is_not_sound_is_refused_also_unsealed(
     assert_refused(database, "restore", path, says, "--unsealed")
 
 
-def test_what_is_no_whole_database_is_refused(database: Database, tenant: Tenant) -> None:
+def test_an_incomplete_database_is_refused(database: Database, tenant: Tenant) -> None:
     path = backup(database)
     content = path.read_bytes()
     for harm in (b"", content[: len(content) // 2], b"x" * 4096):
@@ -384,7 +377,7 @@ def test_a_backup_of_an_older_version_is_upgraded_and_of_a_newer_one_refused(
     assert_refused(database, "restore", newer, "newer version", "--unsealed")
 
 
-def test_a_person_is_told_in_lines(database: Database, tenant: Tenant) -> None:
+def test_the_text_output_is_lines(database: Database, tenant: Tenant) -> None:
     path = backup(database)
     done = command(database, "restore", str(path))
     assert (done.returncode, done.stderr) == (0, "")

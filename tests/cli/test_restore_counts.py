@@ -7,7 +7,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import pytest
 from support import Database, Tenant
 from support.backups import (
     answer,
@@ -34,11 +33,6 @@ ACTIONS = {
 }
 #: What has no event of its own: every organization has one, and rotations go with their key.
 UNTOLD = {"organization.restored", "organization.updated", "rotation.updated", "rotation.removed"}
-
-
-@pytest.fixture
-def tenant(database: Database) -> Tenant:
-    return init(database)
 
 
 def rows(path: Path) -> dict[str, dict[Any, tuple[Any, ...]]]:

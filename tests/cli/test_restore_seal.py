@@ -18,7 +18,6 @@ from support.backups import (
     command,
     create,
     edit,
-    init,
     lose,
     restore,
 )
@@ -29,11 +28,6 @@ SAY = (
     "; only where you know where the file comes from, and who could write to it, does --unsealed "
     "put it back all the same"
 )
-
-
-@pytest.fixture
-def tenant(database: Database) -> Tenant:
-    return init(database)
 
 
 @pytest.fixture
@@ -310,7 +304,7 @@ def test_a_sealed_backup_of_a_database_that_its_log_denies_is_refused(
     assert code(database, created["key"]) == "REVOKED"
 
 
-def test_of_many_faults_the_first_are_told_and_the_others_counted(
+def test_the_first_faults_are_listed_and_the_others_counted(
     database: Database, tenant: Tenant
 ) -> None:
     for _ in range(12):

@@ -1,16 +1,10 @@
 """What `restore` does to environments, organizations and users, as its help and docs say."""
 
-import pytest
 from support import Database, Tenant, serving
-from support.backups import backup, code, command, init, restore
+from support.backups import backup, code, command, restore
 
 from hookstream_keys.cli.operations import ask
 from hookstream_keys.store import SqliteStore
-
-
-@pytest.fixture
-def tenant(database: Database) -> Tenant:
-    return init(database)
 
 
 def does(database: Database, operation: str, *, body: object = None, **given: str) -> None:
@@ -53,7 +47,7 @@ def test_the_names_of_environments_and_organizations_are_as_they_were(
     ]
 
 
-def test_an_environment_that_was_made_is_gone_with_its_keys(
+def test_an_environment_created_since_is_removed_with_its_keys(
     database: Database, tenant: Tenant
 ) -> None:
     path = backup(database)

@@ -35,7 +35,7 @@ def test_it_makes_the_database_where_there_is_none(database: Database) -> None:
     assert database.count("api_key") == 0
 
 
-def test_workers_started_at_once_on_an_empty_file_are_all_well(database: Database) -> None:
+def test_concurrent_starts_on_an_empty_file_all_succeed(database: Database) -> None:
     # As another ASGI server would: each process makes the application by itself.
     code = "from hookstream_keys.app import from_environment; from_environment()"
     python = str(Path(COMMAND).with_name("python"))
@@ -154,7 +154,7 @@ def _workers(server: Server) -> list[int]:
     ]
 
 
-def test_a_port_that_is_taken_is_one_clear_line(database: Database) -> None:
+def test_a_port_in_use_is_one_clear_error_line(database: Database) -> None:
     with serving(database) as server:
         _, port = server.address
         answer = run("serve", "--port", str(port), database=database.path)
@@ -191,7 +191,7 @@ def _has_ipv6_loopback() -> bool:
     return True
 
 
-def test_x_forwarded_for_is_believed_from_trusted_proxies_only(database: Database) -> None:
+def test_x_forwarded_for_is_accepted_from_trusted_proxies_only(database: Database) -> None:
     tenant = database.init()
     for proxies, expected in (("", "127.0.0.1"), ("127.0.0.1", "203.0.113.7")):
         with serving(database, HOOKSTREAM_TRUSTED_PROXIES=proxies) as server:

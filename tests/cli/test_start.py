@@ -32,9 +32,7 @@ def test_the_package_is_the_same_command(database: Database) -> None:
 
 
 @pytest.mark.parametrize("group", [(), ("keys",), ("audit",)])
-def test_a_command_that_does_not_exist_is_said_to_be_none(
-    database: Database, group: tuple[str, ...]
-) -> None:
+def test_an_unknown_command_is_an_error(database: Database, group: tuple[str, ...]) -> None:
     answer = run(*group, "nonsense", database=database.path)
     assert (answer.returncode, answer.stdout) == (2, "")
     assert "No such command 'nonsense'" in answer.stderr

@@ -47,7 +47,7 @@ def test_the_numbers_of_limits() -> None:
     assert f"counts for {REFUSAL_COST} requests" in PAGE
 
 
-def test_the_numbers_of_usage_and_receipts() -> None:
+def test_the_numbers_of_usage_and_idempotency_records() -> None:
     assert PAGE.count(f"{FLUSH_SECONDS:.0f} seconds") >= 2
     assert timedelta(hours=24) == KEPT
 

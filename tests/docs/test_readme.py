@@ -106,7 +106,7 @@ def test_the_first_command_prints_a_key_and_where_to_go(started: Started) -> Non
     assert f"http://127.0.0.1:{PORT}/v1/ui/\n" in started.printed
 
 
-def test_the_first_key_issues_another_and_that_one_is_good(started: Started) -> None:
+def test_the_first_key_issues_another_valid_key(started: Started) -> None:
     answer = shell(started.fill_in(CREATE), started.folder)
     created = json.loads(answer.stdout)
     claimed = "`id`, `name`, `key`, `key_prefix`, `scopes` and `created_at`"

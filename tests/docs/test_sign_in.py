@@ -43,7 +43,7 @@ def test_the_codes_have_the_statuses_that_are_shown() -> None:
     assert set(shown) <= set(CODES)
 
 
-def test_the_policy_is_asked_in_the_order_of_the_table() -> None:
+def test_the_policy_is_applied_in_the_order_of_the_table() -> None:
     user = User("usr_1", "Ada", "ada@example.com", "", "", ban=Ban(None), two_factor_enabled=True)
     told = [
         row[2].strip("`") for row in rows(SIGN_IN, "| when | status | code |\n") if row[1] == "403"

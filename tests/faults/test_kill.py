@@ -81,7 +81,7 @@ class Killing(Campaign):
         wait_for(is_replaced, "the worker was not replaced")
 
 
-def test_no_kill_loses_what_was_acknowledged(
+def test_no_kill_loses_acknowledged_writes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rng = Random(SEED)  # noqa: S311 - a test that can be repeated

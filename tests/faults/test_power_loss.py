@@ -26,7 +26,7 @@ SEED = int(os.environ.get("FAULTS_SEED") or secrets.randbelow(2**32))
 IS_LONG = POINTS > 1000
 
 
-def test_no_power_loss_takes_what_was_acknowledged(
+def test_no_power_loss_loses_acknowledged_writes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     begun = time.monotonic()
@@ -47,9 +47,7 @@ def test_no_power_loss_takes_what_was_acknowledged(
 
 
 @pytest.mark.parametrize("synchronous", ["off", "normal"] if IS_LONG else ["off"])
-def test_a_server_that_does_not_wait_for_the_disk_is_found_out(
-    tmp_path: Path, synchronous: str
-) -> None:
+def test_a_server_without_fsync_fails_the_test(tmp_path: Path, synchronous: str) -> None:
     rng = Random(1)  # noqa: S311 - see above
     made = recording.begin(tmp_path, rng, UNSAFE, UNSAFE_SYNCHRONOUS=synchronous)
     recording.work(made, 0.5, 1, kill=False)

@@ -43,7 +43,7 @@ def found(request: pytest.FixtureRequest, database: Database) -> Database:
     return database
 
 
-def test_processes_that_start_at_once_are_all_well(found: Database) -> None:
+def test_processes_that_start_concurrently_all_succeed(found: Database) -> None:
     is_old = found.path.exists()
     with contextlib.ExitStack() as stack:
         inits = [_start(stack, found, "init", "--json") for _ in range(MANY)]
@@ -64,7 +64,7 @@ def test_processes_that_start_at_once_are_all_well(found: Database) -> None:
     _is_well(found, key)
 
 
-def test_workers_that_start_at_once_are_all_well(found: Database) -> None:
+def test_workers_that_start_concurrently_all_succeed(found: Database) -> None:
     is_old = found.path.exists()
     # That a worker is ready is only said where much is said.
     with serving(found, workers=MANY, HOOKSTREAM_LOG_LEVEL="debug") as server:
@@ -104,7 +104,7 @@ def test_a_migration_that_is_killed_has_done_nothing_or_everything(
     _is_well(database, OLD_KEY)
 
 
-def test_who_starts_while_another_migrates_waits_for_it(database: Database) -> None:
+def test_a_concurrent_start_waits_for_the_migration(database: Database) -> None:
     old_database.make(database, OLD_KEY)
     with contextlib.ExitStack() as stack:
         other = stack.enter_context(contextlib.closing(sqlite3.connect(database.path)))

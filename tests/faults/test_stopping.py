@@ -56,7 +56,7 @@ def check(visits: Visits, database: Database) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2] if IS_LONG else [1])
-def test_sigterm_under_load_leaves_nobody_without_an_answer(database: Database, count: int) -> None:
+def test_sigterm_under_load_answers_every_request(database: Database, count: int) -> None:
     tenant = database.init()
     with serving(database, workers=count, **QUICKLY) as server:  # type: ignore[arg-type]
         visits = Visits(server, tenant)
@@ -66,7 +66,7 @@ def test_sigterm_under_load_leaves_nobody_without_an_answer(database: Database, 
     check(visits, database)
 
 
-def test_sigterm_to_one_worker_is_noticed_by_nobody(database: Database) -> None:
+def test_sigterm_to_one_worker_breaks_no_request(database: Database) -> None:
     tenant = database.init()
     with serving(database, workers=2, **QUICKLY) as server:  # type: ignore[arg-type]
         visits = Visits(server, tenant)

@@ -1,12 +1,18 @@
-"""Programs that nobody here wrote, and what to do where they are missing."""
+"""Programs of other projects, and what to do where they are missing."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from interop import better_auth
+from interop import better_auth as better_auth_peer
+from support import Database, Tenant
 from support.programs import missing, require
 
 HERE = Path(__file__).parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "better_auth(**options): the options of `better_auth`")
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +22,7 @@ def node() -> str:
 
 
 @pytest.fixture(scope="session")
-def node_modules(node: str) -> Path:  # it is of no use without Node.js
+def node_modules(node: str) -> Path:  # they need Node.js
     """The folder of the packages in package.json."""
     folder = HERE / "node_modules"
     if not folder.is_dir():
@@ -25,12 +31,28 @@ def node_modules(node: str) -> Path:  # it is of no use without Node.js
 
 
 @pytest.fixture(scope="session")
-def peer(node: str, node_modules: Path) -> better_auth.Run:
+def peer(node: str, node_modules: Path) -> better_auth_peer.Run:
     """Run better-auth's migration code on a file: what it prints, and its warnings."""
-    return better_auth.runner(node)
+    return better_auth_peer.runner(node)
 
 
 @pytest.fixture(scope="session")
-def serve(node: str, node_modules: Path) -> better_auth.Serve:
+def serve(node: str, node_modules: Path) -> better_auth_peer.Serve:
     """Run better-auth's server on a file."""
-    return better_auth.server(node)
+    return better_auth_peer.server(node)
+
+
+@pytest.fixture(scope="module")
+def better_auth(
+    request: pytest.FixtureRequest, server_database: Database, serve: better_auth_peer.Serve
+) -> Iterator[better_auth_peer.BetterAuth]:
+    """better-auth's server on the database of the module's server."""
+    mark = request.node.get_closest_marker("better_auth")
+    with serve(server_database, **(mark.kwargs if mark else {})) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def owner(better_auth: better_auth_peer.BetterAuth, tenant: Tenant) -> better_auth_peer.Person:
+    """The owner that `init` created, signed in at better-auth with the password that it printed."""
+    return better_auth.sign_in(tenant.email, tenant.password)

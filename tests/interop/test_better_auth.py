@@ -1,7 +1,7 @@
 """better-auth itself, on the same database file and with the same secret as a running server."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
@@ -10,6 +10,10 @@ import httpx
 import pytest
 from interop.better_auth import BetterAuth, Person, Run, Serve
 from support import SECRET, Database, Server, Tenant, assert_error, cookie, iso, run, serving
+
+# Two workers, so that no answer is right because one of them remembers it.
+pytestmark = pytest.mark.server(workers=2)
+
 
 NOTHING_TO_DO: dict[str, list[object]] = {
     "toBeCreated": [],
@@ -35,35 +39,6 @@ def plan(peer: Run) -> Plan:
 
 
 # One file, served by both
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Database:
-    return Database(tmp_path_factory.mktemp("shared") / "hookstream.db")
-
-
-@pytest.fixture(scope="module")
-def tenant(shared: Database) -> Tenant:
-    return shared.init()
-
-
-@pytest.fixture(scope="module")
-def server(shared: Database, tenant: Tenant) -> Iterator[Server]:
-    """Two workers, so that nothing can be right by being remembered in one."""
-    with serving(shared, workers=2) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def better_auth(shared: Database, tenant: Tenant, serve: Serve) -> Iterator[BetterAuth]:
-    with serve(shared) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def owner(better_auth: BetterAuth, tenant: Tenant) -> Person:
-    """The owner that `init` made, signed in with the password that it printed."""
-    return better_auth.sign_in(tenant.email, tenant.password)
 
 
 def join(better_auth: BetterAuth, owner: Person, person: Person, tenant: Tenant) -> None:
@@ -189,7 +164,7 @@ def test_the_owner_creates_a_key_with_the_session_of_better_auth(
     assert create(by_cookie(server, owner.cookie)).status_code == 201
 
 
-def test_a_user_of_better_auth_gets_404_until_she_is_a_member(
+def test_a_better_auth_user_gets_404_until_they_are_a_member(
     create: Create, server: Server, better_auth: BetterAuth, owner: Person, tenant: Tenant
 ) -> None:
     ada = better_auth.sign_up()
@@ -202,7 +177,7 @@ def test_a_user_of_better_auth_gets_404_until_she_is_a_member(
         assert create(headers).status_code == 201
 
 
-def test_a_member_whom_better_auth_removes_gets_404_at_once(
+def test_a_member_removed_by_better_auth_gets_404_at_once(
     create: Create,
     server: Server,
     better_auth: BetterAuth,
@@ -274,7 +249,7 @@ def test_a_cookie_is_401_at_once_and_from_every_worker_after_signing_out(
 # Sessions that we take
 
 
-def test_better_auth_takes_the_session_that_we_take(
+def test_better_auth_accepts_the_session_that_this_server_accepts(
     create: Create, server: Server, better_auth: BetterAuth, tenant: Tenant
 ) -> None:
     header = cookie(server.database.add_session(tenant.user_id))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from interop.better_auth import BetterAuth, Person, Serve
+from interop.better_auth import BetterAuth, Serve
 from support import Database, Tenant, run
 
 
@@ -18,11 +18,6 @@ def tenant(database: Database) -> Tenant:
 def better_auth(database: Database, tenant: Tenant, serve: Serve) -> Iterator[BetterAuth]:
     with serve(database) as running:
         yield running
-
-
-@pytest.fixture
-def owner(better_auth: BetterAuth, tenant: Tenant) -> Person:
-    return better_auth.sign_in(tenant.email, tenant.password)
 
 
 def accept(database: Database, *options: str) -> tuple[int, list[tuple[str, Any]]]:
@@ -43,8 +38,9 @@ def verified(database: Database) -> int:
 
 
 def test_what_its_organization_plugin_does_goes_on_record_by_audit_accept(
-    database: Database, better_auth: BetterAuth, owner: Person, tenant: Tenant
+    database: Database, better_auth: BetterAuth, tenant: Tenant
 ) -> None:
+    owner = better_auth.sign_in(tenant.email, tenant.password)
     org, person = tenant.org_id, better_auth.sign_up()
     invitation = better_auth.do(
         owner,
@@ -79,8 +75,9 @@ def test_what_its_organization_plugin_does_goes_on_record_by_audit_accept(
 
 
 def test_an_organization_that_it_deletes_goes_on_record_with_its_keys(
-    database: Database, better_auth: BetterAuth, owner: Person, tenant: Tenant
+    database: Database, better_auth: BetterAuth, tenant: Tenant
 ) -> None:
+    owner = better_auth.sign_in(tenant.email, tenant.password)
     better_auth.do(owner, "/organization/delete", organizationId=tenant.org_id)
     assert database.count("api_key") == 0
     assert verified(database) == 1

@@ -4,39 +4,23 @@ import json
 import re
 import secrets
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from interop.better_auth import BetterAuth, Serve
-from support import Database, Server, serving
+from interop.better_auth import BetterAuth
+from support import Server
+
+pytestmark = pytest.mark.server(workers=2, HOOKSTREAM_SIGN_UP="open")
+
 
 CLIENT = Path(__file__).with_name("better_auth_client.mjs")
 PASSWORD = "correct horse \N{SNOWMAN} battery"
 
 #: What the client gives for each step: data, or an error.
 Client = Callable[..., list[dict[str, Any]]]
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Database:
-    database = Database(tmp_path_factory.mktemp("shared") / "hookstream.db")
-    database.init()
-    return database
-
-
-@pytest.fixture(scope="module")
-def server(shared: Database) -> Iterator[Server]:
-    with serving(shared, workers=2, HOOKSTREAM_SIGN_UP="open") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def better_auth(shared: Database, serve: Serve) -> Iterator[BetterAuth]:
-    with serve(shared) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -14,26 +14,17 @@ from support import Database, Server, assert_error, cookie, iso, serving
 PASSWORD = "correct horse"
 PLUGINS = {"admin": True, "twoFactor": True}
 
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, peer: Run) -> Database:
-    """A database with the columns of better-auth's admin and two-factor plugins."""
-    database = Database(tmp_path_factory.mktemp("shared") / "hookstream.db")
-    database.init()
-    peer("migrate", database, **PLUGINS)
-    return database
+pytestmark = [
+    pytest.mark.server(workers=2, HOOKSTREAM_RATE_LIMIT="off"),
+    pytest.mark.better_auth(**PLUGINS),
+]
 
 
 @pytest.fixture(scope="module")
-def server(shared: Database) -> Iterator[Server]:
-    with serving(shared, workers=2, HOOKSTREAM_RATE_LIMIT="off") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def better_auth(shared: Database, serve: Serve) -> Iterator[BetterAuth]:
-    with serve(shared, **PLUGINS) as running:
-        yield running
+def server_database(server_database: Database, peer: Run) -> Database:
+    """With the columns of better-auth's admin and two-factor plugins."""
+    peer("migrate", server_database, **PLUGINS)
+    return server_database
 
 
 @pytest.fixture
@@ -64,9 +55,9 @@ def assert_same(ours: httpx.Response, theirs: httpx.Response, status: int, code:
 
 
 def test_a_banned_user_is_refused_on_both_sides(
-    server: Server, better_auth: BetterAuth, ada: Person, shared: Database
+    server: Server, better_auth: BetterAuth, ada: Person, server_database: Database
 ) -> None:
-    change(shared, ada, banned=1, banReason="spam")
+    change(server_database, ada, banned=1, banReason="spam")
     assert_same(here(server, ada.email), there(better_auth, ada.email), 403, "BANNED_USER")
     # Only who knows the password is told.
     wrong = here(server, ada.email, "wrong"), there(better_auth, ada.email, "wrong")
@@ -74,10 +65,12 @@ def test_a_banned_user_is_refused_on_both_sides(
 
 
 def test_a_ban_that_better_auths_admin_set_holds_here_and_ends(
-    server: Server, better_auth: BetterAuth, ada: Person, shared: Database
+    server: Server, better_auth: BetterAuth, ada: Person, server_database: Database
 ) -> None:
-    shared.execute("update \"user\" set role = 'admin' where id = ?", (shared.tenant.user_id,))
-    admin = better_auth.sign_in(shared.tenant.email, shared.tenant.password)
+    server_database.execute(
+        "update \"user\" set role = 'admin' where id = ?", (server_database.tenant.user_id,)
+    )
+    admin = better_auth.sign_in(server_database.tenant.email, server_database.tenant.password)
     better_auth.do(admin, "/admin/ban-user", userId=ada.id, banExpiresIn=3600)
     assert_same(here(server, ada.email), there(better_auth, ada.email), 403, "BANNED_USER")
     better_auth.do(admin, "/admin/unban-user", userId=ada.id)
@@ -89,12 +82,14 @@ def test_a_ban_may_have_an_end(
     server: Server,
     better_auth: BetterAuth,
     ada: Person,
-    shared: Database,
+    server_database: Database,
     *,
     hours: int,
     holds: bool,
 ) -> None:
-    change(shared, ada, banned=1, banExpires=iso(datetime.now(UTC) + timedelta(hours=hours)))
+    change(
+        server_database, ada, banned=1, banExpires=iso(datetime.now(UTC) + timedelta(hours=hours))
+    )
     ours = here(server, ada.email)
     if holds:
         assert_same(ours, there(better_auth, ada.email), 403, "BANNED_USER")
@@ -103,7 +98,7 @@ def test_a_ban_may_have_an_end(
 
 
 def test_sessions_of_a_banned_user_authenticate_nothing_on_any_worker(
-    server: Server, better_auth: BetterAuth, ada: Person, shared: Database
+    server: Server, better_auth: BetterAuth, ada: Person, server_database: Database
 ) -> None:
     token = here(server, ada.email).json()["token"]
     ways = [
@@ -120,18 +115,18 @@ def test_sessions_of_a_banned_user_authenticate_nothing_on_any_worker(
         }
 
     assert statuses() == {200}
-    change(shared, ada, banned=1)
+    change(server_database, ada, banned=1)
     assert statuses() == {401}
     assert server.request("GET", "/auth/get-session", headers=ways[0]).json() is None
-    change(shared, ada, banned=0)
+    change(server_database, ada, banned=0)
     assert statuses() == {200}
 
 
 def test_two_factor_gives_no_session_on_either_side(
-    server: Server, better_auth: BetterAuth, ada: Person, shared: Database
+    server: Server, better_auth: BetterAuth, ada: Person, server_database: Database
 ) -> None:
-    change(shared, ada, twoFactorEnabled=1)
-    before = shared.count('"session"')
+    change(server_database, ada, twoFactorEnabled=1)
+    before = server_database.count('"session"')
     theirs = there(better_auth, ada.email)
     assert (theirs.status_code, theirs.json()["twoFactorRedirect"]) == (200, True)
     assert "token" not in theirs.json()
@@ -141,7 +136,7 @@ def test_two_factor_gives_no_session_on_either_side(
     assert error["message"] == error["error"]
     assert "set-cookie" not in ours.headers
     assert "set-auth-token" not in ours.headers
-    assert shared.count('"session"') == before
+    assert server_database.count('"session"') == before
     wrong = here(server, ada.email, "wrong"), there(better_auth, ada.email, "wrong")
     assert_same(*wrong, 401, "INVALID_EMAIL_OR_PASSWORD")
 

@@ -1,7 +1,5 @@
 """better-auth with another cookie prefix and other session lifetimes, on the same database."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
 from typing import Any
@@ -12,32 +10,13 @@ from interop.better_auth import BetterAuth, Person, Serve
 from support import Database, Server, iso, serving
 
 DAYS_2 = 2 * 86_400
+
+# Both sides with one prefix, and better-auth with sessions of two days.
+pytestmark = [
+    pytest.mark.server(HOOKSTREAM_COOKIE_PREFIX="acme"),
+    pytest.mark.better_auth(cookiePrefix="acme", session={"expiresIn": DAYS_2}),
+]
 NAME = "acme.session_token"
-
-
-@pytest.fixture(scope="module")
-def sides(
-    tmp_path_factory: pytest.TempPathFactory, serve: Serve
-) -> Iterator[tuple[Server, BetterAuth]]:
-    """Both sides with one prefix, and better-auth with sessions of two days."""
-    database = Database(tmp_path_factory.mktemp("shared") / "hookstream.db")
-    database.init()
-    with ExitStack() as stack:
-        server = stack.enter_context(serving(database, HOOKSTREAM_COOKIE_PREFIX="acme"))
-        better_auth = stack.enter_context(
-            serve(database, cookiePrefix="acme", session={"expiresIn": DAYS_2})
-        )
-        yield server, better_auth
-
-
-@pytest.fixture
-def server(sides: tuple[Server, BetterAuth]) -> Server:
-    return sides[0]
-
-
-@pytest.fixture
-def better_auth(sides: tuple[Server, BetterAuth]) -> BetterAuth:
-    return sides[1]
 
 
 def set_cookies(answer: httpx.Response) -> SimpleCookie:

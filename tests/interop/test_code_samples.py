@@ -14,10 +14,12 @@ from typing import Any, Self
 import pytest
 import yaml
 from openapi_schema_validator import OAS30Validator
-from support import Database, Server, serving
+from support import Server
 from support.programs import require
 
 from hookstream_keys.contract import spec
+
+pytestmark = pytest.mark.server(HOOKSTREAM_SIGN_UP="open")
 
 DOCUMENT: dict[str, Any] = yaml.safe_load(spec.source())
 
@@ -135,14 +137,6 @@ PASSWORD = "correct horse battery staple"
 CREDENTIALS = ("YOUR_API_TOKEN", "YOUR_SESSION_TOKEN")
 
 RunSample = Callable[[Sample, dict[str, str]], subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    database = Database(tmp_path_factory.mktemp("server") / "hookstream.db")
-    database.init()
-    with serving(database, HOOKSTREAM_SIGN_UP="open") as running:
-        yield running
 
 
 @pytest.fixture

@@ -162,7 +162,7 @@ def running(command: list[str], folder: Path, port: int) -> Iterator[None]:
         process.wait(timeout=30)
 
 
-def test_a_good_key_passes_and_the_service_learns_whose_it_is(protected: Protected) -> None:
+def test_a_valid_key_passes_and_the_service_learns_its_identity(protected: Protected) -> None:
     created = protected.create(scopes="events:*")
     for headers in (
         {"X-API-Key": created["key"]},
@@ -183,7 +183,7 @@ def test_the_service_does_not_get_the_key(protected: Protected) -> None:
     assert created["key"] not in protected.ask({"Authorization": f"Bearer {created['key']}"}).text
 
 
-def test_a_client_cannot_say_who_it_is(protected: Protected) -> None:
+def test_a_client_cannot_set_identity_headers(protected: Protected) -> None:
     created = protected.create()
     lies = {"X-Key-Id": "ak_me", "X-Org-Id": "org_me", "X-Env-Id": "env_me", "X-Scopes": "*:*"}
     answer = protected.ask({"X-API-Key": created["key"], **lies})
@@ -201,7 +201,7 @@ def test_a_post_passes_with_its_body(protected: Protected) -> None:
 @pytest.mark.parametrize(
     "headers", [{}, {"X-API-Key": "nonsense"}, {"Authorization": "Bearer nonsense"}]
 )
-def test_401_without_a_good_key(protected: Protected, headers: dict[str, str]) -> None:
+def test_401_without_a_valid_key(protected: Protected, headers: dict[str, str]) -> None:
     assert protected.ask(headers).status_code == 401
 
 
@@ -241,7 +241,9 @@ def test_the_address_is_the_clients(protected: Protected) -> None:
     assert protected.ask({"X-API-Key": elsewhere["key"], **lie}).status_code == 401
 
 
-def test_429_to_a_stranger_who_tries_too_many_keys_and_to_nobody_else(protected: Protected) -> None:
+def test_429_only_to_the_unauthenticated_client_that_tries_too_many_keys(
+    protected: Protected,
+) -> None:
     created = protected.create()
     statuses = {protected.ask({"X-API-Key": "nonsense"}).status_code for _ in range(120)}
     assert statuses == {401, 429}

@@ -144,7 +144,7 @@ WRONG = [
 SOON = 25
 
 
-def test_what_is_wrong_is_found_soon(database: Database) -> None:
+def test_faults_are_detected_soon(database: Database) -> None:
     with two_workers(database) as service:
         late = LateWorker(**vars(service))
         wrong = {"late worker": (late, Key), **{each.__name__: (service, each) for each in WRONG}}

@@ -173,7 +173,7 @@ def test_what_is_in_a_body_is_never_a_request(proxied: Proxied, data: bytes) -> 
     assert proxied.hidden() == hidden
 
 
-def test_a_body_that_is_never_sent_in_full_keeps_nobody_else_waiting(proxied: Proxied) -> None:
+def test_an_incomplete_body_does_not_delay_other_clients(proxied: Proxied) -> None:
     half = request(proxied.tenant, b"Content-Length: 500\r\n\r\n{")
     held = [socket.create_connection(("127.0.0.1", proxied.port), timeout=30) for _ in range(50)]
     for connection in held:

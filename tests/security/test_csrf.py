@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
 
 import pytest
 from security.good_requests import OPERATIONS, Maker, Watch
-from support import Database, Server, cookie, serving
+from support import Server, cookie
 
 from hookstream_keys.contract import spec
+
+pytestmark = pytest.mark.server(HOOKSTREAM_SIGN_UP="open", HOOKSTREAM_RATE_LIMIT="off")
 
 #: What takes a cookie, and is not just reading.
 WRITING = [
@@ -26,15 +27,6 @@ FORMS = {
     "multipart/form-data; boundary=x": b'--x\r\nContent-Disposition: form-data; name="name"\r\n'
     b"\r\nx\r\n--x--\r\n",
 }
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    database = Database(tmp_path_factory.mktemp("server") / "hookstream.db")
-    database.init()
-    settings: dict[str, Any] = {"HOOKSTREAM_SIGN_UP": "open", "HOOKSTREAM_RATE_LIMIT": "off"}
-    with serving(database, **settings) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +84,7 @@ def test_there_are_operations_of_both_kinds() -> None:
 
 
 @pytest.mark.parametrize("operation_id", WRITING)
-def test_a_cookie_changes_something_only_from_pages_of_ours(
+def test_a_cookie_authorizes_writes_from_trusted_origins_only(
     server: Server, maker: Maker, browser: dict[str, str], watch: Watch, operation_id: str
 ) -> None:
     good = maker.make(operation_id)
@@ -124,7 +116,7 @@ def test_a_form_of_another_page_changes_nothing(
 
 
 @pytest.mark.parametrize("operation_id", SIGNING)
-def test_another_site_signs_nobody_in_or_out(
+def test_another_site_cannot_sign_a_user_in_or_out(
     server: Server, maker: Maker, watch: Watch, operation_id: str
 ) -> None:
     session = server.database.add_session(maker.tenant.user_id)

@@ -17,8 +17,9 @@ from security.attack import Attack
 from security.chain_campaign import campaign, chains
 from security.chains import ENDS, ORIGINS, STEPS, Origin, Step
 from security.powers import beyond
-from security.world import Rows, Tenant
-from support import Server
+from security.world import UNLIMITED, Rows, Tenant
+
+pytestmark = pytest.mark.server(**UNLIMITED)
 
 #: A key that may do everything for a day, and one that may do less, whose new secret is for ever.
 BROAD = Origin("api-keys:* events:*", ENDS[1])
@@ -30,11 +31,6 @@ LATER_NEVER = Origin(
 )
 #: One that is bound to addresses; a chain that leaves them out is seldom come upon.
 NEAR = Origin("api-keys:* events:*", allowed_ips=("192.0.2.0/25",))
-
-
-@pytest.fixture(scope="module")
-def server(unlimited_server: Server) -> Server:
-    return unlimited_server
 
 
 def attack(client: httpx.Client, rows: Rows, origins: list[Origin], steps: list[Step]) -> Attack:
@@ -67,9 +63,7 @@ def test_no_chain_reaches_more_than_its_origins_had(
         no_chain()
 
 
-def test_a_secret_that_is_pending_gains_nothing_that_its_end_outlives(
-    client: httpx.Client, rows: Rows
-) -> None:
+def test_a_pending_secret_gains_nothing_beyond_its_expiry(client: httpx.Client, rows: Rows) -> None:
     """Two origins, of which neither has a broad key for ever: one widens what the other holds."""
     widen = Step("update", 0, 2, "192.0.2.9", frozenset({"scopes"}), {})
     attempt = attack(client, rows, [BROAD, LATER], [widen])
@@ -77,7 +71,7 @@ def test_a_secret_that_is_pending_gains_nothing_that_its_end_outlives(
     assert attempt.done[0].endswith("403")
 
 
-def test_a_key_lends_nobody_more_than_her_role_has(client: httpx.Client, rows: Rows) -> None:
+def test_a_key_grants_no_member_more_than_their_role(client: httpx.Client, rows: Rows) -> None:
     """What a member makes with the scopes `*`, and what that makes, is a member's to the server."""
     with rows.at_once():
         tenant = Tenant(rows)

@@ -59,7 +59,7 @@ def ask(two: Two, wrong: Slot, wanted: str, headers: Headers) -> httpx.Response:
 
 
 @pytest.mark.parametrize("slot", SLOTS, ids=str)
-def test_404_what_is_another_tenants_is_as_what_never_was(two: Two, slot: Slot) -> None:
+def test_404_inaccessible_resources_answer_as_nonexistent_ones(two: Two, slot: Slot) -> None:
     theirs = two.foreign.id_of(slot.kind)
     for who, headers in two.callers.items():
         never = f"{theirs[:-1]}{'1' if theirs[-1] == '0' else '0'}"

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
 
 import pytest
 from security.good_requests import Client, Headers
-from support import Database, Server, Tenant, cookie, run, serving
+from support import Database, Server, Tenant, cookie, run
 
 CLIENT, LIE = "203.0.113.7", "198.51.100.99"
 
@@ -84,16 +83,9 @@ class Dependencies:
 PROXY = "127.0.0.2"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    database = Database(tmp_path_factory.mktemp("server") / "hookstream.db")
-    database.init()
-    settings: dict[str, Any] = {
-        "HOOKSTREAM_RATE_LIMIT": "120",
-        "HOOKSTREAM_TRUSTED_PROXIES": f"{PROXY},10.0.0.0/8",
-    }
-    with serving(database, **settings) as running:
-        yield running
+pytestmark = pytest.mark.server(
+    HOOKSTREAM_RATE_LIMIT="120", HOOKSTREAM_TRUSTED_PROXIES=f"{PROXY},10.0.0.0/8"
+)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +102,7 @@ def proxied(server: Server) -> Iterator[Dependencies]:
         yield Dependencies(server, server.database.tenant, client)
 
 
-def test_nobody_is_believed_who_is_not_trusted(direct: Dependencies) -> None:
+def test_forwarding_headers_count_from_trusted_proxies_only(direct: Dependencies) -> None:
     assert direct.address({}) == "127.0.0.1"
     assert direct.address(LIES) == "127.0.0.1"
     assert direct.address(LIES | {"X-Forwarded-For": f"{LIE}, {PROXY}"}) == "127.0.0.1"
@@ -121,7 +113,9 @@ def test_nobody_is_believed_who_is_not_trusted(direct: Dependencies) -> None:
         assert direct.changes_from(origin, LIES) == 403
 
 
-def test_a_stranger_is_one_however_many_he_says_to_be(direct: Dependencies) -> None:
+def test_an_unauthenticated_client_is_limited_whatever_addresses_it_claims(
+    direct: Dependencies,
+) -> None:
     # A refused credential counts for ten: of 120 a minute, twelve or so pass.
     tries = [
         {"X-API-Key": "x", "X-Forwarded-For": f"192.0.2.{number}", "X-Real-IP": f"::{number}"}
@@ -159,7 +153,9 @@ def test_of_a_trusted_proxy_the_last_that_is_no_proxy_is_the_client(
     assert proxied.address(OTHER_LIES | {"X-Forwarded-For": said}) == expected
 
 
-def test_strangers_behind_a_proxy_are_told_apart_by_what_it_says(proxied: Dependencies) -> None:
+def test_unauthenticated_clients_behind_a_proxy_are_limited_by_forwarded_address(
+    proxied: Dependencies,
+) -> None:
     def tries(address: str) -> list[Headers]:
         return [
             {"X-API-Key": "x", "X-Forwarded-For": f"192.0.2.{number}, {address}"} | OTHER_LIES
@@ -174,7 +170,7 @@ def test_strangers_behind_a_proxy_are_told_apart_by_what_it_says(proxied: Depend
     assert proxied.refused_until_limited(unknown) < 30
 
 
-def test_what_a_trusted_proxy_says_of_https_is_believed(proxied: Dependencies) -> None:
+def test_x_forwarded_proto_is_accepted_from_trusted_proxies(proxied: Dependencies) -> None:
     assert proxied.is_secure({"X-Forwarded-Proto": "https"})
     for proto in ("http", "HTTPS", "https, http", "ftp", "wss", ""):
         assert not proxied.is_secure({"X-Forwarded-Proto": proto} | OTHER_LIES), proto
@@ -185,7 +181,7 @@ def test_what_a_trusted_proxy_says_of_https_is_believed(proxied: Dependencies) -
     assert proxied.changes_from("https://evil.example", https | OTHER_LIES) == 403
 
 
-def test_a_key_that_is_bound_to_addresses_is_not_good_elsewhere(proxied: Dependencies) -> None:
+def test_a_key_with_allowed_ips_is_invalid_elsewhere(proxied: Dependencies) -> None:
     tenant = proxied.tenant
     body = {
         "name": "n",
@@ -206,7 +202,7 @@ def test_a_key_that_is_bound_to_addresses_is_not_good_elsewhere(proxied: Depende
         assert (answer.status == 200) is (status == 200), said
 
 
-def test_nobody_is_trusted_by_mistake(database: Database) -> None:
+def test_no_proxy_is_trusted_by_mistake(database: Database) -> None:
     answer = run("serve", "--port", "0", database=database.path, HOOKSTREAM_TRUSTED_PROXIES="*")
     assert answer.returncode == 1
     assert "HOOKSTREAM_TRUSTED_PROXIES" in answer.stderr

@@ -141,9 +141,7 @@ def test_chunks_are_not_for_http_1_0(server: Server, tenant: Tenant) -> None:
 
 @pytest.mark.parametrize("method", [b"GET", b"OPTIONS", b"HEAD", b"DELETE", b"CONNECT"])
 @pytest.mark.parametrize("path", [b"/v1/health", b"/v1/nope"])
-def test_a_body_that_nobody_asked_for_is_no_request(
-    server: Server, method: bytes, path: bytes
-) -> None:
+def test_an_unexpected_body_is_not_a_request(server: Server, method: bytes, path: bytes) -> None:
     inner = b"PATCH /v1/health HTTP/1.1\r\nHost: t\r\n\r\n"
     head = b"%s %s HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n" % (method, path, len(inner))
     log = server.log.read_text(encoding="utf-8").count("method=PATCH")
@@ -174,7 +172,7 @@ def test_after_the_last_request_of_a_connection_nothing_is_read(
     "broken", [b"garbage\r\n\r\n", START + CHUNKED + b"\r\nzz\r\n", START + b" x: y\r\n\r\n"]
 )
 @pytest.mark.parametrize("good", [1, 3])
-def test_what_cannot_be_read_is_refused_in_its_turn(
+def test_malformed_requests_are_rejected_in_order(
     server: Server, tenant: Tenant, broken: bytes, good: int
 ) -> None:
     # The refusal must not be taken for the answer to what came before.
@@ -184,7 +182,7 @@ def test_what_cannot_be_read_is_refused_in_its_turn(
     assert server.database.count("api_key") == before + good
 
 
-def test_a_body_that_is_not_awaited_is_not_taken_for_a_request(server: Server) -> None:
+def test_a_body_that_is_not_read_is_not_a_request(server: Server) -> None:
     # The client may leave the body out once it is refused, or not; either is no request.
     head = (
         b"POST /v1/nope HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 99\r\n\r\n"

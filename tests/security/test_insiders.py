@@ -14,8 +14,9 @@ from security.chain_campaign import campaign, chains
 from security.chains import ENDS
 from security.insider import STARTS, Insider, Start
 from security.people import ROLES, STEPS, Step
-from security.world import Rows
-from support import Server
+from security.world import UNLIMITED, Rows
+
+pytestmark = pytest.mark.server(**UNLIMITED)
 
 #: What a member made: for an owner to widen, and for an owner to narrow.
 NARROW = Start(by_insider=True, holds=False, scopes="events:read", role="member")
@@ -41,11 +42,6 @@ WIDER = Step("session", "update", 0, 0, {"allowed_ips": ["192.0.2.0/24"]})
 ANYWHERE = Step("session", "update", 0, 0, {"allowed_ips": []})
 
 
-@pytest.fixture(scope="module")
-def server(unlimited_server: Server) -> Server:
-    return unlimited_server
-
-
 def play(
     client: httpx.Client, rows: Rows, role: str, starts: list[Start], steps: list[Step]
 ) -> Insider:
@@ -59,7 +55,7 @@ def play(
     return insider
 
 
-def test_no_chain_gives_an_insider_more_than_who_acted_had(
+def test_no_chain_gives_an_insider_more_than_the_actor_had(
     client: httpx.Client, rows: Rows, capsys: pytest.CaptureFixture[str]
 ) -> None:
     @chains

@@ -76,7 +76,7 @@ def rows(server: Server) -> Iterator[Rows]:
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
-def test_the_answer_is_the_policys(client: httpx.Client, rows: Rows, cell: Cell) -> None:
+def test_the_answer_is_as_the_policy_says(client: httpx.Client, rows: Rows, cell: Cell) -> None:
     with rows.at_once():
         world = World(rows, client)
         headers = WHO[cell.who](world)
@@ -146,12 +146,12 @@ def test_every_operation_has_one_row_and_every_row_an_operation() -> None:
     assert rows == Counter(list(OPERATIONS))
 
 
-def test_everybody_has_a_column_and_every_column_is_somebody() -> None:
+def test_every_kind_of_caller_has_one_column() -> None:
     assert {cell.who for cell in CELLS} == set(WHO)
     assert len(CELLS) == len(OPERATIONS) * len(WHO)
 
 
-def test_no_cell_allows_what_a_credential_that_is_no_good_cannot_have() -> None:
+def test_an_invalid_credential_is_allowed_no_more_than_none() -> None:
     """By a look at the table alone: a credential that is no good opens what none opens."""
     by_cell = {(cell.operation, cell.who): (cell.status, cell.word) for cell in CELLS}
     for operation in OPERATIONS:
@@ -159,5 +159,5 @@ def test_no_cell_allows_what_a_credential_that_is_no_good_cannot_have() -> None:
             assert by_cell[operation, who] == by_cell[operation, "nobody"]
 
 
-def test_there_is_a_good_body_for_every_operation_that_takes_one() -> None:
+def test_there_is_a_valid_body_for_every_operation_that_takes_one() -> None:
     assert set(BODIES) == {each.id for each in OPERATIONS.values() if each.consumes}

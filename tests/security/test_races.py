@@ -47,7 +47,7 @@ def courses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, tupl
 
 
 @pytest.mark.parametrize("race", RACES, ids=str)
-def test_a_principal_changes_nothing_after_its_loss_of_rights_was_answered(
+def test_a_principal_writes_nothing_after_its_loss_of_rights_was_acknowledged(
     courses: dict[int, tuple[Server, Rows]], race: Race
 ) -> None:
     number = RACES.index(race)

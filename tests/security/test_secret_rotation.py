@@ -68,7 +68,7 @@ def add_old_session(database: Database, tenant: Tenant) -> str:
     return token
 
 
-def test_what_an_old_secret_signed_works_until_it_is_dropped(database: Database) -> None:
+def test_sessions_signed_by_an_old_secret_work_until_it_is_removed(database: Database) -> None:
     tenant = database.init()
     token, due = database.add_session(tenant.user_id), add_old_session(database, tenant)
     once = secrets.token_hex(16)
@@ -119,7 +119,7 @@ def test_what_an_old_secret_signed_works_until_it_is_dropped(database: Database)
         ("BETTER_AUTH_SECRETS", f"2:{NEW},1:short"),
     ],
 )
-def test_a_server_with_secrets_that_are_no_good_does_not_start_and_tells_none(
+def test_a_server_with_invalid_signing_secrets_refuses_to_start_and_shows_none(
     database: Database, variable: str, value: str
 ) -> None:
     answer = run("serve", "--port", "0", database=database.path, **{variable: value})

@@ -12,18 +12,12 @@ from urllib.parse import quote, unquote
 
 import pytest
 from security.good_requests import Answer, Client, Headers, Maker
-from support import SECRET, Database, Server, cookie, serving, signed
+from support import SECRET, Server, cookie, signed
+
+pytestmark = pytest.mark.server(HOOKSTREAM_TRUSTED_PROXIES="127.0.0.1")
 
 NAME = "better-auth.session_token"
 SECURE = f"__Secure-{NAME}"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    database = Database(tmp_path_factory.mktemp("server") / "hookstream.db")
-    database.init()
-    with serving(database, HOOKSTREAM_TRUSTED_PROXIES="127.0.0.1") as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +68,7 @@ def sign_in(maker: Maker, headers: Headers) -> Answer:
     return answer
 
 
-def test_who_signs_in_has_a_session_that_nobody_has_seen(
+def test_signing_in_issues_a_new_session_token(
     server: Server, maker: Maker, attackers: str
 ) -> None:
     planted = ["x" * 32, attackers]
@@ -137,7 +131,9 @@ def test_the_cookie_is_kept_from_scripts_and_from_other_sites(maker: Maker) -> N
 # Tossing: other hosts of the domain, and other paths, set cookies of the same name.
 
 
-def test_cookies_of_two_users_are_nobody_s(maker: Maker, token: str, attackers: str) -> None:
+def test_session_cookies_of_two_users_authenticate_neither(
+    maker: Maker, token: str, attackers: str
+) -> None:
     mine, theirs = (f"{NAME}={value(signed(each))}" for each in (token, attackers))
     assert who(maker.client, {"Cookie": mine}) == maker.tenant.user_id
     assert who(maker.client, {"Cookie": theirs}) is not None
@@ -149,7 +145,7 @@ def test_cookies_of_two_users_are_nobody_s(maker: Maker, token: str, attackers: 
         assert who(maker.client, {"Cookie": header}) is None
 
 
-def test_what_is_no_session_shuts_nobody_out(maker: Maker, token: str) -> None:
+def test_an_invalid_cookie_does_not_hide_a_valid_session(maker: Maker, token: str) -> None:
     mine = f"{NAME}={value(signed(token))}"
     for junk in ("x", value(signed("z" * 32)), value(signed(token, "another secret")), "", "%00"):
         for header in (f"{NAME}={junk}; {mine}", f"{mine}; {NAME}={junk}", f"{mine}; {mine}"):
@@ -230,7 +226,7 @@ def forgeries(token: str, other: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", forgeries("t" * 32, "o" * 32))
-def test_a_signature_that_is_not_good_to_the_last_character_is_none(
+def test_a_signature_must_match_to_the_last_character(
     server: Server, maker: Maker, token: str, attackers: str, name: str
 ) -> None:
     text = forgeries(token, attackers)[name]
@@ -244,7 +240,7 @@ def test_a_cookie_is_decoded_once(maker: Maker, token: str) -> None:
     assert who(maker.client, {"Cookie": f"{NAME}={twice}"}) is None
 
 
-def test_a_bearer_token_with_a_signature_needs_a_good_one(
+def test_a_signed_bearer_token_needs_a_valid_signature(
     maker: Maker, token: str, attackers: str
 ) -> None:
     assert who(maker.client, {"Authorization": f"Bearer {signed(token)}"}) is not None

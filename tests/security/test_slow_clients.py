@@ -23,18 +23,16 @@ MANY = 700
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    database = Database(tmp_path_factory.mktemp("server") / "hookstream.db")
-    database.init()
+def server(server_database: Database) -> Iterator[Server]:
+    """Started with few files, as on many systems, so that it must raise the limit."""
     settings: dict[str, Any] = {
         "HOOKSTREAM_CLIENT_TIMEOUT": str(TIMEOUT),
         "HOOKSTREAM_RATE_LIMIT": "off",
     }
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # The server is given few files, as many systems do, and must ask for more.
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
     try:
-        with serving(database, **settings) as running:
+        with serving(server_database, **settings) as running:
             resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, MANY + 200)), hard))
             yield running
     finally:
@@ -136,14 +134,14 @@ def test_line_ends_between_requests_keep_no_connection(server: Server) -> None:
         assert statuses(answers(drip(connection, b"\r\n"))) == [200]
 
 
-def test_a_body_that_nobody_waits_for_keeps_no_connection(server: Server) -> None:
+def test_an_unread_body_keeps_no_connection_open(server: Server) -> None:
     # It is answered at once; the rest of what it sends is thrown away, but not for ever.
     start = b"POST /v1/nope HTTP/1.1\r\n" + HOST + b"Content-Length: 60000\r\n\r\n"
     with connect(server, start) as connection:
         assert statuses(answers(drip(connection, b" "))) == [404]
 
 
-def test_who_does_not_read_is_let_go(server: Server) -> None:
+def test_a_client_that_does_not_read_is_disconnected(server: Server) -> None:
     page = b"GET /v1/ui/swagger-ui-bundle.js HTTP/1.1\r\n" + HOST + b"\r\n"
     with connect(server) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -197,7 +195,7 @@ def wait_until_only(server: Server, count: int) -> None:
         time.sleep(0.1)
 
 
-def test_many_slow_connections_stop_nobody_and_are_all_let_go(server: Server) -> None:
+def test_many_slow_connections_block_no_client_and_are_all_closed(server: Server) -> None:
     starts = (b"", b"GET /v1/health HTTP/1.1\r\n", posted(server, b"Content-Length: 99\r\n\r\n{"))
     with ExitStack() as stack:
         for number in range(MANY):

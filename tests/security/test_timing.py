@@ -134,7 +134,7 @@ def broken(secret: str) -> str:
     return secret[:-1] + ("1" if secret[-1] == "0" else "0")
 
 
-def test_a_key_that_is_refused_tells_nothing_by_the_time(target: Target, show: Show) -> None:
+def test_timing_of_refused_keys_reveals_nothing(target: Target, show: Show) -> None:
     good = target.keys(target.foreign)
 
     def sent(secret: Callable[[], str]) -> Next:
@@ -156,7 +156,7 @@ def test_a_key_that_is_refused_tells_nothing_by_the_time(target: Target, show: S
     assert_alike(target, kinds, show, known=known)
 
 
-def test_a_session_that_is_refused_tells_nothing_by_the_time(target: Target, show: Show) -> None:
+def test_timing_of_refused_sessions_reveals_nothing(target: Target, show: Show) -> None:
     owner = target.foreign.owner
     with target.rows.at_once():
         good = [target.rows.add_session(owner, FUTURE) for _ in range(20)]
@@ -176,7 +176,9 @@ def test_a_session_that_is_refused_tells_nothing_by_the_time(target: Target, sho
 # A secret that is asked about: all are NOT_FOUND, or all 204
 
 
-def test_verification_tells_nothing_of_another_tenants_keys(target: Target, show: Show) -> None:
+def test_verification_reveals_nothing_about_keys_of_other_tenants(
+    target: Target, show: Show
+) -> None:
     good = target.keys(target.foreign)
     revoked = target.keys(target.foreign, revoked_at=PAST)
 
@@ -197,7 +199,7 @@ def test_verification_tells_nothing_of_another_tenants_keys(target: Target, show
 
 
 @pytest.mark.parametrize("slot", SLOTS, ids=str)
-def test_what_is_another_tenants_takes_as_long_as_what_never_was(
+def test_inaccessible_resources_take_as_long_as_nonexistent_ones(
     target: Target, slot: Slot, show: Show
 ) -> None:
     theirs = target.foreign.id_of(slot.kind)
@@ -224,7 +226,7 @@ def test_what_is_another_tenants_takes_as_long_as_what_never_was(
 # Signing in: all are 401
 
 
-def test_signing_in_tells_nothing_of_who_has_signed_up(target: Target, show: Show) -> None:
+def test_sign_in_does_not_reveal_which_addresses_have_signed_up(target: Target, show: Show) -> None:
     with target.rows.at_once():
         known = [_signed_up(target.rows, passwords.hashed(PASSWORD)) for _ in range(3)]
         # Signed up through somebody else, so that no password is hers.

@@ -16,6 +16,15 @@ Headers = dict[str, str]
 NOW = datetime.now(UTC)
 PAST, FUTURE = iso(NOW - timedelta(hours=1)), iso(NOW + timedelta(days=7))
 
+#: Settings of a server for tests of rights: without rate limits, and with the client's address
+#: taken from `X-Forwarded-For`.
+UNLIMITED = {
+    "HOOKSTREAM_TRUSTED_PROXIES": "127.0.0.1",
+    "HOOKSTREAM_RATE_LIMIT": "off",
+    "HOOKSTREAM_VALIDATE_RESPONSES": "off",
+    "HOOKSTREAM_LOG_LEVEL": "error",
+}
+
 #: What is stored of the password `PASSWORD`: one user's is every user's, hashing takes a while.
 PASSWORD = "as long as can be"
 

@@ -1,3 +1,4 @@
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -10,9 +11,10 @@ from unit import samples
 
 from hookstream_keys.store import Store, Tenant, open_store
 
-# The machine is shared: how long one example takes says nothing, and nothing is kept on disk.
-settings.register_profile("unit", deadline=None, database=None)
-settings.load_profile("unit")
+# No deadline, because the machine may be busy; no example database, so that runs leave no files.
+settings.register_profile("full", deadline=None, database=None)
+settings.register_profile("quick", settings.get_profile("full"), max_examples=10)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "full"))
 
 
 class Engine(Protocol):

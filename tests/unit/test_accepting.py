@@ -67,11 +67,11 @@ def unblocked(client: socket.socket) -> socket.socket:
     return client
 
 
-def test_after_a_long_turn_those_are_let_in_who_came_meanwhile() -> None:
+def test_after_a_long_event_loop_turn_waiting_connections_are_accepted() -> None:
     assert turns_until_all_are_in(20 * accepting.SECONDS_EACH) < CONNECTIONS / 4
 
 
-def test_after_a_short_turn_one_is_and_other_processes_have_theirs(
+def test_after_a_short_event_loop_turn_one_connection_is_accepted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # However long a turn takes here, it is none of a loop that has much to do.
@@ -79,7 +79,7 @@ def test_after_a_short_turn_one_is_and_other_processes_have_theirs(
     assert turns_until_all_are_in(0) >= CONNECTIONS
 
 
-def test_who_has_gone_away_again_harms_nobody() -> None:
+def test_a_client_that_disconnected_in_the_queue_does_no_harm() -> None:
     async def serve(listener: socket.socket) -> bytes:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(Greeter, sock=listener, backlog=CONNECTIONS)

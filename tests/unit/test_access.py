@@ -97,7 +97,7 @@ def test_a_key_creates_a_key_in_its_own_environment(store: Store, tenant: Tenant
         ("api-keys:create events:read", "events:read"),
     ],
 )
-def test_a_key_hands_out_what_it_has(store: Store, tenant: Tenant, own: str, wanted: str) -> None:
+def test_a_key_grants_what_it_has(store: Store, tenant: Tenant, own: str, wanted: str) -> None:
     created = create(store, tenant, key_principal(tenant, own), scopes=wanted)
     assert created["scopes"] == wanted
 
@@ -111,7 +111,7 @@ def test_a_key_hands_out_what_it_has(store: Store, tenant: Tenant, own: str, wan
         ("api-keys:* event:*", "events:read,api-keys:create", ["events:read"]),
     ],
 )
-def test_a_key_hands_out_no_more_than_it_has(
+def test_a_key_grants_no_more_than_it_has(
     store: Store, tenant: Tenant, own: str, wanted: str, beyond: list[str]
 ) -> None:
     error = refusal(store, tenant, key_principal(tenant, own), scopes=wanted)
@@ -127,7 +127,7 @@ def test_a_key_without_the_scope_creates_none(store: Store, tenant: Tenant, own:
     assert "api-keys:create" in error.message
 
 
-def test_what_the_caller_may_not_know_of_does_not_exist(store: Store, tenant: Tenant) -> None:
+def test_inaccessible_resources_do_not_exist_for_the_caller(store: Store, tenant: Tenant) -> None:
     elsewhere = ids.new("env")
     attempts: list[tuple[Principal, dict[str, str]]] = [
         (key_principal(tenant, "*", env_id=elsewhere), {}),
@@ -149,7 +149,7 @@ def test_what_the_caller_may_not_know_of_does_not_exist(store: Store, tenant: Te
     assert all(body == bodies[0] for body in bodies)
 
 
-def test_nobody_gets_as_far_as_here(store: Store, tenant: Tenant) -> None:
+def test_no_request_gets_this_far(store: Store, tenant: Tenant) -> None:
     assert isinstance(refusal(store, tenant, Anonymous()), InternalError)
 
 

@@ -70,7 +70,7 @@ def test_without_a_name_it_is_the_session_s_own(store: Store, tenant: Tenant) ->
     assert readable(store, elsewhere, home) == AuditFilter(home)
 
 
-def test_who_belongs_nowhere_reads_nothing(store: Store, tenant: Tenant) -> None:
+def test_a_user_without_an_organization_reads_nothing(store: Store, tenant: Tenant) -> None:
     stranger = SessionPrincipal("ses_1", ids.new("usr"))
     assert refusal(store, stranger) is OrganizationNotFound
     assert refusal(store, stranger, tenant.tenancy.organization.id) is OrganizationNotFound
@@ -81,6 +81,6 @@ def test_the_operator_names_one(store: Store) -> None:
     assert readable(store, Operator(), "org_1") == AuditFilter("org_1")
 
 
-def test_nobody_gets_as_far_as_here(store: Store) -> None:
+def test_no_request_gets_this_far(store: Store) -> None:
     assert refusal(store, Anonymous()) is InternalError
     assert refusal(store, Anonymous(), "org_1") is InternalError

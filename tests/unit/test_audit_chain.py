@@ -72,13 +72,13 @@ def logs(min_size: int) -> st.SearchStrategy[Log]:
 
 
 @given(logs(0))
-def test_a_chain_that_nobody_touched_holds(log: Log) -> None:
+def test_an_unmodified_chain_verifies(log: Log) -> None:
     found = log.check()
     assert found == ChainCheck(len(log.rows), log.head[1] if log.head else "", None)
 
 
 @given(st.data(), logs(1))
-def test_a_change_is_found_where_it_was_made(data: st.DataObject, log: Log) -> None:
+def test_a_change_is_detected_at_its_row(data: st.DataObject, log: Log) -> None:
     row = data.draw(st.sampled_from(log.rows))
     at = data.draw(st.integers(1, len(row) - 1))
     before = row[:]
@@ -89,7 +89,7 @@ def test_a_change_is_found_where_it_was_made(data: st.DataObject, log: Log) -> N
 
 
 @given(st.data(), logs(1))
-def test_a_change_with_its_own_hash_made_anew_is_found(data: st.DataObject, log: Log) -> None:
+def test_a_change_with_a_recomputed_hash_is_detected(data: st.DataObject, log: Log) -> None:
     row = data.draw(st.sampled_from(log.rows))
     at = data.draw(st.integers(1, len(row) - 2))
     row[at] = data.draw(texts.filter(lambda value: value != row[at]), label="new value")
@@ -103,7 +103,7 @@ def test_a_change_with_its_own_hash_made_anew_is_found(data: st.DataObject, log:
 
 
 @given(st.data(), logs(1))
-def test_a_removal_is_found_where_it_was_made(data: st.DataObject, log: Log) -> None:
+def test_a_removal_is_detected_at_its_row(data: st.DataObject, log: Log) -> None:
     gone = data.draw(st.sampled_from(log.rows))
     log.rows.remove(gone)
     fault = log.fault()
@@ -111,7 +111,7 @@ def test_a_removal_is_found_where_it_was_made(data: st.DataObject, log: Log) -> 
 
 
 @given(st.data(), logs(1))
-def test_a_removal_that_leaves_no_gap_is_found(data: st.DataObject, log: Log) -> None:
+def test_a_removal_without_a_gap_is_detected(data: st.DataObject, log: Log) -> None:
     gone = data.draw(st.sampled_from(log.rows))
     log.rows.remove(gone)
     log.renumber()
@@ -129,7 +129,7 @@ def test_two_rows_that_changed_places_are_found(data: st.DataObject, log: Log) -
 
 
 @given(st.data(), logs(2))
-def test_any_other_order_is_found(data: st.DataObject, log: Log) -> None:
+def test_any_other_order_is_detected(data: st.DataObject, log: Log) -> None:
     before = log.rows[:]
     log.rows = data.draw(st.permutations(before).filter(lambda rows: rows != before))
     first = next(at for at, row in enumerate(log.rows) if row is not before[at])
@@ -147,7 +147,7 @@ def test_a_row_moved_to_the_end_is_found(data: st.DataObject, log: Log) -> None:
 
 
 @given(st.data(), logs(0), contents)
-def test_an_insertion_is_found(data: st.DataObject, log: Log, content: list[Any]) -> None:
+def test_an_insertion_is_detected(data: st.DataObject, log: Log, content: list[Any]) -> None:
     at = data.draw(st.integers(0, len(log.rows)))
     log.rows.insert(at, [0, "al_new", *content, secrets.token_hex(32)])
     log.renumber()
@@ -182,7 +182,7 @@ def test_a_row_added_past_the_head_is_found(log: Log, content: list[Any]) -> Non
 
 
 @given(st.data(), logs(1))
-def test_an_end_cut_off_together_with_the_head_is_found_by_a_kept_head(
+def test_a_truncated_chain_and_head_are_detected_by_an_expected_head(
     data: st.DataObject, log: Log
 ) -> None:
     kept = log.rows[-1][-1]
@@ -194,7 +194,7 @@ def test_an_end_cut_off_together_with_the_head_is_found_by_a_kept_head(
 
 
 @given(st.data(), logs(1))
-def test_a_chain_written_anew_is_found_by_a_kept_head(data: st.DataObject, log: Log) -> None:
+def test_a_rewritten_chain_is_detected_by_an_expected_head(data: st.DataObject, log: Log) -> None:
     hashes = [row[-1] for row in log.rows]
     at = data.draw(st.integers(0, len(log.rows) - 1))
     log.rows[at][1] += "x"
@@ -206,14 +206,14 @@ def test_a_chain_written_anew_is_found_by_a_kept_head(data: st.DataObject, log: 
 
 
 @given(logs(0))
-def test_every_head_that_there_was_may_be_kept(log: Log) -> None:
+def test_every_earlier_head_is_a_valid_expected_head(log: Log) -> None:
     for kept in (GENESIS, *(row[-1] for row in log.rows)):
         assert log.check(kept).fault is None
     assert log.fault(secrets.token_hex(32)).problem == "head"
 
 
 @pytest.mark.parametrize("head", [None, (2, GENESIS), (1, None), ("2", "x"), (None, None)])
-def test_a_head_that_is_not_of_the_last_row_is_found(head: Any) -> None:
+def test_a_head_of_another_row_is_detected(head: Any) -> None:
     log = log_of([["x"] * 11, ["y"] * 11])
     log.head = head
     assert log.fault().problem == "head"
@@ -236,7 +236,7 @@ def test_a_hash_or_an_id_of_another_kind_is_found(value: object) -> None:
         assert fault.id == ("al_2" if at == -1 else None)
 
 
-def test_a_link_is_sha_256_over_the_link_before_and_canonical_json() -> None:
+def test_an_entry_hash_is_sha_256_over_the_previous_hash_and_canonical_json() -> None:
     row = {"b": 'é"\\\n\x1f\x7f😀', "a": None, "seq": 12}
     text = '{"a":null,"b":"é\\"\\\\\\n\\u001f\x7f😀","seq":12}'
     expected = hashlib.sha256(bytes(32) + text.encode()).digest()

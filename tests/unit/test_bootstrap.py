@@ -26,7 +26,7 @@ def first(store: Store) -> FirstTenant:
     return made
 
 
-def test_the_first_key_is_good(store: Store, first: FirstTenant) -> None:
+def test_the_first_key_is_valid(store: Store, first: FirstTenant) -> None:
     found = verification.verify(store, keys.digest_of(first.key), samples.USE)
     assert found.code == "VALID"
     assert found.key == first.tenant.key
@@ -80,7 +80,7 @@ def test_the_audit_log_does_not_have_the_secret(engine: Engine, first: FirstTena
 
 
 @pytest.mark.usefixtures("engine")
-def test_a_second_time_nothing_happens(store: Store, first: FirstTenant) -> None:
+def test_a_second_bootstrap_changes_nothing(store: Store, first: FirstTenant) -> None:
     assert create(store) is None
     assert verification.verify(store, keys.digest_of(first.key), samples.USE).code == "VALID"
 

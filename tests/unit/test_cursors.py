@@ -29,7 +29,7 @@ def test_another_number_of_parts_is_another_lists_cursor(parts: list[str]) -> No
 
 
 @given(st.text(max_size=60), st.integers(min_value=1, max_value=3))
-def test_what_is_no_cursor_is_refused_and_nothing_else_happens(text: str, parts: int) -> None:
+def test_an_invalid_cursor_is_rejected(text: str, parts: int) -> None:
     with suppress(BadRequest):
         # One text for one place: there is no second spelling of a cursor.
         assert cursors.encode(*cursors.decode(text, parts)) == text

@@ -51,7 +51,7 @@ class Exchange:
         return status
 
 
-def test_more_than_so_many_at_once_are_turned_away_before_their_body(
+def test_concurrent_requests_beyond_the_limit_are_rejected_before_their_body(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(edge, "MOST_REQUESTS", 2)

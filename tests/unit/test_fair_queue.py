@@ -92,7 +92,7 @@ def test_nothing_waits_in_an_empty_queue() -> None:
         queue.pop()
 
 
-def test_a_full_queue_rejects_the_flood_and_not_who_comes() -> None:
+def test_a_full_queue_rejects_the_flood_and_not_newcomers() -> None:
     queue: FairQueue[Job] = FairQueue(3)
     flood = [Job("a", str(number)) for number in range(5)]
     push(queue, *flood[:3])
@@ -156,7 +156,7 @@ def test_every_job_begins_once_and_each_flow_in_its_order(history: list[Job | No
 
 
 @given(histories, st.integers(1, 6))
-def test_a_full_queue_rejects_what_would_begin_last(
+def test_a_full_queue_rejects_the_job_that_would_start_last(
     history: list[Job | None], capacity: int
 ) -> None:
     queue: FairQueue[Job] = FairQueue(capacity)

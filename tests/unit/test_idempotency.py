@@ -28,7 +28,7 @@ def once(
     )
 
 
-def test_the_answer_is_read_by_who_brings_the_key() -> None:
+def test_the_answer_is_decrypted_with_the_idempotency_key() -> None:
     record = once().record(ANSWER, samples.NOON)
     assert once().answer(record) == ANSWER
 
@@ -68,7 +68,7 @@ def test_another_request_is_refused() -> None:
         once(name="another").answer(record)
 
 
-def test_the_receipt_is_sealed() -> None:
+def test_the_idempotency_record_is_encrypted() -> None:
     record = once().record(ANSWER, samples.NOON)
     assert b"secret" not in record.sealed
     assert "sealed" not in repr(record)
@@ -77,7 +77,7 @@ def test_the_receipt_is_sealed() -> None:
 
 
 @pytest.mark.parametrize("place", [0, 20, 40, -1])
-def test_a_receipt_that_was_changed_is_not_read(place: int) -> None:
+def test_a_changed_idempotency_record_is_rejected(place: int) -> None:
     record = once().record(ANSWER, samples.NOON)
     sealed = bytearray(record.sealed)
     sealed[place] ^= 1
@@ -85,14 +85,14 @@ def test_a_receipt_that_was_changed_is_not_read(place: int) -> None:
         once().answer(dataclasses.replace(record, sealed=bytes(sealed)))
 
 
-def test_a_receipt_is_of_one_request_only() -> None:
+def test_an_idempotency_record_belongs_to_one_request() -> None:
     record = once().record(ANSWER, samples.NOON)
     moved = dataclasses.replace(once("another key of another"), fingerprint=record.fingerprint)
     with pytest.raises(IdempotencyKeyReused, match="cannot be shown again"):
         moved.answer(record)
 
 
-def test_a_receipt_of_an_older_secret_is_still_known_and_read() -> None:
+def test_an_idempotency_record_of_an_older_secret_is_readable() -> None:
     record = once(secret="old").record(ANSWER, samples.NOON)
     arguments = {"body": {"name": "k", "scopes": "*"}}
     later = IdempotentRequest.of(

@@ -99,7 +99,7 @@ def test_two_neighbours_that_changed_places_are_noticed(position: int) -> None:
         "hs_" + "live_" + 64 * "0",
     ],
 )
-def test_what_is_no_key_is_not_well_formed(text: str) -> None:
+def test_malformed_text_is_not_well_formed(text: str) -> None:
     assert not keys.is_well_formed(text)
 
 
@@ -117,7 +117,7 @@ def test_what_is_no_key_is_not_well_formed(text: str) -> None:
         HEAD.replace("hs_", "\nhs_"),
     ],
 )
-def test_a_good_checksum_alone_makes_no_key(head: str) -> None:
+def test_a_valid_checksum_alone_makes_no_key(head: str) -> None:
     assert not keys.is_well_formed(with_checksum(head))
 
 

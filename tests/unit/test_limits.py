@@ -55,7 +55,9 @@ def test_all_of_a_limit_is_there_at_once_and_no_more(limit: Limit, now: int) -> 
 
 
 @given(limits, steps)
-def test_who_waits_as_told_is_let_through(limit: Limit, taken: list[tuple[int, int]]) -> None:
+def test_a_client_that_waits_for_retry_after_is_allowed(
+    limit: Limit, taken: list[tuple[int, int]]
+) -> None:
     empty_at, now = 0, 0
     for later, _ in taken:
         now += later
@@ -67,7 +69,7 @@ def test_who_waits_as_told_is_let_through(limit: Limit, taken: list[tuple[int, i
 
 
 @given(limits, steps)
-def test_what_is_refused_or_looked_at_takes_nothing(
+def test_rejected_and_peeked_requests_consume_nothing(
     limit: Limit, taken: list[tuple[int, int]]
 ) -> None:
     empty_at, now = 0, 0
@@ -81,7 +83,7 @@ def test_what_is_refused_or_looked_at_takes_nothing(
 
 
 @given(limits, st.integers(1, 5), st.integers(0, SECOND))
-def test_what_is_given_back_was_never_taken(limit: Limit, before: int, now: int) -> None:
+def test_refunded_units_leave_no_trace(limit: Limit, before: int, now: int) -> None:
     empty_at, _ = decide(limit, 0, now, min(before, limit.requests))
     taken, decision = decide(limit, empty_at, now, 1)
     if decision.allowed:
@@ -91,7 +93,7 @@ def test_what_is_given_back_was_never_taken(limit: Limit, before: int, now: int)
 
 
 @given(limits, limits, st.integers(1, 1_000_000))
-def test_a_bucket_filled_under_another_limit_empties_within_the_period_of_this(
+def test_a_counter_filled_under_another_limit_drains_within_this_window(
     one: Limit, other: Limit, cost: int
 ) -> None:
     empty_at, _ = decide(one, 0, 0, min(cost, one.requests))
@@ -101,7 +103,7 @@ def test_a_bucket_filled_under_another_limit_empties_within_the_period_of_this(
 
 
 @given(limits, limits, steps)
-def test_who_keeps_to_a_limit_within_another_keeps_to_that(
+def test_traffic_within_a_stricter_limit_is_within_the_looser_one(
     narrow: Limit, wide: Limit, taken: list[tuple[int, int]]
 ) -> None:
     if not narrow.is_within(wide):

@@ -9,7 +9,7 @@ from hookstream_keys.server import listening
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such filters")
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_who_has_connected_can_be_accepted_and_nobody_else_connects(host: str) -> None:
+def test_connected_clients_are_accepted_and_new_syns_are_dropped(host: str) -> None:
     try:
         listener = listening.bind(host, 0)
     except listening.BindError:
@@ -29,7 +29,7 @@ def test_who_has_connected_can_be_accepted_and_nobody_else_connects(host: str) -
                 assert early.recv(6) == b"answer"
 
 
-def test_it_is_waited_until_nobody_waits_to_be_accepted() -> None:
+def test_the_accept_queue_is_drained() -> None:
     with closing(listening.bind("127.0.0.1", 0)) as listener:
         listener.listen()
         with socket.create_connection(listener.getsockname(), timeout=5):
@@ -41,7 +41,7 @@ def test_it_is_waited_until_nobody_waits_to_be_accepted() -> None:
                 assert all(seconds == listening.LOOK_SECONDS for seconds in waits)
 
 
-def test_where_nobody_accepts_it_is_not_waited_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_draining_the_accept_queue_has_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listening, "LONGEST_SECONDS", 0.2)
     with closing(listening.bind("127.0.0.1", 0)) as listener:
         listener.listen()

@@ -122,7 +122,7 @@ def test_the_router_finds_every_operation(operation: spec.Operation) -> None:
     assert scope["path_params"] == {name: name for name in names}
 
 
-def test_a_path_that_is_known_by_heart_is_routed_as_connexion_does() -> None:
+def test_a_cached_path_is_routed_as_connexion_does() -> None:
     for operation in OPERATIONS:
         if "{" not in operation.path:
             by_heart = routed("/v1" + operation.path, operation.method)
@@ -132,11 +132,11 @@ def test_a_path_that_is_known_by_heart_is_routed_as_connexion_does() -> None:
             assert by_heart["path_params"] == asked["path_params"] == {}
 
 
-def test_what_is_no_operation_has_none() -> None:
+def test_an_unknown_operation_has_none() -> None:
     assert routed("/v1/nowhere")["extensions"][ROUTING_CONTEXT]["operation_id"] is None
 
 
-def test_what_is_no_request_is_passed_on() -> None:
+def test_other_asgi_scopes_are_passed_on() -> None:
     for middleware in (Routing(end := End()), Everything(end)):
         asyncio.run(middleware({"type": "lifespan"}, _nothing, _nothing))
     assert [scope["type"] for scope in end.scopes] == ["lifespan", "lifespan"]

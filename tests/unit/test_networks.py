@@ -48,7 +48,7 @@ def test_a_network_contains_nothing_else(network: str, address: str) -> None:
 
 
 @pytest.mark.parametrize("address", [None, "", "here", "10.0.0.0/8", "::1%eth0x"])
-def test_what_is_no_address_is_in_none(address: str | None) -> None:
+def test_an_invalid_address_is_in_no_network(address: str | None) -> None:
     assert not networks.contain(["0.0.0.0/0"], address)
 
 

@@ -32,7 +32,7 @@ def foreign(headers: dict[str, str], scheme: str = "https") -> bool:
 
 
 @pytest.mark.parametrize("origin", ["https://keys.example.com", "https://console.example.com"])
-def test_an_origin_of_ours(origin: str) -> None:
+def test_a_trusted_origin(origin: str) -> None:
     assert ours({"origin": origin})
     assert not foreign({"origin": origin})
 
@@ -49,7 +49,7 @@ def test_an_origin_of_ours(origin: str) -> None:
         "https://KEYS.example.com",
     ],
 )
-def test_an_origin_that_is_none_of_ours(origin: str) -> None:
+def test_an_untrusted_origin(origin: str) -> None:
     assert not ours({"origin": origin})
     assert foreign({"origin": origin})
     # What a browser says of the site does not mend it.
@@ -96,5 +96,5 @@ def test_the_scheme_is_part_of_the_origin() -> None:
         ("", False),
     ],
 )
-def test_where_somebody_may_be_sent_on_to(*, url: str, trusted: bool) -> None:
+def test_callback_urls_that_are_accepted(*, url: str, trusted: bool) -> None:
     assert ORIGINS.trust(url) is trusted

@@ -56,5 +56,5 @@ def test_a_scalar_is_what_json_spells_so(text: str, kind: str, value: Any) -> No
 
 
 @pytest.mark.parametrize("text", ["", "01", "+1", "1_0", " 1", "1\n", "1.0", "1e3", "٣", "9" * 19])
-def test_what_is_no_integer_stays_text(text: str) -> None:
+def test_a_non_integer_stays_text(text: str) -> None:
     assert read_integer(text) == text

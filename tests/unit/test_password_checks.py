@@ -116,7 +116,7 @@ def test_only_the_flood_is_rejected_when_the_queue_is_full() -> None:
     run(scenario)
 
 
-def test_what_was_cancelled_while_it_waited_never_begins() -> None:
+def test_a_job_cancelled_in_the_queue_never_starts() -> None:
     async def scenario(checks: PasswordChecks, gate: Gate) -> None:
         running = [start(checks, gate, str(number)) for number in range(PASSWORDS_AT_ONCE)]
         await begun(gate, PASSWORDS_AT_ONCE)
@@ -133,7 +133,7 @@ def test_what_was_cancelled_while_it_waited_never_begins() -> None:
     run(scenario)
 
 
-def test_what_is_cancelled_while_it_runs_makes_room() -> None:
+def test_a_job_cancelled_while_running_frees_its_slot() -> None:
     async def scenario(checks: PasswordChecks, gate: Gate) -> None:
         gate.open()
         for _ in range(PASSWORDS_AT_ONCE * 3):

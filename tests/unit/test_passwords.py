@@ -23,7 +23,7 @@ def test_the_password_that_was_hashed_matches() -> None:
     assert not passwords.matches("", stored)
 
 
-def test_a_stored_password_is_a_salt_and_a_key_in_hexadecimal() -> None:
+def test_a_password_hash_is_a_hexadecimal_salt_and_key() -> None:
     assert re.fullmatch(r"[0-9a-f]{32}:[0-9a-f]{128}", passwords.hashed("x"))
 
 
@@ -70,7 +70,7 @@ def test_an_accent_makes_another_password() -> None:
         "$argon2id$v=19$m=65536$00",
     ],
 )
-def test_what_is_no_stored_password_matches_nothing(stored: str) -> None:
+def test_a_malformed_password_hash_matches_nothing(stored: str) -> None:
     assert passwords.matches("", stored) is False
 
 

@@ -35,31 +35,31 @@ def taken(counters: RateLimitCounters, name: str, times: int, limit: Limit = SLO
     return sum(counters.consume(name, limit).allowed for _ in range(times))
 
 
-def test_each_name_has_a_bucket_of_its_own(counters: RateLimitCounters) -> None:
+def test_each_name_has_its_own_counter(counters: RateLimitCounters) -> None:
     assert taken(counters, "one", 150) == 100
     assert taken(counters, "two", 150) == 100
     assert taken(counters, "one", 1) == 0
 
 
-def test_looking_takes_nothing(counters: RateLimitCounters) -> None:
+def test_peeking_consumes_nothing(counters: RateLimitCounters) -> None:
     assert [counters.peek("one", SLOW).remaining for _ in range(3)] == [100] * 3
     counters.consume("one", SLOW)
     assert [counters.peek("one", SLOW).remaining for _ in range(3)] == [99] * 3
 
 
-def test_what_is_given_back_can_be_taken_again(counters: RateLimitCounters) -> None:
+def test_refunded_units_can_be_consumed_again(counters: RateLimitCounters) -> None:
     taken(counters, "one", 100)
     counters.refund("one", SLOW)
     assert taken(counters, "one", 5) == 1
 
 
-def test_a_cost_is_taken_whole_or_not_at_all(counters: RateLimitCounters) -> None:
+def test_a_cost_is_consumed_whole_or_not_at_all(counters: RateLimitCounters) -> None:
     assert counters.consume("one", SLOW, 95).allowed
     assert not counters.consume("one", SLOW, 10).allowed
     assert counters.consume("one", SLOW, 5).allowed
 
 
-def test_it_is_exact_over_threads(counters: RateLimitCounters) -> None:
+def test_it_is_exact_across_threads(counters: RateLimitCounters) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: taken(counters, "one", 50), range(8)))
     assert sum(found) == 100
@@ -77,7 +77,7 @@ print(sum(counters.consume("one", Limit(1000, 86400)).allowed for _ in range(500
 """
 
 
-def test_it_is_exact_over_processes(path: Path) -> None:
+def test_it_is_exact_across_processes(path: Path) -> None:
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", TAKE, str(path)],
@@ -94,7 +94,9 @@ def test_it_is_exact_over_processes(path: Path) -> None:
     assert sum(map(int, found)) == 1000
 
 
-def test_who_dies_with_the_lock_lets_go_of_it(path: Path, counters: RateLimitCounters) -> None:
+def test_a_process_killed_with_the_lock_releases_it(
+    path: Path, counters: RateLimitCounters
+) -> None:
     held = """
 import fcntl, os, sys
 file = os.open(sys.argv[1], os.O_RDWR)
@@ -194,7 +196,7 @@ def test_in_a_full_row_the_emptiest_makes_room(
     assert counters.peek("one more", SLOW).remaining == 50
 
 
-def test_no_number_of_keys_makes_another_limit_be_forgotten(
+def test_no_number_of_keys_evicts_other_limits(
     counters: RateLimitCounters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ROWS_OF_KEYS", 1)

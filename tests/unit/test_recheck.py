@@ -136,7 +136,7 @@ def test_a_session_is_refused_when_it_is_another_user_s(
 
 
 @pytest.mark.parametrize("principal", [Operator(), Anonymous()])
-def test_who_has_no_credential_has_none_to_check(
+def test_a_caller_without_a_credential_passes_the_recheck(
     store: Store, checked: Checked, principal: Principal
 ) -> None:
     with store.group_commit():

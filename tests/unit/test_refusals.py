@@ -94,7 +94,7 @@ def test_the_first_of_a_kind_is_written_at_once_and_others_when_the_hour_is_over
     assert recording.after(5) == [attempt("usr_1")]
 
 
-def test_what_comes_before_the_first_is_written_is_in_it(recording: Recording) -> None:
+def test_writes_queued_before_the_first_commit_join_it(recording: Recording) -> None:
     recording.note(
         attempt("usr_1", first_at=EARLIER, last_at=EARLIER),
         attempt("usr_1"),
@@ -166,7 +166,7 @@ def test_of_many_users_the_rest_are_counted_in_the_log(
     assert recording.after() == [attempt("usr_new")]
 
 
-def test_no_organization_takes_the_places_of_others(
+def test_no_organization_takes_the_slots_of_others(
     recording: Recording, caplog: pytest.LogCaptureFixture
 ) -> None:
     keys = {"kind": "api_key", "reason": "REVOKED"}
@@ -236,7 +236,7 @@ def test_a_refused_key_is_an_event_of_its_environment(
     assert event.details["reason"] == "REVOKED"
 
 
-def test_who_belongs_nowhere_is_recorded_by_themselves(
+def test_refusals_of_a_user_without_an_organization_are_recorded(
     engine: Engine, store: Store, tenant: Tenant, refusals: Refusals
 ) -> None:
     engine.run('delete from "member"')
@@ -245,7 +245,7 @@ def test_who_belongs_nowhere_is_recorded_by_themselves(
     assert len(events(store, tenant.user.id, "session.refused")) == 1
 
 
-def test_who_is_gone_is_not_recorded(store: Store, tenant: Tenant, refusals: Refusals) -> None:
+def test_a_deleted_user_is_not_recorded(store: Store, tenant: Tenant, refusals: Refusals) -> None:
     before = store.check_audit_log().rows
     refusals.note(attempt("usr_gone"))
     refusals.note(attempt("ak_gone", kind="api_key"))

@@ -298,7 +298,7 @@ def test_a_member_of_a_user_who_is_gone_may_be_missing() -> None:
     assert made.faults(*HOME) == [("row", "is missing", "is there", 3)]
 
 
-def test_what_belongs_to_a_deleted_organization_is_gone_also_when_that_comes_back() -> None:
+def test_rows_of_a_deleted_organization_stay_deleted_after_a_restore() -> None:
     made = rotated().add("organization.deleted", "org", name="o", slug="o")
     assert made.faults() == []
     assert [fault[:3] for fault in made.faults(key())] == [("row", "is there", "was removed")]
@@ -362,7 +362,7 @@ def test_rows_from_before_a_prune_are_counted_and_later_ones_are_found() -> None
         '{"rotation_id": "rot", "grace_ends_at": {}}', '{"pending": {"a": 1}, "gone": "x"}',
     ],
 )  # fmt: skip
-def test_details_that_no_version_ever_wrote_do_no_harm(details: str) -> None:
+def test_arbitrary_details_do_not_break_the_check(details: str) -> None:
     forged = log().add("api_key.created", "ak", **CREATED)
     place = chain.COLUMNS.index("details")
     for action in (

@@ -112,7 +112,7 @@ def test_what_has_expired_is_pruned_in_every_form(
     assert count(engine, EXPIRING[what]) == int(not over)
 
 
-def test_a_session_that_is_pruned_was_none_any_more(
+def test_exactly_the_expired_sessions_are_pruned(
     engine: Engine, store: Store, tenant: Tenant
 ) -> None:
     for number in range(-30, 30):
@@ -163,7 +163,7 @@ def rotate(store: Store, key: ApiKey, **changes: Any) -> Rotation:
     return rotation
 
 
-def test_rotations_are_pruned_when_they_were_cancelled_or_their_grace_has_ended(
+def test_rotations_are_pruned_once_cancelled_or_past_their_grace_period(
     engine: Engine, store: Store, tenant: Tenant
 ) -> None:
     key = tenant.key

@@ -17,7 +17,7 @@ def test_every_role_has_what_the_one_below_it_has() -> None:
 @pytest.mark.parametrize(
     "role", ["", "owners", "Owner", "billing", "own er", "*", "creator", "key", "roles"]
 )
-def test_what_is_no_role_may_do_nothing(role: str) -> None:
+def test_an_unknown_role_has_no_scopes(role: str) -> None:
     assert roles.scopes_of(role).names == ()
 
 
@@ -31,7 +31,7 @@ def test_of_several_roles_the_scopes_add_up() -> None:
     ("role", "owner"),
     [("owner", True), ("admin, owner", True), ("owners", False), ("admin", False), ("", False)],
 )
-def test_whether_somebody_is_an_owner(*, role: str, owner: bool) -> None:
+def test_whether_a_user_is_an_owner(*, role: str, owner: bool) -> None:
     assert roles.is_owner(role) is owner
 
 
@@ -40,7 +40,7 @@ def test_only_an_owner_makes_owners() -> None:
     assert not roles.scopes_of("admin").allow("owners:update")
 
 
-def test_a_creator_may_not_do_what_no_member_may_do_to_any_key() -> None:
+def test_creators_have_rights_on_keys_only() -> None:
     assert all(scope.startswith("api-keys:") for scope in roles.of_creators().names)
 
 
@@ -49,7 +49,7 @@ def test_no_key_manages_people_or_organizations() -> None:
         assert not roles.of_keys().allow(scope)
 
 
-def test_a_key_has_no_more_than_the_role_of_whoever_gave_it_its_scopes() -> None:
+def test_a_key_has_at_most_the_rights_of_its_role() -> None:
     member = {
         "api-keys:create",
         "api-keys:read",

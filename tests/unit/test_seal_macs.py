@@ -99,7 +99,7 @@ def test_the_file_is_sealed_with_the_hmac_taken_as_zeros(tmp_path: Path, at: int
 
 
 @pytest.mark.usefixtures("chunk")
-def test_bytes_that_are_there_twice_or_never_have_no_place(tmp_path: Path) -> None:
+def test_duplicate_or_missing_bytes_have_no_offset(tmp_path: Path) -> None:
     path, mark = tmp_path / "file", bytes(range(32))
     path.write_bytes(b"x" * 40 + mark + b"x" + mark)
     assert seal_macs.offset_of(path, mark) is None

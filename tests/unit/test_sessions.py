@@ -135,7 +135,7 @@ def test_a_session_of_a_day_or_less_is_renewed_where_that_is_set() -> None:
 # An absolute end
 
 
-def test_a_session_is_not_renewed_beyond_its_absolute_end() -> None:
+def test_a_session_is_not_renewed_beyond_its_absolute_expiry() -> None:
     asked = lifetimes(session_max_lifetime=str(10 * 86_400))
     assert asked.renewed_end(session(NOON, LIFETIME), NOON + 2 * DAY) == NOON + 9 * DAY
     assert asked.renewed_end(session(NOON, LIFETIME), NOON + 5 * DAY) == NOON + 10 * DAY
@@ -145,7 +145,7 @@ def test_a_session_is_not_renewed_beyond_its_absolute_end() -> None:
         assert asked.renewed_end(last, NOON + days * DAY) is None
 
 
-def test_a_session_of_better_auth_ends_at_its_absolute_end_as_well() -> None:
+def test_a_better_auth_session_has_the_absolute_expiry_too() -> None:
     asked = lifetimes(session_max_lifetime=str(10 * 86_400))
     long = session(NOON, 30 * DAY)
     assert asked.end(long) == NOON + 10 * DAY

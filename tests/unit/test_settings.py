@@ -253,7 +253,7 @@ def test_secrets_that_cannot_be_used_are_refused_and_not_told(variable: str, tex
 
 
 @pytest.mark.usefixtures("_no_umask")
-def test_a_secret_is_made_for_its_owner_s_eyes(database: Path, secret_file: Path) -> None:
+def test_a_secret_file_is_private_to_its_owner(database: Path, secret_file: Path) -> None:
     [secret] = signing_secrets(Settings(), database)
     assert len(secret) >= 32
     assert secret_file.read_text() == secret + "\n"
@@ -304,7 +304,7 @@ def test_a_directory_is_no_secret_file(database: Path, secret_file: Path) -> Non
         signing_secrets(Settings(), database)
 
 
-def test_who_comes_while_the_secret_is_made_gets_the_same(
+def test_a_concurrent_start_gets_the_same_secret(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make = secrets.token_urlsafe

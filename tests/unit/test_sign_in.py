@@ -113,7 +113,7 @@ def body(tenant: Tenant, password: str = PASSWORD) -> types.SignInRequest:
     return {"email": tenant.user.email, "password": password, "rememberMe": True}
 
 
-def test_who_knows_the_password_is_signed_in(plugged: Store, planted: Tenant) -> None:
+def test_the_right_password_signs_in(plugged: Store, planted: Tenant) -> None:
     context = context_to(plugged)
     checked = sign_in.check_password(context, body(planted))
     answer = sign_in.sign_in_email(context, body(planted), checked)

@@ -103,7 +103,7 @@ def test_a_cookie_as_better_auth_writes_it_is_a_session() -> None:
     assert SessionCookies(Signer(SECRET)).tokens(header) == [TOKEN]
 
 
-def test_the_first_secret_signs_and_the_older_ones_are_believed() -> None:
+def test_the_first_secret_signs_and_older_ones_are_accepted() -> None:
     signer = Signer("new", SECRET, "older")
     assert signer.sign(TOKEN) == sign(TOKEN, "new")
     for secret in ("new", SECRET, "older"):

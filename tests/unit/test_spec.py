@@ -132,7 +132,7 @@ def test_the_public_operations_are_these() -> None:
     }
 
 
-def test_without_a_credential_these_are_served_as_well() -> None:
+def test_these_operations_accept_a_missing_credential() -> None:
     optional = [
         operation["operationId"]
         for _, _, operation in raw_operations()
@@ -400,7 +400,7 @@ def test_a_wrong_example_would_be_noticed() -> None:
 @pytest.mark.parametrize(
     "name", ["x-openapi-router-controller", r"x-[A-Za-z]+Func\b", r"hookstream_keys\.", r"\.py\b"]
 )
-def test_it_does_not_know_that_it_is_served_by_python(name: str) -> None:
+def test_the_document_names_no_implementation(name: str) -> None:
     assert re.search(name, SOURCE) is None
 
 

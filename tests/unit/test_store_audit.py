@@ -130,13 +130,13 @@ def test_every_event_continues_the_chain(engine: Engine, store: Store, tenant: T
     assert [row[0] for row in stored][-4:] == heads
 
 
-def test_what_is_not_stored_leaves_the_chain_as_it_was(store: Store, tenant: Tenant) -> None:
+def test_a_failed_write_leaves_the_chain_unchanged(store: Store, tenant: Tenant) -> None:
     before = store.check_audit_log()
     failure(lambda: add(store, tenant, id=samples.events(tenant)[0].id))
     assert store.check_audit_log() == before
 
 
-def test_a_change_that_is_undone_in_a_group_commit_leaves_the_chain_whole(
+def test_a_rolled_back_savepoint_in_a_group_commit_keeps_the_chain_valid(
     store: Store, tenant: Tenant
 ) -> None:
     """The last owner's removal fails after its event was added; others come before and after."""
@@ -207,7 +207,9 @@ def test_the_log_is_not_changed_by_accident(sqlite: Sqlite, change: str) -> None
 
 @pytest.mark.usefixtures("stored")
 @pytest.mark.parametrize("column", [*chain.COLUMNS[1:], "hash"])
-def test_a_change_of_any_column_is_found(sqlite: Sqlite, opened: SqliteStore, column: str) -> None:
+def test_a_change_of_any_column_is_detected(
+    sqlite: Sqlite, opened: SqliteStore, column: str
+) -> None:
     unprotect(sqlite)
     value = {"details": '{"name": "x"}', "hash": "0" * 64}.get(column, "x")
     sqlite.run(f"update audit_log set {column} = ? where seq = 4", value)
@@ -233,7 +235,7 @@ def test_text_that_is_no_utf_8_is_found_and_does_no_harm(
     assert (fault.problem, fault.seq) == ("changed", 4)
 
 
-def test_an_end_that_was_cut_off_is_found_also_after_the_next_event(
+def test_a_truncated_chain_is_detected_after_the_next_event(
     sqlite: Sqlite, opened: SqliteStore, stored: Tenant
 ) -> None:
     unprotect(sqlite)

@@ -109,7 +109,7 @@ def test_a_ban_is_read_in_every_form(
         float(NOON_IN_MILLISECONDS),
     ],
 )
-def test_the_end_of_a_ban_is_read_in_every_form(
+def test_the_expiry_of_a_ban_is_read_in_every_form(
     sqlite: Sqlite, tenant: Tenant, expires: str | float
 ) -> None:
     store = opened(sqlite, "banned", "banExpires")
@@ -123,7 +123,7 @@ def test_the_end_of_a_ban_is_read_in_every_form(
 
 
 @pytest.mark.parametrize("expires", [None, "", 0, "soon", b"\0", 10**18, -(10**18)])
-def test_an_end_that_cannot_be_read_is_none(sqlite: Sqlite, tenant: Tenant, expires: Any) -> None:
+def test_an_unreadable_expiry_is_none(sqlite: Sqlite, tenant: Tenant, expires: Any) -> None:
     store = opened(sqlite, "banned", "banExpires")
     set_user(sqlite, banned=1, banExpires=expires)
     found = store.find_user(tenant.user.id)
@@ -151,12 +151,12 @@ def test_a_verified_address_is_read_in_every_form(
     assert found.email_verified is verified
 
 
-def test_a_flag_that_cannot_be_read_neither_allows_nor_lets_off() -> None:
+def test_an_unreadable_flag_grants_nothing() -> None:
     assert not is_true("perhaps")
     assert is_not_false("perhaps")
 
 
-def test_a_database_that_is_not_there_yet_has_no_columns(tmp_path: Path) -> None:
+def test_a_missing_database_has_no_columns(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "keys.db")
     store.migrate()
     assert {"id", "email"} <= store.user_columns

@@ -86,7 +86,7 @@ def test_a_new_database_is_ready_once_it_is_migrated(engine: Engine) -> None:
     store.close()
 
 
-def test_a_database_that_is_not_there_is_not_ready(engine: Engine) -> None:
+def test_a_missing_database_is_not_ready(engine: Engine) -> None:
     store = open_store(engine.url)
     with pytest.raises(StoreUnavailable):
         store.check()
@@ -214,7 +214,7 @@ def test_a_key_is_found_as_it_was_added(store: Store, tenant: Tenant) -> None:
     assert store.find_key(digest) == key
 
 
-def test_a_key_may_have_been_made_by_nobody(store: Store, tenant: Tenant) -> None:
+def test_a_key_may_have_no_creator(store: Store, tenant: Tenant) -> None:
     digest = keys.generate("live").digest
     key = samples.key_of(tenant.tenancy.environment, created_by=None)
     store.add_key(key, digest, samples.event_of(key))

@@ -111,7 +111,7 @@ def test_activation_lets_the_secrets_change_places(
     ("sets_expiry", "expires_at", "new_end"),
     [(False, None, LATER), (True, None, None), (True, LATEST, LATEST)],
 )
-def test_the_new_secret_has_its_own_end_or_the_keys(
+def test_the_new_secret_has_its_own_expiry_or_the_key_s(
     *, engine: Engine, store: Store, tenant: Tenant, sets_expiry: bool, expires_at: str | None,
     new_end: str | None,
 ) -> None:  # fmt: skip
@@ -193,7 +193,9 @@ def test_a_revoked_key_is_not_rotated(engine: Engine, store: Store, tenant: Tena
     assert found.rotation.state == "pending"
 
 
-def test_another_end_of_the_key_is_that_of_a_pending_secret(store: Store, tenant: Tenant) -> None:
+def test_a_new_expiry_of_the_key_applies_to_its_pending_secret(
+    store: Store, tenant: Tenant
+) -> None:
     rotation, digest = rotate(store, tenant, sets_expiry=True, expires_at=LATEST)
     store.update_key(tenant.key.org_id, tenant.key.id, {"name": "x"}, event(tenant))
     kept = store.find_key(digest)

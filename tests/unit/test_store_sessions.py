@@ -56,7 +56,9 @@ def sign_up(store: Store, tenant: Tenant, user: User) -> tuple[Credential, Tenan
     return credential, tenancy, dataclasses.replace(session, org_id=tenancy.organization.id)
 
 
-def test_a_user_is_added_with_all_that_she_begins_with(store: Store, tenant: Tenant) -> None:
+def test_a_user_is_added_with_account_session_and_organization(
+    store: Store, tenant: Tenant
+) -> None:
     user = samples.user(name="Ada", image="https://example.com/ada.png")
     credential, tenancy, session = sign_up(store, tenant, user)
     assert store.find_credential(user.email) == (user, credential)
@@ -86,7 +88,7 @@ def test_without_a_password_there_is_no_credential(
     assert store.find_credential(tenant.user.email) is None
 
 
-def test_a_session_is_added_with_a_tenancy_only_to_who_has_none(
+def test_a_session_adds_a_tenancy_only_to_a_user_without_one(
     engine: Engine, store: Store, tenant: Tenant
 ) -> None:
     before = counts(engine)['"organization"']
@@ -112,7 +114,7 @@ def test_a_session_is_added_with_a_tenancy_only_to_who_has_none(
     assert list(store.roles_of(tenant.user.id).values()) == ["owner"]
 
 
-def test_who_is_gone_cannot_sign_in(store: Store, tenant: Tenant) -> None:
+def test_a_deleted_user_cannot_sign_in(store: Store, tenant: Tenant) -> None:
     nobody = samples.user()
     with pytest.raises(ForeignKeyViolation):
         store.add_session(session_of(nobody), None, samples.event_of(tenant.key))

@@ -114,7 +114,7 @@ def beside_with(path: Path, do: Callable[[Path], object], *ends: str) -> None:
         do(beside(path, end))
 
 
-def test_a_file_that_was_taken_away_is_missed(store: SqliteStore, sqlite: Sqlite) -> None:
+def test_a_removed_file_is_detected(store: SqliteStore, sqlite: Sqlite) -> None:
     store.add_first_tenant(samples.tenant())
     beside_with(sqlite.path, Path.unlink, "", "-wal", "-shm")
     with pytest.raises(StoreUnavailable, match="gone"):
@@ -123,7 +123,7 @@ def test_a_file_that_was_taken_away_is_missed(store: SqliteStore, sqlite: Sqlite
         store.check()
 
 
-def test_a_file_that_is_taken_away_while_it_is_written_was_written_for_nobody(
+def test_a_write_to_a_file_that_is_removed_meanwhile_fails(
     store: SqliteStore, sqlite: Sqlite
 ) -> None:
 
@@ -142,7 +142,7 @@ def test_a_file_that_is_taken_away_while_it_is_written_was_written_for_nobody(
     assert not store.add_first_tenant(samples.tenant())
 
 
-def test_a_file_that_is_replaced_while_it_is_written_was_written_for_nobody(
+def test_a_write_to_a_file_that_is_replaced_meanwhile_fails(
     store: SqliteStore, sqlite: Sqlite, tmp_path: Path
 ) -> None:
     fresh = tmp_path / "fresh.db"
@@ -179,9 +179,7 @@ def test_what_belongs_to_the_old_file_is_not_mixed_with_the_new_one(
 
 
 @pytest.mark.parametrize("end", ["-wal", "-shm"])
-def test_a_file_beside_it_that_is_deleted_ends_writing_and_costs_nothing(
-    sqlite: Sqlite, end: str
-) -> None:
+def test_a_deleted_wal_or_shm_stops_writes_and_loses_nothing(sqlite: Sqlite, end: str) -> None:
     store = SqliteStore(sqlite.path)
     store.migrate()
     tenant = samples.tenant()
@@ -196,7 +194,7 @@ def test_a_file_beside_it_that_is_deleted_ends_writing_and_costs_nothing(
     again.close()
 
 
-def test_a_connection_that_may_only_read_is_not_kept(store: SqliteStore) -> None:
+def test_a_read_only_connection_is_not_cached(store: SqliteStore) -> None:
     first = store.connection()
     first.execute("pragma query_only = on")
     with pytest.raises(StoreUnavailable, match="readonly"):
@@ -206,7 +204,7 @@ def test_a_connection_that_may_only_read_is_not_kept(store: SqliteStore) -> None
 
 
 @pytest.mark.usefixtures("_impatient")
-def test_a_try_to_write_changes_nothing_and_proves_that_it_can_be(
+def test_the_write_probe_changes_nothing_and_shows_that_writes_work(
     store: SqliteStore, sqlite: Sqlite
 ) -> None:
     before = sqlite.run("select count(*) from receipt")
@@ -393,7 +391,7 @@ def test_a_database_of_a_newer_version_is_refused(sqlite: Sqlite, store: SqliteS
     assert sqlite.run("select * from sqlite_master") == before
 
 
-def test_migrations_of_somebody_else_are_none_of_ours(sqlite: Sqlite, store: SqliteStore) -> None:
+def test_migrations_of_another_application_are_ignored(sqlite: Sqlite, store: SqliteStore) -> None:
     of_the_future(sqlite, "another-program")
     store.check()
     assert store.migrate() == []
@@ -489,7 +487,7 @@ def test_a_directory_that_is_not_writable_is_unavailable(tmp_path: Path) -> None
 
 
 @not_as_root
-def test_a_file_of_somebody_else_is_unavailable(sqlite: Sqlite, store: SqliteStore) -> None:
+def test_a_file_of_another_user_is_unavailable(sqlite: Sqlite, store: SqliteStore) -> None:
     store.close()
     sqlite.path.chmod(0)
     with pytest.raises(StoreUnavailable):
@@ -497,7 +495,7 @@ def test_a_file_of_somebody_else_is_unavailable(sqlite: Sqlite, store: SqliteSto
 
 
 @pytest.mark.usefixtures("_impatient")
-def test_while_somebody_else_writes_nothing_is_stored_and_everything_found(sqlite: Sqlite) -> None:
+def test_while_another_process_writes_reads_succeed_and_writes_fail(sqlite: Sqlite) -> None:
     store = SqliteStore(sqlite.path)
     store.migrate()
     tenant = samples.tenant()
@@ -588,7 +586,7 @@ store.add_key(key, bytes(range(32)), samples.event_of(key))
 """
 
 
-def test_who_dies_while_adding_leaves_what_was_acknowledged_and_no_half(
+def test_a_process_killed_while_writing_leaves_acknowledged_rows_only(
     sqlite: Sqlite, store: SqliteStore
 ) -> None:
     ended = subprocess.run(

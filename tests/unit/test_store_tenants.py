@@ -89,7 +89,7 @@ def test_an_organization_is_added_with_its_owner_and_its_event(
     assert log(engine)[-1] == ("organization.created", recorded.resource_id)
 
 
-def test_a_slug_is_taken_once_and_then_nothing_is_stored(
+def test_a_duplicate_slug_is_rejected_and_nothing_is_stored(
     engine: Engine, store: Store, tenant: Tenant, another: User
 ) -> None:
     before = log(engine)
@@ -101,7 +101,7 @@ def test_a_slug_is_taken_once_and_then_nothing_is_stored(
     assert log(engine) == before
 
 
-def test_a_list_has_a_user_s_organizations_and_what_she_is_in_them(
+def test_a_list_has_a_user_s_organizations_and_roles(
     store: Store, tenant: Tenant, second: Organization, another: User
 ) -> None:
     home = tenant.tenancy.organization
@@ -173,7 +173,7 @@ def test_a_member_is_added_once(store: Store, tenant: Tenant, another: User) -> 
     assert store.list_members(home.id, ALL) == [member, tenant.tenancy.member]
 
 
-def test_a_member_is_found_in_her_own_organization_only(
+def test_a_member_is_found_in_their_own_organization_only(
     store: Store, tenant: Tenant, second: Organization
 ) -> None:
     (theirs,) = store.list_members(second.id, ALL)
@@ -181,7 +181,7 @@ def test_a_member_is_found_in_her_own_organization_only(
     assert store.find_member("", theirs.id) is None
 
 
-def test_who_is_gone_cannot_become_a_member(store: Store, tenant: Tenant, another: User) -> None:
+def test_a_deleted_user_cannot_become_a_member(store: Store, tenant: Tenant, another: User) -> None:
     home = tenant.tenancy.organization
     for member in (
         samples.member(home, samples.user()),
@@ -294,7 +294,7 @@ def test_an_environment_is_added_with_its_event(
 
 
 @pytest.mark.usefixtures("staging")
-def test_a_slug_is_taken_once_in_an_organization(
+def test_a_slug_is_unique_in_an_organization(
     store: Store, tenant: Tenant, second: Organization
 ) -> None:
     store.add_environment(samples.environment(second, slug="staging"), event(tenant))

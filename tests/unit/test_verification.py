@@ -45,7 +45,7 @@ def test_a_revoked_key_is_revoked_at_once(engine: Engine, store: Store, tenant: 
     assert found.key is not None
 
 
-def test_a_typing_error_is_refused_without_the_database(broken: Store) -> None:
+def test_a_wrong_checksum_is_rejected_without_a_database_query(broken: Store) -> None:
     secret = keys.generate("live").secret
     changed = secret[:20] + ("0" if secret[20] != "0" else "1") + secret[21:]
     assert verification.verify(broken, keys.digest_of(changed), samples.USE).code == "MALFORMED"
@@ -54,6 +54,6 @@ def test_a_typing_error_is_refused_without_the_database(broken: Store) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "hs_live_", "Bearer x", "\ud800", "\0", "x" * 100_000])
-def test_what_is_no_key_is_refused_without_the_database(broken: Store, text: str) -> None:
+def test_a_malformed_key_is_rejected_without_a_database_query(broken: Store, text: str) -> None:
     found = verification.verify(broken, keys.digest_of(text), samples.USE)
     assert (found.code, found.key) == ("MALFORMED", None)

@@ -110,7 +110,7 @@ def test_jobs_are_done_in_one_thread_of_their_own(writer: Writer) -> None:
     assert found == ["writer"] * 5
 
 
-def test_what_comes_before_others_are_done_is_written_with_them(
+def test_writes_queued_during_a_group_commit_join_it(
     store: Store, tenant: Tenant, writer: Writer, counting: Counting
 ) -> None:
     jobs = [adding(store, tenant) for _ in range(50)]
@@ -122,7 +122,7 @@ def test_what_comes_before_others_are_done_is_written_with_them(
     assert store.check_audit_log().fault is None
 
 
-def test_what_comes_while_others_wait_for_the_disk_is_written_together(
+def test_writes_queued_during_fsync_share_the_next_group_commit(
     writer: Writer, counting: Counting
 ) -> None:
     with counting.slow_disk() as wait_for_one:
@@ -139,7 +139,7 @@ def test_what_comes_while_others_wait_for_the_disk_is_written_together(
     assert counting.times == before + 1
 
 
-def test_no_more_than_so_many_are_done_together(
+def test_a_group_commit_has_a_maximum_size(
     monkeypatch: pytest.MonkeyPatch, writer: Writer, counting: Counting
 ) -> None:
     monkeypatch.setattr(module, "MAX_BATCH", 10)
@@ -150,7 +150,7 @@ def test_no_more_than_so_many_are_done_together(
     assert counting.times == before + 3
 
 
-def test_one_that_fails_takes_nothing_of_the_others_with_it(
+def test_a_failed_write_does_not_affect_its_group_commit(
     engine: Engine, store: Store, tenant: Tenant, writer: Writer
 ) -> None:
     before = engine.run("select count(*) from api_key")[0][0]
@@ -193,7 +193,7 @@ def test_nothing_is_answered_before_it_is_there(
     assert seen == [True] * 20
 
 
-def test_when_the_transaction_fails_all_are_told_so(
+def test_when_the_transaction_fails_all_writes_fail(
     sqlite: Sqlite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = SqliteStore(sqlite.path)
@@ -220,7 +220,7 @@ def test_when_the_transaction_fails_all_are_told_so(
         store.close()
 
 
-def test_a_database_that_is_gone_is_said_and_found_again(
+def test_a_missing_database_is_reported_and_reopened(
     engine: Engine, store: Store, tenant: Tenant, writer: Writer
 ) -> None:
     engine.run("alter table api_key rename to elsewhere")
@@ -232,7 +232,9 @@ def test_a_database_that_is_gone_is_said_and_found_again(
     assert store.find_key(digest)
 
 
-def test_more_than_can_wait_is_turned_away(monkeypatch: pytest.MonkeyPatch, writer: Writer) -> None:
+def test_requests_beyond_the_write_queue_are_rejected(
+    monkeypatch: pytest.MonkeyPatch, writer: Writer
+) -> None:
     monkeypatch.setattr(module, "MAX_QUEUED", 5)
     with busy(writer):
         found = run(writer, *[lambda: 1] * 8)
@@ -241,7 +243,7 @@ def test_more_than_can_wait_is_turned_away(monkeypatch: pytest.MonkeyPatch, writ
     assert run(writer, lambda: 1) == [1]
 
 
-def test_who_has_waited_for_too_long_is_turned_away(
+def test_a_write_that_waited_too_long_is_rejected(
     monkeypatch: pytest.MonkeyPatch, writer: Writer
 ) -> None:
     monkeypatch.setattr(module, "MAX_QUEUE_SECONDS", 0.1)
@@ -256,7 +258,7 @@ def test_who_has_waited_for_too_long_is_turned_away(
     assert run(writer, lambda: 1) == [1]
 
 
-def test_while_the_disk_stands_still_all_who_wait_are_turned_away(
+def test_while_the_disk_stalls_queued_writes_are_rejected(
     monkeypatch: pytest.MonkeyPatch, writer: Writer
 ) -> None:
     with busy(writer):
@@ -274,7 +276,7 @@ def test_while_the_disk_stands_still_all_who_wait_are_turned_away(
     assert run(writer, lambda: 1) == [1]
 
 
-def test_who_is_to_stop_does_so_although_all_were_turned_away(writer: Writer) -> None:
+def test_the_writer_stops_although_all_writes_were_rejected(writer: Writer) -> None:
     with busy(writer):
         writer._jobs.put(None)
         writer._turn_away()
@@ -282,7 +284,7 @@ def test_who_is_to_stop_does_so_although_all_were_turned_away(writer: Writer) ->
     assert not writer._thread.is_alive()
 
 
-def test_who_has_gone_away_is_not_told(writer: Writer) -> None:
+def test_a_cancelled_caller_gets_no_result(writer: Writer) -> None:
     async def give_up() -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(writer.run(lambda: time.sleep(0.1)), 0.01)
@@ -291,7 +293,7 @@ def test_who_has_gone_away_is_not_told(writer: Writer) -> None:
     asyncio.run(give_up())
 
 
-def test_chores_are_done_now_and_then_and_at_the_end(counting: Any) -> None:
+def test_periodic_tasks_run_regularly_and_at_shutdown(counting: Any) -> None:
     done: list[str] = []
 
     def chore() -> None:
@@ -313,7 +315,7 @@ def test_chores_are_done_now_and_then_and_at_the_end(counting: Any) -> None:
     assert len(done) == count
 
 
-def test_who_is_stopped_does_first_what_has_come(store: Store, tenant: Tenant) -> None:
+def test_stopping_finishes_queued_writes(store: Store, tenant: Tenant) -> None:
     writer = Writer(store)
     job, digest = adding(store, tenant)
 

@@ -120,7 +120,7 @@ def sign_in(client: Client) -> httpx.Response:
     return client.http.post(f"{client.server.url}/auth/sign-in/email", json=body)
 
 
-def test_what_is_done_once_stays_done_when_the_clock_goes_back(
+def test_idempotent_requests_hold_when_the_clock_goes_back(
     client: Client, injector: Injector
 ) -> None:
     body = {"name": "n", "org_id": client.tenant.org_id, "env_id": client.tenant.env_id}

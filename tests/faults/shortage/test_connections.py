@@ -73,7 +73,7 @@ def try_to(client: Client) -> httpx.Response | None:
         return None
 
 
-def test_connections_that_ask_nothing_make_room_for_those_that_do(client: Client) -> None:
+def test_idle_connections_are_closed_for_new_ones(client: Client) -> None:
     with connections(client):
         eventually(lambda: (answer := try_to(client)) and answer.status_code == 201, "a key")
         before = seconds_of_cpu(client)
@@ -85,7 +85,7 @@ def test_connections_that_ask_nothing_make_room_for_those_that_do(client: Client
     client.assert_whole()
 
 
-def test_where_all_are_in_the_middle_of_a_request_more_are_turned_away(client: Client) -> None:
+def test_where_no_connection_is_idle_new_ones_are_rejected(client: Client) -> None:
     with connections(client, HALF):
         # One whose request is still unread is in the middle of none, and makes room.
         eventually(lambda: has_read_all(client), "all is read")

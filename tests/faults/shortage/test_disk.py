@@ -29,7 +29,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_writes_are_503_keys_are_verified_and_all_is_well_afterwards(
+def test_writes_are_503_verification_works_and_the_server_recovers(
     client: Client, injector: Injector, fault: Fault
 ) -> None:
     kept, ended = (client.create().json()["id"] for _ in range(2))
@@ -56,7 +56,7 @@ def test_a_write_that_takes_half_goes_on_with_the_rest(client: Client, injector:
     client.assert_whole()
 
 
-def test_what_was_acknowledged_before_a_disk_broke_is_there_after_a_crash(
+def test_writes_acknowledged_before_a_disk_failure_survive_a_crash(
     database: Database, own_injector: Injector
 ) -> None:
     tenant = database.init()

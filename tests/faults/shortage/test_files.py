@@ -53,7 +53,7 @@ def assert_nothing_goes(client: Client) -> None:
     assert_unavailable(client.verify(secret))
 
 
-def test_a_database_that_is_moved_away_is_missed_and_found_again(client: Client) -> None:
+def test_a_database_that_is_moved_away_is_503_until_it_is_back(client: Client) -> None:
     path = client.server.database.path
     assert client.create().status_code == 201
     away = put_away(path)
@@ -87,9 +87,7 @@ def test_a_database_that_is_replaced_is_taken_without_a_restart(
 
 
 @pytest.mark.parametrize("end", SIDES)
-def test_a_file_beside_the_database_that_is_deleted_costs_nothing_that_was_acknowledged(
-    database: Database, end: str
-) -> None:
+def test_a_deleted_wal_or_shm_loses_nothing_acknowledged(database: Database, end: str) -> None:
     tenant = database.init()
     with serving(database) as server, Client(server, tenant) as client:
         for _ in range(5):

@@ -29,7 +29,7 @@ def holding(path: Path, *statements: str) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def test_a_writer_that_does_not_end_leaves_reading_and_is_said(client: Client) -> None:
+def test_a_long_write_lock_leaves_reads_and_is_reported(client: Client) -> None:
     assert client.create().status_code == 201
     with holding(client.server.database.path, "begin exclusive"), ThreadPoolExecutor(6) as pool:
         asked = [pool.submit(client.create) for _ in range(4)]
@@ -48,7 +48,7 @@ def test_a_writer_that_does_not_end_leaves_reading_and_is_said(client: Client) -
     client.assert_whole()
 
 
-def test_a_disk_that_stands_still_is_said_at_once(client: Client, injector: Injector) -> None:
+def test_a_stalled_disk_is_reported_at_once(client: Client, injector: Injector) -> None:
     with injector.faulty(Fault(Kind.WAL, sync_ms=12_000)), ThreadPoolExecutor(4) as pool:
         before = injector.hits
         first = pool.submit(client.create)
