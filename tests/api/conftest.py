@@ -1,4 +1,4 @@
-"""What the tests of operations send, and from whom."""
+"""What the tests of operations send, and as which caller."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ Create = Callable[..., httpx.Response]
 
 @pytest.fixture(scope="module")
 def body(tenant: Tenant) -> dict[str, Any]:
-    """A request body that is good in every way."""
+    """A request body that is valid in every way."""
     return {"name": "Production key", "org_id": tenant.org_id, "env_id": tenant.env_id}
 
 

@@ -90,8 +90,13 @@ def test_201_with_a_session_cookie_from_a_page_that_sends_no_origin(
 def test_201_with_a_session_cookie_among_odd_ones(
     create: Create, server: Server, tenant: Tenant
 ) -> None:
-    good = cookie(session_of_owner(server, tenant))
-    for jar in (f'a={{"x":1}}; {good}', f"foo; {good}", f"a[b]=1; {good}", f"expires=1; {good}"):
+    valid = cookie(session_of_owner(server, tenant))
+    for jar in (
+        f'a={{"x":1}}; {valid}',
+        f"foo; {valid}",
+        f"a[b]=1; {valid}",
+        f"expires=1; {valid}",
+    ):
         headers = {"Cookie": jar, "Origin": server.origin}
         assert create(headers=headers).status_code == 201, jar
 

@@ -103,8 +103,8 @@ def test_409_to_a_slug_in_use(server: Server, owner: Headers) -> None:
     assert_error(make(server, owner, "once"), 409, "conflict", "body/slug")
     # Another organization's are not in the way.
     other = server.database.add_organization()
-    stranger = person(server, other, "owner")
-    assert make(server, stranger, "once").status_code == 201
+    outsider = person(server, other, "owner")
+    assert make(server, outsider, "once").status_code == 201
     server.request("DELETE", f"/environments/{first['id']}", headers=owner)
     assert make(server, owner, "once").status_code == 201
 

@@ -54,7 +54,7 @@ def assert_shape(answer: bytes, expected: int) -> dict[str, Any]:
     return body
 
 
-def good(tenant: Tenant) -> bytes:
+def valid(tenant: Tenant) -> bytes:
     return json.dumps({"name": "n", "org_id": tenant.org_id, "env_id": tenant.env_id}).encode()
 
 
@@ -105,7 +105,7 @@ def test_400_without_a_body(server: Server, tenant: Tenant) -> None:
 def test_201_the_last_of_two_members_of_one_name_counts_and_is_the_one_validated(
     server: Server, tenant: Tenant
 ) -> None:
-    text = good(tenant)[:-1]
+    text = valid(tenant)[:-1]
     answer = request(server, tenant, body=text + b', "name": "last"}')
     assert status(answer) == 201
     assert b'"name":"last"' in answer
@@ -129,7 +129,7 @@ def test_201_the_last_of_two_members_of_one_name_counts_and_is_the_one_validated
 def test_201_and_400_whatever_the_spelling_of_json(
     server: Server, tenant: Tenant, headers: bytes
 ) -> None:
-    assert status(request(server, tenant, headers=headers, body=good(tenant))) == 201
+    assert status(request(server, tenant, headers=headers, body=valid(tenant))) == 201
     assert_shape(request(server, tenant, headers=headers, body=b'{"evil": 1}'), 400)
 
 
@@ -155,7 +155,7 @@ def test_201_and_400_whatever_the_spelling_of_json(
 def test_415_to_a_body_without_the_json_media_type(
     server: Server, tenant: Tenant, headers: bytes
 ) -> None:
-    error = assert_shape(request(server, tenant, headers=headers, body=good(tenant)), 415)
+    error = assert_shape(request(server, tenant, headers=headers, body=valid(tenant)), 415)
     assert error["details"][0]["location"] == "header/content-type"
 
 
@@ -204,7 +204,7 @@ def test_431_to_a_large_header(server: Server) -> None:
 
 def test_431_to_a_header_that_never_ends(server: Server) -> None:
     answer = server.raw(b"GET /v1/health HTTP/1.1\r\nHost: t\r\nX-Padding: " + b"x" * 600_000)
-    # The rest that nobody reads may reset the connection, but never is it kept and awaited.
+    # The unread rest may reset the connection, but the server never waits for it.
     assert answer == b"" or status(answer) == 431
 
 
@@ -326,7 +326,7 @@ def test_400_to_what_is_not_http(server: Server, data: bytes) -> None:
 
 
 def test_a_trailer_field_is_no_header(server: Server, tenant: Tenant) -> None:
-    body = good(tenant)
+    body = valid(tenant)
     answer = server.raw(
         b"POST " + PATH + b" HTTP/1.1\r\nHost: t\r\nConnection: close\r\n" + JSON
         + b"Transfer-Encoding: chunked\r\nTrailer: X-API-Key\r\n\r\n"

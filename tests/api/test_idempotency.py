@@ -16,7 +16,7 @@ pytestmark = pytest.mark.server(workers=3)
 
 OPERATIONS = [operation for operation in spec.operations(spec.document()) if operation.idempotent]
 
-#: A good body for each, where one is not enough by itself.
+#: A valid body for each, where one is not enough by itself.
 BODIES: dict[str, dict[str, Any]] = {
     "createApiKey": {"name": "k", "org_id": "ORG", "env_id": "ENV"},
     "rotateApiKey": {"grace_period_seconds": 60},

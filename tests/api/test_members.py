@@ -19,7 +19,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Organization:
-    """One with an owner, an admin and a member, each by her role."""
+    """One with an owner, an admin and a member, each by their role."""
 
     server: Server
     id: str
@@ -32,7 +32,7 @@ class Organization:
         )
 
     def place(self, who: str) -> str:
-        """The id of somebody's place."""
+        """The member id of a person."""
         rows = self.server.database.execute(
             'select id from "member" where "organizationId" = ? and "userId" = ?',
             (self.id, self.people[who].user_id),
@@ -66,11 +66,11 @@ def organization(server: Server) -> Organization:
     people = {role: person(server) for role in ("owner", "admin", "member")}
     for role, who in people.items():
         server.database.add_member(org_id, who.user_id, role)
-    return Organization(server, org_id, {**people, "stranger": person(server)})
+    return Organization(server, org_id, {**people, "outsider": person(server)})
 
 
 def add(organization: Organization, by: str, role: str, **changes: str) -> httpx.Response:
-    body = {"email": organization.people["stranger"].email, "role": role, **changes}
+    body = {"email": organization.people["outsider"].email, "role": role, **changes}
     return organization.ask(by, "POST", json=body)
 
 
@@ -95,15 +95,15 @@ def test_200_pages_are_whole(organization: Organization) -> None:
 
 
 def test_201_an_admin_adds_a_user_who_has_signed_up(organization: Organization) -> None:
-    email = organization.people["stranger"].email.upper()
+    email = organization.people["outsider"].email.upper()
     answer = add(organization, "admin", "member", email=email)
     assert answer.status_code == 201, answer.text
     made = answer.json()["member"]
     assert (made["user_id"], made["role"]) == (
-        organization.people["stranger"].user_id,
+        organization.people["outsider"].user_id,
         "member",
     )
-    assert organization.ask("stranger", "GET", f"/{made['id']}").json() == {"member": made}
+    assert organization.ask("outsider", "GET", f"/{made['id']}").json() == {"member": made}
     assert organization.last_event() == ("member.added", organization.people["admin"].user_id)
 
 
@@ -130,7 +130,7 @@ def unverify(server: Server, user_id: str) -> None:
 
 
 def test_409_to_an_address_that_is_not_verified(organization: Organization) -> None:
-    unverify(organization.server, organization.people["stranger"].user_id)
+    unverify(organization.server, organization.people["outsider"].user_id)
     before = organization.ask("owner", "GET").json()
     for by in ("owner", "admin"):
         answer = add(organization, by, "member")
@@ -141,7 +141,7 @@ def test_409_to_an_address_that_is_not_verified(organization: Organization) -> N
     assert_error(add(organization, "member", "member"), 403, "forbidden")
     organization.server.database.execute(
         'update "user" set "emailVerified" = 1 where id = ?',
-        (organization.people["stranger"].user_id,),
+        (organization.people["outsider"].user_id,),
     )
     assert add(organization, "admin", "member").status_code == 201
 
@@ -170,7 +170,7 @@ def test_201_an_unverified_user_where_the_setting_allows_it(database: Database) 
         ("admin", "owner", 403),
         ("admin", "admin", 201),
         ("member", "member", 403),
-        ("stranger", "member", 404),
+        ("outsider", "member", 404),
     ],
 )
 def test_which_role_may_add_which(
@@ -178,7 +178,7 @@ def test_which_role_may_add_which(
 ) -> None:
     answer = add(organization, by, role)
     assert answer.status_code == status, answer.text
-    assert organization.role("stranger") == (role if status == 201 else None)
+    assert organization.role("outsider") == (role if status == 201 else None)
 
 
 def test_403_to_a_key(server: Server, tenant: Tenant) -> None:
@@ -190,7 +190,7 @@ def test_403_to_a_key(server: Server, tenant: Tenant) -> None:
 
 
 def test_404_to_an_address_that_has_not_signed_up(organization: Organization) -> None:
-    answer = add(organization, "owner", "member", email="nobody@example.com")
+    answer = add(organization, "owner", "member", email="unknown@example.com")
     assert_error(answer, 404, "user_not_found", "body/email")
 
 
@@ -210,7 +210,7 @@ def test_409_to_a_user_who_is_already_a_member(organization: Organization) -> No
 
 
 @pytest.mark.parametrize(
-    ("by", "whom", "role", "status"),
+    ("by", "target", "role", "status"),
     [
         ("owner", "member", "owner", 200),
         ("owner", "admin", "member", 200),
@@ -220,23 +220,23 @@ def test_409_to_a_user_who_is_already_a_member(organization: Organization) -> No
         ("admin", "admin", "member", 200),
         ("member", "member", "admin", 403),
         ("member", "admin", "member", 403),
-        ("stranger", "member", "member", 404),
+        ("outsider", "member", "member", 404),
     ],
 )
 def test_which_role_may_change_which(
-    organization: Organization, by: str, whom: str, role: str, status: int
+    organization: Organization, by: str, target: str, role: str, status: int
 ) -> None:
-    path = f"/{organization.place(whom)}"
+    path = f"/{organization.place(target)}"
     answer = organization.ask(by, "PATCH", path, json={"role": role})
     assert answer.status_code == status, answer.text
-    assert organization.role(whom) == (role if status == 200 else whom)
+    assert organization.role(target) == (role if status == 200 else target)
     if status == 200:
         assert answer.json()["member"]["role"] == role
         assert organization.last_event() == ("member.updated", organization.people[by].user_id)
 
 
 @pytest.mark.parametrize(
-    ("by", "whom", "status"),
+    ("by", "target", "status"),
     [
         ("owner", "member", 200),
         ("owner", "admin", 200),
@@ -245,15 +245,15 @@ def test_which_role_may_change_which(
         ("admin", "admin", 200),
         ("member", "admin", 403),
         ("member", "member", 200),
-        ("stranger", "member", 404),
+        ("outsider", "member", 404),
     ],
 )
 def test_which_role_may_remove_which(
-    organization: Organization, by: str, whom: str, status: int
+    organization: Organization, by: str, target: str, status: int
 ) -> None:
-    answer = organization.ask(by, "DELETE", f"/{organization.place(whom)}")
+    answer = organization.ask(by, "DELETE", f"/{organization.place(target)}")
     assert answer.status_code == status, answer.text
-    assert organization.role(whom) == (None if status == 200 else whom)
+    assert organization.role(target) == (None if status == 200 else target)
 
 
 def test_200_a_removed_member_loses_all_access_at_once(organization: Organization) -> None:

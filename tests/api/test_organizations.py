@@ -14,7 +14,7 @@ def signed_in(server: Server, user: str) -> Headers:
 
 
 def person(server: Server, **roles: str) -> Headers:
-    """Somebody who has these roles, by the organization."""
+    """A new user with these roles, by organization: their headers."""
     user = server.database.add_user()
     for org_id, role in roles.items():
         server.database.add_member(org_id, user, role)
@@ -140,10 +140,10 @@ def test_403_to_a_key_without_the_scope(server: Server, tenant: Tenant) -> None:
 
 
 def test_404_to_a_caller_who_is_not_a_member(server: Server, tenant: Tenant) -> None:
-    stranger = person(server)
+    outsider = person(server)
     for method, body in (("GET", None), ("PATCH", {"name": "x"}), ("DELETE", None)):
         path = f"/organizations/{tenant.org_id}"
-        answer = server.request(method, path, json=body, headers=stranger)
+        answer = server.request(method, path, json=body, headers=outsider)
         assert_error(answer, 404, "organization_not_found")
 
 

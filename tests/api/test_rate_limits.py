@@ -118,7 +118,7 @@ def test_an_organization_is_limited_over_all_workers_and_credentials(database: D
         for answer in answers:
             if answer.status_code != 200:
                 assert_limited(answer)
-        # Another organization is not touched, nor are strangers.
+        # Another organization is not touched, nor are unauthenticated clients.
         other = database.add_user()
         database.add_member(database.add_organization(), other)
         assert left(server.request("GET", "/auth/whoami", headers=session(server, other))) > 0
@@ -135,15 +135,15 @@ def test_every_response_says_what_is_left(database: Database) -> None:
         (400, "POST", "/auth/api-keys", {"json": {}}),
         (404, "GET", "/auth/api-keys/ak_0", {}),
     ]
-    # By their address; also where nobody has looked yet at whose the credential is.
-    of_strangers: list[tuple[int, str, str, Any]] = [
+    # By their address; also where the credential has not been looked up yet.
+    of_unauthenticated: list[tuple[int, str, str, Any]] = [
         (404, "GET", "/nowhere", {}),
         (405, "DELETE", "/auth/whoami", {}),
         (204, "OPTIONS", "/auth/whoami", {}),
         (413, "POST", "/auth/api-keys", {"content": "x" * 70_000, "headers": key}),
     ]
     with limited(database) as server:
-        for caller, asked in ((key, of_the_tenant), ({}, of_strangers)):
+        for caller, asked in ((key, of_the_tenant), ({}, of_unauthenticated)):
             spending = Spending()
             for spent, (status, method, path, more) in enumerate(asked, start=1):
                 answer = server.request(method, path, **{"headers": caller, **more})
@@ -184,7 +184,7 @@ def test_verification_and_health_are_not_counted(database: Database) -> None:
 def test_an_unauthenticated_client_uses_up_only_its_own_limit(database: Database) -> None:
     tenant = database.init()
     with limited(database) as server:
-        # The prefix of a real key, and what else a stranger may know.
+        # The prefix of a real key, and what else an attacker may know.
         wrong = {"X-API-Key": tenant.key[:-1] + ("0" if tenant.key[-1] != "0" else "1")}
         answers = [server.request("GET", "/auth/whoami", headers=wrong) for _ in range(5)]
         assert [answer.status_code for answer in answers[:2]] == [401, 401]
@@ -192,9 +192,9 @@ def test_an_unauthenticated_client_uses_up_only_its_own_limit(database: Database
             assert_error(answer, 429, "rate_limited")
         for path in ("/openapi.json", "/nowhere"):
             assert_error(server.request("GET", path), 429, "rate_limited")
-        # Not the tenant whose key it guesses at, although she comes from the same address.
-        good = server.request("GET", "/auth/whoami", headers={"X-API-Key": tenant.key})
-        assert (good.status_code, left(good)) == (200, LIMIT - 1)
+        # Not the tenant whose key it guesses at, although it comes from the same address.
+        valid = server.request("GET", "/auth/whoami", headers={"X-API-Key": tenant.key})
+        assert (valid.status_code, left(valid)) == (200, LIMIT - 1)
         verify = server.request("GET", "/auth/authorize", headers={"X-API-Key": tenant.key})
         assert verify.status_code == 204
 
@@ -408,11 +408,11 @@ def test_brute_force_is_rate_limited_without_locking_out_others(database: Databa
             answer = sign_in(server, tenant.email.upper(), password)
             assert_error(answer, 429, "rate_limited")
             assert int(answer.headers["retry-after"]) <= ONE_USER.seconds // ONE_USER.requests
-        # The user herself signs in, from elsewhere; and others from there.
+        # The user signs in from elsewhere, and others from there.
         assert sign_in(server, tenant.email, tenant.password, "203.0.113.8").status_code == 200
-        answer = sign_in(server, "somebody@example.com", "a wrong password")
+        answer = sign_in(server, "other@example.com", "a wrong password")
         assert_error(answer, 401, "INVALID_EMAIL_OR_PASSWORD")
-        # Whoever tries one after another is slowed down as well.
+        # One attempt after another is slowed down as well.
         guess_until_refused(server, ONE_ADDRESS, "user{}@example.com".format, "192.0.2.1")
 
 

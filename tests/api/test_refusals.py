@@ -63,7 +63,7 @@ def test_failed_sign_ins_are_recorded(database: Database) -> None:
         for _ in range(2):
             assert sign_in(server, tenant.email, tenant.password, "203.0.113.7").status_code == 403
         # There is no such user, so no organization that it concerns.
-        sign_in(server, "nobody@example.com", "wrong", "203.0.113.7")
+        sign_in(server, "unknown@example.com", "wrong", "203.0.113.7")
     # The rest is written when the server stops.
     found = [
         (each["reason"], each["ip"], each["count"])
@@ -75,7 +75,7 @@ def test_failed_sign_ins_are_recorded(database: Database) -> None:
         ("INVALID_PASSWORD", "203.0.113.7", 3),
         ("INVALID_PASSWORD", "203.0.113.8", 1),
     ]
-    assert database.execute("select count(*) from audit_log where details like '%nobody@%'") == [
+    assert database.execute("select count(*) from audit_log where details like '%unknown@%'") == [
         (0,)
     ]
 

@@ -80,7 +80,7 @@ def test_201_the_new_secret_is_pending_until_it_is_used(
     before = shown(server, owner, created["id"])
     assert before["rotations"] == [made["rotation"]]
     assert before["key_prefix"] == created["key_prefix"]
-    # The old one is the key's own as long as nobody has used the new one.
+    # The old one is the key's own until the new one is used.
     for _ in range(4):
         assert verify(created["key"])["code"] == "VALID"
     assert actions(server, created["id"]) == ["api_key.created", "api_key.rotated"]
@@ -95,7 +95,7 @@ def test_201_the_new_secret_is_pending_until_it_is_used(
     assert grace["key_prefix"] == created["key_prefix"]
     began, ends = (datetime.fromisoformat(grace[name]) for name in ("activated_at", "expires_at"))
     assert ends - began == timedelta(hours=1)
-    # Both are good, on every worker, and the old one says how long.
+    # Both are valid, on every worker, and the old one says how long.
     for _ in range(4):
         assert verify(new)["code"] == "VALID"
         old = verify(created["key"])
@@ -450,7 +450,7 @@ def test_any_valid_secret_can_revoke_its_key(
     cancelled = rotate(server, owner, created["id"]).json()["key"]
     new = rotate(server, owner, created["id"], grace=0).json()["key"]
     verify(new)
-    # Who holds what is good for nothing any more does no harm with it.
+    # Who holds what is of no use any more does no harm with it.
     for dead in (cancelled, created["key"]):
         end(dead)
         assert verify(new)["code"] == "VALID"

@@ -21,7 +21,7 @@ PASSWORD = "correct horse"
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who has signed up, and what she was given for it."""
+    """A user who has signed up, and their credentials."""
 
     id: str
     email: str
@@ -302,8 +302,8 @@ def test_401_to_another_password(server: Server, ada: Person, password: str) -> 
     assert error["message"] == error["error"]
     assert "www-authenticate" in known.headers
     assert "set-cookie" not in known.headers
-    nobody = sign_in(server, "nobody@example.com", password)
-    unknown = assert_error(nobody, 401, "INVALID_EMAIL_OR_PASSWORD")
+    no_user = sign_in(server, "unknown@example.com", password)
+    unknown = assert_error(no_user, 401, "INVALID_EMAIL_OR_PASSWORD")
     assert {**error, "request_id": ""} == {**unknown, "request_id": ""}
 
 

@@ -106,19 +106,19 @@ def test_refused_attempts_are_counted_by_reason(keys: Keys) -> None:
         allowed_ips=["203.0.113.0/24"],
         rate_limit={"requests": 1, "window_seconds": 3600},
     )
-    good = {"ip": "203.0.113.7", "scopes": "events:read"}
+    valid = {"ip": "203.0.113.7", "scopes": "events:read"}
     for more in (
-        good,
-        good,
-        {**good, "scopes": "events:write"},
-        {**good, "ip": "192.0.2.1"},
-        {**good, "ip": "192.0.2.2"},
+        valid,
+        valid,
+        {**valid, "scopes": "events:write"},
+        {**valid, "ip": "192.0.2.1"},
+        {**valid, "ip": "192.0.2.2"},
     ):
         keys.verify(created["key"], **more)
     keys.change(created["id"], expires_at="2001-01-01T00:00:00Z")
-    keys.verify(created["key"], **good)
+    keys.verify(created["key"], **valid)
     keys.change(created["id"], enabled=False)
-    keys.verify(created["key"], **good)
+    keys.verify(created["key"], **valid)
     keys.server.request("DELETE", f"/auth/api-keys/{created['id']}", headers=keys.owner)
     for address in ("198.51.100.1", "198.51.100.2", "198.51.100.3"):
         keys.verify(created["key"], ip=address)

@@ -85,7 +85,7 @@ def test_200_a_key_with_allowed_ips_is_invalid_without_an_address(
 
 
 @pytest.mark.parametrize(
-    ("granted", "wanted", "good"),
+    ("granted", "wanted", "valid"),
     [
         ("*", "a:b c:d", True),
         ("a:*", "a:b", True),
@@ -98,10 +98,10 @@ def test_200_a_key_with_allowed_ips_is_invalid_without_an_address(
     ],
 )
 def test_200_wildcards_cover_what_they_say(
-    create: Create, verify: Verify, granted: str, wanted: str, *, good: bool
+    create: Create, verify: Verify, granted: str, wanted: str, *, valid: bool
 ) -> None:
     created = create(scopes=granted).json()
-    assert verify(created["key"], scopes=wanted).json()["valid"] == good
+    assert verify(created["key"], scopes=wanted).json()["valid"] == valid
 
 
 def test_200_not_found_is_the_same_for_nonexistent_and_inaccessible_keys(
@@ -200,7 +200,7 @@ def test_200_a_revocation_holds_at_once_on_every_worker(database: Database) -> N
             ).json()
             body = {"key": created["key"]}
             path = "/auth/api-keys/verify"
-            # Every worker has seen it good.
+            # Every worker has seen it valid.
             for _ in range(6):
                 answer = server.request("POST", path, json=body, headers=mine)
                 assert answer.json()["code"] == "VALID"

@@ -42,7 +42,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture(scope="session")
 def reports() -> Path:
-    """Where screenshots are kept for whoever wants to look."""
+    """Where screenshots are kept for review."""
     folder = Path(__file__).parents[2] / "reports"
     folder.mkdir(exist_ok=True)
     return folder

@@ -154,7 +154,7 @@ def test_an_old_database_is_upgraded(database: Database) -> None:
 
 
 def test_an_invalid_address_is_refused(database: Database) -> None:
-    answer = run("init", "--email", "nobody", database=database.path)
+    answer = run("init", "--email", "no-address", database=database.path)
     assert answer.returncode == 2
     assert "--email" in answer.stderr
     assert not database.path.exists()

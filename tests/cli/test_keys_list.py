@@ -139,7 +139,7 @@ def test_the_help_names_the_states_of_the_document(database: Database) -> None:
 def test_a_name_cannot_change_the_terminal(tmp_path: Path) -> None:
     database = Database(tmp_path / "hookstream.db")
     tenant = database.init()
-    # The API lets no such name through; whoever can write to the file may.
+    # The API rejects such a name; a process with access to the file can write it.
     database.execute("update api_key set name = ?", ("\x1b[2Ja\nb\N{RIGHT-TO-LEFT OVERRIDE}",))
     done = keys(database, "list", "--org", tenant.org_id)
     assert "  \\x1b[2Ja\\nb\\u202e  " in done.stdout

@@ -69,7 +69,7 @@ def test_a_key_that_was_revoked_stays_revoked(database: Database, tenant: Tenant
     assert code(database, created["key"]) == "REVOKED"
     # Nothing of it was changed, so the log has nothing to tell.
     assert actions(database, rows) == ["organization.restored"]
-    # And again: the backup is as good as it was.
+    # And again: the backup is as valid as it was.
     assert restore(database, path)["preserved"]["keys_revoked"] == 1
 
 
@@ -109,7 +109,7 @@ def test_of_two_rules_the_narrower_applies(
     assert actions(database, rows)[1:] == ["api_key.restored"] * (row != now)
 
 
-@pytest.mark.parametrize("role", ["member", "nobody"])
+@pytest.mark.parametrize("role", ["member", "unknown"])
 def test_of_two_roles_of_a_key_the_lower_applies(
     database: Database, tenant: Tenant, role: str
 ) -> None:
@@ -230,7 +230,7 @@ def test_users_sign_in_again_with_their_current_password(
     database: Database, tenant: Tenant
 ) -> None:
     path = backup(database)
-    # A copy that somebody made by other means has sessions in it.
+    # A copy that was made by other means has sessions in it.
     database.add_session(tenant.user_id)
     edit(database.path, f"vacuum into '{database.path.with_name('copy.db')}'")
     database.execute("update account set password = 'another'")
@@ -279,7 +279,7 @@ def test_without_a_database_it_says_what_it_cannot_know(database: Database, tena
     assert until in done.stderr
     assert json.loads(done.stdout)["compared"] is False
     assert database.path.stat().st_mode & 0o777 == 0o600
-    # It is as good as the warning says.
+    # It is as valid as the warning says.
     assert code(database, created["key"]) == "VALID"
     assert database.count('"session"') == 0
     assert verified(database)["rows"] == 5

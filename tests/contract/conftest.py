@@ -18,7 +18,7 @@ from hookstream_keys.contract import roles, spec
 
 HERE = Path(__file__).parent
 
-#: What a key may not do at all, or somebody who is signed in, is left out of the run that would be
+#: What no key, or no session, may do is left out of the run, which would be
 #: told so each time, which Schemathesis rightly warns of as what it could not test.
 NO_KEY_MAY = {
     operation.id

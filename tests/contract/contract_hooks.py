@@ -58,9 +58,9 @@ def before_call(_: Any, case: Any, __: Any) -> None:
 
 
 def _aim_at_people(operation_id: str, body: dict[str, Any], chance: bytes) -> None:
-    """Sign up who has not, and otherwise name, mostly, somebody who has; send most on to a path.
+    """Sign up a new user, or mostly name one who has signed up; redirect most to a path.
 
-    That somebody has signed up before no schema can say, and where a run of requests has no other,
+    No schema can say that a user has signed up before, and where a run of requests has no other,
     it looks as if the document promised too much. The tests of the API try it.
     """
     email, callback = body.get("email"), body.get("callbackURL")
@@ -160,7 +160,7 @@ def one_error_shape(_: Any, response: Any, case: Any) -> None:
 
 
 @schemathesis.check
-def revoked_for_ever(_: Any, response: Any, case: Any) -> None:
+def revoked_permanently(_: Any, response: Any, case: Any) -> None:
     """A key that was deleted is shown as revoked ever after, and can no more be changed."""
     if case.operation.path != "/auth/api-keys/{id}":
         return

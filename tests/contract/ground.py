@@ -16,7 +16,7 @@ class Ground:
     env_id: str
     #: Of the key that the run may be authenticated with.
     key_id: str
-    #: Of the owner, by whom the run may be authenticated.
+    #: The owner's, who may authenticate the run.
     email: str
     password: str
     #: Addresses of people who have signed up, to be added to organizations.

@@ -37,7 +37,7 @@ class Campaign:
             client.ask("GET", "/auth/api-keys?limit=1")
             self._settle(client)
             self.counts["in doubt"] += resume(client, self.ledger)
-            # What was asked again shows secrets that nobody had seen.
+            # Repeated requests show secrets that no client had seen.
             self._settle(client)
         finally:
             client.close()

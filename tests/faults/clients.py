@@ -11,10 +11,10 @@ from support import Server, Tenant
 BROKEN = (http.client.HTTPException, OSError)
 #: How many secrets one request verifies, at most: `VerifyBatchRequest` of the document.
 AT_ONCE = 100
-#: Longer than any test: the old secret stays good.
+#: Longer than any test: the old secret stays valid.
 LONG_GRACE = 86_400
-#: No key here covers it: who asks for it learns that the secret is good, and does not use it.
-NOBODYS_SCOPE = "nobodys:scope"
+#: No key here covers it: who asks for it learns that the secret is valid, and does not use it.
+UNGRANTED_SCOPE = "ungranted:scope"
 
 STATUSES = {"create": 201, "rotate": 201, "use": 200, "revoke": 204}
 
@@ -76,7 +76,7 @@ class Client:
         for first in range(0, len(secrets), AT_ONCE):
             some = secrets[first : first + AT_ONCE]
             wanted = [
-                {"key": each} | ({"scopes": NOBODYS_SCOPE} if each in pending else {})
+                {"key": each} | ({"scopes": UNGRANTED_SCOPE} if each in pending else {})
                 for each in some
             ]
             status, answer = self.ask("POST", "/auth/api-keys/verify-batch", {"requests": wanted})

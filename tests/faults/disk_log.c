@@ -6,7 +6,7 @@
  * A change is written down before it is made, an fsync's beginning before and its end after it:
  * so the log never has as synced what was not. Each record is one write with O_APPEND, so that
  * several processes can share the log; of one that is killed the last may be cut short, and was
- * then not done. What is left out are the files that nobody has to find
+ * then not done. What is left out are the files that no reader has to find
  * again after a power loss: SQLite's index of its log, and the limits.
  *
  * Where FAULTS_DISK_LIES is set, fsync and fdatasync are left out: a disk that says it has

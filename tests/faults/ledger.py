@@ -1,7 +1,7 @@
 """What clients were told of their keys, and so how each key may stand after a fault.
 
 A step that was acknowledged has happened. One that was sent, and not answered, has happened
-wholly or not at all: as long as nobody has looked, the key may stand in either of two ways.
+wholly or not at all: until the key is read, it may stand in either of two ways.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 Kind = Literal["create", "rotate", "use", "revoke"]
 
-#: What is said of a secret that is good, and has not been used since the rotation made it.
+#: What is said of a secret that is valid, and has not been used since the rotation made it.
 PENDING = "PENDING"
 
 
@@ -28,7 +28,7 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Stand:
-    """How a key stands: what each of its secrets is good for. A secret nobody saw is None."""
+    """What each secret of a key is valid for. A secret that no client saw is None."""
 
     own: str | None
     pending: str | None = None

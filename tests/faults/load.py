@@ -34,7 +34,7 @@ class Load:
             try:
                 answer = client.take(step, self.ledger)
             except BROKEN:
-                # It stays in doubt, and its key is left alone until somebody has looked.
+                # It stays in doubt, and its key is left alone until it is checked.
                 self.over.wait(0.01)
                 continue
             except AssertionError as wrong:

@@ -33,7 +33,7 @@ class Record(NamedTuple):
 
 
 def read(log: Path) -> Iterator[Record]:
-    """The records of a log, but for those that were cut short: whoever wrote them was killed."""
+    """The records of a log, but for those that were cut short because their writer was killed."""
     text = log.read_bytes()
     place = 0
     while place < len(text):

@@ -57,8 +57,8 @@ def unsound(path: Path) -> list[str]:
         connection.execute("begin")
         return [
             f"{pragma}: {row}"
-            for pragma, good in (("integrity_check", [("ok",)]), ("foreign_key_check", []))
-            if (rows := connection.execute(f"pragma {pragma}").fetchall()) != good
+            for pragma, valid in (("integrity_check", [("ok",)]), ("foreign_key_check", []))
+            if (rows := connection.execute(f"pragma {pragma}").fetchall()) != valid
             for row in rows
         ]
 

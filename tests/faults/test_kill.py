@@ -68,7 +68,7 @@ class Killing(Campaign):
         kill_group(server)
 
     def _lose_a_worker(self, server: Server) -> None:
-        """Kill one: the others answer whoever comes, until there is a new one, and after."""
+        """Kill one: the others answer until there is a new one, and after."""
         before = workers(server)
         lost = self.rng.choice(sorted(before))
         kill_worker(lost)
@@ -112,7 +112,7 @@ def _cycle(campaign: Killing, number: int) -> None:
         raise
 
 
-#: A key that is no good, one that is good again, a secret that was lost, and half of a create;
+#: A key that is invalid, one that is valid again, a secret that was lost, and half of a create;
 #: how to undo it, and what is to be said of it.
 DAMAGES = [
     ("update api_key set enabled = 0 where name = 'plain'", "update api_key set enabled = 1",

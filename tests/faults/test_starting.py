@@ -177,7 +177,7 @@ def _ready(log: str) -> int:
 
 
 def _is_well(database: Database, key: str) -> None:
-    """The database is this version's, whole, and its key is good."""
+    """The database is this version's, whole, and its key is valid."""
     assert old_database.steps(database) == old_database.all_steps()
     assert database.execute("pragma integrity_check") == [("ok",)]
     with contextlib.closing(open_store(f"sqlite:///{database.path}")) as store:

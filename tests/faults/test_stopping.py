@@ -26,7 +26,7 @@ OK = "http/1.1 201 created"
 
 @contextlib.contextmanager
 def visited(visits: Visits) -> Iterator[None]:
-    """Let clients ask until nobody answers any more, or the block fails."""
+    """Let clients send requests until the server is gone, or the block fails."""
     threads = [
         threading.Thread(target=visits.visit, kwargs={"keep": number < KEEPING})
         for number in range(KEEPING + COMING)
@@ -93,7 +93,7 @@ def test_workers_whose_parent_is_killed_stop_and_leave_the_port(database: Databa
             wait_for(lambda: not any(map(is_running, left)), "a worker goes on without its parent")
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(server.address, timeout=5)
-    # Nobody told the last clients to come no more.
+    # The last clients were not told to stop.
     for end in ("reset", "reset while connecting"):
         del visits.ends[end]
     check(visits, database)

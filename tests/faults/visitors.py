@@ -16,7 +16,7 @@ class Unanswered(Exception):
 
 @dataclass
 class Visits:
-    """What came of the requests of several clients, until they find nobody any more."""
+    """What came of the requests of several clients, until the server is gone."""
 
     server: Server
     tenant: Tenant

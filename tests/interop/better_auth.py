@@ -17,7 +17,7 @@ PEER = Path(__file__).with_name("better_auth_peer.mjs")
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who is signed in at better-auth, and what she was given for it."""
+    """A user who is signed in at better-auth, and their credentials."""
 
     id: str
     email: str
@@ -46,7 +46,7 @@ class BetterAuth:
         )
 
     def do(self, person: Person, path: str, **body: Any) -> dict[str, Any]:
-        """What a person does in her browser, which must succeed."""
+        """A user's action in the browser, which must succeed."""
         answer = self.post(path, body, {"Cookie": person.cookie})
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()

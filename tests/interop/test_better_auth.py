@@ -238,7 +238,7 @@ def test_a_cookie_is_401_at_once_and_from_every_worker_after_signing_out(
     create: Create, server: Server, better_auth: BetterAuth, member: Person
 ) -> None:
     headers = by_cookie(server, member.cookie)
-    # As many before as after: each worker has seen the cookie when it was good.
+    # As many before as after: each worker has seen the cookie when it was valid.
     assert {create(headers).status_code for _ in range(20)} == {201}
     better_auth.do(member, "/sign-out")
     for _ in range(20):

@@ -51,17 +51,17 @@ def email() -> str:
 def test_the_client_signs_up_in_and_out_at_this_server(
     client: Client, server: Server, email: str, keeps: str
 ) -> None:
-    up, first, out, nobody, again, second = client(
+    up, first, out, signed_out, again, second = client(
         server.origin, "/v1/auth", keeps, email,
         "signUp", "getSession", "signOut", "getSession", "signIn", "getSession",
     )  # fmt: skip
-    for given in (up, first, out, nobody, again, second):
+    for given in (up, first, out, signed_out, again, second):
         assert given["error"] is None
     assert up["data"]["user"]["email"] == email
     assert first["data"]["user"] == up["data"]["user"]
     assert first["data"]["session"]["token"] == up["data"]["token"]
     assert out["data"] == {"success": True}
-    assert nobody["data"] is None
+    assert signed_out["data"] is None
     assert again["data"]["user"] == up["data"]["user"]
     assert second["data"]["session"]["token"] == again["data"]["token"] != up["data"]["token"]
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.server(HOOKSTREAM_SIGN_UP="open")
 
 DOCUMENT: dict[str, Any] = yaml.safe_load(spec.source())
 
-#: What the samples have where a reader puts her own.
+#: The placeholders of the samples, which readers replace.
 PRINTED_ORIGIN = "http://127.0.0.1:8080"
 
 
@@ -81,7 +81,7 @@ def go_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Reader:
-    """Somebody with an organization of her own, and what she puts where it is left to her."""
+    """A user with their own organization, and what they put for the placeholders."""
 
     words: dict[str, str]
 
@@ -247,8 +247,8 @@ def test_a_sample_with_a_wrong_token_fails_and_does_not_print_it(
 ) -> None:
     word = reader.credential(sample.source)
     assert word
-    good = reader.words[word]
-    wrong = good[:-1] + ("0" if good[-1] != "0" else "1")
+    valid = reader.words[word]
+    wrong = valid[:-1] + ("0" if valid[-1] != "0" else "1")
     before = server.database.dump_but_usage()
     done = run_sample(sample, {**reader.words, word: wrong})
     assert done.returncode != 0

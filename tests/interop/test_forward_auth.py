@@ -86,7 +86,7 @@ def nginx(folder: Path, config: str) -> list[str]:
         for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     config = config.replace("http {\n", f"http {{\naccess_log off;\n{places}", 1)
-    # Started by root, its workers would be somebody who may not write to a test's folder.
+    # Started by root, its workers would run as a user who may not write to a test's folder.
     user = "user root;\n" if os.geteuid() == 0 else ""
     file.write_text(f"daemon off;\n{user}pid {folder}/pid;\n{config}", encoding="utf-8")
     return [require("nginx", "nginx"), "-e", str(folder / "error.log"), "-c", str(file)]

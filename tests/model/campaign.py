@@ -139,7 +139,7 @@ def compare_records(database: Database, runs: Iterable[Run]) -> None:
             wrong.append(f"refusals: counted {unused}, on record {on_record}")
         if wrong:
             run.wrong = "\n".join([run.title, *run.life.told, *wrong])
-        # Nobody will ask, and of thousands it is much.
+        # It is not needed any more, and for thousands it is large.
         run.life.told.clear()
 
 

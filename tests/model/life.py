@@ -216,13 +216,13 @@ class Life:
         if secret is None:
             self._expect_status(answer, {401})
             return
-        good = 204 if step.how == "authorize" else 200
+        valid = 204 if step.how == "authorize" else 200
         by_status: dict[int, set[str]] = {}
         for code in self.key.codes(secret, answer.when, each.ip or "127.0.0.1", scopes):
-            status = good if code == "VALID" else STATUSES.get(code, 401)
+            status = valid if code == "VALID" else STATUSES.get(code, 401)
             by_status.setdefault(status, set()).add(code)
         self._expect_status(answer, set(by_status))
-        if answer.status == good:
+        if answer.status == valid:
             self._expect_told(answer, secret)
         codes = by_status[answer.status]
         if len(codes) == 1:
@@ -231,7 +231,7 @@ class Life:
             self.key.refused_unsaid += 1
 
     def _expect_told(self, answer: Answer, secret: Secret) -> None:
-        """Whose it is, is told to whoever sent a good credential."""
+        """A valid credential is told whose it is."""
         shown = self.key.shown_through(secret)
         if answer.status == 200:
             names = {"org_id", "env_id", "scopes", "expires_at"}

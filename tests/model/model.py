@@ -4,9 +4,9 @@ What stands here is what `openapi.yaml` and `docs/life-of-a-key.md` say of keys,
 and of rotations. Nothing of the code under test is imported, so that a mistake there is not made
 here as well.
 
-The model knows no more of a moment than whoever sends requests does: that it lay between the
+The model knows no more of a moment than a client does: that it lay between the
 sending and the answer. So a moment is a Span, and where it decides what happens, the model
-names everything that may. Whoever asks says what did, and shows what has become known since.
+names everything that may. The caller says what did, and shows what has become known since.
 """
 
 from collections import Counter
@@ -57,7 +57,7 @@ def earlier(one: Span, other: Span) -> Span:
 
 
 def passed(end: Span, when: Span) -> set[bool]:
-    """Whether something that was good until `end` is over at `when`: what may be the case."""
+    """Whether something that was valid until `end` is over at `when`: what may be the case."""
     may_be = {True: when.last >= end.first, False: when.first < end.last}
     return {over for over, may in may_be.items() if may}
 
@@ -73,14 +73,14 @@ class Rotation:
     new_end: Span | None
     state: Literal["pending", "grace", "cancelled"] = "pending"
     activated: Span | None = None
-    #: How long the old secret would have been good, and is good now.
+    #: How long the old secret would have been valid, and is valid now.
     old_limit: Span = NEVER
     old_end: Span = NEVER
 
 
 @dataclass
 class Secret:
-    """A secret of the key: its own, or one that a rotation made less, or not yet, good."""
+    """A secret of the key: its own, or one that a rotation made less, or not yet, valid."""
 
     text: str
     rotation: Rotation | None = None
@@ -143,15 +143,15 @@ class Key:
         return None
 
     def end_of(self, secret: Secret) -> Span:
-        """Until when a secret is good, unless the key is ended in another way."""
+        """Until when a secret is valid, unless the key is ended in another way."""
         match secret.rotation:
             case Rotation(state="cancelled"):
-                # When what never will be good stops being good, nobody can say.
+                # What never becomes valid has no moment at which it stops being valid.
                 return ANY
             case Rotation(state="pending", new_end=Span() as end):
                 return end
             case Rotation(state="grace", old_end=end):
-                # Whoever ends the key ends every secret of it.
+                # Revoking the key ends each of its secrets.
                 return earlier(end, self.expires_at)
             case _:
                 return self.expires_at
@@ -197,7 +197,7 @@ class Key:
     def ended_by(self, secret: Secret, when: Span) -> set[bool]:
         """Whether holding the secret is enough to end the key.
 
-        The key's own is always; another as long as it is good for anything.
+        The key's own is always; another as long as it is valid for anything.
         """
         if secret.rotation is None:
             return {True}
@@ -215,7 +215,7 @@ class Key:
     # What happens
 
     def used(self, secret: Secret, code: Code, when: Span) -> None:
-        """A use came to `code`. The first that is good makes a pending secret the key's own."""
+        """A use came to `code`. The first that is valid makes a pending secret the key's own."""
         self.uses[code] += 1
         if code == "VALID" and secret is self.pending:
             self.activate(secret, when)
@@ -233,7 +233,7 @@ class Key:
         self.events.append(("api_key.rotation_activated", rotation.id))
 
     def end_of_grace(self, rotation: Rotation, activated: Span) -> Span:
-        """The grace begins with the first use, and never makes the old secret good for longer."""
+        """The grace begins with the first use, and never makes the old secret valid for longer."""
         grace = rotation.grace_seconds * 1000
         return earlier(Span(activated.first + grace, activated.last + grace), rotation.old_limit)
 
@@ -298,7 +298,7 @@ class Key:
         }
 
     def shown_through(self, secret: Secret) -> dict[str, Any]:
-        """The key as verification shows it to whoever has the secret."""
+        """The key as verification shows it to a client with the secret."""
         return {
             "id": self.id,
             "org_id": self.org_id,
@@ -318,18 +318,18 @@ class Key:
         return {"requests": self.times_a_day, "window_seconds": 86_400}
 
     def shown_rotations(self, when: Span) -> Shown:
-        """One that is pending, and each that left an old secret which is still good."""
+        """One that is pending, and each that left an old secret which is still valid."""
         possible, certain = {}, set()
         for secret in self.secrets:
             rotation = secret.rotation
             if rotation is None or rotation.state == "cancelled":
                 continue
-            good = {True}
+            valid = {True}
             if rotation.state == "grace":
-                good = {not self.revoked and not over for over in self.over(secret, when)}
-            if True in good:
+                valid = {not self.revoked and not over for over in self.over(secret, when)}
+            if True in valid:
                 possible[rotation.id] = self.shown_rotation(secret, rotation)
-            if False not in good:
+            if False not in valid:
                 certain.add(rotation.id)
         return Shown(possible, certain)
 

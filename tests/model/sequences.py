@@ -152,7 +152,7 @@ def _use(random: Random) -> Step:
 
 
 def _use_every(random: Random) -> Step:
-    """The newest secrets, of few some twice: before the newest of all is good, and after."""
+    """The newest secrets, of few some twice: before the newest of all is valid, and after."""
     ip = random.choice(IPS)
     tries = (Try(which, ip, None, explain=True, environment="any") for which in (3, 2, 1, 0))
     return Use("batch", tuple(tries), bearer=False)

@@ -31,7 +31,7 @@ class Answer(NamedTuple):
 
 @dataclass
 class Service:
-    """The workers, whom they know, and where keys are made."""
+    """The workers, their users, and where keys are created."""
 
     workers: tuple[Server, Server]
     database: Database

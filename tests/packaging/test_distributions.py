@@ -77,7 +77,7 @@ def test_the_wheel_serves_and_issues_where_nothing_else_is(
         )
         assert server.request("GET", "/ui/swagger-ui.css").status_code == 200
     assert answer.status_code == 201
-    _assert_good(programs, database, answer.json()["key"])
+    _assert_valid(programs, database, answer.json()["key"])
     files, _ = _where(programs, database.path.parent)
     assert all("site-packages/hookstream_keys/" in path for path in files)
 
@@ -91,7 +91,7 @@ def test_an_editable_install_runs_the_checkout(
     programs = install("--editable", checkout)
     monkeypatch.setattr(support, "COMMAND", str(programs / "hookstream-keys"))
     tenant: Tenant = database.run_init()
-    _assert_good(programs, database, tenant.key)
+    _assert_valid(programs, database, tenant.key)
     files, size = _where(programs, database.path.parent)
     # Through the links, each once.
     assert [Path(path).resolve().parent for path in files] == [
@@ -110,7 +110,7 @@ def _where(programs: Path, folder: Path) -> tuple[list[str], int]:
     return files, size
 
 
-def _assert_good(programs: Path, database: Database, key: str) -> None:
+def _assert_valid(programs: Path, database: Database, key: str) -> None:
     done = subprocess.run(
         [programs / "hookstream-keys", "keys", "verify"],
         input=key,

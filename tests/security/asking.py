@@ -1,4 +1,4 @@
-"""A good request for every operation, and the places where it takes an id.
+"""A valid request for every operation, and the places where it takes an id.
 
 The operations, and where each takes an id, are read from the document, so that a new
 one is covered on the day that it is added, or makes a test fail until it is said what it
@@ -27,7 +27,7 @@ NO_IDS = {"external_id", "resource_id"}
 #: The parameter that names a file of Swagger UI, and such a file.
 ASSET = ("{asset}", "swagger-ui.css")
 
-#: A good body for each operation that takes one, but for ids and secrets.
+#: A valid body for each operation that takes one, but for ids and secrets.
 BODIES: dict[str, dict[str, Any]] = {
     "createApiKey": {"name": "Mine"},
     "updateApiKey": {"name": "Mine now"},
@@ -36,11 +36,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "verifyApiKey": {},
     "verifyApiKeys": {},
     "signUpEmail": {"name": "Eve", "email": "eve@example.com", "password": "as long as can be"},
-    "signInEmail": {"email": "nobody@example.com", "password": "as long as can be"},
+    "signInEmail": {"email": "unknown@example.com", "password": "as long as can be"},
     "signOut": {},
     "createOrganization": {"name": "Mine"},
     "updateOrganization": {"name": "Mine now"},
-    "addMember": {"email": "nobody@example.com", "role": "member"},
+    "addMember": {"email": "unknown@example.com", "role": "member"},
     "updateMember": {"role": "member"},
     "createEnvironment": {"name": "Mine", "slug": "mine"},
     "updateEnvironment": {"name": "Mine now"},

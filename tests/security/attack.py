@@ -1,4 +1,4 @@
-"""A chain of steps, done: by somebody who holds a few secrets of a tenant's keys."""
+"""A chain of steps by an attacker who holds a few secrets of a tenant's keys."""
 
 import json
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from security.world import PAST, Headers, Rows, Tenant, bearer
 
 @dataclass
 class Attack:
-    """Somebody who holds secrets of a tenant's keys, and what came of trying."""
+    """An attacker who holds secrets of a tenant's keys, and the results."""
 
     client: httpx.Client
     rows: Rows
@@ -60,7 +60,7 @@ class Attack:
                     self.origins.append(power)
 
     def _rotate(self, key: str, origin: Origin) -> dict[str, str]:
-        """A rotation of an origin: its secret, and until when that is good."""
+        """A rotation of an origin: its secret, and until when that is valid."""
         end = min(origin.end or NEVER, origin.rotation_end or NEVER)
         rules: dict[str, Any] = {}
         if origin.rotation == "pending with an end":
@@ -98,9 +98,9 @@ class Attack:
                 self.rotations.append((key, made["rotation"]["id"]))
 
     def _address(self, step: Step, secret: str) -> str:
-        """That of the step, or one that the secret is good from: who has it knows that."""
-        good = let_in(self.rules[secret]["allowed_ips"])
-        return step.address if step.address in good else good[0]
+        """That of the step, or one that the secret is valid from: who has it knows that."""
+        valid = let_in(self.rules[secret]["allowed_ips"])
+        return step.address if step.address in valid else valid[0]
 
     def _send(self, step: Step, key: str, headers: Headers) -> httpx.Response:
         path = "/auth/api-keys"

@@ -1,4 +1,4 @@
-"""How chains of steps are made, by which somebody who holds a few keys tries to come to more."""
+"""Chains of steps by which an attacker with a few keys tries to gain more rights."""
 
 from datetime import timedelta
 from typing import Any, Literal, NamedTuple
@@ -10,7 +10,7 @@ from support import iso
 
 ENDS = (None, *(iso(NOW + timedelta(days=days)) for days in (1, 2, 3)))
 RATES = (None, (5000, 60), (1000, 60), (1000, 3600))
-#: What a key may do: those that do nothing with other keys are good for little here.
+#: What a key may do: those that do nothing with other keys are of little use here.
 GRANTS = (
     "*",
     "api-keys:* events:*",

@@ -102,7 +102,7 @@ class Insider:
         answer = self._send(step, using, states)
         if answer is None:
             return
-        self.done.append(f"{step} as {acting.role or 'nobody'} -> {answer.status_code}")
+        self.done.append(f"{step} as {acting.role or 'no member'} -> {answer.status_code}")
         if not answer.is_success:
             return
         self._learn(step, answer)

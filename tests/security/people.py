@@ -66,16 +66,16 @@ _ROTATION = st.fixed_dictionaries(
     optional={"expires_at": st.sampled_from(ENDS)},
 )
 _INSIDER = st.sampled_from(["session", "session", "key"])
-_ANYBODY = st.sampled_from(["session", "session", "key", "owner"])
+_ANY_ACTOR = st.sampled_from(["session", "session", "key", "owner"])
 _OWNER = st.just("owner")
 
 STEPS = st.one_of(
-    _step(_ANYBODY, "create", _rules()),
-    _step(_ANYBODY, "update", _rules(enabled=st.booleans())),
+    _step(_ANY_ACTOR, "create", _rules()),
+    _step(_ANY_ACTOR, "update", _rules(enabled=st.booleans())),
     # One rule alone: much is refused for another one that came with it.
-    _step(_ANYBODY, "update", _rules(enabled=st.booleans()).map(_one)),
-    _step(_ANYBODY, "update", _rules(enabled=st.booleans()).map(_one)),
-    _step(_ANYBODY, "rotate", _ROTATION),
+    _step(_ANY_ACTOR, "update", _rules(enabled=st.booleans()).map(_one)),
+    _step(_ANY_ACTOR, "update", _rules(enabled=st.booleans()).map(_one)),
+    _step(_ANY_ACTOR, "rotate", _ROTATION),
     _step(_INSIDER, "cancel", _NOTHING),
     _step(_INSIDER, "use", _NOTHING),
     _step(_OWNER, "give role", st.fixed_dictionaries({"role": st.sampled_from(ROLES)})),
@@ -98,7 +98,7 @@ class State:
     revoked: bool
 
     def power(self, end: str | None = NEVER) -> Power:
-        """What a secret of it opens, which itself is good until `end`."""
+        """What a secret of it opens, which itself is valid until `end`."""
         if not self.enabled or self.revoked:
             return Power(self.env, "")
         rate = Rate(*self.rate_limit) if self.rate_limit else UNLIMITED
@@ -153,7 +153,7 @@ def acts_on_keys(power: Power) -> bool:
 
 
 def powers_of(role: str | None, environments: Iterable[str]) -> list[Power]:
-    """What a user of this role may hand on: all within the role, for good, to any address."""
+    """What a user of this role may hand on: all within the role, permanently, to any address."""
     return [] if role is None else [Power(env, "*", role=role) for env in environments]
 
 

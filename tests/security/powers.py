@@ -1,7 +1,7 @@
 """What a secret can open, said plainly: the model of «may at most».
 
 Nothing of the code under test is imported. A power is made of points: one environment, one
-scope, one address. At each point a secret is good until a moment, and so often. An attacker
+scope, one address. At each point a secret is valid until a moment, and so often. An attacker
 who holds some secrets has, at a point, no more than the best that one of them had at the
 start. It may be several secrets' points that it reaches, but never a point that none had.
 """
@@ -90,7 +90,7 @@ class Power:
 
 
 def let_in(networks: Iterable[str]) -> list[str]:
-    """The addresses that a key is good from which is bound to these networks, or to none."""
+    """The addresses that a key is valid from which is bound to these networks, or to none."""
     within = set[str]().union(*(NETWORKS[network] for network in networks))
     return [address for address in ADDRESSES if address in within or not networks]
 

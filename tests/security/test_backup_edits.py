@@ -165,7 +165,7 @@ def test_every_edit_of_a_backup_is_refused(
     with capsys.disabled():
         print(f"\n{kinds.total()} edits, {dict(kinds)}, seed {SEED}, {len(wrong)} not refused")
     assert wrong == []
-    # The backup itself is as good as it was.
+    # The backup itself is as valid as it was.
     assert restored(database, path).sealed
 
 

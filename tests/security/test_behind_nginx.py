@@ -21,7 +21,7 @@ from security.test_framing import BODIES, START, body, request
 from security.wire import LAST
 from support import Database, Server, Tenant, serving
 
-#: Connections to the server are kept, and used for whoever comes next.
+#: Connections to the server are kept, and used for the next client.
 CONFIG = """
 events {}
 
@@ -51,7 +51,7 @@ SERVER = """
   }
 """
 
-#: A request that nobody makes but who hides it in another one; the log tells when it is read.
+#: A request that is sent only hidden in another one; the log shows when it is read.
 HIDDEN = b"PATCH /v1/health HTTP/1.1\r\nHost: t\r\n\r\n"
 
 
@@ -141,7 +141,7 @@ def test_no_rest_of_a_request_is_the_beginning_of_another(proxied: Proxied, name
     statuses = re.findall(rb"HTTP/1\.1 (\d{3}) ", answer)
     created = proxied.server.database.count("api_key") - before
     assert created == statuses.count(b"201") <= 1
-    # What follows a request that is good is the same client's next one, and once.
+    # What follows a request that is valid is the same client's next one, and once.
     assert proxied.hidden() - hidden == statuses.count(b"405") <= 1
     assert len([each for each in statuses if each != b"100"]) <= 3
 

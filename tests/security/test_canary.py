@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import pytest
 from security.canary import Canary, files, processes, spellings
-from security.good_requests import OPERATIONS, Answer, Client, Good, Headers, Maker
+from security.valid_requests import OPERATIONS, Answer, Client, Headers, Maker, ValidRequest
 from security.wire import ask
 from support import SECRET, Database, Server, Tenant, run, serving, signed
 
@@ -35,7 +35,7 @@ DOCUMENTED = {
 
 
 class Driver:
-    """Asks operations for everything, and keeps what was answered, and to whom."""
+    """Asks operations for everything, and keeps what was answered, and to which caller."""
 
     def __init__(self, server: Server, tenant: Tenant, canary: Canary) -> None:
         self.server, self.tenant, self.canary = server, tenant, canary
@@ -65,10 +65,12 @@ class Driver:
         """A secret that opens nothing here, and that its owner may still use elsewhere."""
         return self.canary.add(name, f"hs_{'live'}_{secrets.token_hex(32)}")
 
-    def ask(self, good: Good, headers: Headers, content: bytes | None = None, **q: str) -> Answer:
+    def ask(
+        self, valid: ValidRequest, headers: Headers, content: bytes | None = None, **q: str
+    ) -> Answer:
         """Send it, and look whether the answer tells a secret that it is not there to tell."""
-        answer = good.send(headers, content, **q)
-        operation = good.operation.id
+        answer = valid.send(headers, content, **q)
+        operation = valid.operation.id
         self.seen[operation].add(str(answer.status))
         if operation in SHOW and answer.is_success:
             self._learn(answer)
@@ -95,17 +97,17 @@ class Driver:
         self._wrong(operation_id)
         if OPERATIONS[operation_id].idempotent:
             self._repeated(operation_id)
-        self._good(operation_id)
+        self._valid(operation_id)
 
-    def _made(self, operation_id: str) -> Good:
-        """A good request, with what is secret in it known."""
-        good = self.maker.make(operation_id)
+    def _made(self, operation_id: str) -> ValidRequest:
+        """A valid request, with what is secret in it known."""
+        valid = self.maker.make(operation_id)
         for name in ("key", "password"):
-            if good.body and name in good.body:
-                self.canary.add(name, good.body[name])
-        return good
+            if valid.body and name in valid.body:
+                self.canary.add(name, valid.body[name])
+        return valid
 
-    def _good(self, operation_id: str) -> None:
+    def _valid(self, operation_id: str) -> None:
         for headers in (
             {"X-API-Key": self.tenant.key},
             {"Authorization": f"Bearer {self.cookie}"},
@@ -114,9 +116,9 @@ class Driver:
             self.ask(self._made(operation_id), headers)
 
     def _refused(self, operation_id: str) -> None:
-        good = self._made(operation_id)
+        valid = self._made(operation_id)
         bad = self.junk("credential")
-        path = good.path
+        path = valid.path
         for headers in (
             {},
             {"X-API-Key": bad},
@@ -127,47 +129,47 @@ class Driver:
             {"Authorization": f"Bearer {self._narrow()}"},
             {**self.owner(), "Origin": f"https://{bad}.example"},
         ):
-            self.ask(good, headers)
+            self.ask(valid, headers)
         # Of another organization, in the place of each id.
-        stranger = {"Authorization": f"Bearer {self._stranger()}"}
-        self.ask(good, stranger)
-        good.path = path.rpartition("/")[0] + "/" + "f" * 32
-        self.ask(good, stranger)
-        good.path = path + "/" + bad
-        good.send(stranger)
+        outsider = {"Authorization": f"Bearer {self._outsider()}"}
+        self.ask(valid, outsider)
+        valid.path = path.rpartition("/")[0] + "/" + "f" * 32
+        self.ask(valid, outsider)
+        valid.path = path + "/" + bad
+        valid.send(outsider)
 
     def _wrong(self, operation_id: str) -> None:
-        good = self._made(operation_id)
+        valid = self._made(operation_id)
         junk = self.junk("in a request")
         owner = self.owner()
         json_type = {"Content-Type": "application/json"}
         for content in (
             f'{{"name": "{junk}"',
-            json.dumps({name: [junk] for name in good.body or ("name",)}),
-            json.dumps(dict.fromkeys(good.body or ("name",), junk + "\0")),
+            json.dumps({name: [junk] for name in valid.body or ("name",)}),
+            json.dumps(dict.fromkeys(valid.body or ("name",), junk + "\0")),
             "[" * 100 + junk,
         ):
-            self.ask(good, owner | json_type, content.encode())
-        self.ask(good, owner | {"Content-Type": f"text/{junk}"}, junk.encode())
-        self.ask(good, owner | json_type, (junk * 2000).encode())
+            self.ask(valid, owner | json_type, content.encode())
+        self.ask(valid, owner | {"Content-Type": f"text/{junk}"}, junk.encode())
+        self.ask(valid, owner | json_type, (junk * 2000).encode())
         for query in ({"limit": junk}, {"cursor": junk}, {"org_id": junk}):
-            self.ask(good, owner, None, **query)
-        # A name that nobody knows is told to who sent it, and to nobody else.
-        good.send(owner, None, **{junk: junk})
-        good.send(owner | json_type, f'{{"{junk}": 1}}'.encode())
-        self.ask(good, owner | {"Idempotency-Key": junk + "\xe9"})
-        if good.path.count("/") > 2:
-            good.path = good.path.rpartition("/")[0] + "/" + quote(junk + "\n")
-            self.ask(good, owner)
+            self.ask(valid, owner, None, **query)
+        # An unknown name is shown to its sender only.
+        valid.send(owner, None, **{junk: junk})
+        valid.send(owner | json_type, f'{{"{junk}": 1}}'.encode())
+        self.ask(valid, owner | {"Idempotency-Key": junk + "\xe9"})
+        if valid.path.count("/") > 2:
+            valid.path = valid.path.rpartition("/")[0] + "/" + quote(junk + "\n")
+            self.ask(valid, owner)
 
     def _repeated(self, operation_id: str) -> None:
         once = self.canary.add("idempotency key", secrets.token_hex(16))
-        good = self._made(operation_id)
+        valid = self._made(operation_id)
         headers = {"X-API-Key": self.tenant.key, "Idempotency-Key": once}
         for _ in range(2):
-            self.ask(good, headers)
-        good.body = {**(good.body or {}), **self._other(operation_id)}
-        self.ask(good, headers)
+            self.ask(valid, headers)
+        valid.body = {**(valid.body or {}), **self._other(operation_id)}
+        self.ask(valid, headers)
 
     def _other(self, operation_id: str) -> dict[str, Any]:
         if operation_id == "rotateApiKey":
@@ -178,7 +180,7 @@ class Driver:
         key: str = self.canary.add("key", self.maker.key()["key"])
         return key
 
-    def _stranger(self) -> str:
+    def _outsider(self) -> str:
         database = self.server.database
         return self.canary.add("session", database.add_session(database.add_user()))
 
@@ -252,22 +254,22 @@ def _conflicts(driver: Driver) -> None:
     members = f"/organizations/{driver.tenant.org_id}/members"
     last = driver.client.send("GET", members, owner).json()["members"][-1]["id"]
     for operation_id in ("updateMember", "removeMember"):
-        good = maker.make(operation_id)
-        good.path = f"{members}/{last}"
-        driver.ask(good, owner)
+        valid = maker.make(operation_id)
+        valid.path = f"{members}/{last}"
+        driver.ask(valid, owner)
     slug = secrets.token_hex(8)
     for operation_id in ("createEnvironment", "updateEnvironment"):
         for _ in range(2):
-            good = maker.make(operation_id)
-            assert good.body is not None
-            good.body["slug"] = slug
-            driver.ask(good, owner)
+            valid = maker.make(operation_id)
+            assert valid.body is not None
+            valid.body["slug"] = slug
+            driver.ask(valid, owner)
     for operation_id in ("createOrganization", "updateOrganization"):
         for _ in range(2):
-            good = maker.make(operation_id)
-            assert good.body is not None
-            good.body["slug"] = slug
-            driver.ask(good, owner)
+            valid = maker.make(operation_id)
+            assert valid.body is not None
+            valid.body["slug"] = slug
+            driver.ask(valid, owner)
         maker.client.send_json("POST", "/organizations", owner, {"name": "x", "slug": f"{slug}2"})
         slug = f"{slug}2"
 
@@ -295,11 +297,11 @@ def _below_http(driver: Driver) -> None:
 
 
 def _without_database(driver: Driver) -> None:
-    """503, with a key and without one that is good."""
-    good = [driver.maker.make(each) for each in ("createApiKey", "verifyApiKey", "whoami")]
+    """503, with a key and without one that is valid."""
+    valid = [driver.maker.make(each) for each in ("createApiKey", "verifyApiKey", "whoami")]
     key = driver.tenant.key
     driver.server.database.execute("alter table api_key rename to gone")
-    for each in good:
+    for each in valid:
         for headers in ({"X-API-Key": key}, {"Authorization": f"Bearer {key}"}):
             assert driver.ask(each, headers).status == 503
     driver.server.database.execute("alter table gone rename to api_key")
@@ -309,7 +311,7 @@ def assert_nothing_in(canary: Canary, folder: Path) -> None:
     """Search every file that a server has written."""
     searched = []
     for name, content in files(folder):
-        # Where better-auth keeps its tokens, and so whoever shares its tables: the contract's.
+        # better-auth stores its tokens here, and so does every server that shares its tables.
         allowed = ("session",) if name.startswith("hookstream.db") else ()
         assert canary.found_in(content, but=allowed) == [], name
         searched.append(name)
@@ -397,13 +399,15 @@ def drive(server: Server, tenant: Tenant, canary: Canary) -> Driver:
     with closing(driver.client):
         for operation_id in OPERATIONS:
             operation = OPERATIONS[operation_id]
-            good = Good(driver.client, operation, operation.path.replace("{", "f" * 32 + "{"))
-            good.path = spec._PARAMETER.sub("", good.path)
+            valid = ValidRequest(
+                driver.client, operation, operation.path.replace("{", "f" * 32 + "{")
+            )
+            valid.path = spec._PARAMETER.sub("", valid.path)
             headers = {"X-API-Key": tenant.key, "Idempotency-Key": driver.junk("idempotency")}
             body = {"key": tenant.key, "password": tenant.password, "email": tenant.email}
             for content in (None, json.dumps(body).encode()):
-                driver.ask(good, headers | {"Content-Type": "application/json"}, content)
-                driver.ask(good, driver.owner() | {"Content-Type": "application/json"}, content)
+                driver.ask(valid, headers | {"Content-Type": "application/json"}, content)
+                driver.ask(valid, driver.owner() | {"Content-Type": "application/json"}, content)
     return driver
 
 

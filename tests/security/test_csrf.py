@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from security.good_requests import OPERATIONS, Maker, Watch
+from security.valid_requests import OPERATIONS, Maker, Watch
 from support import Server, cookie
 
 from hookstream_keys.contract import spec
@@ -17,10 +17,10 @@ WRITING = [
     for operation in OPERATIONS.values()
     if operation.secured and operation.method not in ("GET", "HEAD")
 ]
-#: What makes a session or ends one, whoever asks.
+#: What makes a session or ends one, for any caller.
 SIGNING = [operation.id for operation in OPERATIONS.values() if operation.same_site]
 
-#: What a page elsewhere makes a browser send without asking anybody: a form's three encodings.
+#: What a page elsewhere makes a browser send without a preflight: a form's three encodings.
 FORMS = {
     "application/x-www-form-urlencoded": b"name=x&role=owner",
     "text/plain": b'{"name": "x", "ignored": "="}',
@@ -87,15 +87,15 @@ def test_there_are_operations_of_both_kinds() -> None:
 def test_a_cookie_authorizes_writes_from_trusted_origins_only(
     server: Server, maker: Maker, browser: dict[str, str], watch: Watch, operation_id: str
 ) -> None:
-    good = maker.make(operation_id)
+    valid = maker.make(operation_id)
     before = watch.version()
     for name, headers in origins(server).items():
-        answer = good.send(browser | headers)
+        answer = valid.send(browser | headers)
         assert answer.status == 403, name
         assert answer.json()["code"] == "untrusted_origin", name
         assert watch.version() == before, name
-    # It was good in every other way.
-    answer = good.send(browser | {"Origin": server.origin})
+    # It was valid in every other way.
+    answer = valid.send(browser | {"Origin": server.origin})
     assert answer.is_success, answer.content
 
 
@@ -103,15 +103,15 @@ def test_a_cookie_authorizes_writes_from_trusted_origins_only(
 def test_a_form_of_another_page_changes_nothing(
     server: Server, maker: Maker, browser: dict[str, str], watch: Watch, operation_id: str
 ) -> None:
-    good = maker.make(operation_id)
+    valid = maker.make(operation_id)
     before = watch.version()
     for media_type, content in FORMS.items():
         headers = browser | {"Content-Type": media_type}
         for origin in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {}):
-            answer = good.send(headers | origin, content)
+            answer = valid.send(headers | origin, content)
             assert answer.status in (403, 415), answer.content
         if OPERATIONS[operation_id].consumes:
-            assert good.send(headers | {"Origin": server.origin}, content).status == 415
+            assert valid.send(headers | {"Origin": server.origin}, content).status == 415
         assert watch.version() == before
 
 
@@ -121,23 +121,23 @@ def test_another_site_cannot_sign_a_user_in_or_out(
 ) -> None:
     session = server.database.add_session(maker.tenant.user_id)
     browser = {"Cookie": cookie(session)}
-    good = maker.make(operation_id)
+    valid = maker.make(operation_id)
     before = watch.version()
     says_nothing = ("nothing", "none", "own only as Referer")
     for name, headers in origins(server).items():
         if name in says_nothing:
             continue
-        answer = good.send(browser | headers)
+        answer = valid.send(browser | headers)
         assert answer.status == 403, name
         assert "set-cookie" not in answer.headers, name
         assert watch.version() == before, name
     for media_type, content in FORMS.items():
         for origin in ({"Origin": "null"}, {}):
             headers = browser | origin | {"Content-Type": media_type}
-            answer = good.send(headers, content)
+            answer = valid.send(headers, content)
             assert answer.status in (403, 415), answer.content
             assert watch.version() == before
-    assert good.send(browser | {"Origin": server.origin}).is_success
+    assert valid.send(browser | {"Origin": server.origin}).is_success
 
 
 def test_no_operation_that_only_reads_by_its_method_changes_anything(
@@ -146,14 +146,14 @@ def test_no_operation_that_only_reads_by_its_method_changes_anything(
     reading = [each for each in OPERATIONS.values() if each.method == "GET" and each.secured]
     requests = [maker.make(each.id) for each in reading]
     before = watch.version()
-    for good in requests:
-        answer = good.send(browser | {"Origin": "https://evil.example"})
+    for valid in requests:
+        answer = valid.send(browser | {"Origin": "https://evil.example"})
         # Forward authentication is for keys only.
-        assert answer.is_success or good.operation.id == "authorize"
+        assert answer.is_success or valid.operation.id == "authorize"
         # A method that is asked for otherwise is not looked at.
         for name in ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"):
-            good.send(browser | {name: "DELETE"})
-        good.send(browser, _method="DELETE")
+            valid.send(browser | {name: "DELETE"})
+        valid.send(browser, _method="DELETE")
     assert watch.version() == before
 
 

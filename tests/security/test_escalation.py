@@ -2,7 +2,7 @@
 
 Chains are made by Hypothesis and run against the server: by several keys, of two environments,
 that are bound in different ways, some disabled, some with a rotation under way, and with a key
-beside them that may do anything and whose secret nobody here has. Afterwards every secret that
+beside them that may do anything and whose secret no attacker has. Afterwards every secret that
 was come by is verified at every point of `powers.py`.
 
 `FUZZ_CHAINS` says how many chains: `chain_campaign.py`. There is no import of keys yet; when
@@ -21,7 +21,7 @@ from security.world import UNLIMITED, Rows, Tenant
 
 pytestmark = pytest.mark.server(**UNLIMITED)
 
-#: A key that may do everything for a day, and one that may do less, whose new secret is for ever.
+#: A key that may do everything for a day, and one that may do less, whose new secret has no expiry.
 BROAD = Origin("api-keys:* events:*", ENDS[1])
 LATER = Origin("events:read", ENDS[1], rotation="pending with an end", holds=(False, True))
 #: One that ends in a day, and one that never does but for its new secret.
@@ -64,7 +64,7 @@ def test_no_chain_reaches_more_than_its_origins_had(
 
 
 def test_a_pending_secret_gains_nothing_beyond_its_expiry(client: httpx.Client, rows: Rows) -> None:
-    """Two origins, of which neither has a broad key for ever: one widens what the other holds."""
+    """Two origins, neither with a broad key without expiry: one widens what the other holds."""
     widen = Step("update", 0, 2, "192.0.2.9", frozenset({"scopes"}), {})
     attempt = attack(client, rows, [BROAD, LATER], [widen])
     assert beyond(attempt.reached(), attempt.origins) == []
@@ -106,7 +106,7 @@ def test_a_key_grants_no_member_more_than_their_role(client: httpx.Client, rows:
 
 
 def test_more_would_be_noticed(client: httpx.Client, rows: Rows) -> None:
-    """What an owner does to a key is no escalation, and looks like one to whoever compares."""
+    """What an owner does to a key is no escalation, but looks like one in a comparison."""
     for change in (
         {"scopes": "*"},
         {"expires_at": ENDS[2]},

@@ -1,15 +1,15 @@
-"""Who a request comes from, and over what: a proxy is believed where it is trusted, nobody else."""
+"""Forwarded addresses and schemes are accepted from trusted proxies only."""
 
 from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from security.good_requests import Client, Headers
+from security.valid_requests import Client, Headers
 from support import Database, Server, Tenant, cookie, run
 
 CLIENT, LIE = "203.0.113.7", "198.51.100.99"
 
-#: Everything by which a client could say that it is somebody else, elsewhere or safe.
+#: Every header by which a client could claim another identity, address or scheme.
 LIES: Headers = {
     "X-Forwarded-For": LIE,
     "X-Forwarded-Proto": "https",
@@ -72,7 +72,7 @@ class Dependencies:
         return self.client.send_json("POST", "/organizations", headers, {"name": "Acme"}).status
 
     def refused_until_limited(self, headers: list[Headers]) -> int:
-        """How many strangers' requests there are before the first that is 429."""
+        """How many unauthenticated requests there are before the first that is 429."""
         for number, each in enumerate(headers):
             if self.client.send("GET", "/auth/whoami", each).status == 429:
                 return number
@@ -90,7 +90,7 @@ pytestmark = pytest.mark.server(
 
 @pytest.fixture(scope="module")
 def direct(server: Server) -> Iterator[Dependencies]:
-    """As who asks the server by himself sees it."""
+    """For a client that connects directly."""
     with closing(Client(server)) as client:
         yield Dependencies(server, server.database.tenant, client)
 
@@ -131,12 +131,12 @@ def test_an_unauthenticated_client_is_limited_whatever_addresses_it_claims(
         (f"{CLIENT}:51234", CLIENT),
         ("2001:db8::7", "2001:db8::7"),
         ("[2001:db8::7]:51234", "2001:db8::7"),
-        # What the client itself wrote in front is not believed.
+        # What the client itself wrote in front is ignored.
         (f"{LIE}, {CLIENT}", CLIENT),
         (f"{PROXY}, {CLIENT}", CLIENT),
         (f"{LIE},{CLIENT}, 10.1.2.3", CLIENT),
         (f"x, , {CLIENT}", CLIENT),
-        # No address at all is nobody's, and not a text of the client's choice.
+        # An invalid address is recorded as none, not as a text of the client's choice.
         ("unknown", None),
         ("_hidden", None),
         ("<script>", None),
@@ -165,7 +165,7 @@ def test_unauthenticated_clients_behind_a_proxy_are_limited_by_forwarded_address
     assert proxied.refused_until_limited(tries("203.0.113.50")) < 30
     assert proxied.refused_until_limited(tries("203.0.113.51")[:5]) == 5
     assert proxied.refused_until_limited(tries("203.0.113.50")[:5]) == 0
-    # Whose address nobody knows share one limit.
+    # Clients without a known address share one limit.
     unknown = [{"X-API-Key": "x", "X-Forwarded-For": f"x{number}"} for number in range(60)]
     assert proxied.refused_until_limited(unknown) < 30
 

@@ -16,7 +16,7 @@ CREATED, REFUSED, REFUSED_AND_GOES_ON = [201, 200], [400], [400, 200]
 
 # `%N` is the body's length, `%B` the body, `%X` the length in hexadecimal, `%C` the body in chunks.
 BODIES: dict[str, tuple[bytes, list[int]]] = {
-    # Good ones, or the others prove nothing.
+    # Valid ones, or the others prove nothing.
     "a length": (b"Content-Length: %N\r\n\r\n%B", CREATED),
     "chunks": (CHUNKED + b"\r\n%C", CREATED),
     "chunks, in any letters": (b"transfer-ENCODING: chunKED\r\n\r\n%C", CREATED),
@@ -109,7 +109,7 @@ def request(tenant: Tenant, rest: bytes, start: bytes = START) -> bytes:
     return start + b"X-API-Key: " + tenant.key.encode() + b"\r\n" + rest
 
 
-GOOD = b"Content-Length: %N\r\n\r\n%B"
+VALID = b"Content-Length: %N\r\n\r\n%B"
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -126,7 +126,7 @@ def test_a_body_ends_where_its_header_says_or_is_refused(
 def test_nothing_behind_what_is_refused_is_read(server: Server, tenant: Tenant, name: str) -> None:
     rest, _ = BODIES[name]
     before = server.database.count("api_key")
-    hidden = request(tenant, GOOD)
+    hidden = request(tenant, VALID)
     assert statuses(ask(server, request(tenant, rest) + hidden + hidden)) == [400]
     assert server.database.count("api_key") == before
 
@@ -136,7 +136,7 @@ def test_chunks_are_not_for_http_1_0(server: Server, tenant: Tenant) -> None:
     before = server.database.count("api_key")
     assert statuses(ask(server, request(tenant, CHUNKED + b"\r\n%C", old) + LAST)) == [400]
     assert server.database.count("api_key") == before
-    assert statuses(ask(server, request(tenant, GOOD, old) + LAST)) == [201]
+    assert statuses(ask(server, request(tenant, VALID, old) + LAST)) == [201]
 
 
 @pytest.mark.parametrize("method", [b"GET", b"OPTIONS", b"HEAD", b"DELETE", b"CONNECT"])
@@ -155,7 +155,7 @@ def test_requests_in_one_piece_are_answered_each_once_and_in_their_order(
 ) -> None:
     before = server.database.count("api_key")
     get = b"GET /v1/nope HTTP/1.1\r\nHost: t\r\n\r\n"
-    found = ask(server, (request(tenant, GOOD) + get) * 20 + LAST)
+    found = ask(server, (request(tenant, VALID) + get) * 20 + LAST)
     assert statuses(found) == [201, 404] * 20 + [200]
     assert server.database.count("api_key") == before + 20
 
@@ -164,22 +164,22 @@ def test_after_the_last_request_of_a_connection_nothing_is_read(
     server: Server, tenant: Tenant
 ) -> None:
     before = server.database.count("api_key")
-    assert statuses(ask(server, LAST + request(tenant, GOOD))) == [200]
+    assert statuses(ask(server, LAST + request(tenant, VALID))) == [200]
     assert server.database.count("api_key") == before
 
 
 @pytest.mark.parametrize(
     "broken", [b"garbage\r\n\r\n", START + CHUNKED + b"\r\nzz\r\n", START + b" x: y\r\n\r\n"]
 )
-@pytest.mark.parametrize("good", [1, 3])
+@pytest.mark.parametrize("valid", [1, 3])
 def test_malformed_requests_are_rejected_in_order(
-    server: Server, tenant: Tenant, broken: bytes, good: int
+    server: Server, tenant: Tenant, broken: bytes, valid: int
 ) -> None:
     # The refusal must not be taken for the answer to what came before.
     before = server.database.count("api_key")
-    found = ask(server, request(tenant, GOOD) * good + broken + request(tenant, GOOD))
-    assert statuses(found) == [201] * good + [400]
-    assert server.database.count("api_key") == before + good
+    found = ask(server, request(tenant, VALID) * valid + broken + request(tenant, VALID))
+    assert statuses(found) == [201] * valid + [400]
+    assert server.database.count("api_key") == before + valid
 
 
 def test_a_body_that_is_not_read_is_not_a_request(server: Server) -> None:

@@ -1,4 +1,4 @@
-"""Every parser of bytes that a stranger sends, held against a model by a fuzzer.
+"""Every parser of untrusted bytes, fuzzed against a model.
 
 Without FUZZ_EXECUTIONS all harnesses share a few thousand executions; with it each has so many.
 FUZZ_SEED chooses another random sequence. The seeds are tried also where there is no fuzzer.
@@ -23,7 +23,7 @@ TESTS = Path(__file__).parents[1]
 EXECUTIONS = os.environ.get("FUZZ_EXECUTIONS")
 SEED = os.environ.get("FUZZ_SEED", "1")
 
-#: How many executions all harnesses share where nobody asks for more, and each has at least.
+#: How many executions all harnesses share by default, and each has at least.
 SHORT = 20_000
 
 #: A parser that is wrong in one way, and the harness that must see it.

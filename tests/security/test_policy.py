@@ -1,4 +1,4 @@
-"""Every operation, asked by everybody who might: docs/policy.md, cell by cell."""
+"""Every operation, requested by every kind of caller: docs/policy.md, cell by cell."""
 
 import json
 from collections import Counter
@@ -21,44 +21,44 @@ READING = {"verifyApiKey", "verifyApiKeys", "signInEmail"}
 
 
 class World:
-    """A tenant that is asked about, another one, and ways to be anybody."""
+    """A tenant whose resources are requested, another one, and every kind of caller."""
 
     def __init__(self, rows: Rows, client: httpx.Client) -> None:
         self.client = client
         self.mine, self.other = Tenant(rows), Tenant(rows)
 
     def hidden_from(self, who: str) -> set[str]:
-        """What must not be in an answer to somebody, whatever the status."""
+        """What must not be in an answer to this caller, whatever the status."""
         mine = self.mine
-        if who in ("owner", "admin", "member", "maker", "key", "narrow", "lent"):
+        if who in ("owner", "admin", "member", "creator", "key", "no scope", "member's key"):
             return set()
         of_environment = {mine.key, mine.rotation, mine.secret, mine.next_secret, mine.env}
-        return of_environment if who == "elsewhere" else {*of_environment, mine.org, mine.member}
+        return of_environment if who == "other env" else {*of_environment, mine.org, mine.member}
 
 
-def elsewhere(world: World) -> Headers:
+def other_env(world: World) -> Headers:
     env = world.mine.rows.add_environment(world.mine.org)
     return world.mine.with_key(env)
 
 
 WHO: dict[str, Callable[[World], Headers]] = {
-    "nobody": lambda _: {},
+    "anonymous": lambda _: {},
     "owner": lambda world: world.mine.signed_in("owner"),
     "admin": lambda world: world.mine.signed_in("admin"),
     "member": lambda world: world.mine.signed_in("member"),
-    "maker": lambda world: bearer(world.mine.rows.add_session(world.mine.maker)),
-    "stranger": lambda world: world.other.signed_in("owner"),
+    "creator": lambda world: bearer(world.mine.rows.add_session(world.mine.maker)),
+    "outsider": lambda world: world.other.signed_in("owner"),
     "key": lambda world: world.mine.with_key(),
-    "narrow": lambda world: world.mine.with_key(scopes="events:*"),
-    "lent": lambda world: world.mine.with_key(role="member"),
-    "elsewhere": elsewhere,
-    "foreign": lambda world: world.other.with_key(),
+    "no scope": lambda world: world.mine.with_key(scopes="events:*"),
+    "member's key": lambda world: world.mine.with_key(role="member"),
+    "other env": other_env,
+    "other org": lambda world: world.other.with_key(),
     "disabled": lambda world: world.mine.with_key(enabled=0),
     "expired": lambda world: world.mine.with_key(expires_at=PAST),
     "revoked": lambda world: world.mine.with_key(revoked_at=PAST),
-    "late": lambda world: world.mine.signed_in("owner", PAST),
+    "expired session": lambda world: world.mine.signed_in("owner", PAST),
     "signed out": lambda world: world.mine.signed_in("owner"),
-    "garbage": lambda _: {"X-API-Key": "nonsense", **bearer("nonsense")},
+    "malformed": lambda _: {"X-API-Key": "nonsense", **bearer("nonsense")},
 }
 
 
@@ -66,8 +66,8 @@ WHO: dict[str, Callable[[World], Headers]] = {
 def rows(server: Server) -> Iterator[Rows]:
     rows = Rows(server.database)
     with rows.at_once():
-        # Whom some operations are about: she has signed up, and belongs to nobody.
-        user = rows.add("user", name="Eve", email="nobody@example.com", emailVerified=1,
+        # The target of some operations: a user without an organization.
+        user = rows.add("user", name="Eve", email="unknown@example.com", emailVerified=1,
                         createdAt=PAST, updatedAt=PAST)  # fmt: skip
         rows.add("account", accountId=user, providerId="credential", userId=user,
                  password=passwords.hashed(PASSWORD), createdAt=PAST, updatedAt=PAST)  # fmt: skip
@@ -87,7 +87,7 @@ def test_the_answer_is_as_the_policy_says(client: httpx.Client, rows: Rows, cell
     answer = ask(world, cell.operation, headers)
 
     assert (answer.status_code, word_of(answer, cell)) == (cell.status, cell.word), answer.text
-    assert answer.is_success or "bad_request" not in answer.text, "it was not a good request"
+    assert answer.is_success or "bad_request" not in answer.text, "it was not a valid request"
     assert_challenged(answer)
     told = f"{answer.text} {answer.headers}"
     assert not {secret for secret in world.hidden_from(cell.who) if secret in told}
@@ -96,7 +96,7 @@ def test_the_answer_is_as_the_policy_says(client: httpx.Client, rows: Rows, cell
 
 
 def assert_challenged(answer: httpx.Response) -> None:
-    """Whoever lacks a good credential, or scopes, is told so as RFC 6750 has it; others are not."""
+    """Only a missing credential or scope is answered with a challenge (RFC 6750)."""
     code = answer.json()["code"] if answer.status_code in (401, 403) else None
     challenge = answer.headers.get("www-authenticate")
     if code == "unauthorized":
@@ -142,7 +142,7 @@ def is_reading(operation_id: str) -> bool:
 
 
 def test_every_operation_has_one_row_and_every_row_an_operation() -> None:
-    rows = Counter(cell.operation for cell in CELLS if cell.who == "nobody")
+    rows = Counter(cell.operation for cell in CELLS if cell.who == "anonymous")
     assert rows == Counter(list(OPERATIONS))
 
 
@@ -152,11 +152,11 @@ def test_every_kind_of_caller_has_one_column() -> None:
 
 
 def test_an_invalid_credential_is_allowed_no_more_than_none() -> None:
-    """By a look at the table alone: a credential that is no good opens what none opens."""
+    """By a look at the table alone: a credential that is invalid opens what none opens."""
     by_cell = {(cell.operation, cell.who): (cell.status, cell.word) for cell in CELLS}
     for operation in OPERATIONS:
-        for who in ("disabled", "expired", "revoked", "late", "signed out", "garbage"):
-            assert by_cell[operation, who] == by_cell[operation, "nobody"]
+        for who in ("disabled", "expired", "revoked", "expired session", "signed out", "malformed"):
+            assert by_cell[operation, who] == by_cell[operation, "anonymous"]
 
 
 def test_there_is_a_valid_body_for_every_operation_that_takes_one() -> None:

@@ -108,7 +108,7 @@ def test_sessions_signed_by_an_old_secret_work_until_it_is_removed(database: Dat
         assert whoami(server, {"Cookie": cookie(token, secret=NEW)}) == 200
         assert whoami(server, {"Cookie": f"better-auth.session_token={new_cookie}"}) == 200
         assert create_once(server, tenant, kept).json() == other
-        # Its receipt is sealed with what nobody has any more.
+        # Its idempotency record is encrypted with a secret that is gone.
         assert create_once(server, tenant, once).json()["key"] != first["key"]
 
 

@@ -1,4 +1,4 @@
-"""Sessions that somebody else planted, forged, cut short or put together."""
+"""Session cookies that an attacker planted, forged, cut short or combined."""
 
 import base64
 import hashlib
@@ -11,7 +11,7 @@ from http.cookies import SimpleCookie
 from urllib.parse import quote, unquote
 
 import pytest
-from security.good_requests import Answer, Client, Headers, Maker
+from security.valid_requests import Answer, Client, Headers, Maker
 from support import SECRET, Server, cookie, signed
 
 pytestmark = pytest.mark.server(HOOKSTREAM_TRUSTED_PROXIES="127.0.0.1")
@@ -34,7 +34,7 @@ def token(server: Server, maker: Maker) -> str:
 
 @pytest.fixture(scope="module")
 def attackers(server: Server) -> str:
-    """The token of another user's good session."""
+    """The token of another user's valid session."""
     return server.database.add_session(server.database.add_user())
 
 
@@ -85,7 +85,7 @@ def test_signing_in_issues_a_new_session_token(
         assert token not in planted
         planted.append(token)
         assert who(maker.client, {"Cookie": f"{NAME}={value(given)}"}) == maker.tenant.user_id
-    # What was planted became nobody's but whose it was.
+    # The planted session still belongs to its own user.
     assert who(maker.client, {"Cookie": cookie("x" * 32)}) is None
     assert who(maker.client, {"Cookie": cookie(attackers)}) != maker.tenant.user_id
     assert server.database.execute(
@@ -95,9 +95,9 @@ def test_signing_in_issues_a_new_session_token(
 
 def test_a_token_cannot_be_chosen_in_any_other_place(maker: Maker) -> None:
     chosen = "y" * 32
-    good = maker.make("signInEmail")
+    valid = maker.make("signInEmail")
     for query in ({"token": chosen}, {"session_token": chosen}, {NAME: chosen}):
-        answer = good.send({"Authorization": f"Bearer {chosen}"}, None, **query)
+        answer = valid.send({"Authorization": f"Bearer {chosen}"}, None, **query)
         assert chosen.encode() not in answer.content
     assert who(maker.client, {"Authorization": f"Bearer {chosen}"}) is None
 
@@ -155,10 +155,10 @@ def test_an_invalid_cookie_does_not_hide_a_valid_session(maker: Maker, token: st
 def test_the_cookie_that_only_https_can_set_decides(
     maker: Maker, token: str, attackers: str
 ) -> None:
-    # Without the prefix anybody on the network can plant one over http.
+    # Without the prefix any attacker on the network can plant one over http.
     header = f"{NAME}={value(signed(attackers))}; {SECURE}={value(signed(token))}"
     assert who(maker.client, {"Cookie": header}) == maker.tenant.user_id
-    # A cookie with the prefix that is no good does not make room for one without.
+    # A cookie with the prefix that is invalid does not make room for one without.
     header = f"{SECURE}=x; {NAME}={value(signed(attackers))}"
     assert who(maker.client, {"Cookie": header}) is None
 
@@ -188,8 +188,8 @@ def mac(algorithm: Callable[..., "hashlib._Hash"], text: str, secret: str = SECR
 
 
 def forgeries(token: str, other: str) -> dict[str, str]:
-    good = signed(token)
-    signature = good.rpartition(".")[2]
+    valid = signed(token)
+    signature = valid.rpartition(".")[2]
     claims = base64.urlsafe_b64encode(json.dumps({"token": token}).encode()).decode()
     none = base64.urlsafe_b64encode(b'{"alg":"none"}').decode()
     flipped = ("A" if signature[0] != "A" else "B") + signature[1:]
@@ -197,10 +197,10 @@ def forgeries(token: str, other: str) -> dict[str, str]:
         "stripped": token,
         "an empty signature": f"{token}.",
         "only the signature": f".{signature}",
-        "cut by one": good[:-1],
-        "cut by its padding": good.rstrip("="),
-        "cut in half": good[: len(token) + 22],
-        "padded more": f"{good}=",
+        "cut by one": valid[:-1],
+        "cut by its padding": valid.rstrip("="),
+        "cut in half": valid[: len(token) + 22],
+        "padded more": f"{valid}=",
         "changed": f"{token}.{flipped}",
         "of another token": f"{other}.{signature}",
         "another token's": f"{token}.{signed(other).rpartition('.')[2]}",
@@ -217,9 +217,9 @@ def forgeries(token: str, other: str) -> dict[str, str]:
         "a token's letters in another case": signed(token).swapcase(),
         "signed in another case": f"{token.swapcase()}.{signature}",
         "a JSON Web Token of no algorithm": f"{none}.{claims}.",
-        "a zero byte behind": f"{good}\0",
-        "a space behind": f"{good} ",
-        "a line end behind": f"{good}\n",
+        "a zero byte behind": f"{valid}\0",
+        "a space behind": f"{valid} ",
+        "a line end behind": f"{valid}\n",
         "a wildcard": signed("%"),
         "a quote": signed("' or 1=1 --"),
     }

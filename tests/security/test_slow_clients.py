@@ -1,4 +1,4 @@
-"""Clients that are slow on purpose: they are let go, and nobody else waits for them."""
+"""Clients that are slow on purpose: they are disconnected, and no other client waits for them."""
 
 import json
 import resource
@@ -61,7 +61,7 @@ def drip(connection: socket.socket, piece: bytes) -> bytes:
         if not chunk:
             return received
         received += chunk
-    raise AssertionError("the server waits for ever")
+    raise AssertionError("the server waits indefinitely")
 
 
 def until_closed(connection: socket.socket) -> bytes:
@@ -135,7 +135,7 @@ def test_line_ends_between_requests_keep_no_connection(server: Server) -> None:
 
 
 def test_an_unread_body_keeps_no_connection_open(server: Server) -> None:
-    # It is answered at once; the rest of what it sends is thrown away, but not for ever.
+    # It is answered at once; the rest of what it sends is thrown away, but not without limit.
     start = b"POST /v1/nope HTTP/1.1\r\n" + HOST + b"Content-Length: 60000\r\n\r\n"
     with connect(server, start) as connection:
         assert statuses(answers(drip(connection, b" "))) == [404]

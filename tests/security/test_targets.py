@@ -13,7 +13,7 @@ GET = b"GET /v1/health HTTP/1.1\r\n"
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        # Absolute-form is HTTP as well; the scheme and the host in it make nobody trusted.
+        # Absolute-form is HTTP as well; the scheme and the host in it add no trust.
         (b"GET http://t/v1/health HTTP/1.1", FOUND),
         (b"GET https://t/v1/health HTTP/1.1", FOUND),
         (b"GET http://t HTTP/1.1", CLOSED),

@@ -2,7 +2,7 @@
 
 That is the claim, and the only one that can hold: who is answered `VALID` learns it from the
 answer, whatever it took. So requests are compared whose answers are equal, and of these the ones
-matter that can be sent by somebody who does not know yet what their time would tell. What is sent
+matter that can be sent by a client that does not know yet what their time would tell. What is sent
 is made anew each time, as a guesser would; `timing.py` says how it is measured and compared.
 
 `FUZZ_SAMPLES=10000` is the long form: so many answers of each kind, and a pair fails unless the
@@ -31,7 +31,7 @@ SAMPLES = int(os.environ.get("FUZZ_SAMPLES") or 100)
 SIGN_INS = int(os.environ.get("FUZZ_SIGN_INS") or (SAMPLES if IS_LONG else 6))
 SEED = int(os.environ.get("FUZZ_SEED") or (secrets.randbelow(2**32) if IS_LONG else 20261125))
 
-#: A difference of the medians that is no difference in practice, and one that nobody overlooks.
+#: A difference of the medians that is no difference in practice, and one that is obvious.
 SAME, GROSS = 0.05, 0.50
 
 
@@ -85,7 +85,7 @@ Show = Callable[[str], None]
 
 @pytest.fixture
 def show(capsys: pytest.CaptureFixture[str]) -> Show:
-    """Prints a figure where whoever runs the long form sees it."""
+    """Prints a figure where the long form shows it."""
 
     def printed(line: str) -> None:
         if IS_LONG:
@@ -104,7 +104,7 @@ def assert_alike(
 ) -> None:
     """Measure, and compare each pair of kinds, whose answers must be equal.
 
-    Those that are `known` cannot be sent by anybody who does not know already what their time
+    Those that are `known` cannot be sent by a client that does not know already what their time
     would tell; they are measured and shown, and only a gross difference fails.
     """
     answers = {REQUEST_ID.sub(b"", target.connection.ask(kind())[1]) for kind in kinds.values()}
@@ -135,7 +135,7 @@ def broken(secret: str) -> str:
 
 
 def test_timing_of_refused_keys_reveals_nothing(target: Target, show: Show) -> None:
-    good = target.keys(target.foreign)
+    valid = target.keys(target.foreign)
 
     def sent(secret: Callable[[], str]) -> Next:
         return lambda: target.get("/auth/whoami", {"X-API-Key": secret()})
@@ -145,13 +145,13 @@ def test_timing_of_refused_keys_reveals_nothing(target: Target, show: Show) -> N
 
     kinds = {
         "never issued": sent(new_secret),
-        "almost one that is good": sent(lambda: near(secrets.choice(good))),
+        "almost one that is valid": sent(lambda: near(secrets.choice(valid))),
         "checksum of another": sent(lambda: broken(new_secret())),
         "revoked": one_of(target.keys(target.foreign, revoked_at=PAST)),
         "disabled": one_of(target.keys(target.foreign, enabled=0)),
         "expired": one_of(target.keys(target.foreign, expires_at=PAST)),
     }
-    # Whoever sends one has put a wrong checksum to it, or holds a secret of 224 random bits.
+    # Its sender has put a wrong checksum to it, or holds a secret of 224 random bits.
     known = ("checksum of another", "revoked", "disabled", "expired")
     assert_alike(target, kinds, show, known=known)
 
@@ -159,7 +159,7 @@ def test_timing_of_refused_keys_reveals_nothing(target: Target, show: Show) -> N
 def test_timing_of_refused_sessions_reveals_nothing(target: Target, show: Show) -> None:
     owner = target.foreign.owner
     with target.rows.at_once():
-        good = [target.rows.add_session(owner, FUTURE) for _ in range(20)]
+        valid = [target.rows.add_session(owner, FUTURE) for _ in range(20)]
         late = [target.rows.add_session(owner, PAST) for _ in range(20)]
 
     def sent(token: Callable[[], str]) -> Next:
@@ -167,7 +167,7 @@ def test_timing_of_refused_sessions_reveals_nothing(target: Target, show: Show) 
 
     kinds = {
         "never begun": sent(lambda: secrets.token_urlsafe(24)),
-        "almost one that is good": sent(lambda: secrets.choice(good)[:-2] + secrets.token_hex(1)),
+        "almost one that is valid": sent(lambda: secrets.choice(valid)[:-2] + secrets.token_hex(1)),
         "expired": sent(lambda: secrets.choice(late)),
     }
     assert_alike(target, kinds, show, known=("expired",))
@@ -179,7 +179,7 @@ def test_timing_of_refused_sessions_reveals_nothing(target: Target, show: Show) 
 def test_verification_reveals_nothing_about_keys_of_other_tenants(
     target: Target, show: Show
 ) -> None:
-    good = target.keys(target.foreign)
+    valid = target.keys(target.foreign)
     revoked = target.keys(target.foreign, revoked_at=PAST)
 
     def sent(secret: Callable[[], str]) -> Next:
@@ -188,8 +188,8 @@ def test_verification_reveals_nothing_about_keys_of_other_tenants(
 
     kinds = {
         "never issued": sent(new_secret),
-        "almost one that is good": sent(lambda: near(secrets.choice(good))),
-        "another tenant's": sent(lambda: secrets.choice(good)),
+        "almost one that is valid": sent(lambda: near(secrets.choice(valid))),
+        "another tenant's": sent(lambda: secrets.choice(valid)),
         "another tenant's, revoked": sent(lambda: secrets.choice(revoked)),
     }
     assert_alike(target, kinds, show)
@@ -229,7 +229,7 @@ def test_inaccessible_resources_take_as_long_as_nonexistent_ones(
 def test_sign_in_does_not_reveal_which_addresses_have_signed_up(target: Target, show: Show) -> None:
     with target.rows.at_once():
         known = [_signed_up(target.rows, passwords.hashed(PASSWORD)) for _ in range(3)]
-        # Signed up through somebody else, so that no password is hers.
+        # Signed up elsewhere, so that they have no password here.
         without = [_signed_up(target.rows, None) for _ in range(3)]
         banned, two_factor = (
             [_signed_up(target.rows, passwords.hashed(PASSWORD), column) for _ in range(3)]
@@ -237,9 +237,9 @@ def test_sign_in_does_not_reveal_which_addresses_have_signed_up(target: Target, 
         )
 
     kinds = {
-        "nobody": attempt(target, lambda: f"{secrets.token_hex(8)}@example.com"),
-        "somebody": attempt(target, lambda: secrets.choice(known)),
-        "somebody without a password": attempt(target, lambda: secrets.choice(without)),
+        "unknown user": attempt(target, lambda: f"{secrets.token_hex(8)}@example.com"),
+        "user": attempt(target, lambda: secrets.choice(known)),
+        "user without a password": attempt(target, lambda: secrets.choice(without)),
         "a banned user": attempt(target, lambda: secrets.choice(banned)),
         "a user with two factors": attempt(target, lambda: secrets.choice(two_factor)),
     }
@@ -273,7 +273,7 @@ def test_a_hash_that_is_left_out_would_be_noticed(target: Target) -> None:
     """Where no password is hashed, or none is looked for: the short form sees it, too."""
     kinds = {
         "without": lambda: target.get("/health", {}),
-        "with": attempt(target, lambda: "nobody@example.com"),
+        "with": attempt(target, lambda: "unknown@example.com"),
     }
     took = measure(target.connection, kinds, 6, SEED)
     assert compare(took["without"], took["with"], SEED).is_beyond(GROSS)

@@ -1,4 +1,4 @@
-"""Tenants made anew, row by row, and everybody who might ask for what is theirs."""
+"""New tenants, row by row, and all kinds of callers."""
 
 import hashlib
 import secrets

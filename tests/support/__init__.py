@@ -31,7 +31,7 @@ COMMAND = str(Path(sys.executable).with_name("hookstream-keys"))
 SECRET = "a-secret-for-tests-only-0123456789abcdef"
 
 #: Without it a client reads all certificates that the machine trusts, which takes longer than the
-#: request: nothing here speaks TLS, and this context trusts nobody.
+#: request: nothing here speaks TLS, and this context trusts no certificate.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 #: In so many seconds even a busy machine answers a few requests; a test can wait for their end.

@@ -141,7 +141,7 @@ def lose(database: Database) -> None:
 
 
 def edit(path: Path, *statements: str) -> None:
-    """Change a database file behind everybody's back."""
+    """Change a database file without the store."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for statement in statements:
             connection.execute(statement)

@@ -71,9 +71,9 @@ def test_without_a_name_it_is_the_session_s_own(store: Store, tenant: Tenant) ->
 
 
 def test_a_user_without_an_organization_reads_nothing(store: Store, tenant: Tenant) -> None:
-    stranger = SessionPrincipal("ses_1", ids.new("usr"))
-    assert refusal(store, stranger) is OrganizationNotFound
-    assert refusal(store, stranger, tenant.tenancy.organization.id) is OrganizationNotFound
+    outsider = SessionPrincipal("ses_1", ids.new("usr"))
+    assert refusal(store, outsider) is OrganizationNotFound
+    assert refusal(store, outsider, tenant.tenancy.organization.id) is OrganizationNotFound
 
 
 def test_the_operator_names_one(store: Store) -> None:

@@ -45,12 +45,12 @@ class Log:
         return found
 
     def renumber(self) -> None:
-        """As somebody does who wants no gap to be seen."""
+        """As an attacker does who hides the gap."""
         for number, row in enumerate(self.rows, start=1):
             row[0] = number
 
     def rechain(self) -> None:
-        """As somebody does who knows how the hashes are made, and leaves the head to itself."""
+        """As an attacker does who recomputes the hashes, but not the head."""
         previous = chain.GENESIS
         for row in self.rows:
             previous = chain.entry_hash(previous, dict(zip(chain.COLUMNS, row[:-1], strict=True)))

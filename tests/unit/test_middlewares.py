@@ -46,7 +46,7 @@ def specification() -> Specification:
 
 
 async def _nothing(*_: Any) -> Any:
-    raise AssertionError("nobody reads or sends here")
+    raise AssertionError("nothing is read or sent here")
 
 
 @functools.cache

@@ -128,7 +128,7 @@ cidr = st.sampled_from(
     ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "192.0.2.0/24", "2001:db8::/32"]
 )
 allowed = st.lists(cidr, max_size=3, unique=True).map(" ".join)
-some_roles = st.sampled_from([None, "owner", "admin", "member", "admin,member", "nobody", ""])
+some_roles = st.sampled_from([None, "owner", "admin", "member", "admin,member", "unknown", ""])
 
 
 @given(scopes, scopes)

@@ -59,7 +59,7 @@ def test_a_key_has_at_most_the_rights_of_its_role() -> None:
     }
     assert roles.scope_ceiling("member") == member
     assert roles.scope_ceiling("") == set()
-    # What no key may do stays so, whoever made it.
+    # What no key may do does not depend on its creator.
     everything = roles.scope_ceiling(None)
     assert roles.scope_ceiling("owner") == roles.scope_ceiling("member,admin") == everything
     assert "organizations:delete" not in everything

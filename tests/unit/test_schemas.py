@@ -11,7 +11,7 @@ from hookstream_keys.contract.schemas import MAX_DEPTH, Schema, check_body, chec
 from hookstream_keys.domain.errors import BadRequest
 
 CREATE = spec.request_schema(spec.load(), "createApiKey")
-GOOD = {"name": "Production key", "org_id": "org_1", "env_id": "env_1"}
+VALID = {"name": "Production key", "org_id": "org_1", "env_id": "env_1"}
 CANARY = "CanaryThatMustNotBeRepeated"
 
 
@@ -165,17 +165,17 @@ def test_nesting_of_100_000_levels_is_rejected(raw: bytes) -> None:
 
 
 def test_a_valid_body_gets_the_defaults() -> None:
-    assert check_body(CREATE, GOOD) == {**GOOD, "scopes": "*"}
+    assert check_body(CREATE, VALID) == {**VALID, "scopes": "*"}
 
 
 def test_a_value_that_was_sent_is_kept() -> None:
-    assert check_body(CREATE, {**GOOD, "scopes": "events:read"})["scopes"] == "events:read"
+    assert check_body(CREATE, {**VALID, "scopes": "events:read"})["scopes"] == "events:read"
 
 
 def test_the_value_that_was_checked_is_not_changed() -> None:
-    body = dict(GOOD)
+    body = dict(VALID)
     check_body(CREATE, body)
-    assert body == GOOD
+    assert body == VALID
 
 
 @pytest.mark.parametrize(
@@ -201,13 +201,13 @@ def test_a_wrong_body_is_refused_where_it_is_wrong(
     changes: dict[str, Any], expected: list[str]
 ) -> None:
     with pytest.raises(BadRequest) as caught:
-        check_body(CREATE, {**GOOD, **changes})
+        check_body(CREATE, {**VALID, **changes})
     assert sorted({detail.location for detail in caught.value.details}) == expected
 
 
-@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("name", VALID)
 def test_what_is_missing_is_named(name: str) -> None:
-    body = {other: value for other, value in GOOD.items() if other != name}
+    body = {other: value for other, value in VALID.items() if other != name}
     details = check_value(CREATE, body, "body")
     assert [detail.location for detail in details] == ["body"]
     assert name in details[0].message
@@ -294,7 +294,7 @@ def test_a_message_never_repeats_a_number(schema: Schema, value: Any) -> None:
 @given(name=st.sampled_from([*CREATE["properties"]]), inner=json_values)
 def test_no_body_is_repeated(name: str, inner: Any) -> None:
     with pytest.raises(BadRequest) as caught:
-        check_body(CREATE, {**GOOD, name: [CANARY, inner]})
+        check_body(CREATE, {**VALID, name: [CANARY, inner]})
     assert CANARY not in repr((caught.value.message, caught.value.details))
 
 

@@ -166,7 +166,7 @@ BODY = "HOOKSTREAM_MAX_BODY_BYTES"
         (ORIGINS, "ftp://console.example.com"),
         (ORIGINS, "null"),
         (ORIGINS, "*"),
-        (ORIGINS, "https://good.example,bad.example"),
+        (ORIGINS, "https://valid.example,bad.example"),
         (ORIGINS, "https://["),
         (ORIGINS, "https://user@console.example.com"),
         (ORIGINS, "https://console.example.com:port"),
@@ -314,7 +314,7 @@ def test_a_concurrent_start_gets_the_same_secret(
     def slowly(size: int) -> str:
         if not making.is_set():
             making.set()
-            # Not for ever: an implementation may well let the second wait for the first.
+            # With a timeout: an implementation may let the second wait for the first.
             second_done.wait(0.3)
         return make(size)
 

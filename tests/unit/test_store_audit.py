@@ -170,7 +170,7 @@ def test_many_threads_make_one_chain(store: Store, tenant: Tenant) -> None:
     assert (found.rows, found.fault) == (len(samples.events(tenant)) + 40, None)
 
 
-# SQLite: what somebody with the file can do
+# SQLite: what a process with access to the file can do
 
 
 @pytest.fixture

@@ -192,11 +192,11 @@ def test_of_two_first_tenants_at_once_one_is_stored(engine: Engine, store: Store
 
 
 def test_a_first_tenant_that_cannot_be_stored_leaves_nothing(engine: Engine, store: Store) -> None:
-    good = samples.tenant()
-    bad = dataclasses.replace(good, key_event=good.tenancy.events[0])
+    valid = samples.tenant()
+    bad = dataclasses.replace(valid, key_event=valid.tenancy.events[0])
     failure(lambda: store.add_first_tenant(bad))
     assert counts(engine) == dict.fromkeys(TABLES, 0)
-    assert store.add_first_tenant(good) is True
+    assert store.add_first_tenant(valid) is True
 
 
 # Keys

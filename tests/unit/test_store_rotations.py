@@ -1,4 +1,4 @@
-"""Rotations: what every engine must do. Which secret is good for what is verification's to say."""
+"""Rotations: what every engine must do. Which secret is valid for what is verification's to say."""
 
 import dataclasses
 import itertools

@@ -81,7 +81,7 @@ def test_without_a_password_there_is_no_credential(
     engine: Engine, store: Store, tenant: Tenant
 ) -> None:
     assert store.find_credential(tenant.user.email) is not None
-    assert store.find_credential("nobody@example.com") is None
+    assert store.find_credential("unknown@example.com") is None
     engine.run("""update "account" set "providerId" = 'github'""")
     assert store.find_credential(tenant.user.email) is None
     engine.run("""update "account" set "providerId" = 'credential', password = null""")
@@ -115,9 +115,9 @@ def test_a_session_adds_a_tenancy_only_to_a_user_without_one(
 
 
 def test_a_deleted_user_cannot_sign_in(store: Store, tenant: Tenant) -> None:
-    nobody = samples.user()
+    unknown = samples.user()
     with pytest.raises(ForeignKeyViolation):
-        store.add_session(session_of(nobody), None, samples.event_of(tenant.key))
+        store.add_session(session_of(unknown), None, samples.event_of(tenant.key))
 
 
 def test_a_session_is_renewed_unless_it_is_gone(store: Store, tenant: Tenant) -> None:

@@ -44,7 +44,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def another_writer(path: Path) -> Iterator[sqlite3.Connection]:
-    """Somebody who has begun to write and does not come to an end."""
+    """A process that holds a write transaction open."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("begin immediate")
         yield connection

@@ -154,7 +154,7 @@ def test_a_failed_write_does_not_affect_its_group_commit(
     engine: Engine, store: Store, tenant: Tenant, writer: Writer
 ) -> None:
     before = engine.run("select count(*) from api_key")[0][0]
-    good, digest = adding(store, tenant)
+    valid, digest = adding(store, tenant)
     other, other_digest = adding(store, tenant)
     half, half_digest = adding(store, tenant)
 
@@ -164,7 +164,7 @@ def test_a_failed_write_does_not_affect_its_group_commit(
         half()
 
     with busy(writer):
-        found = run(writer, good, fails_at_its_end, other)
+        found = run(writer, valid, fails_at_its_end, other)
     assert found[0] is None
     assert isinstance(found[1], Exception)
     assert found[2] is None

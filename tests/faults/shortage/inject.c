@@ -1,6 +1,6 @@
 /*
  * Faults, preloaded into a server, and changed by the test while it runs: the file FAULTS_CONTROL
- * is `struct control`, shared with whoever writes into it. What is done to files is done to those
+ * is `struct control`, shared with the process that writes into it. What is done to files is done to those
  * in the folder FAULTS_FOLDER alone, and of them to the kinds that `kinds` has.
  */
 #define _GNU_SOURCE

@@ -45,10 +45,10 @@ def test_limits_go_by_a_clock_of_their_own(
         pass
     answer = client.verify(secret).json()
     jump(injector, seconds)
-    # Neither is everything given back at once, nor is anybody locked out until tomorrow.
+    # Neither is everything given back at once, nor is any client locked out until tomorrow.
     after = client.verify(secret).json()
     assert after["rate_limit"]["reset_seconds"] <= answer["rate_limit"]["reset_seconds"] <= 4
-    eventually(lambda: code(client, secret) == "VALID", "the key is good again", within=20)
+    eventually(lambda: code(client, secret) == "VALID", "the key is valid again", within=20)
     assert 0 <= int(client.create().headers["ratelimit-reset"]) <= 60
 
 
@@ -106,7 +106,7 @@ def test_a_session_ends_by_the_wall_clock_and_is_not_lost_by_a_jump(
     def status() -> int:
         return client.http.get(f"{client.server.url}/auth/whoami", headers=headers).status_code
 
-    # A session lasts for seven days from its last renewal; a day before it began it is good, too.
+    # A session lasts for seven days from its last renewal; a day before it began it is valid, too.
     for seconds, expected in ((0, 200), (-DAY, 200), (DAY // 2, 200), (8 * DAY, 401), (0, 200)):
         jump(injector, seconds)
         assert status() == expected, seconds

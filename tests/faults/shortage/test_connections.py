@@ -59,7 +59,7 @@ def seconds_of_cpu(client: Client) -> float:
 
 
 def has_read_all(client: Client) -> bool:
-    """Whether everybody was accepted, and all that they sent is read: proc_pid_net(5)."""
+    """Whether all connections were accepted, and all that was sent is read: proc_pid_net(5)."""
     port = f":{client.server.address[1]:04X}"
     rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
     return not any(int(row[4].partition(":")[2], 16) for row in rows if row[1].endswith(port))

@@ -95,7 +95,7 @@ def test_nothing_starts_on_a_new_database_that_cannot_be_written(
     with own_injector.faulty(fault):
         answer = run("serve", database=database.path, **own_injector.environment)
     assert_one_clear_line(answer)
-    # What is left of the try is in nobody's way.
+    # What is left of the attempt does no harm.
     database.run_init()
     assert_sound(database)
 

@@ -47,7 +47,7 @@ def assert_nothing_goes(client: Client) -> None:
         assert_unavailable(client.create())
     assert not client.is_ready()
     assert client.is_alive()
-    # Reading stops within a second: nobody knows whether a key has been revoked since.
+    # Reading stops within a second: the server cannot know whether a key has been revoked since.
     secret = client.tenant.key
     eventually(lambda: client.verify(secret).status_code == 503, "a key is not verified")
     assert_unavailable(client.verify(secret))

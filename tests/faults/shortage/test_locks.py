@@ -13,7 +13,7 @@ from faults.shortage.faults import Fault, Injector, Kind
 #: How long a request may take while nothing can be written: twice the time that the store waits
 #: for another writer, and then some for a busy machine.
 LONGEST = 10 + 5
-#: After how long at one transaction the writer turns away whoever waits for it.
+#: After how many seconds in one transaction the writer rejects queued requests.
 MAX_QUEUE_SECONDS = 5
 #: What the write-ahead log is cut back to, and what SQLite lets it grow to by itself.
 MOST_WAL_BYTES = 16 * 1024 * 1024
@@ -22,7 +22,7 @@ PAGE = 4096
 
 @contextmanager
 def holding(path: Path, *statements: str) -> Iterator[sqlite3.Connection]:
-    """Somebody who has begun something and does not come to an end."""
+    """A process that holds a transaction open."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for statement in statements:
             connection.execute(statement).fetchall()
@@ -57,7 +57,7 @@ def test_a_stalled_disk_is_reported_at_once(client: Client, injector: Injector) 
         # The first is at the disk, and is answered when that has come back; the second waits.
         second = pool.submit(client.create)
         time.sleep(MAX_QUEUE_SECONDS)
-        eventually(lambda: client.create().status_code == 503, "more are turned away")
+        eventually(lambda: client.create().status_code == 503, "more are rejected")
         assert_unavailable(second.result())
         assert not client.is_ready()
         assert client.codes() == client.expected_codes()

@@ -15,7 +15,7 @@ from support import Database, programs, serving
 
 #: How long it goes on: a short form without the variable.
 SECONDS = float(os.environ.get("FAULTS_SECONDS", "0.5"))
-#: More than the writer lets wait, so that some have to be turned away.
+#: More than the writer lets wait, so that some have to be rejected.
 CONNECTIONS = 2_500
 #: Requests a second: more than ten times what a worker answers on any machine.
 RATE = 100_000
@@ -115,14 +115,14 @@ def test_verification_at_ten_times_the_capacity(program: Path, database: Databas
     ):
         request = Request("POST", "/auth/api-keys/verify", tenant.key, {"key": tenant.key})
         found = overrun(program, client, request)
-        # Nothing of it writes, so nobody has to be turned away: they only wait.
+        # Nothing of it writes, so no request has to be rejected: they only wait.
         assert found.statuses.keys() == {200}, found
 
 
 def test_excess_password_checks_are_rejected_at_once(program: Path, database: Database) -> None:
     tenant = database.init()
     with serving(database) as server, Client(server, tenant) as client:
-        body = {"email": tenant.email, "password": "not-hers-but-as-long"}
+        body = {"email": tenant.email, "password": "not-theirs-but-long"}
         request = Request("POST", "/auth/sign-in/email", tenant.key, body)
         found = flood(program, server, request, connections=200, seconds=0.3, rate=RATE)
         # Each takes a core for a while: some wait for that, the rest are told to come again.

@@ -1,4 +1,4 @@
-"""`X-Forwarded-For` and `-Proto`, as the server believes a trusted proxy: whose address it is."""
+"""`X-Forwarded-For` and `-Proto`, as the server reads them from a trusted proxy."""
 
 import ipaddress
 from typing import Any
@@ -19,7 +19,7 @@ _MIDDLEWARE = ProxyHeadersMiddleware(_app, trusted_hosts=TRUSTED)
 
 
 def check(data: bytes) -> None:
-    """The data as the scheme and the addresses that a proxy, or a stranger, has forwarded."""
+    """The data as the scheme and the addresses that a proxy, or a client, has forwarded."""
     scheme, _, addresses = data.partition(b"\n")
     for sender in (PROXY, "203.0.113.9"):
         scope = _forwarded(sender, scheme, addresses)
@@ -54,8 +54,8 @@ def _forwarded(sender: str, scheme: bytes, addresses: bytes) -> dict[str, Any]:
 def _client(text: str) -> str:
     """The last address that no trusted proxy has; the first where all are proxies'."""
     hosts = [_host(part.strip()) for part in text.split(",")]
-    strangers = [host for host in hosts if not _is_proxy(host)]
-    return (strangers[-1] if strangers else hosts[0]) or PROXY
+    clients = [host for host in hosts if not _is_proxy(host)]
+    return (clients[-1] if clients else hosts[0]) or PROXY
 
 
 def _host(text: str) -> str:

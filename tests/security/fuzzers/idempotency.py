@@ -36,7 +36,7 @@ def _once(key: str, caller: str, asked: dict[str, object]) -> IdempotentRequest:
 
 
 def _opens(once: IdempotentRequest, record: IdempotencyRecord) -> bool:
-    """Whether whoever has the receipt from the database reads it."""
+    """Whether an attacker with the record from the database can decrypt it."""
     try:
         once.answer(record)
     except IdempotencyKeyReused:

@@ -7,7 +7,7 @@ _DIGITS = "0123456789abcdef"
 
 
 def check(data: bytes) -> None:
-    """The data as a key; and as the random part of one, which is good until a digit changes."""
+    """The data as a key; and as the random part of one, which is valid until a digit changes."""
     text = data.decode("latin-1")
     assert keys.is_well_formed(text) == _is_key(text), text
     assert len(keys.digest(text)) == 32

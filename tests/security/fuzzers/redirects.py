@@ -1,4 +1,4 @@
-"""`context.origins`: where somebody may be sent on to, as a browser would understand it."""
+"""`context.origins`: which addresses a user may be redirected to, as a browser reads them."""
 
 from hookstream_keys.context.origins import Origins
 from hookstream_keys.contract import spec

@@ -73,7 +73,7 @@ class Watch:
 
 
 @dataclass
-class Good:
+class ValidRequest:
     """A request that succeeds, once, with the owner's credential."""
 
     client: Client
@@ -91,7 +91,7 @@ class Good:
 
 
 class Maker:
-    """Makes good requests, and what they are about, as the owner of `tenant`."""
+    """Makes valid requests, and what they are about, as the owner of `tenant`."""
 
     def __init__(self, server: Server, tenant: Tenant) -> None:
         self.server = server
@@ -99,7 +99,7 @@ class Maker:
         self.tenant = tenant
         self.owner = {"Authorization": f"Bearer {server.database.add_session(tenant.user_id)}"}
 
-    def make(self, operation_id: str) -> Good:
+    def make(self, operation_id: str) -> ValidRequest:
         """A request for the operation."""
         operation = OPERATIONS[operation_id]
         parts = _PARTS[operation_id](self) if operation_id in _PARTS else {}
@@ -108,7 +108,7 @@ class Maker:
             if f"{{{name}}}" in path:
                 path = path.replace(f"{{{name}}}", parts.pop(name))
         query = parts.pop("query", {})
-        return Good(self.client, operation, path, parts or None, query)
+        return ValidRequest(self.client, operation, path, parts or None, query)
 
     def in_org(self, **more: Any) -> dict[str, Any]:
         return {"org_id": self.tenant.org_id, **more}
@@ -125,7 +125,7 @@ class Maker:
         return {"id": key["id"], **self._post(path, grace_period_seconds=60, **rules)}
 
     def email(self) -> str:
-        """The address of somebody who has signed up."""
+        """The address of a user who has signed up."""
         return f"{self.server.database.add_user()}@example.com"
 
     def member(self) -> dict[str, str]:
@@ -154,7 +154,7 @@ def _cancel(maker: Maker) -> dict[str, Any]:
     return {"id": made["id"], "rotation_id": made["rotation"]["id"]}
 
 
-def _somebody(_: Maker) -> dict[str, Any]:
+def _new_user(_: Maker) -> dict[str, Any]:
     address = f"{secrets.token_hex(8)}@example.com"
     return {"name": "Ada", "email": address, "password": secrets.token_hex(8)}
 
@@ -171,7 +171,7 @@ _PARTS: dict[str, Callable[[Maker], dict[str, Any]]] = {
     "revokeBySecret": lambda m: {"key": m.key()["key"]},
     "verifyApiKey": lambda m: {"key": m.key()["key"]},
     "verifyApiKeys": lambda m: {"requests": [{"key": m.key()["key"]}]},
-    "signUpEmail": _somebody,
+    "signUpEmail": _new_user,
     "signInEmail": lambda m: {"email": m.tenant.email, "password": m.tenant.password},
     "createOrganization": lambda _: {"name": "Acme"},
     "getOrganization": lambda m: {"id": m.tenant.org_id},
