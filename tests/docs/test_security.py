@@ -6,7 +6,7 @@ import pytest
 from support.readme import ROOT
 
 TEXT = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-HEADING = "| asset | attacker | way | decision | proved by | ASVS 5.0 | API Top 10 |"
+HEADING = "| asset | attacker | attack | decision | proved by | ASVS 5.0 | API Top 10 |"
 
 
 def threats() -> list[list[str]]:
