@@ -12,7 +12,31 @@ ROOT = HERE.parent
 
 
 #: The slowest files, slowest first: they begin first, so that `-n` spreads them.
-SLOWEST = ("api/test_rate_limits.py",)
+SLOWEST = (
+    "api/test_rate_limits.py",
+    "api/test_usage.py",
+    "cli/test_serve.py",
+    "api/test_sessions.py",
+    "api/test_refusals.py",
+    "cli/test_keys_rotate.py",
+    "model/test_model.py",
+    "cli/test_audit.py",
+    "cli/test_keys_revoke.py",
+    "api/test_retention.py",
+    "cli/test_keys_list.py",
+    "cli/test_audit_state.py",
+    "api/test_rotations.py",
+    "cli/test_init.py",
+    "unit/test_audit_chain.py",
+    "cli/test_keys_as_the_api.py",
+    "cli/test_keys_create.py",
+    "unit/test_scopes.py",
+    "cli/test_audit_prune.py",
+    "docs/test_readme.py",
+    "unit/test_retention.py",
+    "unit/test_store_better_auth.py",
+    "unit/test_store_conformance.py",
+)
 RANKS = {path: rank for rank, path in enumerate(SLOWEST)}
 
 

@@ -1,4 +1,4 @@
-"""Idempotency-Key: what creates is done once, over every operation that creates."""
+"""Idempotent requests: every operation that creates, with an Idempotency-Key."""
 
 import secrets
 import uuid

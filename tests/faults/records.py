@@ -44,7 +44,7 @@ PAIRS = {
         "select hex(digest) from api_key union select hex(digest) from rotation",
     ),
     # The first key was made by init, which needs none.
-    "receipts and what was done once": (
+    "idempotency records and idempotent requests": (
         "select count(*) from receipt",
         "select max((select count(*) from api_key) - 1, 0) + (select count(*) from rotation)",
     ),

@@ -123,7 +123,7 @@ DAMAGES = [
     ("update rotation set state = 'cancelled'", "update rotation set state = 'pending'",
      "rotated [(]"),
     ("insert into receipt select randomblob(32), fingerprint, sealed, '9' from receipt limit 1",
-     "delete from receipt where created_at = '9'", "receipts"),
+     "delete from receipt where created_at = '9'", "idempotency records"),
 ]  # fmt: skip
 
 

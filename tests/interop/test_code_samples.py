@@ -158,7 +158,7 @@ def run_sample(
         source = sample.source.replace(PRINTED_ORIGIN, server.origin)
         for word, value in words.items():
             source = source.replace(word, value)
-        assert not re.search("YOUR_|THE_[A-Z]|SOMEBODY|COLLEAGUE", source)
+        assert not re.search("YOUR_|THE_[A-Z]|NEW_USER|COLLEAGUE", source)
         if not (tmp_path / "node_modules").exists():
             (tmp_path / "node_modules").symlink_to(node_modules)
         file = tmp_path / language.file

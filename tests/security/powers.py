@@ -73,7 +73,7 @@ class Power:
     allowed_ips: tuple[str, ...] = ()
     end: str = NEVER
     rate: Rate = UNLIMITED
-    #: Whose rights are its ceiling in this API; None: no one's.
+    #: The role whose rights are its scope ceiling; None: no ceiling.
     role: str | None = None
 
     def points(self) -> Iterator[Point]:

@@ -62,7 +62,7 @@ class Driver:
         }
 
     def junk(self, name: str) -> str:
-        """A secret that opens nothing here, and that its owner may still use elsewhere."""
+        """A secret that is not accepted here, and that its owner may still use elsewhere."""
         return self.canary.add(name, f"hs_{'live'}_{secrets.token_hex(32)}")
 
     def ask(

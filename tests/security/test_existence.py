@@ -1,4 +1,4 @@
-"""What is another tenant's answers as what never was: over every operation that takes an id.
+"""Tenant isolation: the same 404 for inaccessible and nonexistent ids, in every operation with one.
 
 The answers are compared byte for byte, with the names of the headers, their order and
 what they say, but for the id of the request and for what a clock says. Whether they take

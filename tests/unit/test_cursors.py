@@ -17,7 +17,7 @@ def test_what_was_encoded_is_decoded(parts: list[str]) -> None:
 
 
 @given(PARTS)
-def test_a_cursor_may_stand_in_an_address(parts: list[str]) -> None:
+def test_a_cursor_is_safe_in_a_url(parts: list[str]) -> None:
     text = cursors.encode(*parts)
     assert all(character.isalnum() or character in "-_" for character in text)
 

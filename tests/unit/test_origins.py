@@ -52,7 +52,7 @@ def test_a_trusted_origin(origin: str) -> None:
 def test_an_untrusted_origin(origin: str) -> None:
     assert not ours({"origin": origin})
     assert foreign({"origin": origin})
-    # What a browser says of the site does not mend it.
+    # The browser's Sec-Fetch-Site does not make up for it.
     assert not ours({"origin": origin, "sec-fetch-site": "same-origin"})
 
 

@@ -361,7 +361,7 @@ def test_tables_of_better_auth_are_left_as_they_are(sqlite: Sqlite) -> None:
 
 
 def test_a_migration_that_fails_leaves_nothing_of_any(sqlite: Sqlite) -> None:
-    sqlite.run("create table environment (somebody_else_s text)")
+    sqlite.run("create table environment (of_another_application text)")
     store = open_store(sqlite.url)
     with pytest.raises(StoreUnavailable, match="environment"):
         store.migrate()

@@ -1,4 +1,4 @@
-"""The thread that writes: what comes together is written together, and then answered."""
+"""The writer's thread: concurrent writes share a group commit, and are then answered."""
 
 import asyncio
 import threading
@@ -296,11 +296,11 @@ def test_a_cancelled_caller_gets_no_result(writer: Writer) -> None:
 def test_periodic_tasks_run_regularly_and_at_shutdown(counting: Any) -> None:
     done: list[str] = []
 
-    def chore() -> None:
+    def task() -> None:
         done.append(threading.current_thread().name)
         raise ValueError("it is tried again all the same")
 
-    writer = Writer(counting, [chore], every=0.02)
+    writer = Writer(counting, [task], every=0.02)
     writer.start()
     deadline = time.monotonic() + 10
     while len(done) < 3:

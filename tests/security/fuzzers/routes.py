@@ -16,7 +16,7 @@ def check(data: bytes) -> None:
 
 
 def _find(path: str) -> str | None:
-    """The path of the document with the most segments that are word for word the same."""
+    """The path of the document with the most segments that are literally the same."""
     segments = path.split("/")
     best: list[str] | None = None
     for known in _PATHS:
