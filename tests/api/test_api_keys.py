@@ -253,7 +253,7 @@ def test_403_a_key_cannot_widen_a_key_whose_pending_secret_expires_later(
     mine = key_header(editor)
     answer = ask(server, "PATCH", path, mine, json={"scopes": "events:*"})
     assert_error(answer, 403, "insufficient_scope", "path/id")
-    # What gives it no more is allowed, and so is to name an end: that is the pending secret's, too.
+    # A change that adds no rights is allowed, and so is an expiry, which applies to both secrets.
     assert ask(server, "PATCH", path, mine, json={"name": "Mine"}).status_code == 200
     changes = {"scopes": "events:*", **end}
     assert ask(server, "PATCH", path, mine, json=changes).status_code == 200
@@ -308,7 +308,7 @@ def test_204_a_revocation_is_immediate_and_permanent(
     shown = ask(server, "GET", path, owner).json()["api_key"]
     assert (shown["state"], shown["revoked"]) == ("revoked", 1)
     assert shown["revocation_reason"] == "keyCompromise"
-    # Again: nothing changes, and nothing is recorded twice.
+    # Revoking twice has no effect, and is recorded once.
     assert ask(server, "DELETE", path, owner).status_code == 204
     assert ask(server, "GET", path, owner).json()["api_key"] == shown
     events = server.database.execute(

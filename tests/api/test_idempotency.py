@@ -270,7 +270,7 @@ def test_409_when_the_server_s_secret_has_changed(database: Database) -> None:
         assert first.status_code == 201
     with serving(database, BETTER_AUTH_SECRET="another secret " * 3) as server:
         request.server = server
-        # It is another server's receipt, and says nothing to this one.
+        # The record is another server's, and is ignored.
         assert request.send(key).json()["key"] != first.json()["key"]
 
 

@@ -90,7 +90,7 @@ def test_403_a_demoted_creator_gets_no_secret_and_lifts_nothing(team: Team, demo
     for changes in ({"expires_at": None}, {"expires_at": FARTHER}):
         answer = team.change(demoted, key, **changes)
         assert_error(answer, 403, "forbidden", "body/expires_at", "path/id")
-    # What gives it less needs no more than to have made it.
+    # Restricting it further requires only to be its creator.
     assert team.change(demoted, key, expires_at="2997-01-01T00:00:00Z").is_success
     assert team.change(demoted, key, name="Another name").is_success
     assert team.change(demoted, key, enabled=False).is_success

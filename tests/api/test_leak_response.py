@@ -1,4 +1,4 @@
-"""What a leak is answered with: the keys that a key made, and those that a member made."""
+"""The response to a leak: revoking the keys that a key or a member created."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ Create = Callable[..., httpx.Response]
 
 
 class Family:
-    """A key, the keys that it made, and those that they made."""
+    """A key, the keys that it created, and their descendants."""
 
     def __init__(self, create: Create, owner: Headers) -> None:
         self.root = create(headers=owner).json()
@@ -177,7 +177,7 @@ def test_204_keys_whose_secret_was_rotated_and_used_are_counted_until_it_is_repl
     assert is_accepted(server, rotate(server, owner, other, grace_period_seconds=3600)["key"])
     assert rotated_by(server, owner, tenant, child["id"]) == {other["id"]}
     assert is_accepted(server, rotate(server, owner, other, grace_period_seconds=0)["key"])
-    # Two activations later nothing that they were given is the key's own; the grace goes on.
+    # After two activations no secret that they received is the key's own; its grace continues.
     assert rotated_by(server, owner, tenant, child["id"]) == {other["id"]}
     assert revoke(server, owner, other).status_code == 204
     assert rotated_by(server, owner, tenant, child["id"]) == set()

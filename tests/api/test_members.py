@@ -137,7 +137,7 @@ def test_409_to_an_address_that_is_not_verified(organization: Organization) -> N
         error = assert_error(answer, 409, "email_not_verified", "body/email")
         assert "verify it at better-auth" in error["error"]
     assert organization.ask("owner", "GET").json() == before
-    # Who may not add a member at all is not told.
+    # A caller who may not add members does not learn it.
     assert_error(add(organization, "member", "member"), 403, "forbidden")
     organization.server.database.execute(
         'update "user" set "emailVerified" = 1 where id = ?',

@@ -110,7 +110,7 @@ def test_200_pages_are_newest_first_and_whole(server: Server) -> None:
         assert page["has_more"] is (cursor is not None)
         if cursor is None:
             break
-        # What is added meanwhile does not move what is to come.
+        # Rows added meanwhile do not shift the next page.
         make(server, ada)
     assert len(seen) == len(set(seen))
     assert [each for each in seen if each in made] == made[::-1]

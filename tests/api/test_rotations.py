@@ -450,7 +450,7 @@ def test_any_valid_secret_can_revoke_its_key(
     cancelled = rotate(server, owner, created["id"]).json()["key"]
     new = rotate(server, owner, created["id"], grace=0).json()["key"]
     verify(new)
-    # Who holds what is of no use any more does no harm with it.
+    # A secret that is no longer valid can do no harm.
     for dead in (cancelled, created["key"]):
         end(dead)
         assert verify(new)["code"] == "VALID"

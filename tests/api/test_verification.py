@@ -253,7 +253,7 @@ def test_400_authorize_an_invalid_scope(server: Server, tenant: Tenant) -> None:
     assert_error(answer, 400, "bad_request", "query/scope")
 
 
-# What a key that ends is told
+# Expiring keys
 
 
 def test_200_the_answer_for_an_expiring_key_has_its_expiry(create: Create, server: Server) -> None:

@@ -1,4 +1,4 @@
-"""The budget: how many functions a request may enter, and which ones did when that was decided.
+"""The budget of function calls per request, and the functions that were called when it was set.
 
 `python -m calls.budget`, in the folder of the tests, decides it anew: what is found is then
 what is allowed.
@@ -49,7 +49,7 @@ def read() -> dict[str, Any]:
 
 
 def overrun(work: str, found: dict[str, int], decided: dict[str, Any]) -> str:
-    """What is over the budget, in words: how much, and which functions grew. Empty if nothing."""
+    """A report of what exceeds the budget: by how much, and which functions grew. Empty if none."""
     budget, total = decided["budget"][work], sum(found.values())
     if total <= budget:
         return ""

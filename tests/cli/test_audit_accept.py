@@ -1,4 +1,4 @@
-"""`hookstream-keys audit accept`: what better-auth changed goes on record, and nothing else."""
+"""`hookstream-keys audit accept`: records changes by better-auth, and no others."""
 
 import json
 import shutil

@@ -48,7 +48,7 @@ def prune(database: Database, through: int | None = None) -> Path:
 
 
 def prune_as_earlier(database: Database, through: int) -> Path:
-    """The same as an earlier version did: its event tells nothing of the state."""
+    """The same, as by an earlier version, whose event has no state."""
     path = database.path.with_name(f"{through}.jsonl")
     (moment,) = database.execute("select created_at from audit_log where seq = ?", (through + 1,))[
         0
@@ -152,7 +152,7 @@ def test_what_was_removed_or_has_ended_and_is_gone_may_not_come_back(world: Worl
         f"insert into api_key values ({', '.join('?' for _ in names)})", tuple(values.values())
     )
     assert world.faults() == [("api_key", world.ids["revoked"], "row")]
-    # Of a row that is gone only that is kept.
+    # Of a deleted row the checkpoint has only the id.
     kept = world.database.execute(
         "select fields from audit_checkpoint where id = ?", (world.ids["revoked"],)
     )

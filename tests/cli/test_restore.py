@@ -48,7 +48,7 @@ def test_rows_created_since_are_removed_and_the_log_is_kept(
         "VALID",
         "NOT_FOUND",
     ]
-    # Nothing that was ever in the log is gone from it: also what came after the backup.
+    # The log loses no event, including those after the backup.
     assert verified(database, "--since-head", kept["head"])["rows"] == kept["rows"] + 2
     assert actions(database, kept["rows"]) == ["organization.restored", "api_key.removed"]
     ((details, user, request),) = database.execute(
@@ -67,7 +67,7 @@ def test_a_key_that_was_revoked_stays_revoked(database: Database, tenant: Tenant
     assert restore(database, path)["preserved"]["keys_revoked"] == 1
     assert key_row(database, created["id"], "revoked_at, revocation_reason") == ended
     assert code(database, created["key"]) == "REVOKED"
-    # Nothing of it was changed, so the log has nothing to tell.
+    # Nothing was changed, so no event is added.
     assert actions(database, rows) == ["organization.restored"]
     # And again: the backup is as valid as it was.
     assert restore(database, path)["preserved"]["keys_revoked"] == 1
@@ -314,7 +314,7 @@ def test_a_backup_of_another_database_is_refused(database: Database, tenant: Ten
     other = Database(database.path.with_name("other.db"))
     init(other)
     assert_refused(database, "restore", backup(other), "not one of this database")
-    # One of a database that was put back, and has gone another way since.
+    # One of a database that was rolled back, and has diverged since.
     path = backup(database, "mine.db")
     create(database, tenant)
     later = backup(database, "later.db")

@@ -298,7 +298,7 @@ def test_a_sealed_backup_of_a_database_that_its_log_denies_is_refused(
     assert_refused(database, "restore", path, says)
     assert_refused(database, "restore", path, "run hookstream-keys audit verify --state")
     facts, (warning,) = unsealed(database, path)
-    # The seal is right: nothing was changed since the backup was made.
+    # The seal matches: the backup was not changed.
     assert facts["sealed"] is True
     assert warning.startswith("is not as its own audit log says: api_key ")
     assert code(database, created["key"]) == "REVOKED"

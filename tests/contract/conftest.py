@@ -65,7 +65,7 @@ def contract(tmp_path: Path) -> Iterator[tuple[Server, Tenant]]:
         database,
         workers=2,
         HOOKSTREAM_SIGN_UP="open",
-        # A limit that says what is left in every answer, and that no run reaches.
+        # A limit that shows in every response, and that no run reaches.
         HOOKSTREAM_RATE_LIMIT="1000000000",
     ) as server:
         yield server, tenant

@@ -99,12 +99,12 @@ def _aim_at_what_is_there(case: Any) -> None:
         path["id"] = _KEYS[-1]
 
 
-#: Of every operation its own: what is done with one does not move what is done with another.
+#: One per operation, so that operations do not affect each other.
 _TURNS: dict[tuple[str, str], Iterator[int]] = defaultdict(itertools.count)
 
 
 def _keep_the_ground(case: Any) -> None:
-    """Aim at something else what would change or end what the run stands on."""
+    """Redirect requests that would change or revoke what the run depends on."""
     path = case.path_parameters or {}
     # Taking a member out of an organization leaves it there, and the last owner in it.
     if path.get("id") in SPARED.get(case.method, ()) and "member_id" not in path:
@@ -178,7 +178,7 @@ _DELETED: set[str] = set()
 
 @schemathesis.check
 def no_internals(_: Any, response: Any, __: Any) -> None:
-    """No answer tells what the server is made of, and none is the server's own failure."""
+    """No response reveals internals, and none is a server error."""
     assert response.status_code != 500
     for word in (b"Traceback", b"sqlite3", b"connexion", b"site-packages"):
         assert word not in (response.content or b"") or b'"openapi"' in response.content

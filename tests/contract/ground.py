@@ -1,4 +1,4 @@
-"""What is in the database before a run of Schemathesis, and what its hooks are told of that."""
+"""The rows in the database before a run of Schemathesis, as its hooks know them."""
 
 import json
 import os

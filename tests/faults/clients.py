@@ -13,7 +13,7 @@ BROKEN = (http.client.HTTPException, OSError)
 AT_ONCE = 100
 #: Longer than any test: the old secret stays valid.
 LONG_GRACE = 86_400
-#: No key here covers it: who asks for it learns that the secret is valid, and does not use it.
+#: No key here has it: verifying with it shows that the secret is valid, without a use.
 UNGRANTED_SCOPE = "ungranted:scope"
 
 STATUSES = {"create": 201, "rotate": 201, "use": 200, "revoke": 204}
@@ -71,7 +71,7 @@ class Client:
         return answer
 
     def codes(self, secrets: list[str], pending: set[str]) -> dict[str, str]:
-        """What the server says of secrets. Those in `pending` it is asked about without use."""
+        """The verification codes of secrets. Those in `pending` are verified without a use."""
         codes: dict[str, str] = {}
         for first in range(0, len(secrets), AT_ONCE):
             some = secrets[first : first + AT_ONCE]

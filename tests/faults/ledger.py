@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 Kind = Literal["create", "rotate", "use", "revoke"]
 
-#: What is said of a secret that is valid, and has not been used since the rotation made it.
+#: The answer for a valid secret that has not been used since its rotation.
 PENDING = "PENDING"
 
 
@@ -56,7 +56,7 @@ class Stand:
                 return self
 
     def codes(self) -> dict[str, str]:
-        """What is to be said of every secret that a client has seen."""
+        """The expected answer for every secret that a client has seen."""
         each = {**self.former, self.own: "VALID", self.pending: PENDING}
         return {
             secret: "REVOKED" if self.revoked else said for secret, said in each.items() if secret
@@ -72,7 +72,7 @@ class Key:
 
     @property
     def stand(self) -> Stand:
-        """How it stands, while nothing is in doubt."""
+        """Its state, when nothing is in doubt."""
         (stand,) = self.stands
         return stand
 
@@ -104,7 +104,7 @@ class Ledger:
         self.acknowledged[step.kind] += 1
 
     def wrong(self, codes: Mapping[str, str]) -> list[str]:
-        """What of what is said of the secrets may not be, a line each."""
+        """The answers that contradict the ledger, a line each."""
         return [
             f"{name} ({key.id}): {_told(key, codes)}"
             for name, key in self.keys.items()
@@ -112,12 +112,12 @@ class Ledger:
         ]
 
     def settle(self, codes: Mapping[str, str]) -> None:
-        """Take what is said of the secrets as seen: what was in doubt has to stay so."""
+        """Record the answers as seen: a doubt that they resolve stays resolved."""
         for key in self.keys.values():
             key.stands = [each for each in key.stands if _agrees(each, codes)] or key.stands
 
     def given_up(self, step: Step) -> None:
-        """A step that was not answered is not asked for again: as it was seen last, it stands."""
+        """A step without a response is not repeated: its last seen state applies."""
         key = self.keys[step.name]
         # Where both ways look the same, it makes no difference which it is.
         key.stands = key.stands[:1]

@@ -25,7 +25,7 @@ def make(database: Database, key: str, rows: int = 20) -> None:
 
 
 def make_newer(database: Database) -> None:
-    """Let it seem that a later version has made a step of its own."""
+    """Pretend that a later version has run a migration."""
     database.execute(
         "insert into _sqlite_migrations (migration_set, name, applied_at)"
         " values ('hookstream-keys', 'm9999_from_the_future', '2026-11-25')"

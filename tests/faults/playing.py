@@ -66,7 +66,7 @@ def _happen(moment: Moment, mark: list[object]) -> None:
 
 
 def lost(moment: Moment, folder: Path, secret: bytes, first_key: str) -> list[str]:
-    """What is wrong with what is left in `folder`, opened with the product's own code."""
+    """The faults of the database left in `folder`, opened with the product's own code."""
     path = folder / "hookstream.db"
     try:
         with closing(open_store(f"sqlite:///{path}")) as store:
@@ -125,7 +125,7 @@ def play(base: Path, made: Recording, rng: Random, points: int) -> tuple[int, li
 
 
 def _served(folder: Path, campaign: Campaign, moment: Moment) -> list[str]:
-    """Look at what is left by a real server, which is asked again for what was not answered."""
+    """Check the remains with a real server; unanswered requests are repeated."""
     again = replace(
         campaign,
         database=Database(folder / "hookstream.db"),

@@ -79,7 +79,7 @@ class Disk:
         self._place = 0
 
     def take(self, record: Record) -> None:
-        """Let happen what the record says."""
+        """Apply the record."""
         self._place += 1
         name, _, other = record.data.partition(b"\0") if record.kind in "OCULR" else (b"", b"", b"")
         match record.kind:

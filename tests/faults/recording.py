@@ -21,7 +21,7 @@ UNSAFE = (sys.executable, str(Path(__file__).with_name("unsafe.py")))
 
 
 class MarkedLedger(Ledger):
-    """A ledger that is also written into the log: what is sent before, what is told after it."""
+    """A ledger that is also written into the log: requests before, responses after."""
 
     def __init__(self, log: Path) -> None:
         super().__init__()

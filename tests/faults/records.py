@@ -11,7 +11,7 @@ from support import run
 _EVENTS = "select resource_id from audit_log where action ="
 _ROTATION = "select json_extract(details, '$.rotation_id') from audit_log where action ="
 
-#: What is stored, and what the audit log says of it. Both are the same ids, each once. What
+#: The stored rows, and their audit events. Both have the same ids, each once. What
 #: another rotation cancelled has no row of its own.
 PAIRS = {
     "keys and their creation": ("select id from api_key", f"{_EVENTS} 'api_key.created'"),

@@ -113,7 +113,7 @@ def _cycle(campaign: Killing, number: int) -> None:
 
 
 #: A key that is invalid, one that is valid again, a secret that was lost, and half of a create;
-#: how to undo it, and what is to be said of it.
+#: how to undo it, and the expected report.
 DAMAGES = [
     ("update api_key set enabled = 0 where name = 'plain'", "update api_key set enabled = 1",
      "plain [(]"),

@@ -58,7 +58,7 @@ def test_processes_that_start_concurrently_all_succeed(found: Database) -> None:
         ends = {process.wait(timeout=DEADLINE_SECONDS) for process in servers}
         assert ends <= {0, -signal.SIGTERM}
     shown = [answer for answer, _ in told if "key" in json.loads(answer)]
-    # Of those that found nothing one made the first key, and only that was shown.
+    # One of the concurrent processes created the first key, and only that one showed it.
     assert len(shown) == (0 if is_old else 1)
     key = OLD_KEY if is_old else json.loads(shown[0])["key"]
     _is_well(found, key)
@@ -66,7 +66,7 @@ def test_processes_that_start_concurrently_all_succeed(found: Database) -> None:
 
 def test_workers_that_start_concurrently_all_succeed(found: Database) -> None:
     is_old = found.path.exists()
-    # That a worker is ready is only said where much is said.
+    # Only the debug log says that a worker is ready.
     with serving(found, workers=MANY, HOOKSTREAM_LOG_LEVEL="debug") as server:
         wait_for(lambda: _ready(server.log.read_text()) >= MANY, "not all workers are ready")
         assert len(workers(server)) == MANY
@@ -139,7 +139,7 @@ def test_a_database_of_a_newer_version_is_refused_and_not_touched(
 
 
 def _start(stack: contextlib.ExitStack, database: Database, *arguments: str) -> "Process":
-    """Start the command; when the block ends it is gone."""
+    """Run the command until the block ends."""
     process = subprocess.Popen(
         [COMMAND, *arguments],
         stdout=subprocess.PIPE,

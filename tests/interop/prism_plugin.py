@@ -117,7 +117,7 @@ class PrismPlugin:
     def pytest_sessionfinish(self) -> None:
         self._end.close()
         checked = [[*what, count] for what, count in sorted(self._checked.items())]
-        # Where the tests are shared out, each of those who run some says what it saw.
+        # With pytest-xdist each worker reports what it saw.
         name = f"{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}.json"
         (self._reports / name).write_text(json.dumps(checked), encoding="utf-8")
 

@@ -59,7 +59,7 @@ def test_a_banned_user_is_refused_on_both_sides(
 ) -> None:
     change(server_database, ada, banned=1, banReason="spam")
     assert_same(here(server, ada.email), there(better_auth, ada.email), 403, "BANNED_USER")
-    # Only who knows the password is told.
+    # The reason shows only after the right password.
     wrong = here(server, ada.email, "wrong"), there(better_auth, ada.email, "wrong")
     assert_same(*wrong, 401, "INVALID_EMAIL_OR_PASSWORD")
 

@@ -236,7 +236,7 @@ def test_the_address_is_the_clients(protected: Protected) -> None:
     here = protected.create(allowed_ips=["127.0.0.1"])
     assert protected.ask({"X-API-Key": here["key"]}).status_code == 200
     assert protected.ask({"X-API-Key": elsewhere["key"]}).status_code == 401
-    # What the client says of itself is not what the proxy says of it.
+    # The client's own headers are replaced by the proxy's.
     lie = {"X-Forwarded-For": "192.0.2.7"}
     assert protected.ask({"X-API-Key": elsewhere["key"], **lie}).status_code == 401
 

@@ -26,7 +26,7 @@ THREADS = 4
 
 
 class Run:
-    """The life of sequence `number`, how far it has come, and what is wrong with it."""
+    """The life of sequence `number`, its progress, and its faults."""
 
     def __init__(self, service: Service, rules: type[Key], seed: int, number: int) -> None:
         self.title = f"seed {seed}, sequence {number}"
@@ -37,7 +37,7 @@ class Run:
         self._steps = self.life.run()
 
     def go(self) -> float | None:
-        """Go on until time has to pass, for so many seconds; None at the end."""
+        """Run until time has to pass: the seconds to wait, or None at the end."""
         try:
             return next(self._steps, None)
         except Divergence as divergence:

@@ -157,7 +157,7 @@ class Key:
                 return self.expires_at
 
     def over(self, secret: Secret, when: Span) -> set[bool]:
-        """Whether the secret's end has come."""
+        """Whether the secret has expired."""
         rotation = secret.rotation
         if rotation and rotation.state == "grace" and rotation.grace_seconds == 0:
             # It ended with the first use of the new one, and that was before.
@@ -241,7 +241,7 @@ class Key:
         for name, value in changes.items():
             setattr(self, name, " ".join(named(value)) if name == "scopes" else value)
         if "expires_at" in changes and self.pending and self.pending.rotation:
-            # What was said last of the end holds.
+            # The last expiry that was set applies.
             self.pending.rotation.new_end = None
         self.events.append(("api_key.updated", None))
 
@@ -281,7 +281,7 @@ class Key:
             "prefix": prefix,
             "key_prefix": prefix,
             "scopes": self.scopes,
-            # An owner makes it, and nothing changes that.
+            # An owner creates it, and the role never changes.
             "role": "owner",
             "state": self.state(when),
             "enabled": self.enabled,
@@ -345,7 +345,7 @@ class Key:
         }
 
     def learn_activated(self, rotation_id: str, activated: Span) -> None:
-        """An answer said when a rotation was activated: from then on its end is known as well."""
+        """A response gives the time of a rotation's activation, and so the end of its grace."""
         for rotation in self.rotations:
             if rotation.id == rotation_id and rotation.activated is not None:
                 rotation.activated = activated

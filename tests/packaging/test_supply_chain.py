@@ -1,4 +1,4 @@
-"""What is locked, and what is said of it; that it installs, test_distributions.py proves."""
+"""The lock and the bill of materials; test_distributions.py proves that the lock installs."""
 
 import configparser
 import json

@@ -1,4 +1,4 @@
-"""How many chains of steps are tried, from which seed, and what of them is told.
+"""Campaigns of chains: their number, their seed, and their report.
 
 `FUZZ_CHAINS` says how many, from a random seed; otherwise they are the same each time. `FUZZ_SEED`
 repeats a campaign.

@@ -14,7 +14,7 @@ from security.world import Headers, Rows, bearer
 
 
 class Start(NamedTuple):
-    """A key that there is at the start: who made it, and whether the insider has its secret."""
+    """A key at the start: its creator, and whether the insider has its secret."""
 
     by_insider: bool
     holds: bool

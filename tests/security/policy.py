@@ -6,7 +6,7 @@ from support.readme import ROOT
 
 
 class Cell(NamedTuple):
-    """What is expected of one operation asked by one kind of caller."""
+    """The expected answer to one operation by one kind of caller."""
 
     operation: str
     who: str

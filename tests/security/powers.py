@@ -56,7 +56,7 @@ class Rate(NamedTuple):
     seconds: int
 
     def within(self, other: "Rate") -> bool:
-        """Whether it is no more at once, and no more in the long run."""
+        """Whether neither its burst nor its sustained rate is higher."""
         slower = self.requests / self.seconds <= other.requests / other.seconds
         return self.requests <= other.requests and slower
 

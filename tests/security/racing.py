@@ -73,7 +73,7 @@ class Race:
 
 
 def races() -> Iterator[Race]:
-    """Every writing operation that asks for a credential, against every ending of who may do it."""
+    """Every writing operation with a credential, against every loss of the caller's rights."""
     allowed = {(cell.operation, cell.who): 200 <= cell.status < 300 for cell in policy.read()}
     for operation, ending in itertools.product(OPERATIONS.values(), ENDINGS):
         writes = operation.method != "GET" and not operation.id.startswith("verify")
@@ -176,7 +176,7 @@ class Result:
 
 
 def run(course: Course, *, locked: bool = False) -> Result:
-    """Let the clients ask, end the principal in the middle of it, and look what is in the log."""
+    """Let the clients send requests, end the principal meanwhile, and read the audit log."""
     statuses: list[int] = []
     ended = threading.Event()
     threads = [

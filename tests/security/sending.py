@@ -1,4 +1,4 @@
-"""Requests as bytes: what is sent costs the client nothing while the clock runs."""
+"""Prepared raw requests, so that sending costs the client no measured time."""
 
 import json
 import re

@@ -121,7 +121,7 @@ def proxied(request: pytest.FixtureRequest, nginxes: dict[str, Proxied]) -> Prox
 
 
 def test_nginx_keeps_its_connection_to_the_server(proxied: Proxied) -> None:
-    # Or nothing could be mixed up, and the rest would prove nothing.
+    # Otherwise nothing could be mixed up, and the test would prove nothing.
     ports = set()
     for _ in range(3):
         proxied.assert_sound()

@@ -17,7 +17,7 @@ WRITING = [
     for operation in OPERATIONS.values()
     if operation.secured and operation.method not in ("GET", "HEAD")
 ]
-#: What makes a session or ends one, for any caller.
+#: Operations that start or end a session, for any caller.
 SIGNING = [operation.id for operation in OPERATIONS.values() if operation.same_site]
 
 #: What a page elsewhere makes a browser send without a preflight: a form's three encodings.

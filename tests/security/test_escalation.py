@@ -72,7 +72,7 @@ def test_a_pending_secret_gains_nothing_beyond_its_expiry(client: httpx.Client, 
 
 
 def test_a_key_grants_no_member_more_than_their_role(client: httpx.Client, rows: Rows) -> None:
-    """What a member makes with the scopes `*`, and what that makes, is a member's to the server."""
+    """A member's key with the scopes `*`, and its descendants, have a member's rights."""
     with rows.at_once():
         tenant = Tenant(rows)
         member, owner = tenant.signed_in("member"), tenant.signed_in("owner")

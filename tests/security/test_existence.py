@@ -24,7 +24,7 @@ BODIES: dict[str, dict[str, Any]] = {
 
 
 class Two:
-    """Two tenants of one server, who know nothing of one another."""
+    """Two tenants of one server."""
 
     def __init__(self, server: Server, client: httpx.Client) -> None:
         self.client = client

@@ -143,7 +143,7 @@ def test_an_unauthenticated_client_is_limited_whatever_addresses_it_claims(
         ("x" * 5000, None),
         (f"{CLIENT}/24", None),
         ("127.1", None),
-        # Nothing is said: it is the proxy's.
+        # Without the header it is the proxy's.
         ("", PROXY),
     ],
 )

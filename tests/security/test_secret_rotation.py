@@ -83,7 +83,7 @@ def test_sessions_signed_by_an_old_secret_work_until_it_is_removed(database: Dat
         for secret in (old, OLD, NEW):
             assert whoami(server, {"Cookie": cookie(token, secret=secret)}) == 200
             assert whoami(server, bearer(token, secret)) == 200
-        # The retry of a create from before the change is given its answer, and makes nothing.
+        # A retry of a create from before the rotation is replayed, and creates nothing.
         keys = database.count("api_key")
         again = create_once(server, tenant, once)
         assert again.headers["idempotency-replayed"] == "true"

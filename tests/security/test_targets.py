@@ -4,7 +4,7 @@ import pytest
 from security.wire import HOST, LAST, ask, statuses
 from support import Server, Tenant
 
-#: Refused and closed; refused, and the connection goes on; answered, and it goes on.
+#: Rejected and closed; rejected and kept open; answered and kept open.
 CLOSED, REFUSED, FOUND, NOT_FOUND = [400], [400, 200], [200, 200], [404, 200]
 
 GET = b"GET /v1/health HTTP/1.1\r\n"

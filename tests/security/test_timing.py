@@ -36,7 +36,7 @@ SAME, GROSS = 0.05, 0.50
 
 
 class Target:
-    """A server, a tenant that asks, one that has what is asked about, and a way to ask."""
+    """A server, the tenant of the caller, the tenant of the resources, and a connection."""
 
     def __init__(self, server: Server) -> None:
         self.rows = Rows(server.database)

@@ -32,7 +32,7 @@ Next = Callable[[], bytes]
 
 
 class Connection:
-    """A connection that is kept, with nothing between the socket and the clock."""
+    """A kept connection, with nothing between the socket and the clock."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)

@@ -58,7 +58,7 @@ class Client:
 
 
 class Watch:
-    """Tells whether anything was stored since it was last asked."""
+    """Detects whether anything was stored since its last call."""
 
     def __init__(self, database: Database) -> None:
         self._connection = sqlite3.connect(database.path)

@@ -1,4 +1,4 @@
-"""Requests as bytes, with nothing between the test and the socket, and what is answered to them."""
+"""Raw requests on a socket, and their responses."""
 
 import json
 import re

@@ -92,7 +92,7 @@ class Database:
         return iso(self._last)
 
     def init(self) -> "Tenant":
-        """Make it what `init` makes of nothing: a copy of what it once made for all such tests."""
+        """Initialize it, as a copy of the database that `init` created once for all tests."""
         assert not self.path.exists(), "begin with nothing, or with run_init"
         content, self._tenant = _initialized()
         self.path.touch(0o600)
@@ -332,7 +332,7 @@ Told = tuple[int, tuple[tuple[bytes, bytes], ...], bytes]
 
 
 def told(answer: httpx.Response) -> Told:
-    """All that an answer tells of what was asked for: equal where nothing can be told apart.
+    """Everything a response reveals: equal for responses that cannot be told apart.
 
     The names of the headers, their order and what they say, but for the id of the request and
     for what a clock says.

@@ -1,4 +1,4 @@
-"""Backups as an operator makes them, and what is told of putting one back.
+"""Backups as an operator makes them, and the reports of restores.
 
 The commands run in this process: there are many of them, and Python takes longer to start than
 a backup to be made. tests/faults/test_backup.py runs them as they are installed.
@@ -69,7 +69,7 @@ def change(database: Database, key_id: str, **body: Any) -> None:
 
 
 def backup(database: Database, name: str = "backup.db", *, explained: bool = True) -> Path:
-    """Make a backup beside the database; the log explains what is in that, or is said not to."""
+    """Make a backup beside the database; its report says whether the log explains the contents."""
     path = database.path.with_name(name)
     done = command(database, "backup", str(path))
     assert done.returncode == 0, done.stderr
@@ -81,9 +81,9 @@ def backup(database: Database, name: str = "backup.db", *, explained: bool = Tru
 def restore(
     database: Database, path: Path, *options: str, explained: bool = True
 ) -> dict[str, Any]:
-    """Put a backup back, and hold the audit log to be as it was written after it.
+    """Restore a backup, and check that the audit log verifies afterwards.
 
-    Where nothing was changed behind the log's back, it explains the state, too.
+    Where every change has an event, the log must explain the state, too.
     """
     done = command(database, "restore", str(path), "--json", *options)
     assert done.returncode == 0, done.stderr
@@ -106,7 +106,7 @@ def verified(database: Database, *options: str) -> dict[str, Any]:
 def assert_refused(
     database: Database, name: str, path: Path, says: str, *options: str, **settings: str
 ) -> None:
-    """Run a command that must fail: one line says why, and nothing is changed or left over."""
+    """Run a command that must fail with one line, and change and leave nothing."""
     before = database.dump() if database.path.exists() else None
     files = _files(database)
     done = command(database, name, str(path), *options, **settings)

@@ -37,7 +37,7 @@ def assert_facts(text: str, **expected: str) -> None:
 
 
 def assert_refused(database: Database, *arguments: str, says: str) -> None:
-    """Run a command that must fail: one line says why, and nothing is changed."""
+    """Run a command that must fail with one line, and change nothing."""
     before = database.dump()
     done = keys(database, *arguments)
     assert (done.returncode, done.stdout) == (1, ""), done.stdout
@@ -48,7 +48,7 @@ def assert_refused(database: Database, *arguments: str, says: str) -> None:
 
 
 def assert_misspelt(database: Database, *arguments: str, says: str) -> None:
-    """Run what is no command at all: how it is used is told, and nothing is changed."""
+    """Run an invalid command: it prints the usage, and changes nothing."""
     before = database.dump()
     done = keys(database, *arguments)
     assert (done.returncode, done.stdout) == (2, "")

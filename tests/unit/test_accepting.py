@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 class Greeter(asyncio.Protocol):
-    """Says hello, so that the client knows that it was let in."""
+    """Says hello, so that the client knows that it was accepted."""
 
     def connection_made(self, transport: asyncio.WriteTransport) -> None:  # type: ignore[override]
         transport.write(b"hello")

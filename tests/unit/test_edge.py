@@ -65,7 +65,7 @@ def test_concurrent_requests_beyond_the_limit_are_rejected_before_their_body(
         assert await refused.run(app) == 503
         assert (b"retry-after", b"1") in refused.sent[0]["headers"]
         assert json.loads(refused.sent[1]["body"])["code"] == "unavailable"
-        # What says nothing of the load, or shows how to live with it, is answered all the same.
+        # Health checks and documentation are answered even under load.
         assert await Exchange("GET", "/v1/health").run(app) == 200
         for each in slow:
             each.body.set()

@@ -46,7 +46,7 @@ def run(scenario: Callable[[PasswordChecks, Gate], Awaitable[Any]]) -> Any:
 
 
 async def settled() -> None:
-    """Let what can go on go on, up to where it waits for a thread."""
+    """Run all tasks until they wait for a thread."""
     for _ in range(20):
         await asyncio.sleep(0)
 

@@ -46,7 +46,7 @@ def attempt(subject: str, **changes: Any) -> Refused:
 
 @dataclass
 class Recording:
-    """What is written, and nothing of the database."""
+    """The written events, without a database."""
 
     clock: Clock = field(default_factory=Clock)
     written: list[Refused] = field(default_factory=list)

@@ -250,7 +250,7 @@ def test_a_deleted_environment_goes_with_its_keys_in_batches(
     assert (sum(removed), max(removed), removed[-1]) == (12, 4, 1)
     for table in ("environment", "api_key", "rotation", "key_usage"):
         assert count(engine, table) == 0
-    # The log keeps what was recorded, and says no more.
+    # The log keeps its events, and gets no more.
     assert count(engine, "audit_log") == deleted > events
     assert store.check_audit_log().fault is None
     assert count(engine, "organization") == 1

@@ -39,7 +39,7 @@ class Counting:
 
     @contextmanager
     def slow_disk(self) -> Iterator[Callable[[], object]]:
-        """Let no transaction end while the block runs. Gives a wait for one to be at its end."""
+        """Block commits while the block runs. Yields a function that waits for one to begin."""
         self._at_its_end.clear()
         self._disk.clear()
         yield lambda: self._at_its_end.wait(10)

@@ -63,7 +63,7 @@ class Client:
         return self.http.request(method, self.server.url + path, headers=headers, **arguments)
 
     def is_ready(self) -> bool:
-        """Whether the server says that it is; if it says that it is not, it must say so well."""
+        """Whether the server reports ready; a negative answer must be well-formed."""
         answer = self.ask("GET", "/health/ready")
         if answer.status_code == httpx.codes.OK:
             return True
@@ -102,7 +102,7 @@ def assert_unavailable(answer: httpx.Response) -> None:
 
 
 def assert_sound(database: Database) -> None:
-    """SQLite finds nothing wrong with the file, and the audit log is a chain from end to end."""
+    """SQLite's integrity check passes, and the audit log is one unbroken chain."""
     with closing(sqlite3.connect(database.path)) as connection:
         assert connection.execute("pragma integrity_check").fetchall() == [("ok",)]
         assert connection.execute("pragma foreign_key_check").fetchall() == []

@@ -23,7 +23,7 @@ def injector(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Injecto
 
 @pytest.fixture(scope="module")
 def client(injector: Injector) -> Iterator[Client]:
-    """A server for the module, on the database that `init` made, with nothing wrong yet."""
+    """The module's server, on the database that `init` created, without faults yet."""
     database = Database(injector.database)
     tenant = database.init()
     with serving(database, **injector.environment) as server, Client(server, tenant) as client:

@@ -29,7 +29,7 @@ class Kind(IntFlag):
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong; without anything given, nothing is."""
+    """The faults to inject; none by default."""
 
     kinds: Kind = Kind.ALL
     #: What writing, opening to write and syncing fail with.

@@ -110,7 +110,7 @@ def test_a_session_ends_by_the_wall_clock_and_is_not_lost_by_a_jump(
     for seconds, expected in ((0, 200), (-DAY, 200), (DAY // 2, 200), (8 * DAY, 401), (0, 200)):
         jump(injector, seconds)
         assert status() == expected, seconds
-    # Who has failed too often waits for as long as is said, whatever the clock does.
+    # After too many failures the wait is as long as stated, whatever the clock does.
     jump(injector, -DAY)
     assert sign_in(client).status_code == 200
 

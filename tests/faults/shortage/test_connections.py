@@ -87,7 +87,7 @@ def test_idle_connections_are_closed_for_new_ones(client: Client) -> None:
 
 def test_where_no_connection_is_idle_new_ones_are_rejected(client: Client) -> None:
     with connections(client, HALF):
-        # One whose request is still unread is in the middle of none, and makes room.
+        # A connection whose request is still unread counts as idle, and is closed for a new one.
         eventually(lambda: has_read_all(client), "all is read")
         answers = [try_to(client) for _ in range(10)]
         for answer in answers:

@@ -82,7 +82,7 @@ def test_a_reader_that_stays_lets_the_log_grow_and_no_longer_than_it_stays(
         assert client.codes() == client.expected_codes()
         assert client.is_ready()
         assert wal.stat().st_size >= grown
-    # What is written next moves it all to the database, and what is written after that cuts it.
+    # The next write checkpoints it, and the one after that truncates it.
     eventually(
         lambda: client.create().status_code == 201 and wal.stat().st_size <= MOST_WAL_BYTES,
         "the log is cut back",

@@ -1,4 +1,4 @@
-"""Ten times more is asked than the server can do; FAULTS_SECONDS says for how long."""
+"""Ten times the server's capacity is requested, for FAULTS_SECONDS seconds."""
 
 import math
 import os

@@ -1,4 +1,4 @@
-"""`hookstream_keys.domain.cursors`: what is taken is what `encode` makes, and nothing else."""
+"""`hookstream_keys.domain.cursors`: only output of `encode` is accepted."""
 
 import base64
 import json

@@ -11,7 +11,7 @@ SIGNER = Signer("a secret of the fuzzers, which seals nothing else")
 
 
 def check(data: bytes) -> None:
-    """The data as lines: the client's key, who it is, and what is asked and answered."""
+    """The data as lines: the client's key, the caller, the request and the response."""
     lines = [line.decode("latin-1") for line in data.split(b"\n", 2)]
     key, caller, said = (lines + [""] * 3)[:3]
     asked = {"body": {"name": said}, "limit": len(said)}

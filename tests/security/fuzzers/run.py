@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--longest", type=int, default=600, help="of an input, in bytes")
     parser.add_argument("--corpus", type=Path, help="where what is found is kept for the next run")
     given = parser.parse_args()
-    # What is fuzzed says of every odd input what is wrong with it.
+    # The fuzzed code logs every malformed input.
     logging.disable()
     with atheris.instrument_imports(include=["hookstream_keys", "security.fuzzers.canary"]):
         check = check_of(given.name)
