@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any
 
 with warnings.catch_warnings():
-    # Connexion imports starlette's test client, which this server never uses, and which warns
-    # that it wants another HTTP library.
+    # Connexion imports starlette's test client, which is not used here, and which warns about its
+    # HTTP library.
     warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
     from connexion import FlaskApp
 from connexion.middleware.context import ContextMiddleware
@@ -53,12 +53,12 @@ from hookstream_keys.store import Store, database_path, open_store
 
 log = logging.getLogger("hookstream_keys")
 
-#: The writer's thread hands on the interpreter after so long, to a request that only reads.
+#: The writer's thread yields the interpreter after so many seconds, to requests that read.
 SWITCH_SECONDS = 0.0005
 
 
 def create_app(settings: Settings) -> ASGIApp:
-    """The server as one ASGI application, on a database that is created or upgraded first.
+    """The ASGI application, on a database that is created or upgraded first.
 
     Raises StoreError or SettingsError when the database or a setting cannot be used, and
     LookupError when an operation of the document has no handler.
@@ -101,10 +101,10 @@ def create_app(settings: Settings) -> ASGIApp:
     document = spec.load()
     app = FlaskApp(
         "hookstream_keys",
-        # Flask would serve a folder called `static` by itself.
+        # Otherwise Flask serves a folder called `static`.
         server_args={"static_folder": None},
-        # Without Connexion's two error layers, since the gate answers errors, and without its
-        # Swagger UI, which would publish another document than ours.
+        # Without Connexion's two error layers, since `EdgeMiddleware` answers errors, and without
+        # its Swagger UI, which would publish another document.
         middlewares=[
             Routing,
             partial(Security, credentials=credentials, limiting=limiting),
@@ -136,7 +136,7 @@ def create_app(settings: Settings) -> ASGIApp:
 
 
 def from_environment() -> ASGIApp:
-    """The application as the environment's settings want it: what an ASGI server is pointed at."""
+    """The application with the environment's settings, for an ASGI server."""
     return create_app(Settings.from_environment())
 
 
@@ -146,9 +146,9 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         writer.start()
-        # Of the event loop's thread.
+        # On the event loop's thread.
         store.forbid_writes()
-        # What is here now stays for good: no search for garbage has to walk through it again.
+        # What exists now stays: garbage collection need not traverse it again.
         gc.collect()
         gc.freeze()
         sys.setswitchinterval(SWITCH_SECONDS)

@@ -1,4 +1,4 @@
-"""What an operator can set, read from the environment once and checked before anything starts."""
+"""The operator's settings, read from the environment once and checked before anything starts."""
 
 import ipaddress
 import os
@@ -28,7 +28,7 @@ from hookstream_keys.domain.setting_kinds import (
 DEFAULT_DATABASE = "sqlite:///hookstream.db"
 DEFAULT_COOKIE_PREFIX = "better-auth"
 
-#: The least that a secret must have; better-auth asks for as much.
+#: The minimum length of a secret, as in better-auth.
 SECRET_LENGTH = 32
 
 _TRUE = {"1", "true", "yes", "on"}
@@ -42,7 +42,7 @@ _ORIGIN = re.compile(
 
 
 class SettingsError(Exception):
-    """A setting cannot be used; the text names the variable and says what it takes."""
+    """A setting cannot be used; the text names the variable and what it accepts."""
 
 
 def _setting(
@@ -57,21 +57,21 @@ class Settings:
     """Every setting; `variable` and `about` of a field are what README's table shows."""
 
     database: str = _setting(
-        "HOOKSTREAM_DATABASE", DEFAULT_DATABASE, "Where everything is kept: `sqlite:///FILE`."
+        "HOOKSTREAM_DATABASE", DEFAULT_DATABASE, "The database: `sqlite:///FILE`."
     )
     auth_secret: str = _setting(
         "BETTER_AUTH_SECRET",
         "",
         "Signs session cookies, and seals backups; 32 characters or more. Share it with "
-        "better-auth. Without it, `init` and `serve` keep one in a file beside the database, "
+        "better-auth. Default: `init` and `serve` create one in a file beside the database, "
         "readable by its owner only.",
         secret=True,
     )
     auth_secrets: tuple[str, ...] = _setting(
         "BETTER_AUTH_SECRETS",
         (),
-        "To change the secret, as better-auth writes it: `2:NEW,1:OLD`. The first signs, the "
-        "others, and last `BETTER_AUTH_SECRET`, are still believed.",
+        "For rotating the secret, as in better-auth: `2:NEW,1:OLD`. The first signs; signatures "
+        "by the others and by `BETTER_AUTH_SECRET` are accepted.",
         secret=True,
     )
     trusted_origins: tuple[str, ...] = _setting(
@@ -84,19 +84,19 @@ class Settings:
         "HOOKSTREAM_TRUSTED_PROXIES",
         "",
         "Addresses or networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are "
-        "believed, separated by commas; nobody's without it.",
+        "trusted, separated by commas. Default: none.",
     )
     sign_up: str = _setting(
         "HOOKSTREAM_SIGN_UP",
         "closed",
-        "`open` lets everybody sign up, who then has an organization of her own; `closed`.",
+        "`open` lets any user sign up, with an organization of their own; `closed` lets none.",
         takes=one_of("open", "closed"),
     )
     sign_in: str = _setting(
         "HOOKSTREAM_SIGN_IN",
         "open",
-        "`closed` turns sign-in by password off, for users who sign in at their better-auth only; "
-        "`open`.",
+        "`closed` disables sign-in by password, for users who sign in at their better-auth only; "
+        "`open` enables it.",
         takes=one_of("open", "closed"),
     )
     require_email_verification: bool = _setting(
@@ -115,7 +115,7 @@ class Settings:
         "HOOKSTREAM_SESSION_EXPIRES_IN",
         "",
         "Seconds that a session lasts after it was made or renewed: better-auth's "
-        "`session.expiresIn`. Without it, sessions made here last 604800, and every session is "
+        "`session.expiresIn`. Default: sessions made here last 604800, and every session is "
         "renewed by its own lifetime.",
         takes=SECONDS,
     )
@@ -129,20 +129,20 @@ class Settings:
         "HOOKSTREAM_SESSION_MAX_LIFETIME",
         "off",
         "Seconds after which a session ends however often it was renewed, also one that "
-        "better-auth made. `off` for no such end.",
+        "better-auth made. `off` for no maximum.",
         takes=SECONDS_OR_OFF,
     )
     max_sessions_per_user: str = _setting(
         "HOOKSTREAM_MAX_SESSIONS_PER_USER",
         "100",
-        "How many sessions a user has at most; one more sign-in ends the one that was used longest "
-        "ago. `off` for no limit.",
+        "The maximum number of sessions of a user; one more sign-in ends the least recently used. "
+        "`off` for no limit.",
         takes=NUMBER_OR_OFF,
     )
     cookie_prefix: str = _setting(
         "HOOKSTREAM_COOKIE_PREFIX",
         DEFAULT_COOKIE_PREFIX,
-        "What the names of session cookies begin with: better-auth's `advanced.cookiePrefix`.",
+        "The prefix of session cookies' names: better-auth's `advanced.cookiePrefix`.",
         takes=COOKIE_PREFIX,
     )
     retention_sessions: str = _setting(
@@ -181,28 +181,31 @@ class Settings:
     rate_limit: str = _setting(
         "HOOKSTREAM_RATE_LIMIT",
         "6000",
-        "How many requests a minute an organization, or an address of strangers, may make; more is "
-        "429. Verification and forward authentication are not counted. `off` for no limit.",
+        "Requests per minute, per organization, or per client IP if unauthenticated; excess "
+        "requests get 429. Verification and forward authentication are not counted. `off` for no "
+        "limit.",
         takes=NUMBER_OR_OFF,
     )
     max_body_bytes: int = _setting(
-        "HOOKSTREAM_MAX_BODY_BYTES", 65_536, "The largest request body; more is 413."
+        "HOOKSTREAM_MAX_BODY_BYTES",
+        65_536,
+        "The maximum size of a request body; larger ones get 413.",
     )
     max_header_bytes: int = _setting(
         "HOOKSTREAM_MAX_HEADER_BYTES",
         32_768,
-        "The largest request line and header together; more is 414 or 431.",
+        "The maximum size of request line and header together; larger ones get 414 or 431.",
     )
     client_timeout: int = _setting(
         "HOOKSTREAM_CLIENT_TIMEOUT",
         30,
-        "How many seconds a client may take to send a request, more is 408, and as many again to "
-        "take the answer.",
+        "Slowloris timeout in seconds: for a client to send a request, else 408, and again to "
+        "read the response.",
     )
     validate_responses: bool = _setting(
         "HOOKSTREAM_VALIDATE_RESPONSES",
         False,  # noqa: FBT003 - the default
-        "Check every response against the specification and answer 500 when it does not hold. "
+        "Validate every response against the specification, and answer 500 if it is not valid. "
         "For testing: `on` or `off`.",
     )
     log_level: str = _setting(
@@ -237,17 +240,17 @@ class Settings:
 
     @property
     def requests_per_minute(self) -> int | None:
-        """The limit on the API, or None for none."""
+        """The rate limit of the API, or None for no limit."""
         return number(self.rate_limit)
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The signing secrets that are set, the one that signs first."""
+        """The configured signing secrets, the one that signs first."""
         values = tuple(entry.partition(":")[2].strip() for entry in self.auth_secrets)
         return (*values, self.auth_secret) if self.auth_secret else values
 
     def check_secrets(self) -> None:
-        """Refuse secrets that cannot be used, and quote none. Raises SettingsError."""
+        """Refuse secrets that cannot be used, without quoting them. Raises SettingsError."""
         versions = [entry.partition(":")[0].strip() for entry in self.auth_secrets]
         if not all(map(_VERSION.fullmatch, versions)) or len(set(versions)) < len(versions):
             raise SettingsError(
@@ -261,19 +264,17 @@ class Settings:
             )
 
     def to_environment(self) -> dict[str, str]:
-        """The variables that make `from_environment` give these settings again."""
+        """The variables from which `from_environment` reads these settings again."""
         return {
             item.metadata["variable"]: _print(getattr(self, item.name)) for item in fields(self)
         }
 
 
 def signing_secrets(settings: Settings, database: Path) -> tuple[str, ...]:
-    """The secrets that are set, or the one kept beside the database, which is made on first use.
+    """The configured secrets, or the one in a file beside the database, created on first use.
 
-    The first of them signs.
-
-    The file is `<database>.secret`, mode 0600. Raises SettingsError when it can neither be
-    read nor made.
+    The first of them signs. The file is `<database>.secret`, mode 0600. Raises SettingsError when
+    it can neither be read nor created.
     """
     if settings.secrets:
         return settings.secrets
@@ -287,9 +288,9 @@ def signing_secrets(settings: Settings, database: Path) -> tuple[str, ...]:
 
 
 def existing_signing_secrets(settings: Settings, database: Path) -> tuple[str, ...]:
-    """The secrets as `signing_secrets` has them, or none: no file is made.
+    """The secrets of `signing_secrets`, or none: no file is created.
 
-    Raises SettingsError when the file is there and cannot be used.
+    Raises SettingsError when the file exists and cannot be used.
     """
     if not settings.secrets and not secret_path(database).exists():
         return ()
@@ -297,13 +298,13 @@ def existing_signing_secrets(settings: Settings, database: Path) -> tuple[str, .
 
 
 def secret_path(database: Path) -> Path:
-    """The file beside the database that keeps its signing secret where none is set."""
+    """The file beside the database with its signing secret, where none is configured."""
     database = database.absolute()
     return database.with_name(database.name + ".secret")
 
 
 def _make_secret(path: Path) -> None:
-    """Make the file, whole from the moment that it has its name. The first to come makes it."""
+    """Create the file atomically, unless it exists."""
     draft = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
@@ -313,7 +314,7 @@ def _make_secret(path: Path) -> None:
             os.fsync(file.fileno())
         with suppress(FileExistsError):
             os.link(draft, path)
-        # Its name as well is on the disk before anything is signed with it.
+        # Its name, too, is on the disk before anything is signed with it.
         fsync_directory(path.parent)
     finally:
         draft.unlink()
@@ -323,8 +324,8 @@ def _read_secret(path: Path) -> str:
     secret = path.read_bytes().decode("ascii", errors="ignore").strip()
     if len(secret) < SECRET_LENGTH:
         raise SettingsError(
-            f"the secret file {path} is empty, cut short or no text; put the secret back that was "
-            "in it, or delete the file to have a new one made (every session cookie then stops "
+            f"the secret file {path} is empty, truncated or not text; put the secret back that was "
+            "in it, or delete the file to have a new one created (every session cookie then stops "
             "working, and backups that were made before are restored with --unsealed only)"
         )
     return secret
@@ -357,7 +358,7 @@ def _print(value: Any) -> str:
 
 
 def _check_proxies(proxies: str) -> None:
-    """Refuse what is no address: a name would match no proxy, and `*` would believe everybody."""
+    """Accept IP addresses and networks only: a name would match no proxy, `*` any client."""
     for proxy in filter(None, map(str.strip, proxies.split(","))):
         try:
             ipaddress.ip_network(proxy)

@@ -23,7 +23,7 @@ from hookstream_keys.store import StoreError
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="hookstream-keys")
 def cli() -> None:
-    """Self-hosted API keys: issue them, check them, kill them."""
+    """Self-hosted API keys: issue, verify, rotate and revoke them."""
 
 
 for command in (
@@ -38,7 +38,7 @@ for command in (
 
 
 def main() -> None:
-    """Run the command. What an operator can mend is one line on standard error, and status 1."""
+    """Run the command. Errors that the operator can fix are one line on stderr, and status 1."""
     _write_whatever_is_said()
     try:
         _refuse_what_is_no_text(sys.argv[1:])
@@ -57,13 +57,13 @@ def main() -> None:
 
 
 def _write_whatever_is_said() -> None:
-    # A secret is shown once: a name that the terminal has no letters for must not end it.
+    # A secret is shown once: a name that the terminal cannot encode must not fail the command.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _refuse_what_is_no_text(arguments: list[str]) -> None:
-    # Python hands on bytes that are no UTF-8 as lone surrogates, which nothing can store.
+    # Python passes bytes that are not UTF-8 on as lone surrogates, which cannot be stored.
     for argument in arguments:
         try:
             argument.encode()
@@ -72,13 +72,13 @@ def _refuse_what_is_no_text(arguments: list[str]) -> None:
 
 
 def _give_up_output() -> None:
-    # Else Python tries once more to write what is left, and ends with a status of its own: 120.
+    # Otherwise Python tries to flush the rest again at exit, and exits with status 120.
     if sys.stdout is not None:
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str) -> None:
-    # It may name a field or a file of the operator's, whatever that is called.
+    # It may contain a field's or a file's name, so control characters are escaped.
     click.echo(f"hookstream-keys: {printable(message)}", err=True)
     sys.exit(1)

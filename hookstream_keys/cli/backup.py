@@ -18,12 +18,12 @@ from hookstream_keys.domain import timestamps
 def backup_command(file: Path, as_json: bool, database: str) -> None:
     """Write a sealed copy of the database to FILE, which must not exist; the server may run.
 
-    The copy is as everything was at one moment. It is checked before it has its name, and
-    only you can read it. It has no session in it. It is sealed with a key that is derived from
-    the signing secret: a copy that was changed is refused by restore. Keep the secret, and the
-    head that is printed, apart from it.
+    The copy is a consistent snapshot, without sessions. It is checked before it is renamed to FILE,
+    and only its owner can read it. It is sealed with a key that is derived from the signing secret:
+    restore refuses a copy that was changed. Store the secret, and the head that is printed,
+    elsewhere.
     """
-    # First: without a database there is no secret beside it either.
+    # First: without a database there is no file with a secret either.
     store = existing_store(database)
     key = seal_key(database)
     now = timestamps.to_text(timestamps.now())
@@ -35,9 +35,9 @@ def backup_command(file: Path, as_json: bool, database: str) -> None:
         )
     if not state.is_complete:
         note(
-            "WARNING: the database was held against its audit log in part only, since rows of that "
-            "were pruned by a version that kept no checkpoint. Run hookstream-keys audit verify "
-            "--state with --archive."
+            "WARNING: the database was compared with its audit log in part only, since "
+            "rows of that were pruned by a version that kept no checkpoint. Run hookstream-keys "
+            "audit verify --state with --archive."
         )
     facts = {"file": str(file), **made._asdict(), "state_faults": state.fault_count}
     show(facts, as_json)

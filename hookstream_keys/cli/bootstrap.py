@@ -13,7 +13,7 @@ from hookstream_keys.store import ApiKey, Credential, Store, Tenant, User
 
 @record
 class FirstTenant:
-    """What was made, with the two secrets that are shown once."""
+    """The created records, with the two secrets that are shown once."""
 
     tenant: Tenant
     key: str = field(repr=False)
@@ -23,7 +23,7 @@ class FirstTenant:
 def create_first_tenant(
     store: Store, *, org: str, env: str, email: str, now: datetime
 ) -> FirstTenant | None:
-    """Make an owner, an organization, an environment and a key, all or nothing.
+    """Create an owner, an organization, an environment and a key in one transaction.
 
     Returns None, and changes nothing, when the database has users or organizations already.
     """

@@ -1,4 +1,4 @@
-"""The database that a command is about."""
+"""The database that a command works on."""
 
 import dataclasses
 import os
@@ -9,12 +9,12 @@ from hookstream_keys.store import Store, StoreUnavailable, database_path, open_s
 
 
 def settings_for(database: str) -> Settings:
-    """What the environment sets, for this database. Raises SettingsError."""
+    """The settings from the environment, for this database. Raises SettingsError."""
     return dataclasses.replace(Settings.from_environment(os.environ), database=database)
 
 
 def existing_store(database: str) -> Store:
-    """The database, which is not made or upgraded here. Raises StoreError when it is not ready."""
+    """Open the database; never create or upgrade it. Raises StoreError when it is not ready."""
     path = database_path(database).absolute()
     if not path.exists():
         raise StoreUnavailable(
@@ -27,11 +27,11 @@ def existing_store(database: str) -> Store:
 
 
 def missing(path: Path) -> str:
-    """Says which database is not there, and what decides where it is looked for."""
+    """The message for a database that does not exist, with the setting that names it."""
     return f"there is no database {path}: --database, or HOOKSTREAM_DATABASE, says where it is"
 
 
 def is_empty(path: Path) -> bool:
-    """Whether a file is there that nothing was ever written to, such as one that `touch` made."""
+    """Whether the file exists and is empty, such as one that `touch` created."""
     beside = (path, Path(f"{path}-wal"))
     return path.is_file() and not any(each.exists() and each.stat().st_size for each in beside)

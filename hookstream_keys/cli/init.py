@@ -15,11 +15,11 @@ from hookstream_keys.runtime.new_secret import warning_of_new_secret
 from hookstream_keys.settings import signing_secrets
 from hookstream_keys.store import database_path, open_store
 
-_NAME = "is no name of 1 to 100 characters, without control characters or a space in front"
+_NAME = "is not a name of 1 to 100 characters, without control characters or a leading space"
 
 
 def _as_in(operation_id: str, field: str, otherwise: str) -> Callable[..., str]:
-    """A callback that takes what the document takes for a field of a request."""
+    """A callback that validates a value by the schema of a request's field."""
 
     def check(_: click.Context, __: click.Parameter, value: str) -> str:
         schema = spec.request_schema(spec.document(), operation_id)["properties"][field]
@@ -36,28 +36,28 @@ def _as_in(operation_id: str, field: str, otherwise: str) -> Callable[..., str]:
     default="My organization",
     show_default=True,
     callback=_as_in("createOrganization", "name", _NAME),
-    help="The organization.",
+    help="The organization's name.",
 )
 @click.option(
     "--env",
     default="Production",
     show_default=True,
     callback=_as_in("createEnvironment", "name", _NAME),
-    help="The environment.",
+    help="The environment's name.",
 )
 @click.option(
     "--email",
     default="owner@hookstream.invalid",
     show_default=True,
-    callback=_as_in("signInEmail", "email", "is no email address such as you@example.com"),
-    help="What the owner signs in with.",
+    callback=_as_in("signInEmail", "email", "is not an email address such as you@example.com"),
+    help="The email address that the owner signs in with.",
 )
 @with_json
 @with_database
 def init_command(org: str, env: str, email: str, as_json: bool, database: str) -> None:
     """Create or upgrade the database; in an empty one, make an owner and a first key.
 
-    The owner's password and the key are shown this once. Run again, it changes nothing.
+    The owner's password and the key are shown once. Running it again changes nothing.
     """
     require_output()
     settings = settings_for(database)
@@ -92,5 +92,5 @@ def _show(first: bootstrap.FirstTenant, as_json: bool) -> None:
         "key": first.key,
         "key_prefix": first.tenant.key.prefix,
     }
-    # Without the password nobody could sign in: it is shown before the tenant is stored.
+    # Without the password the owner could not sign in: it is shown before the tenant is stored.
     show_once(facts, as_json, undo=lambda: None, title="Created, and shown this once:")

@@ -1,4 +1,4 @@
-"""The API's operations, asked for at the machine instead of over HTTP."""
+"""The API's operations, called by the operator without HTTP."""
 
 from typing import Any
 
@@ -13,15 +13,15 @@ from hookstream_keys.store import Store
 
 
 def ask(store: Store, operation_id: str, body: Any = None, **given: str | None) -> Any:
-    """What the API answers to the operator: a JSON value, or None where it has no content.
+    """The body of the API's response to the operator, or None where it has no content.
 
-    The document decides what may be asked, as it does over HTTP. Raises ApiError.
+    Input is validated by the document, as over HTTP. Raises ApiError.
     """
     return answer(store, operation_id, body, **given)[0]
 
 
 def answer(store: Store, operation_id: str, body: Any = None, **given: str | None) -> Answer:
-    """The whole answer, of which `ask` gives the body. Raises ApiError."""
+    """The whole response, of which `ask` returns the body. Raises ApiError."""
     document = spec.document()
     arguments = parameters.read_all(spec.parameters(document, operation_id), given)
     if body is not None:
@@ -29,16 +29,16 @@ def answer(store: Store, operation_id: str, body: Any = None, **given: str | Non
     handler = OPERATIONS[operation_id]
     if operation_id not in WRITING:
         return handler(operator_context(store), **arguments)
-    # As over HTTP: what the change relies on is looked up in the transaction of the change.
+    # As over HTTP: the change and what it relies on are in one transaction.
     with store.group_commit():
         context = write_context(operator_context(store), store, _unchecked, optional=False)
         return handler(context, **arguments)
 
 
 def operator_context(store: Store) -> RequestContext:
-    """A call of the operator's, at this moment."""
+    """A request by the operator, now."""
     return RequestContext(store, Operator(), ids.new("req"), None, timestamps.now())
 
 
 def _unchecked(*_: object) -> None:
-    """Stands for credentials, of which the operator has none."""
+    """Replaces the check of credentials; the operator has none."""

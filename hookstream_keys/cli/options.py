@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options that commands share."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def with_database(command: Command) -> Command:
-    """Give a command the option that every one of them has."""
+    """Add the option `--database` to a command."""
     option = click.option(
         "--database",
         metavar="URL",
@@ -19,11 +19,11 @@ def with_database(command: Command) -> Command:
         default=DEFAULT_DATABASE,
         show_default=True,
         show_envvar=True,
-        help="Where everything is kept: sqlite:///FILE.",
+        help="The database: sqlite:///FILE.",
     )
     return option(command)
 
 
 def with_json(command: Command) -> Command:
-    """Give a command the option to answer a program instead of a person."""
+    """Add the option `--json` to a command."""
     return click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(command)

@@ -1,4 +1,4 @@
-"""What a command answers: for a program JSON, for a person lines."""
+"""A command's output: lines of text, or JSON for a program."""
 
 import json
 import sys
@@ -9,11 +9,11 @@ import click
 
 
 class OutputError(Exception):
-    """What a command answers cannot be written. Its text says why, and what became of it."""
+    """The output cannot be written. The text says why, and whether the change was undone."""
 
 
 def require_output() -> None:
-    """Raise OutputError where standard output is closed: before a secret is made to be shown."""
+    """Raise OutputError where standard output is closed, before a secret is created."""
     if sys.stdout is None:
         raise OutputError(
             "standard output is closed: a secret could not be shown; nothing was done"
@@ -28,10 +28,9 @@ def show_once(
     undo: Callable[[], object],
     title: str | None = None,
 ) -> None:
-    """Show what has a secret, which cannot be shown again, as `show` does.
+    """Show an answer with a secret, which cannot be shown again, as `show` does.
 
-    To a person a title comes first. Where it cannot be written, `undo` is called. Raises
-    OutputError then.
+    As text, a title comes first. Calls `undo` and raises OutputError when it cannot be written.
     """
     try:
         if title and not as_json:
@@ -47,7 +46,7 @@ def show_once(
 
 
 def show(answer: Mapping[str, Any], as_json: bool, facts: Mapping[str, Any] | None = None) -> None:
-    """Print the answer; for a person a line for each of `facts`, or else for each that it has."""
+    """Print the answer as JSON, or as text a line for each of `facts`, by default of its fields."""
     if as_json:
         show_json(answer)
         return
@@ -58,17 +57,17 @@ def show(answer: Mapping[str, Any], as_json: bool, facts: Mapping[str, Any] | No
 
 
 def show_json(answer: Any) -> None:
-    """Print the answer for a program, on one line."""
+    """Print the answer as JSON, on one line."""
     click.echo(json.dumps(answer))
 
 
 def note(message: str) -> None:
-    """Tell a person what is no part of the answer: on standard error, where no pipe takes it."""
+    """Print a message that is not part of the answer, on standard error."""
     click.echo(message, err=True)
 
 
 def printable(text: str) -> str:
-    """`text` on one line, with what would make a terminal do something spelled out."""
+    """`text` on one line, with control characters escaped."""
     return "".join(
         character if character.isprintable() else ascii(character)[1:-1] for character in text
     )

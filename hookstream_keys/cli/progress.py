@@ -1,4 +1,4 @@
-"""How far a long command is, on a terminal."""
+"""The progress of a long command, on a terminal."""
 
 import sys
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from hookstream_keys.store import Progress
 
 @contextmanager
 def progress_bar() -> Iterator[Progress | None]:
-    """Shows progress on standard error, a bar for each task; None where that is no terminal."""
+    """Shows progress on standard error, a bar for each task; None where that is not a terminal."""
     if not sys.stderr.isatty():
         yield None
         return

@@ -26,39 +26,39 @@ from hookstream_keys.store import (
 
 @click.command("restore")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--dry-run", "rehearse", is_flag=True, help="Say what it would do; change nothing.")
+@click.option(
+    "--dry-run", "rehearse", is_flag=True, help="Print what would change; change nothing."
+)
 @click.option(
     "--unsealed",
     is_flag=True,
-    help="Put it back although its seal is missing or does not fit, or it is not as its own audit"
-    " log says. Only where you know where the file comes from, and who could write to it: anyone"
-    " who could may have changed it.",
+    help="Restore although its seal is missing or not valid, or it differs from its own audit log."
+    " Only for a file of known origin: anyone who could write to it may have changed it.",
 )
 @with_json
 @with_database
 def restore_command(
     file: Path, rehearse: bool, unsealed: bool, as_json: bool, database: str
 ) -> None:
-    """Put the backup in FILE back; what was ended since stays ended. The server may run.
+    """Restore the backup in FILE, and preserve later revocations. The server may run.
 
-    Put back: organizations, environments, keys and members that were changed or deleted since,
+    Restored: organizations, environments, keys and members that were changed or deleted since,
     invitations and idempotency records. A key that was deleted, or went with its environment or
     organization, comes back revoked.
 
-    Kept as now: users, their passwords and email addresses; secrets and usage of keys that are
-    there; the audit log, which goes on. Keys that were revoked, disabled, narrowed or rotated
+    Unchanged: users, their passwords and email addresses; secrets and usage of keys that
+    exist; the audit log, which continues. Keys that were revoked, disabled, narrowed or rotated
     since the backup stay so. Members who were removed, or whose user was deleted, stay out, and
     lowered roles stay lowered.
 
-    Removed: organizations, environments, keys, members and invitations that were made since. All
+    Removed: organizations, environments, keys, members and invitations that were created since. All
     sessions end: every user signs in again.
 
-    Where there is no database, the backup becomes it, users and passwords included: then nothing
-    that was ended since is known.
+    Without a database the backup becomes the database, users and passwords included: later
+    revocations and removals are then not known.
 
-    It prints how many rows of each kind were restored (gone, and back), updated (there, and
-    changed) and removed, and what was preserved: what the backup has and was ended since.
-    --dry-run prints the same.
+    It prints how many rows of each kind were restored (missing before), updated and removed, and
+    how many revocations and removals since the backup were preserved. --dry-run prints the same.
     """
     keys = seal_keys(database)
     store = _store_at(database)
@@ -69,13 +69,13 @@ def restore_command(
     if not found.compared:
         note(printable(_warning(found, database_path(database).absolute())))
     if rehearse:
-        note("Nothing was changed: this is what it would come to.")
+        note("Nothing was changed: this is what a restore would do.")
     facts = _facts(found)
     show(facts, as_json, _lines(facts))
 
 
 def _store_at(database: str) -> Store:
-    """The database, or where there is none, where it is to be. Raises StoreError."""
+    """The database, or the store of one that does not exist yet. Raises StoreError."""
     path = database_path(database).absolute()
     if not path.exists():
         return open_store(database)
@@ -109,7 +109,7 @@ def _facts(found: Restored) -> dict[str, Any]:
 
 
 def _lines(facts: dict[str, Any]) -> dict[str, str]:
-    """What a person is told: a line for each kind, and one for each that was preserved."""
+    """As text: a line for each kind, and one for each that was preserved."""
     lines = {
         name: value
         for name, value in facts.items()
@@ -125,8 +125,8 @@ def _lines(facts: dict[str, Any]) -> dict[str, str]:
 
 def _warning(found: Restored, path: Path) -> str:
     return (
-        f"WARNING: there was no database {path} to compare the backup with. The last change that "
-        f"it knows of was made at {found.backup.until}. Nothing that was revoked, disabled, "
-        "rotated or removed after that moment is known: all of it is as it was then. Revoke those "
-        "keys and remove those members again."
+        f"WARNING: there was no database {path} to compare the backup with. The last change in "
+        f"the backup was made at {found.backup.until}. What was revoked, disabled, rotated or "
+        "removed later is restored as it was then: revoke those keys and remove those members "
+        "again."
     )

@@ -1,4 +1,4 @@
-"""The keys of backups' seals, which are derived from the signing secrets."""
+"""The keys that seal backups, derived from the signing secrets."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ _PURPOSE = "backup seal"
 
 
 def seal_key(database: str) -> bytes:
-    """What seals a backup. Raises SettingsError where there is no signing secret."""
+    """The key that seals a backup. Raises SettingsError where there is no signing secret."""
     found = seal_keys(database)
     if not found.keys:
         raise SettingsError(
@@ -28,9 +28,9 @@ def seal_key(database: str) -> bytes:
 
 
 def seal_keys(database: str) -> SealKeys:
-    """What backups may be sealed with, the newest first; none where there is no signing secret.
+    """The keys that seal backups, the newest first; none where there is no signing secret.
 
-    No secret is made here: one that is made now has sealed nothing.
+    Creates no secret: a new one has sealed nothing.
     """
     settings, path = settings_for(database), database_path(database)
     secrets = existing_signing_secrets(settings, path)

@@ -22,19 +22,19 @@ from hookstream_keys.store import database_path, open_store
     type=click.IntRange(0, 65535),
     default=8080,
     show_default=True,
-    help="The port to listen on; 0 takes a free one.",
+    help="The port to listen on; 0 chooses a free one.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(1, 256),
     default=1,
     show_default=True,
-    help="How many processes share the port.",
+    help="The number of worker processes.",
 )
 @with_database
 def serve_command(host: str, port: int, workers: int, database: str) -> None:
     """Run the server until SIGTERM or Ctrl-C; requests in flight are answered first."""
-    # Here, so that the other commands start without the web server's libraries.
+    # Imported here, so that the other commands start without the web server's libraries.
     from hookstream_keys.server import processes  # noqa: PLC0415
 
     settings = settings_for(database)

@@ -1,1 +1,1 @@
-"""HTTP around the handlers: the edge, Connexion's middlewares, responses, rate limiting, pages."""
+"""HTTP around the handlers: edge middleware, Connexion's middlewares, responses, rate limiting."""

@@ -1,7 +1,7 @@
-"""Handling: from a request to a handler's call, and from its answer to a response.
+"""Dispatch: from a request to a handler's call, and from its answer to a response.
 
-What only reads is done where the request is, without a thread between: a look into the
-database takes a few microseconds. What writes, and so waits for the disk, is the writer's.
+Reads run on the event loop, since a query takes a few microseconds. Writes wait for the disk, and
+run on the writer thread.
 """
 
 import functools
@@ -33,12 +33,12 @@ from hookstream_keys.http.responses import JSON, REQUEST_ID, fields
 from hookstream_keys.runtime.writer import Writer
 from hookstream_keys.store import IdempotentReplay, Store
 
-#: So much of a User-Agent is kept with a session; nobody reads on.
+#: How much of a User-Agent is stored with a session.
 MAX_USER_AGENT = 300
 
 
 class HandlerDispatcher(PerOperationMiddleware):
-    """Answers the operations of the API; what is a page goes on to the application behind."""
+    """Answers the operations of the API; pages go on to the application behind it."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class HandlerDispatcher(PerOperationMiddleware):
         self._passwords = PasswordChecks()
 
     def prepare(self, operation: AbstractOperation) -> ASGIApp:
-        """Find the operation's handler now. Raises LookupError when there is none."""
+        """Find the operation's handler. Raises LookupError when there is none."""
         described = spec.operation(operation.operation_id)
         if described.is_page:
             return self.app
@@ -93,7 +93,7 @@ class HandlerDispatcher(PerOperationMiddleware):
         *,
         used: bool = False,
     ) -> Answer:
-        """Answer inside the write transaction, to a principal that is valid in it."""
+        """Call the handler inside the write transaction, after a recheck of the principal."""
         checked = write_context(
             context, self._store, self._credentials.current, optional=operation.optional
         )
@@ -104,9 +104,9 @@ class HandlerDispatcher(PerOperationMiddleware):
     async def _prepared_for(
         self, operation: spec.Operation, context: RequestContext, arguments: dict[str, Any]
     ) -> Any:
-        """What takes a while, done beside everything else. Raises Overloaded."""
+        """The result of the operation's slow preparation, if it has one. Raises Overloaded."""
         preparation = PREPARED[operation.id]
-        # Before it waits for its turn: what is refused anyway takes no place in the queue.
+        # Before the queue: what is refused anyway takes no place in it.
         preparation.admit(context, **arguments)
         work = functools.partial(preparation.work, context, **arguments)
         try:
@@ -141,7 +141,7 @@ class HandlerDispatcher(PerOperationMiddleware):
 
 
 def _will_write(principal: Principal) -> bool:
-    """Whether using this credential changes it, whatever for."""
+    """Whether any use of this credential changes it."""
     match principal:
         case SessionPrincipal(due=due):
             return due
@@ -152,21 +152,20 @@ def _will_write(principal: Principal) -> bool:
 
 
 def _use(operation: spec.Operation, context: RequestContext) -> None:
-    """See to it that a key is used by this request, whatever becomes of that.
+    """Record that this request uses a key, whatever its outcome.
 
-    A key whose scopes do not cover the operation is not good for it, and so not used: what
-    verification would say of it, too.
+    A key whose scopes do not cover the operation is not used, as in verification.
     """
     scope, principal = operation.required_scope, context.principal
     if scope and isinstance(principal, KeyPrincipal) and not principal.scopes.allow(scope):
         return
     if operation.id != "authorize":
-        # Which does so itself, and only when everything else is right.
+        # It does so itself, and only when the other checks pass.
         verification.record_use(context)
 
 
 def _answer(operation_id: str, context: RequestContext, arguments: dict[str, Any]) -> Answer:
-    """What the handler answers, and what comes with the credential."""
+    """The handler's answer, with the headers that the credential adds."""
     try:
         body, status, *rest = OPERATIONS[operation_id](context, **arguments)
     except IdempotentReplay as repeated:
@@ -189,7 +188,7 @@ def _answer(operation_id: str, context: RequestContext, arguments: dict[str, Any
 
 async def _respond(request: Request, answer: Answer, send: Send) -> None:
     body, status, *rest = answer
-    # Here as well as at the gate: the document requires it, and responses may be validated.
+    # Here as well as in `EdgeMiddleware`: the document requires it of validated responses.
     headers = [(REQUEST_ID, request.id.encode())]
     raw = b""
     if body is not None:

@@ -1,4 +1,4 @@
-"""Pages: what a browser loads is Flask's to serve, as Connexion hands it on."""
+"""Documentation pages, which Flask serves."""
 
 import functools
 from typing import Any
@@ -12,7 +12,7 @@ from hookstream_keys.handlers.context import Answer
 
 
 def page(operation_id: str, served: ServedDocument) -> Handler:
-    """What answers for a page as Flask calls it. For an operation of the API it refuses."""
+    """The view function of a page for Flask. For an operation of the API it raises."""
     handler = PAGES.get(operation_id)
     if handler is None:
         return _not_a_page
@@ -20,10 +20,10 @@ def page(operation_id: str, served: ServedDocument) -> Handler:
     @functools.wraps(handler)
     def answer(**arguments: Any) -> Answer:
         if operation.operation_id != operation_id:
-            # Connexion's router and Flask's disagree: fail closed, whoever is wrong.
+            # Connexion's router and Flask's disagree: fail closed.
             raise RuntimeError(f"{operation_id} was reached as {operation.operation_id}")
         body, status, *headers = handler(served, **arguments)
-        # Here as well as at the gate: the document requires it, and responses may be validated.
+        # Here as well as in `EdgeMiddleware`: the document requires it of validated responses.
         request_id = {"X-Request-Id": requests.of(scope).id}
         return body, status, {**request_id, **(headers[0] if headers else {})}
 

@@ -1,9 +1,8 @@
-"""The first thing that sees a request: names it, bounds it, makes it canonical, and answers errors.
+"""The edge middleware: request ID, size limits, canonical requests, error mapping, access log.
 
-What may pass is decided by the document's paths and methods alone, so that a
-request which is no operation never reaches Connexion's router or Flask's, which
-match differently. What passes has at most one body of a declared media type,
-whole and within the limit.
+Only the document's paths and methods pass, so that no other request reaches Connexion's router or
+Flask's, which match differently. What passes has at most one body of a declared media type,
+complete and within the limit.
 """
 
 import logging
@@ -35,12 +34,12 @@ from hookstream_keys.store import StoreError
 
 log = logging.getLogger("hookstream_keys")
 
-#: So many bytes of a body over the limit are read and thrown away before the answer: closing on
+#: How many bytes of a body over the limit are read and discarded before the answer: closing with
 #: unread bytes resets the connection, and the client never sees the 413.
 DRAIN_BYTES = 8 * 1024 * 1024
 
-#: So many requests are in a worker at once: twice those that may wait to write. More are turned
-#: away before their body is read; a body takes up to `HOOKSTREAM_MAX_BODY_BYTES` of memory.
+#: How many requests are in a worker at once: twice those that may wait to write. Load shedding
+#: rejects more before their body is read; a body takes up to `HOOKSTREAM_MAX_BODY_BYTES` of memory.
 MOST_REQUESTS = 4_000
 
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
@@ -48,7 +47,7 @@ _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]+)(:[0-9]*)?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
-#: The header fields that say something of the body as it came.
+#: The header fields that describe the body as it was sent.
 _OF_BODIES = {b"content-length", b"content-type", b"transfer-encoding"}
 
 
@@ -72,7 +71,7 @@ class EdgeMiddleware:
         self._requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or pass on what is no request."""
+        """Serve one request; pass on other ASGI scopes."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -81,7 +80,7 @@ class EdgeMiddleware:
         self._requests += 1
         try:
             await self._pass(scope, receive, response)
-        except Exception as exception:  # the last resort: every error is answered in the one shape
+        except Exception as exception:  # the last resort: every error is answered in one format
             error = as_api_error(exception, request)
             if isinstance(error, InternalError) or response.started:
                 log.exception("request_id=%s failed", request.id)
@@ -94,13 +93,13 @@ class EdgeMiddleware:
             response.log()
 
     def _counted(self, request: Request, error: ApiError) -> ApiError:
-        """The error, or that there were too many."""
+        """The error, or the 429 for too many of them."""
         try:
             self.limiting.count_error(request, error)
         except RateLimited as limited:
             return limited
         except StoreError as failure:
-            # The answer is an error in any case.
+            # The response is an error in any case.
             log.warning("request_id=%s %s", request.id, failure)
         return error
 
@@ -121,12 +120,10 @@ class EdgeMiddleware:
             request.operation = route.operations.get(method)
         operation = request.operation
         if operation is None or not operation.secured:
-            # Of others it is not known yet whose they are.
+            # The principal of other requests is not known yet.
             self.limiting.limit_anonymous(request)
         if route is None:
-            raise NotFound(
-                "There is nothing at this address; /v1/openapi.json lists what there is."
-            )
+            raise NotFound("There is nothing at this path; /v1/openapi.json lists all paths.")
         if operation is None:
             await self._answer_without_operation(route, method, response)
             return
@@ -137,9 +134,9 @@ class EdgeMiddleware:
             self.origins.refuse_foreign(request)
         body = await self._body(request, operation, receive)
         if response.bodiless:
-            # The server goes by its own scope: it must know that HEAD is answered without content.
+            # uvicorn reads its own scope: it must know that HEAD is answered without content.
             scope = {**scope, "method": method}
-        # For those behind that read them: the only body is the one that is handed on below.
+        # For the middlewares behind that read them: the only body is the one passed on below.
         scope["headers"] = [field for field in scope["headers"] if field[0] not in _OF_BODIES]
         await self.app(scope, _replay(body, receive), response)
 
@@ -148,14 +145,14 @@ class EdgeMiddleware:
     ) -> None:
         if method != "OPTIONS":
             raise MethodNotAllowed(
-                f"This address takes {route.allow}.", headers={"Allow": route.allow}
+                f"Method not allowed. Allowed: {route.allow}.", headers={"Allow": route.allow}
             )
         headers = [(b"allow", route.allow.encode())]
         await response({"type": "http.response.start", "status": 204, "headers": headers})
         await response({"type": "http.response.body", "body": b""})
 
     async def _body(self, request: Request, operation: spec.Operation, receive: Receive) -> bytes:
-        """The body, whole, where the operation takes one, and of a media type that it takes."""
+        """The complete body, where the operation takes one, of an accepted media type."""
         declared = request.headers.get(b"content-length", b"0").strip(b" \t")
         if not declared.isdigit():
             raise BadRequest(
@@ -175,7 +172,7 @@ class EdgeMiddleware:
         if length or coding is not None:
             body = await self._read(receive)
         if not operation.consumes:
-            # Nobody asked for this body, so nobody gets to parse it.
+            # The operation takes no body, so it is not parsed.
             return b""
         if body:
             _check_media_type(request.headers.get(b"content-type"), operation)
@@ -218,7 +215,7 @@ def _request(scope: Scope) -> Request:
             # RFC 9113, section 8.2.3: several Cookie headers are one.
             headers[name] += b"; " + value
         elif name == b"content-type":
-            # Of two, nobody knows which it is.
+            # Of two it is not known which one applies.
             headers[name] = b""
         elif name == b"host":
             headers[name] += b"," + value
@@ -228,7 +225,7 @@ def _request(scope: Scope) -> Request:
         id=ids.new("req"),
         moment=moment,
         now=timestamps.to_text(moment),
-        # A proxy may pass on what it was told, which may be anything.
+        # A proxy may forward any value.
         address=client[0] if client and networks.is_address(client[0]) else "",
         scheme=scope["scheme"],
         headers=headers,
@@ -238,7 +235,7 @@ def _request(scope: Scope) -> Request:
 
 
 def _check_address(scope: Scope, request: Request) -> None:
-    """Refuse what could be understood as another address than it was. Raises BadRequest."""
+    """Refuse an ambiguous host or path. Raises BadRequest."""
     host = request.headers.get(b"host")
     if not _HOST.fullmatch(host) if host else scope["http_version"] != "1.0":
         raise BadRequest(
@@ -246,7 +243,7 @@ def _check_address(scope: Scope, request: Request) -> None:
             details=[Detail("header/host", "is missing, or not one host")],
         )
     if _CONTROL.search(scope["path"]):
-        # Connexion's router and Flask's disagree on what a line end at the end is part of.
+        # Connexion's router and Flask's disagree on a line break at the end.
         raise BadRequest(
             "The request's parameters are not valid.",
             details=[Detail("path", "has a control character")],
@@ -254,10 +251,7 @@ def _check_address(scope: Scope, request: Request) -> None:
 
 
 def _check_media_type(given: bytes | None, operation: spec.Operation) -> None:
-    """Refuse a body that is of no media type that the operation takes.
-
-    Raises UnsupportedMediaType.
-    """
+    """Refuse a body of another media type than the operation's. Raises UnsupportedMediaType."""
     if given in operation.consumed:
         return
     text = (given or b"").decode("latin-1")
@@ -267,12 +261,12 @@ def _check_media_type(given: bytes | None, operation: spec.Operation) -> None:
     if name not in operation.consumes or not is_utf_8:
         raise UnsupportedMediaType(
             f"Send the body as {' or '.join(operation.consumes)}, in UTF-8.",
-            details=[Detail("header/content-type", "is missing or not one that is taken here")],
+            details=[Detail("header/content-type", "is missing or not accepted here")],
         )
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives the body as one message, and then what really comes."""
+    """A `receive` that gives the body as one message, then what the client sends."""
     pending = True
 
     async def replayed() -> Message:

@@ -1,10 +1,10 @@
-"""Connexion's middlewares, each doing at the start what Connexion does again for every request.
+"""Connexion's middlewares, prepared once per operation instead of per request.
 
-Connexion reads the document, and hands each operation of it to each middleware; what happens
-for a request is prepared there, once. A request then passes `Routing`, `Security`,
-`Validation` and `Handling`, and ends there; only pages, which a browser loads, go on to Flask.
+Connexion reads the document, and passes each operation to each middleware, which prepares it. A
+request then passes `Routing`, `Security`, `Validation` and `HandlerDispatcher`, which answers it;
+only documentation pages go on to Flask.
 
-What of Connexion these rely on is little, and a test fails when an upgrade changes it.
+These rely on little of Connexion, and a test fails when an upgrade changes it.
 """
 
 from hookstream_keys.http.dispatch import HandlerDispatcher

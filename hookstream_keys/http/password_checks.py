@@ -1,8 +1,8 @@
-"""Password checks: on threads of their own, and in a fair order.
+"""Password checks: on threads of their own, in fair order.
 
-A check takes a core for a twentieth of a second and 32 MiB, so only a few run at once and the
-others wait, in a queue that is fair to every user and every client address (`fair_queue`). When it
-is full, load shedding rejects the check that would begin last.
+A check takes a core for a twentieth of a second and 32 MiB, so only a few run at once; the others
+wait in a queue that is fair to every user and every client address (`fair_queue`). When it is full,
+load shedding rejects the check that would begin last.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 #: How many checks run at once in a worker.
 PASSWORDS_AT_ONCE = 2
-#: How many wait: two seconds' work where each takes a twentieth of a second.
+#: How many wait: two seconds' work at a twentieth of a second each.
 PASSWORDS_WAITING = 64
 
 #: Done without a result when the check may begin; fails when it is rejected.
@@ -33,7 +33,7 @@ class PasswordChecks:
         self._queue: FairQueue[_Turn] = FairQueue(PASSWORDS_WAITING)
 
     async def run(self, check: Callable[[], Result], flows: Iterable[str]) -> Result:
-        """What `check` returns or raises, once it is the turn of its flows. Raises Overloaded."""
+        """What `check` returns or raises, after its turn in the queue. Raises Overloaded."""
         loop = asyncio.get_running_loop()
         turn: _Turn = loop.create_future()
         rejected = self._queue.push(turn, flows)
@@ -50,7 +50,7 @@ class PasswordChecks:
                 self._begin()
 
     def _begin(self) -> None:
-        """Let as many checks begin as there are threads for."""
+        """Begin checks while there are free threads."""
         while self._running < PASSWORDS_AT_ONCE and len(self._queue):
             turn = self._queue.pop()
             # A check whose request was cancelled does not begin.

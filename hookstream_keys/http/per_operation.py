@@ -1,4 +1,4 @@
-"""What the middlewares behind the router have in common."""
+"""The base class of the middlewares behind the router."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class PerOperationMiddleware(RoutedMiddleware[Any]):
-    """Passes a request to what was prepared for its operation, found in one look."""
+    """Passes a request to the application prepared for its operation, by one lookup."""
 
     def __init__(self, app: ASGIApp) -> None:
         super().__init__(app)
@@ -17,7 +17,7 @@ class PerOperationMiddleware(RoutedMiddleware[Any]):
         self._prepared: dict[str, ASGIApp] = {}
 
     def prepare(self, operation: AbstractOperation) -> ASGIApp:
-        """What is to be done with the requests of an operation of the document."""
+        """The application for requests of an operation of the document."""
         raise NotImplementedError
 
     def add_api(self, specification: Any, **options: Any) -> None:
@@ -26,7 +26,7 @@ class PerOperationMiddleware(RoutedMiddleware[Any]):
         self._prepared.update(api.operations)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request that the router has seen."""
+        """Serve a request that was routed."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -35,7 +35,7 @@ class PerOperationMiddleware(RoutedMiddleware[Any]):
 
 
 class _Api(RoutedAPI[Any]):
-    """Connexion's way through the operations of a document, whose references it has resolved."""
+    """Connexion's iteration over a document's operations, with references resolved."""
 
     def __init__(
         self, *arguments: Any, prepare: Callable[[AbstractOperation], ASGIApp], **options: Any

@@ -1,8 +1,8 @@
-"""How often the API itself may be asked: by each organization, and by each address of strangers.
+"""The rate limit of the API: per organization, or per client IP if unauthenticated.
 
-Who has shown who it is counts for its organization, wherever it asks from; everybody else for
-the address. So a stranger uses up nobody's limit but its own, whatever credentials it tries.
-Which operations are counted, the document says: `x-rate-limited`.
+An authenticated request counts for its organization, from any address; others count for the client
+IP. So an unauthenticated client uses up only its own limit, whatever credentials it tries. The
+document marks the operations that are counted: `x-rate-limited`.
 """
 
 from hookstream_keys.context.principal import KeyPrincipal, SessionPrincipal
@@ -12,19 +12,19 @@ from hookstream_keys.domain.limits import Limit
 from hookstream_keys.runtime import rate_limit_names
 from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters
 
-#: A credential that is refused counts for so many requests: who guesses is slowed down more.
+#: How many requests a refused credential counts for, against brute force.
 REFUSAL_COST = 10
 
 
 class RateLimiting:
-    """The limit of `per_minute` requests a minute, or none; a request is told the decision."""
+    """The limit of `per_minute` requests, or none; the decision is stored in the request."""
 
     def __init__(self, counters: RateLimitCounters, per_minute: int | None) -> None:
         self._counters = counters
         self._limit = Limit(per_minute, 60) if per_minute else None
 
     def limit_anonymous(self, request: Request, cost: int = 1) -> None:
-        """Count a request for its address. Raises RateLimited."""
+        """Count a request for its client IP. Raises RateLimited."""
         self._count(request, rate_limit_names.of_address(request.address), cost)
 
     def count_caller(self, request: Request, caller: KeyPrincipal | SessionPrincipal) -> None:
@@ -36,7 +36,7 @@ class RateLimiting:
         self._count(request, name, 1)
 
     def count_error(self, request: Request, error: ApiError) -> None:
-        """Count a request that was refused before it was known whose it is. Raises RateLimited."""
+        """Count a request that was refused before authentication. Raises RateLimited."""
         refused = isinstance(error, Unauthorized)
         if refused or request.limit is None:
             self.limit_anonymous(request, REFUSAL_COST if refused else 1)

@@ -1,4 +1,4 @@
-"""The way out: what every response carries, what an error looks like, and the line in the log."""
+"""Responses: headers of every response, the error format, the line in the access log."""
 
 import logging
 import time
@@ -18,16 +18,16 @@ log = logging.getLogger("hookstream_keys")
 JSON = b"application/json"
 REQUEST_ID = b"x-request-id"
 RATE_LIMIT = b"ratelimit-limit"
-#: A browser takes a body for what it is said to be, and never runs one that is not a script.
+#: Browsers do not sniff another media type, so they run no body as a script that is none.
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 
 
 class Response:
-    """The way out: adds to what is sent, and remembers what the log line needs."""
+    """Sends a response: adds headers, and records what the log line needs."""
 
     def __init__(self, request: Request, method: str, send: Send) -> None:
         self.request = request
-        #: The path as the document has it. What was really asked for may hold anything.
+        #: The path template of the document. The requested path may contain anything.
         self.path = "-"
         self.bodiless = False
         self.started = False
@@ -53,7 +53,7 @@ class Response:
         await self._send(message)
 
     def log(self) -> None:
-        """Write the one line that every request leaves in the log."""
+        """Write the request's line in the access log."""
         if log.isEnabledFor(logging.INFO):
             reason = self.request.log_reason
             log.info(
@@ -68,7 +68,7 @@ class Response:
 
 
 class Sender(Protocol):
-    """Something that sends ASGI messages in answer to a request."""
+    """Sends ASGI messages in response to a request."""
 
     request: Request
 
@@ -78,12 +78,12 @@ class Sender(Protocol):
 
 @cache
 def _field_name(name: str) -> bytes:
-    """A header field's name, as it is sent. There are as many as the document has."""
+    """A header field's name as it is sent; cached, since the document has few."""
     return name.lower().encode()
 
 
 def fields(headers: Mapping[str, str | list[str]]) -> list[tuple[bytes, bytes]]:
-    """Headers as ASGI has them; one with a list of values is sent once for each."""
+    """Headers in ASGI's form; one with a list of values becomes a field for each."""
     return [
         (_field_name(name), each.encode("latin-1"))
         for name, value in headers.items()
@@ -92,14 +92,14 @@ def fields(headers: Mapping[str, str | list[str]]) -> list[tuple[bytes, bytes]]:
 
 
 def error_response(error: ApiError, request_id: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
-    """The header fields and the body that say `error` in the one shape."""
+    """The header fields and the body of `error`, in the API's error format."""
     body = orjson.dumps(error.body(request_id))
     headers = [(b"content-type", JSON), (b"content-length", b"%d" % len(body))]
     return headers + fields(error.headers), body
 
 
 async def send_error(response: Sender, error: ApiError) -> None:
-    """Answer `error` in the one shape."""
+    """Send `error` in the API's error format."""
     headers, body = error_response(error, response.request.id)
     response.request.log_reason = error.log_reason
     await response({"type": "http.response.start", "status": error.status, "headers": headers})
@@ -107,7 +107,7 @@ async def send_error(response: Sender, error: ApiError) -> None:
 
 
 def as_api_error(exception: Exception, request: Request) -> ApiError:
-    """What to answer for `exception`, wherever in the stack it came from."""
+    """The `ApiError` for `exception`, whatever raised it."""
     match exception:
         case ApiError():
             return exception

@@ -1,4 +1,4 @@
-"""Routing: Connexion's router, asked only where there is something to match."""
+"""Routing: Connexion's router, used only for paths with parameters."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from hookstream_keys.contract import spec
 
 
 class Routing(RoutingMiddleware):
-    """Knows the paths without parameters by heart, and asks the router for the others.
+    """Finds paths without parameters in a dictionary, and others by Connexion's router.
 
-    The router tries one path after another, which takes as long as all the rest of a request.
+    The router tries one path after another, which takes as long as the rest of a request.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -29,7 +29,7 @@ class Routing(RoutingMiddleware):
                 self._literal[operation.method, base + operation.path] = routed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Tell the middlewares behind which operation a request is for."""
+        """Find the operation of a request, for the middlewares behind."""
         if scope["type"] == "http" and not scope.get("root_path"):
             routed = self._literal.get((scope["method"], scope["path"]))
             if routed is not None:

@@ -14,7 +14,7 @@ from hookstream_keys.store import StoreError
 
 
 class Security(PerOperationMiddleware):
-    """Finds out who sends a request, and counts it for whoever that is."""
+    """Authenticates a request, and counts it for the principal's rate limit."""
 
     def __init__(self, app: ASGIApp, credentials: Credentials, limiting: RateLimiting) -> None:
         super().__init__(app)
@@ -22,9 +22,9 @@ class Security(PerOperationMiddleware):
         self._limiting = limiting
 
     def prepare(self, operation: AbstractOperation) -> ASGIApp:
-        """Find out now which credentials the operation takes."""
+        """Find the credentials that the operation accepts."""
         if not operation.security:
-            # It is for everybody: no credential is looked at.
+            # It is public: credentials are ignored.
             return self.app
         checks = [
             self._credentials.check(operation.security_schemes[name])
@@ -35,7 +35,7 @@ class Security(PerOperationMiddleware):
 
 
 class _Secured:
-    """An operation that takes some of the credentials, and may be served without one."""
+    """An operation that accepts some credentials, which may be optional."""
 
     def __init__(
         self, app: ASGIApp, checks: list[Check], limiting: RateLimiting, *, optional: bool
@@ -46,7 +46,7 @@ class _Secured:
         self._optional = optional
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through with its principal. Raises Unauthorized or RateLimited."""
+        """Pass a request on with its principal. Raises Unauthorized or RateLimited."""
         request = requests.of(scope)
         request.principal = principal = self._principal(request)
         if isinstance(principal, KeyPrincipal | SessionPrincipal):
@@ -61,8 +61,8 @@ class _Secured:
             try:
                 principal = check(request)
             except (ApiError, StoreError) as error:
-                # Another credential may be good. If none is, this is the answer, and not 401:
-                # that the database does not answer says nothing of the credential.
+                # Another credential may be valid. If none is, this is the answer, not 401: while
+                # the database fails, it is not known whether the credential is valid.
                 refusal = refusal or error
             else:
                 if principal is not None:

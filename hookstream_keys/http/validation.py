@@ -1,7 +1,7 @@
-"""Validation: parameters and bodies against the document, by validators that were compiled once.
+"""Validation: parameters and bodies against the document, by validators compiled once.
 
-JSON is read once and strictly, a parameter is what JSON calls a number or a boolean, and what
-was validated is what the handler gets.
+JSON is parsed once, strictly; numbers and booleans in parameters are written as in JSON; handlers
+get exactly what was validated.
 """
 
 from typing import Any
@@ -20,15 +20,15 @@ JSON = "application/json"
 
 
 class Validation(PerOperationMiddleware):
-    """Lets through what the document lets through, as a handler's arguments."""
+    """Passes valid requests on, with the handler's arguments."""
 
     def prepare(self, operation: AbstractOperation) -> ASGIApp:
-        """Compile now what the operation takes."""
+        """Compile the operation's validators."""
         return _Validated(self.app, operation)
 
 
 class _Validated:
-    """An operation with what it takes."""
+    """An operation with its validators."""
 
     def __init__(self, app: ASGIApp, operation: AbstractOperation) -> None:
         self._next = app
@@ -45,7 +45,7 @@ class _Validated:
             self._body_required = operation.request_body.get("required", False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through. Raises BadRequest."""
+        """Pass a valid request on. Raises BadRequest."""
         request = requests.of(scope)
         arguments: dict[str, Any] = {**self._defaults}
         details: list[Detail] = []
@@ -80,5 +80,5 @@ class _Validated:
         for name, parameter in self._query.items():
             if name in given:
                 values = given[name]
-                # What is repeated stays a list, which no schema of a scalar lets through.
+                # A repeated parameter stays a list, which no schema of a scalar accepts.
                 arguments[name] = parameter.read(values[0] if len(values) == 1 else values, details)

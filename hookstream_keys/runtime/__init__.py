@@ -1,1 +1,1 @@
-"""What goes on beside requests: the write queue, counters in memory, periodic tasks."""
+"""The background work of the process: the write queue, counters in memory, periodic tasks."""

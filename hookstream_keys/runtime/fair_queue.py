@@ -6,7 +6,7 @@ every waiting job of one of its flows. The lowest tag is begun first. So the job
 one behind another in virtual time, and a flood is served in turn with all other flows.
 
 The bound: a job whose flows have nothing waiting waits for at most one job of each other flow,
-and no job that comes later is begun before it. For that, a tie is decided by whether the job's
+and no job that arrives later is begun before it. For that, a tie is decided by whether the job's
 flows had nothing waiting, and only then by arrival.
 
 The rule is start-time fair queueing (P. Goyal, H. M. Vin, H. Cheng, SIGCOMM 1996) with jobs of
@@ -24,7 +24,7 @@ Job = TypeVar("Job")
 @dataclass(frozen=True, slots=True, order=True)
 class _Waiting(Generic[Job]):
     tag: int
-    #: Whether one of its flows had a job waiting when it came.
+    #: Whether one of its flows had a job waiting when it arrived.
     follows: bool
     arrival: int
     flows: frozenset[str] = field(compare=False)
@@ -58,7 +58,7 @@ class FairQueue(Generic[Job]):
         return self._waiting.pop().job if len(self._waiting) > self._capacity else None
 
     def pop(self) -> Job:
-        """Take the job that is to begin now. Raises IndexError when none is waiting."""
+        """Remove the job that begins next. Raises IndexError when none is waiting."""
         first = self._waiting.pop(0)
         self._virtual_time = first.tag
         return first.job

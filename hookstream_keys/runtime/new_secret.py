@@ -1,4 +1,4 @@
-"""A warning where a new signing secret is made for a database that was used with another."""
+"""A warning when a new signing secret is created for a database that was used with another."""
 
 from pathlib import Path
 
@@ -7,10 +7,10 @@ from hookstream_keys.store import Store
 
 
 def warning_of_new_secret(settings: Settings, database: Path, store: Store) -> str | None:
-    """What is lost with the new secret that `signing_secrets` is about to make; None for nothing.
+    """The warning before `signing_secrets` creates a secret; None when nothing is lost by it.
 
-    Nothing is lost where a secret is there, or where nothing was ever stored. Raises SettingsError
-    when the file of the secret cannot be used, and StoreUnavailable.
+    Nothing is lost when a secret exists, or the database was never used. Raises SettingsError
+    when the secret's file cannot be used, and StoreUnavailable.
     """
     if existing_signing_secrets(settings, database) or not store.was_used():
         return None

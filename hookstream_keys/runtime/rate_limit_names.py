@@ -1,20 +1,20 @@
-"""Whose rate limit is counted: the names that the counters have for keys and client addresses."""
+"""The names of rate-limit counters, for keys and client addresses."""
 
 import ipaddress
 from functools import lru_cache
 
-#: How the names of keys begin: they have a part of the counters' file of their own.
+#: The prefix of keys' names, which have rows of their own in the counters' file.
 OF_KEYS = "key "
 
 
 def of_key(key_id: str) -> str:
-    """A key, for its own limit."""
+    """The name of a key's own limit."""
     return f"{OF_KEYS}{key_id}"
 
 
 @lru_cache(maxsize=4096)
 def of_address(address: str) -> str:
-    """A client address. An IPv6 network of 64 bits is one: it is one customer's."""
+    """The name of a client address. An IPv6 /64 network, one customer's, counts as one."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Refused attempts on record: who tried, in the audit log, in a bounded number of events.
+"""Refused attempts, recorded in the audit log in a bounded number of events.
 
 Refusals of known users (at sign-in) and of known keys are counted in memory by reason, client
 address and, of a key, prefix of the secret. The first of a kind is an event within seconds; more of
@@ -7,8 +7,8 @@ worker that is killed loses the counts that it has not written.
 
 The bound, for each worker: of a user or key at most `MAX_ADDRESSES` addresses are told apart in an
 hour, the others are counted together under none; and at most `MAX_SUBJECTS` users and as many keys
-are kept in an hour, of one organization at most `MAX_KEYS_OF_ORGANIZATION` keys: no tenant uses up
-the others' record. The attempts at further ones are counted in the log.
+are kept in an hour, of one organization at most `MAX_KEYS_OF_ORGANIZATION` keys, so that no tenant
+uses up the others' share. Attempts at further ones are counted in the server's log.
 """
 
 import logging
@@ -25,7 +25,7 @@ log = logging.getLogger("hookstream_keys")
 
 #: How long refusals of one user or key are counted together, in seconds.
 WINDOW_SECONDS = 3600.0
-#: How many client addresses of one user's or key's refusals are told apart.
+#: How many client addresses are counted separately for one user or key.
 MAX_ADDRESSES = 20
 #: How many users, and how many keys, refusals are counted for at once.
 MAX_SUBJECTS = 2_000
@@ -43,9 +43,9 @@ class Refused(NamedTuple):
     subject: str
     #: Why: a code of verification's, or of sign-in.
     reason: str
-    #: The client's, or None where it is not known or one of too many.
+    #: The client's, or None when unknown or one of too many.
     address: str | None
-    #: Of the first of these attempts, as is `first_at`.
+    #: Of the first of these attempts, as `first_at`.
     request_id: str
     first_at: str
     last_at: str
@@ -57,21 +57,21 @@ class Refused(NamedTuple):
 
     @property
     def shares(self) -> dict[str, int]:
-        """What it takes a place of, and how many places there are."""
+        """The quotas that it counts for, with their sizes."""
         shares: dict[str, int] = {self.kind: MAX_SUBJECTS}
         if self.org_id is not None:
             shares[f"keys of {self.org_id}"] = MAX_KEYS_OF_ORGANIZATION
         return shares
 
 
-#: What remembers a refusal, as `Refusals.note` does.
+#: Records a refusal, as `Refusals.note` does.
 Note = Callable[[Refused], None]
 #: The audit event of refusals; None where their user or key is gone.
 Recorded = Callable[[Refused], AuditEvent | None]
 
 
 def not_noted(_: Refused) -> None:
-    """Remember nothing: the command line authenticates no caller."""
+    """Record nothing: the command line authenticates no caller."""
 
 
 _Counter = tuple[str, str | None, str | None]
@@ -79,16 +79,16 @@ _Counter = tuple[str, str | None, str | None]
 
 @dataclass(slots=True)
 class _Subject:
-    """What is remembered of one user or key."""
+    """The refusals of one user or key."""
 
-    #: When its hour is over, by the clock.
+    #: When its hour ends.
     until: float
-    #: What it takes a place of.
+    #: The quotas that it counts for.
     shares: tuple[str, ...]
     addresses: set[str] = field(default_factory=set)
-    #: What is not written yet, by reason, address and prefix.
+    #: Refusals that are not written yet, by reason, address and prefix.
     counted: dict[_Counter, Refused] = field(default_factory=dict)
-    #: Of which of them an event has been written.
+    #: Those of which an event was written.
     written: set[_Counter] = field(default_factory=set)
 
 
@@ -96,7 +96,7 @@ _Key = tuple[str, str]
 
 
 class Refusals:
-    """Remembers refusals for the store `store`. Safe to use from several threads."""
+    """Collects refusals for the store `store`. Safe to use from several threads."""
 
     def __init__(
         self, store: Store, recorded: Recorded, clock: Callable[[], float] = time.monotonic
@@ -107,16 +107,16 @@ class Refusals:
         self._lock = threading.Lock()
         #: In the order in which their hours end.
         self._subjects: dict[_Key, _Subject] = {}
-        #: How many places of each share are taken.
+        #: How much of each quota is used.
         self._places: Counter[str] = Counter()
-        #: Those with a counter of which nothing has been written.
+        #: Subjects with a counter of which nothing was written.
         self._fresh: set[_Key] = set()
         self._dropped = 0
-        #: What is to be written next. Used by the thread that writes alone.
+        #: What is written next. Used by the writer thread only.
         self._pending: list[Refused] = []
 
     def note(self, refused: Refused) -> None:
-        """Remember a refusal."""
+        """Record a refusal."""
         key = refused.kind, refused.subject
         with self._lock:
             subject = self._subjects.get(key)
@@ -133,8 +133,7 @@ class Refusals:
     def flush(self) -> bool:
         """Write some of the first refusals of each kind, and of the hours that are over.
 
-        Whether there are more to write. What cannot be written now is kept for the next time;
-        meanwhile counting goes on.
+        Returns whether there are more. What cannot be written now is written the next time.
         """
         if not self._pending:
             now = self._clock()
@@ -146,7 +145,7 @@ class Refusals:
         return self._write_batch()
 
     def close(self) -> None:
-        """Write everything: the server stops."""
+        """Write everything, when the server stops."""
         with self._lock:
             self._pending += self._take_over(float("inf"))
         while self._write_batch():
@@ -171,7 +170,7 @@ class Refusals:
             self._fresh.add(key)
 
     def _take_over(self, now: float) -> list[Refused]:
-        """All that was counted of those whose hour is over, who are then forgotten."""
+        """Remove the subjects whose hour is over; returns their refusals."""
         found: list[Refused] = []
         while self._subjects:
             key, subject = next(iter(self._subjects.items()))
@@ -187,7 +186,7 @@ class Refusals:
         return found
 
     def _take_fresh(self) -> list[Refused]:
-        """What was counted of reasons and addresses of which nothing has been written."""
+        """The refusals of reasons and addresses of which nothing was written."""
         found: list[Refused] = []
         for key in self._fresh:
             subject = self._subjects[key]
@@ -198,7 +197,7 @@ class Refusals:
         return sorted(found, key=lambda each: each.first_at)
 
     def _write_batch(self) -> bool:
-        """Write a batch, and say whether there is another that can be written now."""
+        """Write a batch; returns whether there is another that can be written now."""
         batch = self._pending[:_BATCH]
         try:
             events = [event for each in batch if (event := self._recorded(each)) is not None]

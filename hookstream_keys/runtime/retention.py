@@ -1,4 +1,4 @@
-"""Retention: how long rows stay that are over, and the periodic task that prunes them.
+"""Retention: how long expired and deleted rows stay, and the periodic task that prunes them.
 
 A batch is small and one kind of rows is pruned at a time, so that a request that writes waits for
 a few milliseconds at most. Every worker prunes; what one deletes, no other finds.
@@ -21,7 +21,7 @@ BATCH = 100
 
 
 def periods(settings: Settings) -> dict[Prunable, timedelta]:
-    """How long each kind of rows stays; a kind that is kept permanently is left out."""
+    """How long each kind of rows stays; kinds that are kept permanently are left out."""
     days: dict[Prunable, str] = {
         "sessions": settings.retention_sessions,
         "verifications": settings.retention_verifications,
@@ -45,11 +45,11 @@ class Pruning:
         self._store = store
         self._kept = kept
         self._now = now
-        #: In turn, so that many rows of one kind do not keep another's waiting.
+        #: In turn, so that many rows of one kind do not delay another.
         self._turns: Iterator[Prunable] = itertools.cycle(kept)
 
     def prune_batch(self) -> bool:
-        """Delete one batch of the next kind that has any. Whether there may be more."""
+        """Delete one batch of the next kind that has any; returns whether there may be more."""
         for _ in self._kept:
             what = next(self._turns)
             try:

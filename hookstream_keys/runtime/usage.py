@@ -1,4 +1,4 @@
-"""Who uses a key, and who tries to: counted in memory, and written a few seconds later, in one go.
+"""Usage of keys and failed attempts: counted in memory, written in batches after a few seconds.
 
 Nothing is written while a key is verified. A worker that is stopped writes what it has; one that
 is killed loses what it counted since it last wrote: `FLUSH_SECONDS`, and as long as the writing
@@ -26,7 +26,7 @@ class Usage:
         self._counted: dict[tuple[str, str], Attempts] = {}
 
     def count(self, key_id: str, outcome: str, now: str, address: str | None) -> None:
-        """Count one use of a key, or one try that came to `outcome`: a code of verification's."""
+        """Count one verification of a key by its `outcome`, a verification code."""
         with self._lock:
             before = self._counted.get((key_id, outcome))
             if before is None:
@@ -38,7 +38,7 @@ class Usage:
             self._counted[key_id, outcome] = counted
 
     def flush(self) -> None:
-        """Write what was counted. What cannot be written now is kept for the next time."""
+        """Write the counts. What cannot be written now is written the next time."""
         with self._lock:
             counted, self._counted = self._counted, {}
         if not counted:
@@ -63,4 +63,4 @@ Count = Callable[[str, str, str, str | None], None]
 
 
 def not_counted(_: str, __: str, ___: str, ____: str | None) -> None:
-    """Count nothing: of what the operator asks at the command line, no key is used."""
+    """Count nothing: verification at the command line is not a use."""

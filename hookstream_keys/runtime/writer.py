@@ -1,12 +1,11 @@
-"""The one thread of a process that writes, and has the disk waited for once for many writes.
+"""The writer thread: group commit, load shedding and periodic tasks.
 
-A write waits for the disk, and every commit waits as long. So what comes while others are done,
-or while their commit waits, is done together with what came with it: in one transaction, of which
-each job has a part of its own. All are answered when that is on the disk. One that fails takes
-nothing of the others with it; should the transaction itself fail, all are told so.
+Every commit waits for the disk. So jobs that arrive while others run, or while their commit waits,
+share one transaction, each in a savepoint of its own, and are answered after its commit. A job that
+fails rolls back to its savepoint; when the transaction itself fails, all of its jobs fail.
 
-Nobody waits for long: who would is turned away, at once while the disk stands still, so that
-a client hears in time that it has to try again.
+Backpressure: jobs that would wait for too long are rejected (503), at once while the disk hangs,
+so that clients can retry in time.
 """
 
 import asyncio
@@ -26,25 +25,23 @@ log = logging.getLogger("hookstream_keys")
 
 Result = TypeVar("Result")
 
-#: So many jobs are done together at most: the first is not to wait for ever for the last.
+#: How many jobs share a commit at most, so that the first does not wait long for the last.
 MAX_BATCH = 128
-#: So many wait; more are turned away, before they wait for longer than anybody would.
+#: How many jobs wait at most; more are rejected.
 MAX_QUEUED = 2_000
-#: So long a job waits before it is begun, and so long the writer may be at one transaction
-#: before nobody may wait for it any more, in seconds. With what the database waits for another
-#: writer, a client is answered within ten.
+#: How long a job waits at most, in seconds; also how long a transaction may take before all jobs
+#: that wait for it are rejected. With the wait for the database's lock, a client is answered within
+#: ten seconds.
 MAX_QUEUE_SECONDS = 5.0
-
-
 #: How long until a periodic task that has more to do is run again, in seconds.
 AGAIN_SECONDS = 0.1
 
 
 class _Job(NamedTuple):
-    do: Callable[[], Any]
+    run: Callable[[], Any]
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Any]"
-    #: When it came, by `time.monotonic`.
+    #: When it arrived, by `time.monotonic`.
     since: float
 
 
@@ -53,10 +50,10 @@ _Outcome = tuple[Any, Exception | None]
 
 
 class Writer:
-    """Does jobs that write into `store`, and now and then the `chores`.
+    """Runs jobs that write into `store`, and the `periodic_tasks`.
 
-    A chore that returns True has more to do, and is run again soon. When the writer stops they are
-    run once more, and after them those `at_end`: no other thread writes.
+    A task that returns True has more to do, and runs again soon. When the writer stops, the tasks
+    run once more, then those `at_end`: no other thread writes.
     """
 
     def __init__(
@@ -68,31 +65,31 @@ class Writer:
     ) -> None:
         self._store = store
         self._every = every
-        #: Each with when it is due, by `time.monotonic`.
-        self._chores = dict.fromkeys(periodic_tasks, 0.0)
+        #: Each task with when it is due, by `time.monotonic`.
+        self._periodic_tasks = dict.fromkeys(periodic_tasks, 0.0)
         self._at_end = at_end
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        #: Since when it is at what it is doing, by `time.monotonic`.
+        #: When the current work began, by `time.monotonic`.
         self._busy_since: float | None = None
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Do what is there, the chores last, and no more after that."""
+        """Finish the jobs that wait, then the periodic tasks, and stop."""
         self._jobs.put(None)
         self._thread.join()
 
     async def run(self, job: Callable[[], Result]) -> Result:
-        """What `job` returns or raises, when what it wrote is on the disk.
+        """What `job` returns or raises, after its commit.
 
-        Raises Overloaded when too many are waiting already, or it would wait for too long.
+        Raises Overloaded when too many jobs wait, or it would wait for too long.
         """
         now, busy_since = time.monotonic(), self._busy_since
         if busy_since is not None and now - busy_since > MAX_QUEUE_SECONDS:
-            self._turn_away()
+            self._reject_queued()
             raise Overloaded
         if self._jobs.qsize() >= MAX_QUEUED:
             raise Overloaded
@@ -101,19 +98,18 @@ class Writer:
         self._jobs.put(_Job(job, loop, future, now))
         return await future
 
-    def _turn_away(self) -> None:
-        """Answer those who wait while the disk stands still: they have waited long enough."""
-        waiting = self._waiting(MAX_QUEUED)
-        _answer(waiting, [(None, Overloaded())] * len(waiting))
+    def _reject_queued(self) -> None:
+        """Reject all jobs that wait, while the disk hangs."""
+        _reject(self._take_queued(MAX_QUEUED))
 
-    def _waiting(self, most: int) -> list[_Job]:
-        """Take what waits, but no more than so many."""
+    def _take_queued(self, limit: int) -> list[_Job]:
+        """Take jobs from the queue, at most so many."""
         waiting: list[_Job] = []
         with suppress(queue.Empty):
-            while len(waiting) < most:
+            while len(waiting) < limit:
                 job = self._jobs.get_nowait()
                 if job is None:
-                    # It is to stop when all of this is done; nobody comes after that.
+                    # The stop marker: it stays the last in the queue.
                     self._jobs.put(None)
                     break
                 waiting.append(job)
@@ -121,76 +117,79 @@ class Writer:
 
     def _work(self) -> None:
         begun = time.monotonic()
-        self._chores = dict.fromkeys(self._chores, begun + self._every)
+        self._periodic_tasks = dict.fromkeys(self._periodic_tasks, begun + self._every)
         working = True
         while working:
             first: list[_Job] = []
-            next_chore = min(self._chores.values(), default=time.monotonic() + self._every)
+            next_due = min(self._periodic_tasks.values(), default=time.monotonic() + self._every)
             try:
-                job = self._jobs.get(timeout=max(0.0, next_chore - time.monotonic()))
+                job = self._jobs.get(timeout=max(0.0, next_due - time.monotonic()))
             except queue.Empty:
-                # It is time for the chores.
-                pass
+                pass  # a periodic task is due
             else:
                 if job is None:
                     working = False
                 else:
                     first.append(job)
             self._busy_since = time.monotonic()
-            first = _in_time(first)
+            first = _reject_late(first)
             if first:
-                self._do(first)
-            if time.monotonic() >= next_chore:
+                self._run_batch(first)
+            if time.monotonic() >= next_due:
                 self._busy_since = time.monotonic()
-                self._do_chores(self._busy_since)
+                self._run_periodic_tasks(self._busy_since)
             self._busy_since = None
-        self._do_chores()
+        self._run_periodic_tasks()
         for task in self._at_end:
-            _run(task)
+            _run_task(task)
 
-    def _do(self, first: list[_Job]) -> None:
-        """Do jobs, and with them what comes before they are done; the disk is waited for once."""
-        # All of these are answered, also when the transaction cannot be begun.
+    def _run_batch(self, first: list[_Job]) -> None:
+        """Run jobs, and those that arrive meanwhile, in one group commit."""
+        # All of these are answered, also when the transaction cannot begin.
         jobs, more = list(first), first
         outcomes: list[_Outcome] = []
         try:
             with self._store.group_commit():
                 while more:
-                    outcomes += [_outcome(job.do) for job in more]
+                    outcomes += [_outcome(job.run) for job in more]
                     more = []
                     if not self._jobs.empty():
-                        more = _in_time(self._waiting(MAX_BATCH - len(jobs)))
+                        more = _reject_late(self._take_queued(MAX_BATCH - len(jobs)))
                         jobs += more
         except StoreError as error:
-            # Also of those that seemed to succeed nothing is left.
+            # Those that seemed to succeed are rolled back as well.
             outcomes = [(None, error)] * len(jobs)
         _answer(jobs, outcomes)
 
-    def _do_chores(self, now: float = float("inf")) -> None:
-        """Do the chores that are due at `now`."""
-        for chore, due in self._chores.items():
+    def _run_periodic_tasks(self, now: float = float("inf")) -> None:
+        """Run the tasks that are due at `now`."""
+        for task, due in self._periodic_tasks.items():
             if due <= now:
-                wait = AGAIN_SECONDS if _run(chore) is True else self._every
-                self._chores[chore] = time.monotonic() + wait
+                wait = AGAIN_SECONDS if _run_task(task) is True else self._every
+                self._periodic_tasks[task] = time.monotonic() + wait
 
 
-def _run(chore: Callable[[], object]) -> object:
+def _run_task(task: Callable[[], object]) -> object:
     try:
-        return chore()
-    except Exception:  # a chore that fails is done again the next time
-        log.exception("a chore failed")
+        return task()
+    except Exception:  # a task that fails runs again the next time
+        log.exception("a periodic task failed")
         return None
 
 
-def _in_time(jobs: list[_Job]) -> list[_Job]:
-    """Those of the jobs that have not waited for too long; the others are turned away."""
+def _reject_late(jobs: list[_Job]) -> list[_Job]:
+    """Reject the jobs that have waited for too long; returns the others."""
     latest = time.monotonic() - MAX_QUEUE_SECONDS
-    # They are in the order in which they came.
+    # They are in order of arrival.
     if not jobs or jobs[0].since >= latest:
         return jobs
     late = [job for job in jobs if job.since < latest]
-    _answer(late, [(None, Overloaded())] * len(late))
+    _reject(late)
     return jobs[len(late) :]
+
+
+def _reject(jobs: list[_Job]) -> None:
+    _answer(jobs, [(None, Overloaded())] * len(jobs))
 
 
 def _answer(jobs: list[_Job], outcomes: list[_Outcome]) -> None:
@@ -198,19 +197,19 @@ def _answer(jobs: list[_Job], outcomes: list[_Outcome]) -> None:
     for job, (result, failure) in zip(jobs, outcomes, strict=True):
         by_loop.setdefault(job.loop, []).append((job, result, failure))
     for loop, done in by_loop.items():
-        loop.call_soon_threadsafe(_tell, done)
+        loop.call_soon_threadsafe(_resolve, done)
 
 
-def _outcome(do: Callable[[], Any]) -> _Outcome:
+def _outcome(job: Callable[[], Any]) -> _Outcome:
     try:
-        return do(), None
+        return job(), None
     except Exception as error:  # noqa: BLE001 - raised again where the job came from
         return None, error
 
 
-def _tell(done: list[tuple[_Job, Any, Exception | None]]) -> None:
+def _resolve(done: list[tuple[_Job, Any, Exception | None]]) -> None:
     for job, result, failure in done:
-        # Who has gone away does not want to know.
+        # It is done already when the request was cancelled.
         if not job.future.done():
             if failure is None:
                 job.future.set_result(result)

@@ -1,12 +1,12 @@
-"""Accepting connections: as many in a turn of the event loop as it took time for.
+"""Accepting connections: as many in an iteration of the event loop as its duration allows.
 
-In a turn the loop serves every connection on which something has come, and libuv accepts one new
-one (https://github.com/libuv/libuv/pull/3696). So where thousands ask at once, turns are long,
-each connection makes them longer, and the last one waits for minutes to be let in. Here a turn
-that took long is followed by the connections that came meanwhile.
+In an iteration the loop serves every readable connection, and libuv accepts one new connection
+(https://github.com/libuv/libuv/pull/3696). With thousands of connections, iterations are long, each
+connection makes them longer, and the last one waits for minutes to be accepted. Here a long
+iteration is followed by accepting the connections that arrived meanwhile.
 
-No more of them than that: where several processes accept from one listener, none is to take all
-that come at once while the others are still waking up.
+Not more of them: where several processes accept from one listener, none takes all that arrive at
+once while the others are still waking up.
 """
 
 import asyncio
@@ -17,12 +17,12 @@ from typing import Any
 
 import uvloop
 
-#: A turn lets one more in for so much of its time, in seconds.
+#: An iteration accepts one more connection for so much of its duration, in seconds.
 SECONDS_EACH = 0.001
 
 
 class Loop(uvloop.Loop):
-    """uvloop, with servers that accept so."""
+    """uvloop, with servers that accept several connections in an iteration."""
 
     async def create_server(  # type: ignore[override]
         self,
@@ -31,7 +31,7 @@ class Loop(uvloop.Loop):
         sock: socket.socket,
         **kwargs: Any,
     ) -> asyncio.AbstractServer:
-        """Serve a listener that is bound, as uvicorn has it done."""
+        """Serve a bound listener, as uvicorn passes it."""
         acceptor = _Acceptor(self, sock, protocol_factory)
         return await super().create_server(acceptor.accepted, sock=sock, **kwargs)
 
@@ -47,14 +47,14 @@ class _Acceptor:
         self._listener = listener
         self._new_protocol = new_protocol
         self._is_measuring = False
-        #: Connections that are being let in: the loop itself keeps no hold of its tasks.
+        #: Connections that are being accepted: the loop itself keeps no reference to its tasks.
         self._entering: set[asyncio.Task[Any]] = set()
 
     def accepted(self) -> asyncio.Protocol:
-        """A protocol for the one that the loop has accepted. There may be more where it was."""
+        """The protocol of a connection that the loop accepted. There may be more in the queue."""
         if not self._is_measuring:
             self._is_measuring = True
-            # From the beginning of the next turn to that of the one after it.
+            # From the start of the next iteration to the start of the one after it.
             self._loop.call_soon(self._measure)
         return self._new_protocol()
 
@@ -71,7 +71,7 @@ class _Acceptor:
         try:
             connection, _ = self._listener.accept()
         except OSError:
-            # Nobody waits, or there is no file left for one; the loop sees to that.
+            # The queue is empty, or no file descriptor is left; the loop handles that.
             return False
         entering = self._loop.connect_accepted_socket(self._new_protocol, connection)
         task = self._loop.create_task(entering)

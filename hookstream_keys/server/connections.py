@@ -1,9 +1,9 @@
-"""How many connections a worker has open, and which it closes to make room for one more.
+"""The limit of connections of a worker, and which connections are closed at the limit.
 
-Every connection takes a file of the operating system, and where those run out the database
-could not be opened either. So there is a bound below that. At it, the connections that have
-been idle the longest are closed; a client that kept one for later opens another when it needs it.
-Only where every one is in the middle of a request is a new one turned away.
+Every connection takes a file descriptor, and the database needs some, too. So the limit is below
+the operating system's. At it, the connections that have been idle the longest are closed; their
+clients reconnect when they need to. Only when every connection is in the middle of a request is a
+new one rejected (503).
 """
 
 import asyncio
@@ -16,15 +16,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 #: A connection takes about 15 kB.
 MOST_CONNECTIONS = 10_000
-#: Files that are no connections: the database's, the log, those of the event loop, and as many
-#: again, since the operating system accepts a few connections before any is closed.
+#: File descriptors of the database, the log and the event loop, and as many again, since a few
+#: connections are accepted before any is closed.
 OTHER_FILES = 64
-#: So many are closed at once, of the bound: looking for them takes as long as for one.
+#: The share of the limit that is closed at once: finding many takes as long as finding one.
 CLOSED_AT_ONCE = 1 / 16
 
 
 def raise_file_limit() -> None:
-    """Let this process, and those that it starts, have as many files open as they may need."""
+    """Raise the soft limit of open files of this process and those that it starts."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_CONNECTIONS + OTHER_FILES
     if hard != resource.RLIM_INFINITY:
@@ -34,7 +34,7 @@ def raise_file_limit() -> None:
 
 
 @functools.cache
-def most_connections() -> int:
+def max_connections() -> int:
     """How many connections this process may have."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
@@ -43,29 +43,29 @@ def most_connections() -> int:
 
 
 class Idle(Protocol):
-    """A connection, as far as it matters which is closed."""
+    """What decides which connection is closed."""
 
     def idle_since(self) -> float | None:
-        """Since when nothing is being answered on it; None where something is."""
+        """Since when no request is in flight on it; None while one is."""
 
 
 Connection = TypeVar("Connection", bound=Idle)
 
 
 class ConnectionLimit(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 over one connection, of which there are no more than may be."""
+    """uvicorn's HTTP/1.1 connection, within the limit of connections."""
 
     connections: "set[ConnectionLimit]"  # type: ignore[assignment]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin, and make room for that where there is none."""
+        """Begin; at the limit, close idle connections first."""
         super().connection_made(transport)
         self._made_at = self.loop.time()
-        if len(self.connections) > most_connections():
+        if len(self.connections) > max_connections():
             self._make_room()
 
     def idle_since(self) -> float | None:
-        """Since when nothing is being answered; None where something is, by the loop's clock."""
+        """Since when no request is in flight, by the loop's clock; None while one is."""
         if self.cycle is None:
             return self._made_at
         if not self.cycle.response_complete or self.timeout_keep_alive_task is None:
@@ -73,7 +73,7 @@ class ConnectionLimit(HttpToolsProtocol):
         return self.timeout_keep_alive_task.when() - self.timeout_keep_alive
 
     def reject(self) -> None:
-        """End a connection for which there is no room."""
+        """Close a connection that is over the limit."""
         self.transport.close()
 
     def _make_room(self) -> None:
@@ -86,7 +86,7 @@ class ConnectionLimit(HttpToolsProtocol):
 
 
 def idlest(connections: Iterable[Connection]) -> list[Connection]:
-    """Those of `connections` to close: idle, and for the longest. Empty where none is idle."""
+    """The connections to close: those that have been idle the longest."""
     idle = [(since, each) for each in connections if (since := each.idle_since()) is not None]
     idle.sort(key=lambda pair: pair[0])
-    return [each for _, each in idle[: max(1, int(most_connections() * CLOSED_AT_ONCE))]]
+    return [each for _, each in idle[: max(1, int(max_connections() * CLOSED_AT_ONCE))]]

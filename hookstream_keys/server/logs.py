@@ -1,7 +1,6 @@
 """The log: one line an event on standard error, in UTC.
 
-A line is written for every request, so what a line costs is what a request costs: nothing is
-found out for it that it does not say.
+Every request writes a line, so a record holds only what the line shows.
 """
 
 import logging

@@ -18,24 +18,23 @@ from hookstream_keys.settings import Settings
 
 log = logging.getLogger("hookstream_keys")
 
-#: How long a stopping server waits for requests in flight before it gives them up, in seconds.
+#: How long a stopping server waits for requests in flight, in seconds.
 GRACE_SECONDS = 30
-#: A worker that says nothing for so long is hung, and replaced, in seconds. Many that start at
-#: once on few cores take longer than uvicorn's own 5 until they can say anything.
+#: A worker that fails the health check for so long is replaced, in seconds. Many that start at once
+#: on few cores take longer than uvicorn's own 5 to respond.
 HUNG_SECONDS = 15
-#: So much longer than their grace workers have to end before they are killed, in seconds.
+#: How long after `GRACE_SECONDS` workers that still run are killed, in seconds.
 MARGIN_SECONDS = 5
-#: So many may have connected and wait to be accepted. One who comes beyond them is not refused but
-#: unheard, and says it again after a second, then two, four and so on. No more than Linux allows
-#: for as it comes (net.core.somaxconn).
-MAX_QUEUED = 4096
+#: The listen backlog. Beyond it a SYN is dropped, and sent again after a second, then two, four and
+#: so on. Linux allows no more by default (net.core.somaxconn).
+BACKLOG = 4096
 
 
 class SingleProcess(uvicorn.Server):
     """The server as the only process."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept whoever has connected, and then stop as uvicorn does."""
+        """Drain the accept queue, then stop as uvicorn does."""
         for listener in sockets or []:
             drop_new_syns(listener)
             for seconds in drain_accept_queue(listener):
@@ -44,20 +43,20 @@ class SingleProcess(uvicorn.Server):
 
 
 class Supervisor(Multiprocess):
-    """The process that starts the others, and replaces those that die."""
+    """The process that starts the workers, and replaces those that die."""
 
     def terminate_all(self) -> None:
-        """Stop the workers when they have accepted whoever has connected."""
+        """Drain the accept queue, close the listener and send SIGTERM to the workers."""
         for listener in self.sockets:
             drop_new_syns(listener)
             for seconds in drain_accept_queue(listener):
                 time.sleep(seconds)
-            # Else it would go on listening when they have all stopped.
+            # Otherwise this process would still listen after they have stopped.
             listener.close()
         super().terminate_all()
 
     def join_all(self) -> None:
-        """Wait for the workers, but for none that is hung: it would be waited for for ever."""
+        """Wait for the workers, and kill those that do not stop in time."""
         deadline = time.monotonic() + GRACE_SECONDS + MARGIN_SECONDS
         for each in self.processes:
             each.process.join(max(0.0, deadline - time.monotonic()))
@@ -68,7 +67,7 @@ class Supervisor(Multiprocess):
 
 
 def run(settings: Settings, listener: socket.socket, workers: int) -> int:
-    """Serve until SIGTERM or SIGINT, then answer what is in flight and return the exit status."""
+    """Serve until SIGTERM or SIGINT, then stop gracefully and return the exit status."""
     raise_file_limit()
     # The workers are new processes: they read their settings from the environment.
     os.environ.update(settings.to_environment())
@@ -78,14 +77,14 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> int:
         workers=workers,
         http=Protocol,
         loop="hookstream_keys.server.accepting:Loop",
-        backlog=MAX_QUEUED,
+        backlog=BACKLOG,
         ws="none",
         # A server that cannot start must stop, not answer 500 to everything.
         lifespan="on",
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies or None,
         server_header=False,
-        # The gate writes the line of a request; uvicorn's would have its whole URL in it.
+        # `EdgeMiddleware` writes the access log; uvicorn's would contain the whole URL.
         access_log=False,
         log_config=logs.config(settings.log_level),
         timeout_graceful_shutdown=GRACE_SECONDS,
@@ -93,8 +92,8 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> int:
     )
     if workers == 1:
         server = SingleProcess(config)
-        # Its own handlers come later and are gone when it is done, when it raises the signal again:
-        # one that comes early must not be lost, and stopping as asked is no failure.
+        # uvicorn installs its handlers later, and raises the signal again when it is done: an
+        # early signal must not be lost, and a stop by signal exits with 0.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, server.handle_exit)
         server.run(sockets=[listener])

@@ -1,8 +1,8 @@
-"""HTTP below ASGI: header limits, and the HTTP parser's refusals in the one error shape.
+"""HTTP below ASGI: header limits, and the parser's errors in the API's error format.
 
-uvicorn reads a request's header without a limit, mixes trailer fields into it,
-and answers what it cannot parse in plain text, before what it was asked earlier. This subclass
-changes just that; the tests fail when an upgrade of uvicorn takes away what it relies on.
+uvicorn reads a request's header without a limit, mixes trailer fields into it, and answers what it
+cannot parse in plain text, before earlier pipelined requests. This subclass changes just that; the
+tests fail when an upgrade of uvicorn removes what it relies on.
 """
 
 import functools
@@ -30,7 +30,7 @@ from hookstream_keys.settings import Settings
 
 log = logging.getLogger("hookstream_keys")
 
-#: What a header field takes besides its name and value: a colon, a space, a line end.
+#: The size of a header field besides its name and value: a colon, a space, a line end.
 FIELD_OVERHEAD = 4
 HEADER = "The request's header"
 VERSIONS = ("1.1", "1.0")
@@ -38,12 +38,12 @@ VERSIONS = ("1.1", "1.0")
 
 @functools.cache
 def max_header_bytes() -> int:
-    """The limit that the environment sets for a request's target and header together."""
+    """The limit of a request's target and header together, from the environment."""
     return Settings.from_environment().max_header_bytes
 
 
 class Protocol(GracefulShutdown, ConnectionLimit, TimedProtocol):
-    """uvicorn's HTTP/1.1 over one connection, with a limit on every request's header."""
+    """uvicorn's HTTP/1.1 connection, with a limit on every request's header."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -53,18 +53,18 @@ class Protocol(GracefulShutdown, ConnectionLimit, TimedProtocol):
         self._waiting = 0
         self._refusal: ApiError = BadRequest("The request is not valid HTTP/1.1.")
         self._refused = False
-        #: What is being read, and of it the head that is to be read once more.
+        #: The data being parsed, and the head that is to be parsed again.
         self._data = self._once_more = b""
 
     def reject(self) -> None:
-        """Answer that there is no room for one more connection."""
+        """Answer 503: the worker has no connection left."""
         self._refusal = Overloaded()
         self.send_400_response("")
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser. It keeps an unfinished field to itself, so that is counted here."""
+        """Feed the parser. It reports an unfinished field only when complete, so count it here."""
         if self._refused:
-            # Where a request ends that could not be read, nobody knows.
+            # The end of a request that could not be parsed is unknown.
             return
         was_in_header = self._in_header
         self._data = data
@@ -76,18 +76,18 @@ class Protocol(GracefulShutdown, ConnectionLimit, TimedProtocol):
                 self.send_400_response("")
 
     def on_message_begin(self) -> None:
-        """A request begins; each one on a connection has the whole limit."""
+        """Begin a request; each one on a connection has the whole limit."""
         super().on_message_begin()
         self._in_header = True
         self._counted = self._waiting = 0
 
     def on_url(self, url: bytes) -> None:
-        """Take a piece of the request target."""
+        """Count a part of the request target."""
         self._count(len(url), UriTooLong, "The request target")
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header field. A trailer field is counted and dropped: nothing here reads any."""
+        """Count a header field. A trailer field is counted and dropped: it is never used."""
         self._count(len(name) + len(value) + FIELD_OVERHEAD, HeaderFieldsTooLarge, HEADER)
         if self._in_header:
             super().on_header(name, value)
@@ -95,8 +95,8 @@ class Protocol(GracefulShutdown, ConnectionLimit, TimedProtocol):
     def on_headers_complete(self) -> None:
         """The header is whole, and within the limit.
 
-        A body that is sent only when it is asked for, and what is for the other end of a tunnel,
-        must never be taken for the next request: this one is the connection's last.
+        A body that is sent after `100 Continue` only, and data for a tunnel, must never be parsed
+        as the next request: this one is the connection's last.
         """
         if self.parser.get_http_version() not in VERSIONS or self._is_older_and_chunked():
             raise self._refusal
@@ -110,19 +110,19 @@ class Protocol(GracefulShutdown, ConnectionLimit, TimedProtocol):
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        """The request is whole, unless it is read once more."""
+        """The request is complete, unless it is parsed again."""
         if not self._once_more:
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Go on, or say now what could not be read after the request that was answered."""
+        """Go on, or send the error of what followed the request that was answered."""
         is_last = not self.pipeline
         super().on_response_complete()
         if self._refused and is_last and not self.transport.is_closing():
             self._send_refusal()
 
     def too_slow(self) -> None:
-        """Answer a request that is not whole in time, and close; without any, just close."""
+        """Answer 408 to a request that is incomplete, and close; without a request, just close."""
         if self._in_message:
             self._refusal = RequestTimeout(
                 f"The request was not complete within {self._timeout} seconds."
@@ -132,17 +132,17 @@ class Protocol(GracefulShutdown, ConnectionLimit, TimedProtocol):
             self.transport.close()
 
     def send_400_response(self, _: str) -> None:
-        """Answer what never became a request, in its turn, and close."""
+        """Answer what could not be parsed, after earlier requests, and close."""
         self._refused = True
         has_begun = self._in_message and not self._in_header
         if self.pipeline:
             if has_begun:
-                # It waits behind another one, and is never begun.
+                # It waits behind another one, and never begins.
                 self.pipeline.popleft()
             return
         cycle = self.cycle
         if has_begun:
-            # Its body is no good, or does not come.
+            # Its body is not valid, or does not arrive.
             cycle.disconnected = True
             cycle.message_event.set()
             if cycle.response_started:
@@ -168,10 +168,10 @@ class Protocol(GracefulShutdown, ConnectionLimit, TimedProtocol):
         self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Read a request that asks for another protocol once more, as one that does not.
+        """Parse a request with `Upgrade` again, without it.
 
-        RFC 9110, section 7.8, lets a server go on as if it was not asked. The parser stops at the
-        header instead, and would leave a request without its body.
+        RFC 9110, section 7.8, lets a server ignore the field. The parser stops at the header
+        instead, and would leave the request without its body.
         """
         stopped = sys.exception()
         head, self._once_more = self._once_more, b""
@@ -190,7 +190,7 @@ class Protocol(GracefulShutdown, ConnectionLimit, TimedProtocol):
         return start + b"".join(fields) + b"\r\n"
 
     def _is_older_and_chunked(self) -> bool:
-        # RFC 9112, section 6.1: who passed it on knew nothing of chunks, and may see two requests.
+        # RFC 9112, section 6.1: a proxy that knows no chunks may see two requests (smuggling).
         return self.parser.get_http_version() == "1.0" and any(
             name == b"transfer-encoding" for name, _ in self.headers
         )

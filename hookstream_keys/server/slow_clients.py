@@ -1,8 +1,7 @@
-"""A client's time: to send a request, and to take what it is answered.
+"""Slowloris timeouts: for sending a request, and for reading its response.
 
-uvicorn waits for ever for the rest of a request and for a client that does not read, and
-so lets whoever opens many connections keep them all. One timer watches each connection, and costs
-a request nothing.
+uvicorn waits without a limit for the rest of a request and for a client that does not read, so a
+slow client could occupy all connections. One timer watches each connection, at no cost per request.
 """
 
 import asyncio
@@ -16,19 +15,19 @@ from hookstream_keys.settings import Settings
 
 @functools.cache
 def client_timeout() -> int:
-    """How many seconds the environment gives a client."""
+    """The client's timeout in seconds, from the environment."""
     return Settings.from_environment().client_timeout
 
 
 class TimedProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 over one connection, which ends when the client is too slow."""
+    """uvicorn's HTTP/1.1 connection, closed when the client is too slow."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._timeout = client_timeout()
-        #: Since when the client has the rest of a request to send, by the event loop's clock.
+        #: Since when a request is incomplete, by the event loop's clock.
         self._request_started_at: float | None = None
-        #: Since when it has not read what it was answered, which has filled every buffer.
+        #: Since when the client has not read its response, which has filled every buffer.
         self._unread: float | None = None
         self._answering: RequestResponseCycle | None = None
         self._in_message = False
@@ -36,17 +35,17 @@ class TimedProtocol(HttpToolsProtocol):
         self._watch: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to watch."""
+        """Start the timer."""
         super().connection_made(transport)
         self._request_started_at = self.loop.time()
-        self._look_again(self._timeout)
+        self._schedule_check(self._timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End watching, and let the request that is being answered know."""
+        """Stop the timer, and notify the request that is being answered."""
         if self._watch is not None:
             self._watch.cancel()
         if self._answering is not None:
-            # uvicorn tells the request that came last, which may still wait behind this one.
+            # uvicorn notifies the latest request, which may still wait behind this one.
             self._answering.disconnected = True
             self._answering.message_event.set()
         super().connection_lost(exc)
@@ -56,50 +55,50 @@ class TimedProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser. Also line ends before a request are the beginning of one."""
+        """Feed the parser. Line ends before a request count as its beginning."""
         if self._request_started_at is None:
             self._request_started_at = self.loop.time()
         super().data_received(data)
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Begin a request."""
         super().on_message_begin()
         self._in_message = True
         self._request_started_at = self.loop.time()
 
     def on_message_complete(self) -> None:
-        """A request is whole."""
+        """End a request."""
         super().on_message_complete()
         self._in_message = False
         self._request_started_at = None
 
     def on_response_complete(self) -> None:
-        """Go on. What was sent meanwhile of the next request was not read: its time begins now."""
+        """Go on. The next request was not read meanwhile: its timeout begins now."""
         super().on_response_complete()
         if self._request_started_at is not None:
             self._request_started_at = self.loop.time()
 
     def pause_writing(self) -> None:
-        """The client does not read as fast as it is answered."""
+        """The client reads more slowly than the response is written."""
         super().pause_writing()
         self._unread = self.loop.time()
 
     def resume_writing(self) -> None:
-        """It has read."""
+        """The client has read."""
         super().resume_writing()
         self._unread = None
 
     def too_slow(self) -> None:
-        """End a connection whose client did not send all of a request in time."""
+        """Close a connection whose client did not complete a request in time."""
         self.transport.close()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if self.transport.is_closing():
-            # It waits for the client to take what is left.
+            # `close` would wait for the client to read the rest.
             if self._leaving:
                 self.transport.abort()
             self._leaving = True
-            self._look_again(self._timeout)
+            self._schedule_check(self._timeout)
             return
         left = float(self._timeout)
         if self._unread is not None:
@@ -107,20 +106,20 @@ class TimedProtocol(HttpToolsProtocol):
             if left <= 0:
                 self.transport.abort()
                 return
-        if self._request_started_at is not None and not self._is_our_turn():
+        if self._request_started_at is not None and not self._is_answering():
             left = min(left, self._left(self._request_started_at))
             if left <= 0:
                 self.too_slow()
                 left = float(self._timeout)
-        self._look_again(left)
+        self._schedule_check(left)
 
     def _left(self, since: float) -> float:
         return since + self._timeout - self.loop.time()
 
-    def _look_again(self, seconds: float) -> None:
-        self._watch = self.loop.call_later(seconds, self._look)
+    def _schedule_check(self, seconds: float) -> None:
+        self._watch = self.loop.call_later(seconds, self._check)
 
-    def _is_our_turn(self) -> bool:
-        """Whether a request is whole that is not answered yet; nothing more is read meanwhile."""
+    def _is_answering(self) -> bool:
+        """Whether a complete request is not answered yet; nothing more is read meanwhile."""
         cycle = self._answering
         return cycle is not None and not cycle.response_complete and not cycle.more_body

@@ -1,4 +1,4 @@
-"""What a process of the server serves, whether it is the only one or one of several."""
+"""The application of a server process."""
 
 import multiprocessing
 import os
@@ -12,10 +12,9 @@ from hookstream_keys.app import from_environment
 
 
 def application() -> ASGIApp:
-    """The application as the environment's settings want it.
+    """The application with the environment's settings.
 
-    A process that another one started stops when that is gone: it would hold the port
-    otherwise, and nobody would stop it.
+    A worker stops when its supervisor is gone: otherwise it would hold the port as an orphan.
     """
     parent = multiprocessing.parent_process()
     if parent is not None:

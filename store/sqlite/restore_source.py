@@ -81,7 +81,7 @@ def _checked(path: Path, draft: Path, now: str, warnings: list[str], *, unsealed
         warnings.append(f"is not as its own audit log says in {more} places more")
     if not state.is_complete:
         warnings.append(
-            "was held against its own audit log in part only: rows of that were pruned by a "
+            "was compared with its own audit log in part only: rows of that were pruned by a "
             "version that kept no checkpoint"
         )
     with translated(), closing(connect(str(draft))) as connection, transaction(connection):

@@ -261,11 +261,11 @@ def test_a_backup_of_what_cannot_be_checked_says_so_and_so_does_its_restore(
     path = database.path.with_name("b.db")
     done = command(database, "backup", str(path))
     assert done.returncode == 0
-    says = "WARNING: the database was held against its audit log in part only, since rows"
+    says = "WARNING: the database was compared with its audit log in part only, since rows"
     assert done.stderr.startswith(says)
     done = command(database, "restore", str(path))
     assert done.returncode == 0
-    assert done.stderr.startswith(f"WARNING: {path} was held against its own audit log in part")
+    assert done.stderr.startswith(f"WARNING: {path} was compared with its own audit log in part")
     assert "\nsealed                           True\n" in done.stdout
 
 

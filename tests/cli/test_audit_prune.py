@@ -197,9 +197,9 @@ def rechain(database: Database) -> None:
         (["--before", "2020-01-01"], "give either --archive FILE"),
         (["--before", "2020-01-01", "--archive", "x", "--no-archive"], "give either --archive"),
         (["--archive", "x"], "Missing option '--before'"),
-        (["--no-archive", "--before", "yesterday"], "is no time: give a date, 2026-01-31, or"),
+        (["--no-archive", "--before", "yesterday"], "is not a time: give a date, 2026-01-31, or"),
         (["--no-archive", "--before", "2020-01-01T00:00:00"], "has no offset from UTC"),
-        (["--no-archive", "--before", "0001-01-01T00:00:00+23:59"], "is no time: give a date"),
+        (["--no-archive", "--before", "0001-01-01T00:00:00+23:59"], "is not a time: give a date"),
         (["--no-archive", "--before", "2999-01-01"], "is in the future"),
     ],
 )

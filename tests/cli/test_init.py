@@ -59,7 +59,7 @@ def test_what_could_not_be_used_over_the_api_is_refused(
 ) -> None:
     answer = run("init", option, value, database=database.path)
     assert answer.returncode == 2
-    assert f"Invalid value for '{option}': is no " in answer.stderr
+    assert f"Invalid value for '{option}': is not " in answer.stderr
     assert not database.path.exists()
 
 

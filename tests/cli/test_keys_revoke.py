@@ -43,7 +43,7 @@ def test_again_it_changes_nothing_and_says_so(database: Database, key: dict[str,
     before = database.dump()
     again = keys(database, "revoke", key["id"], "--reason", "keyCompromise")
     assert (again.returncode, again.stdout) == (0, first.stdout)
-    assert again.stderr == "It was revoked before, and stays as it is.\n"
+    assert again.stderr == "It was revoked before; nothing was changed.\n"
     as_json = answer(database, "revoke", key["id"])
     assert as_json["api_key"]["revocation_reason"] == "superseded"
     assert database.dump() == before

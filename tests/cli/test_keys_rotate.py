@@ -110,4 +110,4 @@ def test_a_grace_period_is_required_and_at_most_one_expiry(
 ) -> None:
     assert_misspelt(database, "rotate", key["id"], says="--grace-period")
     both = ("--grace-period", "60", "--never-expires", "--expires-at", "2030-01-01T00:00:00Z")
-    assert_misspelt(database, "rotate", key["id"], *both, says="contradict")
+    assert_misspelt(database, "rotate", key["id"], *both, says="give either")

@@ -94,5 +94,5 @@ def test_a_secret_file_that_is_damaged_says_what_is_lost_without_it(
     secret_file.write_text("short")
     done = run("init", database=database.path, **OWN)
     assert done.returncode == 1
-    assert f"the secret file {secret_file} is empty, cut short or no text" in done.stderr
+    assert f"the secret file {secret_file} is empty, truncated or not text" in done.stderr
     assert "every session cookie then stops working, and backups that were made" in done.stderr

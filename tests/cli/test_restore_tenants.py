@@ -106,5 +106,5 @@ def test_a_user_who_was_deleted_stays_out(database: Database, tenant: Tenant) ->
 
 def test_the_help_says_what_is_put_back_kept_and_removed(database: Database) -> None:
     text = " ".join(command(database, "restore", "--help").stdout.split())
-    for part in ("Put back: ", "Kept as now: users, ", "Removed: organizations, environments, "):
+    for part in ("Restored: ", "Unchanged: users, ", "Removed: organizations, environments, "):
         assert part in text

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from hookstream_keys.server import connections
-from hookstream_keys.server.connections import idlest, most_connections, raise_file_limit
+from hookstream_keys.server.connections import idlest, max_connections, raise_file_limit
 
 
 @dataclass
@@ -20,9 +20,9 @@ class Connection:
 
 @pytest.fixture(autouse=True)
 def _afresh() -> Iterator[None]:
-    most_connections.cache_clear()
+    max_connections.cache_clear()
     yield
-    most_connections.cache_clear()
+    max_connections.cache_clear()
 
 
 class Files:
@@ -62,7 +62,7 @@ def test_connections_leave_files_for_everything_else(
     monkeypatch: pytest.MonkeyPatch, files: int, most: int
 ) -> None:
     Files(monkeypatch, files, files)
-    assert most_connections() == most
+    assert max_connections() == most
 
 
 def test_those_that_have_been_idle_the_longest_make_room(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,15 +34,15 @@ def test_the_accept_queue_is_drained() -> None:
         listener.listen()
         with socket.create_connection(listener.getsockname(), timeout=5):
             waits = listening.drain_accept_queue(listener)
-            assert next(waits) == listening.LOOK_SECONDS
+            assert next(waits) == listening.POLL_SECONDS
             accepted, _ = listener.accept()
             with accepted:
                 # Each look takes no time here: quiet is a matter of the clock.
-                assert all(seconds == listening.LOOK_SECONDS for seconds in waits)
+                assert all(seconds == listening.POLL_SECONDS for seconds in waits)
 
 
 def test_draining_the_accept_queue_has_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listening, "LONGEST_SECONDS", 0.2)
+    monkeypatch.setattr(listening, "MAX_DRAIN_SECONDS", 0.2)
     with closing(listening.bind("127.0.0.1", 0)) as listener:
         listener.listen()
         with socket.create_connection(listener.getsockname(), timeout=5):

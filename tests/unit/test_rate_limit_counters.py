@@ -224,7 +224,7 @@ def test_what_cannot_be_written_is_remembered(
 ) -> None:
     counters.consume("before", SLOW, 10)
     with monkeypatch.context() as patched:
-        patched.setattr(module, "MOST_REMEMBERED", 3)
+        patched.setattr(module, "MAX_REMEMBERED", 3)
         patched.setattr(os, "pwrite", full)
         assert [counters.consume("one", SLOW).remaining for _ in range(2)] == [99, 98]
         assert counters.consume("before", SLOW).remaining == 89

@@ -279,7 +279,7 @@ def test_while_the_disk_stalls_queued_writes_are_rejected(
 def test_the_writer_stops_although_all_writes_were_rejected(writer: Writer) -> None:
     with busy(writer):
         writer._jobs.put(None)
-        writer._turn_away()
+        writer._reject_queued()
     writer._thread.join(10)
     assert not writer._thread.is_alive()
 

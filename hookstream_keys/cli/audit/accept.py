@@ -20,7 +20,7 @@ from hookstream_keys.store import Acceptance, AcceptedChange
 
 @click.command("accept")
 @click.argument("ids", metavar="[ID]...", nargs=-1)
-@click.option("--yes", is_flag=True, help="Accept what is listed. Without it nothing is changed.")
+@click.option("--yes", is_flag=True, help="Accept what is listed. Default: list only.")
 @click.option(
     "--archive",
     "archives",
@@ -37,12 +37,13 @@ def accept_command(
     """List changes of members and organizations that another program made, and accept them.
 
     better-auth's own organization plugin writes to these tables, and audit verify --state reports
-    it. With --yes, what is listed goes to the audit log as changes that the operator accepted, with
-    old and new values, and is not reported any more. With an ID, only that member or organization.
+    it. With --yes, each listed change is recorded in the audit log as accepted by the operator,
+    with old and new values, and is no longer reported. With an ID, only that member or
+    organization.
     Read the list first: a change by SQL, such as of a role, looks the same. Nothing else
     can be accepted, and keys never.
 
-    The exit status is 0 where nothing differs any more from what the log says, and 1 otherwise.
+    The exit status is 0 when nothing differs from the log any more, and 1 otherwise.
     """
     store = existing_store(database)
     context = operator_context(store)
@@ -86,7 +87,7 @@ def _tell(found: Acceptance, *, is_done: bool) -> None:
 
 
 def _line(change: AcceptedChange) -> str:
-    # As JSON: there may be anything in a row that was changed, also for a terminal.
+    # As JSON: a row that was changed may contain anything, such as terminal control codes.
     told = {name: value for name, value in change.details.items() if name != "accepted"}
     where = f"{json.dumps(change.resource_id)} of {json.dumps(change.org_id)}"
     return f"{change.action} {where}: {json.dumps(told)}"

@@ -20,15 +20,17 @@ def _moment(_: click.Context, __: click.Parameter, text: str) -> str:
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is not None:
-            # The first and the last of all times are none in UTC.
+            # The first and the last datetime cannot be converted to UTC.
             moment = moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise click.BadParameter(
-            "is no time: give a date, 2026-01-31, or a time with its offset from UTC, such as "
+            "is not a time: give a date, 2026-01-31, or a time with its offset from UTC, such as "
             "2026-01-31T12:00:00Z"
         ) from None
     if moment.tzinfo is None and len(text) > len("2026-01-31"):
-        raise click.BadParameter("has no offset from UTC: end it with Z, or with such as +01:00")
+        raise click.BadParameter(
+            "has no offset from UTC: end it with Z, or with an offset such as +01:00"
+        )
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if moment > timestamps.now():
         raise click.BadParameter("is in the future; only rows from before a time can be pruned")
@@ -41,7 +43,7 @@ def _moment(_: click.Context, __: click.Parameter, text: str) -> str:
     metavar="TIME",
     required=True,
     callback=_moment,
-    help="Rows that are older go: a date, 2026-01-31 (in UTC), or a time, 2026-01-31T12:00:00Z.",
+    help="Remove rows from before: a date, 2026-01-31 (in UTC), or a time, 2026-01-31T12:00:00Z.",
 )
 @click.option(
     "--archive",
@@ -55,10 +57,10 @@ def _moment(_: click.Context, __: click.Parameter, text: str) -> str:
 def prune_command(
     before: str, archive: Path | None, no_archive: bool, as_json: bool, database: str
 ) -> None:
-    """Remove the audit log's oldest rows, after they were written to a file.
+    """Remove the audit log's oldest rows, after writing them to a file.
 
-    What is left stays verifiable, and with the file all of it: audit verify --archive FILE. That
-    rows were pruned, and through which, is itself a row of the log. The server may run.
+    The remaining rows stay verifiable, and with the file the whole log: audit verify --archive
+    FILE. Pruning is recorded in the log, with the last pruned row. The server may run.
     """
     if (archive is None) is not no_archive:
         raise click.UsageError(

@@ -16,7 +16,7 @@ from hookstream_keys.domain import timestamps
 from hookstream_keys.store import ChainCheck, StateCheck
 from hookstream_keys.store.state_check import UNTOLD_FIELDS
 
-#: The exit status where nothing is wrong, and not all could be checked.
+#: The exit status when no fault was found, but not everything could be checked.
 INCOMPLETE = 3
 
 
@@ -33,30 +33,31 @@ INCOMPLETE = 3
     metavar="FILE",
     multiple=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="What audit prune wrote: checked with the log as one chain. May be repeated.",
+    help="An archive that audit prune wrote: checked with the log as one chain. May be repeated.",
 )
 @click.option(
     "--state",
     is_flag=True,
-    help="Also hold keys, rotations, members, environments and names of organizations against what"
-    " the log says of them.",
+    help="Also compare keys, rotations, members, environments and names of organizations with the"
+    " audit log.",
 )
 @with_json
 @with_database
 def verify_command(
     expected_head: str | None, archives: tuple[Path, ...], state: bool, as_json: bool, database: str
 ) -> None:
-    """Say whether the audit log is as it was written; exit with 1 when it is not.
+    """Verify the audit log's hash chain; exit with 1 when the log was changed.
 
-    With --state the exit status is 3 where nothing is wrong, but not all could be checked.
+    With --state the exit status is 3 when no fault was found, but not everything could be checked.
 
-    It may run beside the server. Keep the head that it prints somewhere else: given back
-    with --since-head, it proves that nothing before it was changed, by anyone. With --state it
-    also finds rows that were changed without a word in the log, such as a key whose revocation
-    was taken back.
+    The server may run. Store the head that it prints elsewhere: passed to --since-head, it proves
+    that nothing before it was changed. With --state it also finds rows that were changed without
+    an event in the log, such as a key whose revocation was undone.
     """
     if expected_head is not None and not re.fullmatch(r"[0-9a-f]{64}", expected_head):
-        raise click.BadParameter("is no head: 64 hexadecimal digits", param_hint="--since-head")
+        raise click.BadParameter(
+            "is not a head: give 64 hexadecimal digits", param_hint="--since-head"
+        )
     store = existing_store(database)
     with progress_bar() as progress:
         if state:
@@ -91,7 +92,7 @@ def _of_chain(found: ChainCheck) -> tuple[dict[str, Any], list[str]]:
         facts |= dataclasses.asdict(found.fault)
         row = f"seq {found.fault.seq}"
         if found.fault.id is not None:
-            # Who changed it may have put anything there.
+            # An attacker who changed it may have written anything there.
             row += f", id {found.fault.id!a}"
         line = f"{found.fault.problem}, {row}: {found.fault.message}"
     return facts, [line]

@@ -12,7 +12,7 @@ from hookstream_keys.cli.keys.verify import verify_command
 
 @click.group("keys")
 def keys_group() -> None:
-    """What the API does with keys, for the operator."""
+    """Create, list, show, rotate, revoke and verify keys, as the operator."""
 
 
 for command in (

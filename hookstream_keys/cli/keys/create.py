@@ -18,7 +18,7 @@ def _metadata(
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise click.BadParameter("is no NAME=VALUE")
+            raise click.BadParameter("is not NAME=VALUE")
         if name in metadata:
             raise click.BadParameter("names the same twice")
         metadata[name] = value
@@ -28,7 +28,7 @@ def _metadata(
 def _rate_limit(_: click.Context, __: click.Parameter, text: str | None) -> dict[str, Any] | None:
     if text is None:
         return None
-    # What is no number stays text, which the document does not let through.
+    # What is not a number stays text, which the schema rejects.
     requests, _slash, seconds = text.partition("/")
     return {
         "requests": read_integer(requests),
@@ -42,39 +42,40 @@ def _rate_limit(_: click.Context, __: click.Parameter, text: str | None) -> dict
 @click.option("--env", "env_id", required=True, metavar="ENV_ID", help="The environment's id.")
 @click.option("--scopes", default="*", show_default=True, help="What the key may do.")
 @click.option(
-    "--role", help="Its ceiling in this API: owner, admin or member. Default: that of keys alone."
+    "--role",
+    help="Its scope ceiling in this API: owner, admin or member. Default: the ceiling of keys.",
 )
 @click.option(
     "--expires-at",
     metavar="TIME",
-    help="When it stops being good, in UTC: 2030-01-01T00:00:00Z. Never without it.",
+    help="Expiry, in UTC: 2030-01-01T00:00:00Z. Default: never expires.",
 )
 @click.option(
     "--allowed-ip",
     "allowed_ips",
     metavar="NETWORK",
     multiple=True,
-    help="An address or network that it may be used from. May be repeated; anywhere without it.",
+    help="An IP address or network that it may be used from. May be repeated. Default: anywhere.",
 )
 @click.option(
     "--metadata",
     metavar="NAME=VALUE",
     multiple=True,
     callback=_metadata,
-    help="What else you want to know of it. May be repeated.",
+    help="Metadata. May be repeated.",
 )
-@click.option("--external-id", metavar="ID", help="What it is called in a system of yours.")
+@click.option("--external-id", metavar="ID", help="Its identifier in a system of yours.")
 @click.option(
     "--rate-limit",
     metavar="REQUESTS/SECONDS",
     callback=_rate_limit,
-    help="How often it may be used: 100/60. Without limit without it.",
+    help="Rate limit, requests/seconds: 100/60. Default: unlimited.",
 )
 @with_json
 @with_database
 def create_command(as_json: bool, database: str, **fields: Any) -> None:
-    """Issue a key and show it, this once."""
-    # The other options are called as the document calls the fields.
+    """Issue a key and show it once."""
+    # The other options have the names of the API's fields.
     body = {name: value for name, value in fields.items() if value not in (None, ())}
     require_output()
     store = existing_store(database)

@@ -12,25 +12,25 @@ from hookstream_keys.cli.output import note, show_json
 @click.command("list")
 @click.option("--org", "org_id", required=True, metavar="ORG_ID", help="The organization's id.")
 @click.option("--env", "env_id", metavar="ENV_ID", help="Only keys of this environment.")
-@click.option("--state", help="Only keys that are this now: active, disabled, expired or revoked.")
+@click.option("--state", help="Only keys in this state: active, disabled, expired or revoked.")
 @click.option("--name", help="Only keys of exactly this name.")
-@click.option("--created-by", metavar="ID", help="Only keys that this user or key made.")
+@click.option("--created-by", metavar="ID", help="Only keys that this user or key created.")
 @click.option(
     "--rotated-by",
     metavar="ID",
     help="Only keys of which this user or key, or a descendant, has a valid secret by rotation.",
 )
-@click.option("--limit", metavar="N", help="How many to show at most.")
-@click.option("--cursor", help="Go on where the page ended that named it.")
+@click.option("--limit", metavar="N", help="Maximum number of keys to show.")
+@click.option("--cursor", help="Continue from this cursor.")
 @with_json
 @with_database
 def list_command(as_json: bool, database: str, **wanted: str | None) -> None:
     """Show the keys of an organization, newest first, a line each."""
-    # The other options are called as the document calls the parameters.
+    # The other options have the names of the API's parameters.
     store = existing_store(database)
     page = ask(store, "listApiKeys", **wanted)
     if not page["api_keys"]:
-        # Every organization is the operator's, so one that never was has an empty list.
+        # The operator sees every organization, so a nonexistent one has an empty list.
         ask(store, "getOrganization", id=wanted["org_id"])
     if as_json:
         show_json(page)
@@ -38,6 +38,6 @@ def list_command(as_json: bool, database: str, **wanted: str | None) -> None:
     for line in text.lines(page["api_keys"]):
         click.echo(line)
     if page["has_more"]:
-        note(f"There are more; go on with --cursor {page['cursor']}")
+        note(f"There are more; continue with --cursor {page['cursor']}")
     elif not page["api_keys"]:
         note("There are none.")

@@ -7,7 +7,7 @@ from hookstream_keys.cli.operations import answer, ask
 from hookstream_keys.cli.options import with_database, with_json
 from hookstream_keys.cli.output import note, show
 
-#: What a person is shown of the key.
+#: The fields that are shown as text.
 SHOWN = ("id", "name", "key_prefix", "state", "revoked_at", "revocation_reason")
 
 
@@ -15,20 +15,20 @@ SHOWN = ("id", "name", "key_prefix", "state", "revoked_at", "revocation_reason")
 @click.argument("key_id")
 @click.option(
     "--reason",
-    help="Why: keyCompromise, affiliationChanged, superseded, cessationOfOperation,"
-    " privilegeWithdrawn or, without it, unspecified.",
+    help="The reason: keyCompromise, affiliationChanged, superseded, cessationOfOperation,"
+    " privilegeWithdrawn or unspecified. Default: unspecified.",
 )
 @click.option(
     "--descendants",
     is_flag=True,
-    help="Also revoke the keys that it made, those that they made, and so on, in one transaction.",
+    help="Also revoke all descendants, the keys that it and they created, in one transaction.",
 )
 @with_json
 @with_database
 def revoke_command(
     key_id: str, reason: str | None, descendants: bool, as_json: bool, database: str
 ) -> None:
-    """Revoke a key permanently, and show it as it is then.
+    """Revoke a key permanently, and show it.
 
     Revoking twice has no effect.
     """
@@ -38,7 +38,7 @@ def revoke_command(
     _, _, *headers = answer(store, "revokeApiKey", id=key_id, reason=reason, descendants=wanted)
     after = ask(store, "getApiKey", id=key_id)
     if before["api_key"]["revoked"] and not as_json:
-        note("It was revoked before, and stays as it is.")
+        note("It was revoked before; nothing was changed.")
     facts = {name: after["api_key"][name] for name in SHOWN}
     if descendants:
         counts = {

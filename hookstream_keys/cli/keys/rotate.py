@@ -17,14 +17,14 @@ from hookstream_keys.contract.parameters import read_integer
     "--grace-period",
     metavar="SECONDS",
     required=True,
-    help="For how long the old secret is good after the new one was first used.",
+    help="Grace period: how long the old secret is accepted after the first use of the new one.",
 )
 @click.option(
     "--expires-at",
     metavar="TIME",
-    help="When the new secret stops being good, in UTC: 2030-01-01T00:00:00Z.",
+    help="Expiry of the new secret, in UTC: 2030-01-01T00:00:00Z. Default: the key's own.",
 )
-@click.option("--never-expires", is_flag=True, help="The new secret never stops being good.")
+@click.option("--never-expires", is_flag=True, help="The new secret never expires.")
 @with_json
 @with_database
 def rotate_command(
@@ -35,13 +35,13 @@ def rotate_command(
     as_json: bool,
     database: str,
 ) -> None:
-    """Give a key a new secret and show it, this once.
+    """Issue a new secret for a key and show it once.
 
-    It is pending until it is used for the first time; from then on the old one is good for
-    the grace period. It stops being good when the key does, if nothing else is said.
+    It is pending until its first use; from then on the old secret is accepted for the grace
+    period. By default it expires when the key does.
     """
     if expires_at is not None and never_expires:
-        raise click.UsageError("--expires-at and --never-expires contradict each other")
+        raise click.UsageError("give either --expires-at or --never-expires")
     body: dict[str, Any] = {"grace_period_seconds": read_integer(grace_period)}
     if expires_at is not None or never_expires:
         body["expires_at"] = expires_at

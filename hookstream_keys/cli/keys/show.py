@@ -14,6 +14,6 @@ from hookstream_keys.cli.output import show
 @with_json
 @with_database
 def show_command(key_id: str, as_json: bool, database: str) -> None:
-    """Show a key: what it may do, how it is used; not its secret, which nobody has."""
+    """Show a key, its rules and usage. Its secret cannot be shown again."""
     found = ask(existing_store(database), "getApiKey", id=key_id)
     show(found, as_json, text.facts(found["api_key"]))

@@ -1,4 +1,4 @@
-"""Keys as a person reads them, each value as `keys create` takes it."""
+"""Keys as text, each value in the form that `keys create` accepts."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ Key = dict[str, Any]
 
 
 def facts(key: Key) -> dict[str, str]:
-    """What there is to say of a key, by the API's names."""
+    """A key's fields as text, by the API's names."""
     as_they_are = ("id", "name", "org_id", "env_id", "key_prefix", "scopes", "state")
     said = {
         **{name: key[name] for name in as_they_are},

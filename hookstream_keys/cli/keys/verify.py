@@ -14,7 +14,7 @@ from hookstream_keys.domain.scopes import Scopes
 
 
 def _refuse(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> None:
-    # Here, since click's own words would repeat it.
+    # Not click's own message, which would print the key.
     if given:
         raise click.UsageError("the key is read from standard input, not from the command line")
 
@@ -26,12 +26,12 @@ def _refuse(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> No
 @with_json
 @with_database
 def verify_command(ip: str | None, scopes: str | None, as_json: bool, database: str) -> None:
-    """Say whether a key is valid; exit with 1 when it is not.
+    """Verify a key; exit with 1 when it is not valid.
 
-    This is not a use of the key, as verification over the API is: it counts for
-    no limit, and activates no rotation.
+    Unlike verification over the API, this is not a use of the key: it counts for no
+    limit, and activates no rotation.
 
-    The key is read from standard input, or asked for: on the command line every
+    The key is read from standard input, or prompted for: on the command line every
     user of the machine could see it.
     """
     if sys.stdin.isatty():
