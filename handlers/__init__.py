@@ -1,8 +1,8 @@
-"""One plain function for every operation of `openapi.yaml`: who may, find, do, record, answer.
+"""One plain function for every operation of `openapi.yaml`: authorize, find, do, record, answer.
 
-A handler gets a `Call` and what the specification lets through, and returns a
-body and a status, or raises an error of `hookstream_keys.domain.errors`. It knows no
-SQL and no framework. Pages are no part of the API, and get no call.
+A handler gets a `RequestContext` and validated arguments, and returns a body and a status, or
+raises an error of `hookstream_keys.domain.errors`. It uses no SQL and no framework. Documentation
+pages are not part of the API, and get no context.
 """
 
 from collections.abc import Callable
@@ -63,7 +63,7 @@ OPERATIONS: dict[str, Handler] = {
     "whoami": verification.whoami,
 }
 
-#: Those that write: what they take is a `WriteCall`, which only a checked principal comes with.
+#: Handlers that write: they take a `WriteContext`, which only `recheck` creates.
 WRITING = {
     operation_id
     for operation_id, handler in OPERATIONS.items()
@@ -72,15 +72,15 @@ WRITING = {
 
 
 class Preparation(NamedTuple):
-    """What is done before a handler that has something to wait for; each part takes its input."""
+    """The slow work before a handler's write transaction; each part takes the handler's input."""
 
-    #: Refuses what is to wait for nothing.
+    #: Refuses a request before it is queued.
     admit: Callable[..., None]
-    #: Whose work it is: work is done in turn for each of these names.
+    #: The flows of the fair queue that the work belongs to.
     flows: Callable[..., tuple[str, ...]]
-    #: Takes a while and writes nothing; the handler is given what it returns.
+    #: The slow work, which writes nothing; the handler gets its result.
     work: Callable[..., Any]
-    #: Counts a request whose work was rejected, since the queue was full.
+    #: Counts a request that the full queue rejected.
     reject: Callable[..., None]
 
 
@@ -93,7 +93,7 @@ PREPARED: dict[str, Preparation] = {
     ),
 }
 
-#: What answers for a page.
+#: The handlers of documentation pages.
 PAGES: dict[str, Handler] = {
     "getOpenapiJson": documentation.get_openapi_json,
     "getOpenapiYaml": documentation.get_openapi_yaml,

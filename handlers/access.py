@@ -1,9 +1,8 @@
-"""Who may do what: the rules of visibility and rights, each written once.
+"""Authorization and tenant isolation: the rules of visibility and rights, each written once.
 
-Visibility comes first. What the caller may not know of is answered exactly as
-what never existed, after the same questions to the store, so that the time tells
-no more than the answer; only of what it can see is it told that a right is missing.
-Rights are scopes, a key's own or those of a role: `hookstream_keys.contract.roles`.
+Visibility comes first. A resource that the caller may not know of is answered exactly as what never
+existed, after the same queries, so that the time tells no more than the answer. 403 is for visible
+resources only. Rights are scopes, a key's own or those of a role: `hookstream_keys.contract.roles`.
 """
 
 from collections.abc import Callable
@@ -47,9 +46,9 @@ def authorize_organization(context: RequestContext, scope: str, org_id: str) -> 
 
 
 def authorize_member(context: RequestContext, scope: str, org_id: str, member_id: str) -> Member:
-    """The member of the organization, if the caller may do to her what `scope` names.
+    """The member of the organization, if the caller may do to them what `scope` names.
 
-    To an owner only an owner may do anything; everybody may remove herself. Raises
+    Only an owner may change or remove an owner; all members may remove themselves. Raises
     OrganizationNotFound, MemberNotFound, InsufficientScope or Forbidden.
     """
     organization = authorize_organization(context, "members:read", org_id)
@@ -77,7 +76,7 @@ def authorize_environment(
     """The environment, if the caller can see it and may do there what `scope` names.
 
     With `org_id` it must belong to that organization. Raises EnvironmentNotFound when it does
-    not exist or is none of the caller's business; InsufficientScope or Forbidden otherwise.
+    not exist or the caller cannot see it; InsufficientScope or Forbidden otherwise.
     """
     found = context.store.find_environment(env_id)
     rights = _rights(context, found.org_id if found else "", env_id)
@@ -97,14 +96,14 @@ def authorize_key(context: RequestContext, scope: str, key_id: str) -> ApiKey:
     if key is None or rights is None:
         raise KeyNotFound(masked=key is not None)
     made_it = key.created_by is not None and _user(context) == key.created_by
-    # What is no role gives no scopes, and so no privilege of a creator either.
-    if not (made_it and rights.names and roles.of_creators().allow(scope)):
+    # Without a role there are no scopes, so none as a creator either.
+    if not (made_it and rights.names and roles.creator_scopes().allow(scope)):
         _require(context, rights, scope)
     return key
 
 
-def sees_key(context: RequestContext, scope: str) -> Callable[[ApiKey], bool]:
-    """Whether the caller may know of a key and do to it what `scope` names: asked of several.
+def key_check(context: RequestContext, scope: str) -> Callable[[ApiKey], bool]:
+    """A predicate for several keys: whether the caller may do to them what `scope` names.
 
     Raises InsufficientScope when the caller is a key that may not do it to any.
     """
@@ -134,7 +133,7 @@ def key_filter(context: RequestContext, org_id: str | None, env_id: str | None) 
     return KeyFilter(org_id, timestamps.to_text(context.now), env_id=env_id)
 
 
-def audit_log_to(context: RequestContext, org_id: str | None) -> AuditFilter:
+def audit_filter(context: RequestContext, org_id: str | None) -> AuditFilter:
     """What the caller may read of an organization's audit log.
 
     A key reads what is about its own environment, others all of it. Raises as
@@ -148,9 +147,9 @@ def audit_log_to(context: RequestContext, org_id: str | None) -> AuditFilter:
 def own_organization(context: RequestContext, scope: str, org_id: str | None) -> str:
     """The organization that the caller names, or else its own.
 
-    A key's own is the one that it is of; a session's is its active one, or the first that the
-    user joined. Raises OrganizationNotFound when it is none of the caller's, InsufficientScope
-    or Forbidden when it may not do there what `scope` names.
+    A key's own is that of its environment; a session's is its active one, or the first that the
+    user joined. Raises OrganizationNotFound when the caller cannot see it, InsufficientScope or
+    Forbidden when it may not do there what `scope` names.
     """
     match context.principal:
         case KeyPrincipal() | SessionPrincipal() as who if org_id is None:
@@ -164,7 +163,7 @@ def own_organization(context: RequestContext, scope: str, org_id: str | None) ->
 
 
 def require(context: RequestContext, scope: str, org_id: str) -> None:
-    """Refuse whoever may not do in an organization that it can see what `scope` names.
+    """Refuse a caller who may not do what `scope` names in an organization that they can see.
 
     Raises InsufficientScope when it is a key whose scopes do not cover it, Forbidden when no
     key may do it or the user's role does not cover it.
@@ -196,13 +195,13 @@ def _rights(context: RequestContext, org_id: str, env_id: str | None = None) -> 
         case Operator():
             return Scopes((ALL,))
         case Anonymous():
-            # The document secures every operation that comes here; a test holds it to that.
+            # The document requires a credential for all these operations; a test checks that.
             raise InternalError
 
 
 def _require(context: RequestContext, rights: Scopes, scope: str) -> None:
     key = context.principal if isinstance(context.principal, KeyPrincipal) else None
-    if key and not roles.of_keys().allow(scope):
+    if key and not roles.key_scopes().allow(scope):
         raise Forbidden("No key may do this; sign in.")
     if not rights.allow(scope):
         if key:

@@ -1,4 +1,4 @@
-"""API keys: issuing, listing, reading, changing and revoking them."""
+"""API keys: create, list, read, update and revoke."""
 
 import dataclasses
 from datetime import datetime
@@ -23,7 +23,7 @@ from hookstream_keys.store import (
 
 
 def create_api_key(context: WriteContext, body: types.CreateApiKeyRequest) -> Answer:
-    """Issue a key for an environment and show it, this once."""
+    """Issue a key for an environment and show it once."""
     environment = access.authorize_environment(
         context, "api-keys:create", org_id=body["org_id"], env_id=body["env_id"]
     )
@@ -96,7 +96,7 @@ def get_api_key(context: RequestContext, id: str) -> Answer:
 
 
 def update_api_key(context: WriteContext, id: str, body: types.UpdateApiKeyRequest) -> Answer:
-    """Change what a key is called or may do; its secret stays what it is."""
+    """Change a key's name or rules, but not its secret."""
     key = access.authorize_key(context, "api-keys:update", id)
     changes = _rules(body)
     holder, wanted = escalation.rights_of(context, key.org_id), dataclasses.replace(key, **changes)
@@ -107,14 +107,14 @@ def update_api_key(context: WriteContext, id: str, body: types.UpdateApiKeyReque
     event = audit.key_updated(context, key, changes)
     changed = context.store.update_key(key.org_id, key.id, changes, event)
     if changed is None:
-        raise Conflict("The key is revoked; nothing can be changed any more.")
+        raise Conflict("The key is revoked permanently and cannot be changed.")
     return _answer(context, changed)
 
 
 def revoke_api_key(
     context: WriteContext, id: str, reason: types.RevocationReason, *, descendants: bool
 ) -> Answer:
-    """Revoke a key permanently, and the keys that it made if wanted. Twice has no effect."""
+    """Revoke a key permanently, optionally with its descendants. Revoking twice has no effect."""
     key = access.authorize_key(context, "api-keys:revoke", id)
     now, made_by_it = timestamps.to_text(context.now), None
     if descendants:
@@ -132,9 +132,9 @@ def revoke_api_key(
 
 
 def revoke_by_secret(context: WriteContext, body: types.RevokeBySecretRequest) -> Answer:
-    """Revoke the key of this secret: whoever holds it may end it.
+    """Revoke the key of this secret, which authorizes that.
 
-    As RFC 7009 has it for tokens, the answer does not tell whether there was such a key.
+    As in RFC 7009, the response does not tell whether the key exists.
     """
     digest = keys.digest_of(body["key"])
     if digest is not None:
@@ -148,9 +148,9 @@ def revoke_by_secret(context: WriteContext, body: types.RevokeBySecretRequest) -
 
 
 def _forbid_in_replay(context: WriteContext, repeated: IdempotentReplay) -> None:
-    """Refuse to show a secret again to a caller whose rights no longer cover the key.
+    """Refuse an idempotent replay with a secret to a caller whose rights no longer cover the key.
 
-    Raises as `escalation.forbid_in_new_secret`: the answer of an idempotent replay has a secret.
+    Raises as `escalation.forbid_in_new_secret`.
     """
     if context.idempotent_request is None:
         return
@@ -180,7 +180,7 @@ def _view(key: ApiKey, now: str, under_way: list[Rotation], usage: KeyUsage) -> 
         "org_id": key.org_id,
         "env_id": key.env_id,
         "name": key.name,
-        # Hookstream's reference calls it one thing, its guide another.
+        # Hookstream's reference and its guide have different names for it.
         "prefix": key.prefix,
         "key_prefix": key.prefix,
         "scopes": key.scopes,
@@ -215,7 +215,7 @@ def _view(key: ApiKey, now: str, under_way: list[Rotation], usage: KeyUsage) -> 
 
 
 def limit_view(key: ApiKey) -> dict[str, int] | None:
-    """How often a key may be used as the API shows it: `RateLimit` of the document."""
+    """A key's rate limit as the API shows it: `RateLimit` of the document."""
     limit = key.rate_limit
     return limit and {"requests": limit.requests, "window_seconds": limit.seconds}
 
@@ -229,7 +229,7 @@ def _state(key: ApiKey, now: str) -> types.KeyState:
 
 
 def _rules(body: types.CreateApiKeyRequest | types.UpdateApiKeyRequest) -> dict[str, Any]:
-    """What of `body` are fields of a key, in the form that they are stored in."""
+    """The fields of a key in `body`, in their stored form."""
     as_they_are = {"name", "role", "enabled", "metadata", "external_id"}
     rules: dict[str, Any] = {name: value for name, value in body.items() if name in as_they_are}
     if "scopes" in body:

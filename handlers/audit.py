@@ -1,4 +1,4 @@
-"""What the audit log says of a change. An event is stored in the transaction of the change."""
+"""The audit events of changes. An event is stored in the transaction of its change."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -25,17 +25,17 @@ from hookstream_keys.store import (
     chain,
 )
 
-#: Why a key ends with its environment, in the words of RFC 5280, section 5.3.1.
+#: The revocation reason of keys of a deleted environment: RFC 5280, section 5.3.1.
 END_OF_OPERATION = "cessationOfOperation"
 
 
 def actor(context: RequestContext) -> str | None:
-    """The id of the user or key behind the call; None for the operator at the command line."""
+    """The id of the caller, a user or key; None for the operator at the command line."""
     return actor_of(context.principal)
 
 
 def actor_of(principal: Principal) -> str | None:
-    """The id of the user or key that the principal is; None for nobody in particular."""
+    """The id of the principal, a user or key; None for others."""
     match principal:
         case SessionPrincipal(user_id=user_id):
             return user_id
@@ -48,7 +48,7 @@ def actor_of(principal: Principal) -> str | None:
 def organization_created(
     context: RequestContext, organization: Organization, owner: Member
 ) -> AuditEvent:
-    """A tenant came to be, with its first member."""
+    """An organization was created, with its first member."""
     first = {"member_id": owner.id, "user_id": owner.user_id, "role": owner.role}
     return _of_organization(
         context, "organization.created", organization, **_called(organization), owner=first
@@ -58,7 +58,7 @@ def organization_created(
 def organization_updated(
     context: RequestContext, organization: Organization, changes: Mapping[str, object]
 ) -> AuditEvent:
-    """A tenant's name or slug was changed to what `changes` says."""
+    """An organization's name or slug was changed: `changes` has the new values."""
     return _of_organization(
         context,
         "organization.updated",
@@ -68,12 +68,12 @@ def organization_updated(
 
 
 def organization_deleted(context: RequestContext, organization: Organization) -> AuditEvent:
-    """A tenant is no more."""
+    """An organization was deleted."""
     return _of_organization(context, "organization.deleted", organization, **_called(organization))
 
 
 def member_added(context: RequestContext, member: Member) -> AuditEvent:
-    """A user belongs to a tenant."""
+    """A user became a member of an organization."""
     return _of_member(context, "member.added", member, role=member.role)
 
 
@@ -84,12 +84,12 @@ def member_updated(context: RequestContext, member: Member, role: str) -> AuditE
 
 
 def member_removed(context: RequestContext, member: Member) -> AuditEvent:
-    """A user does not belong to a tenant any more."""
+    """A user was removed from an organization."""
     return _of_member(context, "member.removed", member, role=member.role)
 
 
 def environment_created(context: RequestContext, environment: Environment) -> AuditEvent:
-    """An environment came to be."""
+    """An environment was created."""
     fields = audit_details.environment_fields(environment)
     return _of_environment(context, "environment.created", environment, **fields)
 
@@ -97,7 +97,7 @@ def environment_created(context: RequestContext, environment: Environment) -> Au
 def environment_updated(
     context: RequestContext, environment: Environment, changes: Mapping[str, object]
 ) -> AuditEvent:
-    """An environment's name or slug was changed to what `changes` says."""
+    """An environment's name or slug was changed: `changes` has the new values."""
     before = audit_details.environment_fields(environment)
     return _of_environment(
         context,
@@ -108,7 +108,7 @@ def environment_updated(
 
 
 def environment_deleted(context: RequestContext, environment: Environment) -> AuditEvent:
-    """An environment is no more."""
+    """An environment was deleted."""
     return _of_environment(context, "environment.deleted", environment, **_called(environment))
 
 
@@ -131,13 +131,13 @@ def key_updated(context: RequestContext, key: ApiKey, changes: Mapping[str, Any]
     after = audit_details.key_fields(dataclasses.replace(key, **changes))
     details: dict[str, Any] = {"changes": audit_details.changed(before, after)}
     if "expires_at" in changes:
-        # Also where it is what it was: it then holds for a secret that is pending, too.
+        # Also when unchanged: it then applies to a pending secret, too.
         details["resets_pending_expiry"] = True
     return _of_key(context, "api_key.updated", key, **details)
 
 
 def key_revoked(context: RequestContext, key: ApiKey, reason: str) -> AuditEvent:
-    """A key was ended, for a reason of RFC 5280."""
+    """A key was revoked, for a reason of RFC 5280."""
     return _of_key(context, "api_key.revoked", key, key_prefix=key.prefix, reason=reason)
 
 
@@ -186,19 +186,19 @@ def rotation_activated(
 
 
 def rotation_cancelled(context: RequestContext, key: ApiKey, rotation: Rotation) -> AuditEvent:
-    """A new secret will never be good."""
+    """A pending secret was cancelled."""
     return _of_rotation(context, "api_key.rotation_cancelled", key, rotation)
 
 
-def ending_with_its_home(context: RequestContext) -> Callable[[ApiKey], AuditEvent]:
-    """What to record of each key that ends with its environment or organization."""
+def revoked_with_parent(context: RequestContext) -> Callable[[ApiKey], AuditEvent]:
+    """Makes the event of each key that is revoked with its environment or organization."""
     return lambda key: key_revoked(context, key, END_OF_OPERATION)
 
 
 def revoked_with(
     context: RequestContext, reason: str, cause: str
 ) -> Callable[[ApiKey], AuditEvent]:
-    """What to record of each key that is revoked because of another change: that of `cause`."""
+    """Makes the event of each key that is revoked because of another change: that of `cause`."""
 
     def event(key: ApiKey) -> AuditEvent:
         return _of_key(
@@ -214,7 +214,7 @@ def revoked_with(
 
 
 def cancelled_with(context: RequestContext, cause: str) -> Callable[[Rotation], AuditEvent]:
-    """What to record of each rotation that is cancelled because of another change: of `cause`.
+    """Makes the event of each rotation that is cancelled because of another change: of `cause`.
 
     The key must be one of the store's.
     """
@@ -231,13 +231,13 @@ def cancelled_with(context: RequestContext, cause: str) -> Callable[[Rotation], 
 
 
 def user_created(context: RequestContext, user: User, tenancy: Tenancy) -> AuditEvent:
-    """Somebody signed up."""
+    """A user signed up."""
     org_id, details = tenancy.organization.id, {"email": user.email}
     return _event(context, "user.created", org_id=org_id, resource_id=user.id, details=details)
 
 
 def session_created(context: RequestContext, session: Session) -> AuditEvent:
-    """Somebody signed in."""
+    """A user signed in."""
     return _of_session(context, "session.created", session, expires_at=session.expires_at)
 
 
@@ -283,12 +283,12 @@ def refused(store: Store, attempts: Refused) -> AuditEvent | None:
 
 
 def log_pruned(context: RequestContext, details: Mapping[str, Any]) -> AuditEvent:
-    """The oldest rows of the log were removed: it is one for all organizations, so of none."""
+    """The oldest rows of the log were pruned; it belongs to no organization."""
     return _event(context, chain.PRUNED, org_id="", resource_id="audit_log", details=details)
 
 
 def restored(context: RequestContext, change: RestoreChange) -> AuditEvent:
-    """A backup was put back, and this is what it did to one thing."""
+    """A restore changed one resource."""
     return _event(
         context,
         change.action,
@@ -352,7 +352,7 @@ def _of_session(
     return _event(
         context,
         action,
-        # Whoever belongs nowhere is recorded all the same: by herself.
+        # A user without an organization is recorded by their own id.
         org_id=session.org_id or session.user_id,
         resource_id=session.id,
         details=details,
@@ -367,7 +367,7 @@ def _event(
     resource_id: str,
     details: Mapping[str, Any],
 ) -> AuditEvent:
-    """An event of `action`, which begins with the kind of resource that it is about."""
+    """An event of `action`, whose first part is the kind of resource."""
     who = context.principal
     return AuditEvent(
         id=ids.new("al"),
@@ -386,7 +386,7 @@ def _event(
 
 
 def _environment_of(action: str, resource_id: str, details: Mapping[str, Any]) -> str | None:
-    """The environment that an event is about: the one that it names, or is of itself."""
+    """The environment of an event: the one that it names, or the resource itself."""
     if action.startswith("environment."):
         return resource_id
     return details.get("env_id")

@@ -20,7 +20,7 @@ def list_audit_log(
     cursor: str | None = None,
 ) -> Answer:
     """A page of the events that the caller may read, newest first."""
-    visible = access.audit_log_to(context, org_id)
+    visible = access.audit_filter(context, org_id)
     wanted = dataclasses.replace(
         visible, resource_type=resource_type, resource_id=resource_id, action=action
     )
@@ -37,9 +37,9 @@ def list_audit_log(
 
 
 def _position(context: RequestContext, org_id: str, cursor: str) -> int:
-    """Where the page before ended. Raises BadRequest for a cursor that this log never gave.
+    """The position of the cursor's event. Raises BadRequest for an invalid cursor.
 
-    A cursor names an event, not its number: numbers are counted over all organizations.
+    A cursor names an event, not its position: positions reveal the events of all organizations.
     """
     (event_id,) = cursors.decode(cursor, 1)
     position = context.store.find_event_position(org_id, event_id)

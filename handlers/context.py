@@ -1,4 +1,4 @@
-"""What a handler is given besides its input."""
+"""The context of a handler: its request and dependencies."""
 
 from dataclasses import field
 from datetime import datetime
@@ -18,47 +18,47 @@ from hookstream_keys.runtime.refusals import Note, not_noted
 from hookstream_keys.runtime.usage import Count, not_counted
 from hookstream_keys.store import IdempotencyRecord, ReadStore, Store
 
-#: A header that a response has several times has them in a list.
+#: A header with several fields has a list of values.
 Headers = dict[str, Any]
 
-#: A handler's answer: the body (a JSON value, or bytes), the status, and headers if there are any.
+#: A handler's answer: the body (a JSON value or bytes), the status, optionally headers.
 Answer = tuple[Any, int] | tuple[Any, int, Headers]
 
 
 @record
 class Dependencies:
-    """What a server has for all of its requests. The command line, which serves none, has none."""
+    """What all requests of a server share. The command line has the defaults."""
 
     signer: Signer = field(default_factory=lambda: Signer(""))
     origins: Origins = field(default_factory=Origins)
-    #: Who may sign in with a password, and up.
+    #: The policy of sign-in and sign-up.
     sign_in: SignInPolicy = field(default_factory=SignInPolicy)
     cookies: SessionCookies = field(default_factory=lambda: SessionCookies(Signer("")))
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
-    #: How many sessions a user has at most, or None for no limit.
+    #: The maximum number of sessions of a user, or None for no limit.
     max_sessions: int | None = None
     #: Whether users whose address is not verified can be made members.
     adds_unverified_members: bool = False
-    #: What was taken of limits; without them nothing is limited.
+    #: Counters of rate limits; None for no limits.
     counters: RateLimitCounters | None = None
     #: Counts the uses of keys.
     count: Count = not_counted
-    #: Remembers refused attempts, for the audit log.
+    #: Records refused attempts, for the audit log.
     note: Note = not_noted
 
 
 class RetryInWriteTransaction(Exception):
-    """A handler that only reads, as a rule, has something to write, and has done nothing yet.
+    """A handler that usually only reads has to write, and has done nothing yet.
 
-    It is called again with a `WriteCall`.
+    It is called again with a `WriteContext`.
     """
 
 
 @record
 class RequestContext:
-    """One request, free of HTTP: where the data is, who asks, and what the audit log records.
+    """One request, without HTTP: the store, the principal, and what the audit log records.
 
-    The principal is what the credential was worth when the request arrived.
+    The principal is that of the request's arrival.
     """
 
     store: ReadStore
@@ -68,14 +68,14 @@ class RequestContext:
     address: str | None
     now: datetime
     user_agent: str | None = None
-    #: Whether nobody on the way could read the request: it came over https.
+    #: Whether the request came over https.
     secure: bool = False
     dependencies: Dependencies = field(default_factory=Dependencies)
-    #: Where the client wants it done once.
+    #: Of a request with an `Idempotency-Key`.
     idempotent_request: IdempotentRequest | None = None
 
     def idempotency_record(self, answer: Answer) -> IdempotencyRecord | None:
-        """What to store with the change that `answer` is about, if it is to be made once."""
+        """The record to store with the change, if the request is idempotent."""
         if self.idempotent_request is None:
             return None
         return self.idempotent_request.record(answer, timestamps.to_text(self.now))
@@ -85,8 +85,8 @@ class RequestContext:
 class WriteContext(RequestContext):
     """A request inside its write transaction, from a principal that is valid in it.
 
-    A handler that takes one is thereby registered as writing. Only `recheck` makes them, so nothing
-    is written for a principal that was not checked in the same transaction.
+    A handler that takes one is registered as writing. Only `recheck` creates them, so every write
+    has a principal that was checked in the same transaction.
     """
 
     store: Store

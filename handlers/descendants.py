@@ -1,4 +1,4 @@
-"""The descendants of a key or member: the keys that they made, those that these made, and so on.
+"""The descendants of a key or member: the keys that they created, directly or indirectly.
 
 They are revoked with a key that has leaked, or with a member's role or membership.
 """
@@ -21,10 +21,10 @@ def revocation_of_descendants(
 
 @record
 class NotCovered:
-    """What a member has of keys whose role is not covered by the member's own after a change."""
+    """The keys beyond a member's role after a change: those whose role it does not cover."""
 
     member: Member
-    #: The roles of keys that are not covered, as far as they occur.
+    #: The roles of keys that are not covered.
     roles: frozenset[str | None]
     #: How many descendants have one of these roles and are not revoked.
     made: int

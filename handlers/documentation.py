@@ -1,4 +1,4 @@
-"""The document itself, and Swagger UI to explore it, from the package's own files."""
+"""The document itself and Swagger UI, from the package's own files."""
 
 from functools import cache
 from importlib import resources
@@ -11,8 +11,8 @@ _ASSETS = resources.files("hookstream_keys") / "swagger_ui"
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".png": "image/png"}
 
-#: The page loads its own files and calls its own server. Nothing inline, nothing from elsewhere;
-#: `data:` is for the icons inside Swagger UI's style sheet.
+#: The page loads its own files and calls its own server, nothing inline; `data:` is for the icons
+#: in Swagger UI's style sheet.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -35,7 +35,7 @@ def get_openapi_json(served: ServedDocument) -> Answer:
 
 
 def redirect_to_swagger_ui(_: ServedDocument) -> Answer:
-    """People leave the slash off; the page's own links need it."""
+    """Redirect to the path with a slash, which the page's links need."""
     return None, 308, {"Location": "ui/"}
 
 

@@ -1,4 +1,4 @@
-"""Environments: making, listing, reading, changing and deleting them."""
+"""Environments: create, list, read, update and delete."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def list_environments(
 
 
 def create_environment(context: WriteContext, body: types.CreateEnvironmentRequest) -> Answer:
-    """Make an environment to issue keys for."""
+    """Create an environment."""
     org_id = access.own_organization(context, "environments:create", body.get("org_id"))
     environment = Environment(
         id=ids.new("env"),
@@ -59,7 +59,7 @@ def get_environment(context: RequestContext, id: str) -> Answer:
 def update_environment(
     context: WriteContext, id: str, body: types.UpdateEnvironmentRequest
 ) -> Answer:
-    """Change what an environment is called."""
+    """Change an environment's name or slug."""
     environment = access.authorize_environment(context, "environments:update", env_id=id)
     event = audit.environment_updated(context, environment, body)
     try:
@@ -72,12 +72,12 @@ def update_environment(
 
 
 def delete_environment(context: WriteContext, id: str) -> Answer:
-    """Delete an environment, and revoke its keys with it."""
+    """Delete an environment and revoke its keys."""
     environment = access.authorize_environment(context, "environments:delete", env_id=id)
     event = audit.environment_deleted(context, environment)
     now, end = timestamps.to_text(context.now), audit.END_OF_OPERATION
     if not context.store.delete_environment(
-        environment.org_id, id, now, end, event, audit.ending_with_its_home(context)
+        environment.org_id, id, now, end, event, audit.revoked_with_parent(context)
     ):
         raise EnvironmentNotFound
     return None, 204

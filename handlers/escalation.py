@@ -1,6 +1,6 @@
-"""No caller hands on more than it has: requests, held to the rule of `auth.key_rights`.
+"""Against privilege escalation: requests are held to the rule of `auth.key_rights`.
 
-Visibility and the verb come first, in `access`; this is about how much a key may do.
+Visibility and the required scope come first, in `access`; this limits what a key may do.
 """
 
 import dataclasses
@@ -17,12 +17,12 @@ from hookstream_keys.store import ApiKey, Rotation
 
 
 def forbid_in_new_key(context: RequestContext, holder: Rights, key: ApiKey) -> None:
-    """Refuse to make a key that is beyond the rights of the caller, `holder`.
+    """Refuse to create a key that is beyond the rights of the caller, `holder`.
 
     Raises InsufficientScope for a key, Forbidden for a session, with every rule that is beyond.
     """
-    # What is left out means no limit, so all of it is the request's. A role that is too high makes
-    # the scopes too many as well: it alone is what is wrong.
+    # Omitted rules mean no limit, so they count as the request's. A role that is too high also
+    # makes the scopes exceed the caller's: only the role is reported.
     shortfalls = holder.may_not_give(key) or holder.shortfalls(key)
     _refuse_any(context, [], shortfalls, given=RULES)
 
@@ -35,7 +35,7 @@ def forbid_in_new_secret(
     `given` are the rules that the request names. Raises as `forbid_in_new_key`.
     """
     shortfalls = [
-        *holder.may_not_hand_on(before),
+        *holder.may_not_delegate(before),
         *holder.shortfalls(before),
         *holder.shortfalls(after),
     ]
@@ -47,12 +47,12 @@ def forbid_in_change(
 ) -> None:
     """Refuse a change that lifts a restriction, where the key is beyond the caller's rights.
 
-    What only narrows a key is no question of rights. `given` are the rules that the request
+    Narrowing needs no rights. `given` are the rules that the request
     names. Raises as `forbid_in_new_key`.
     """
     loosened = [before]
     if "expires_at" in given:
-        # It sets the expiry of a secret that is pending as well, which may have an earlier one.
+        # It also sets the expiry of a pending secret, which may be earlier.
         loosened += as_activated(context, before)
     loosened = [each for each in loosened if key_rights.lifted(each, after)]
     if not loosened:
@@ -70,19 +70,19 @@ def restrictions_after(
     """The `restricted_by` of a key after a change that `forbid_in_change` does not refuse."""
     if "expires_at" in given:
         for pending in as_activated(context, before):
-            # Whose role is higher is known already: a pending expiry is recorded with the key's.
+            # Which role is higher is known: a pending expiry is recorded with the key's.
             record = {**before.restricted_by, **pending.restricted_by}
             before = dataclasses.replace(before, restricted_by=record)
     return key_rights.restrictions_after(before, after, holder.role, given)
 
 
 def as_activated(context: RequestContext, key: ApiKey) -> list[ApiKey]:
-    """The key as it would be by the first use of its pending secret, if it has one."""
+    """The key after the first use of its pending secret, if it has one."""
     return [key_rights.at_activation(key, rotation) for rotation in _pending(context, key)]
 
 
 def rights_of(context: RequestContext, org_id: str) -> Rights:
-    """What the caller may hand on in an organization: a key's own rights, or those of a role."""
+    """The rights that the caller may delegate: a key's own, or those of a role."""
     match context.principal:
         case KeyPrincipal() as key:
             limits = (key.expires_at, key.allowed_ips, key.rate_limit)
@@ -94,10 +94,10 @@ def rights_of(context: RequestContext, org_id: str) -> Rights:
 
 
 def _of_pending(context: RequestContext, holder: Rights, key: ApiKey) -> list[Shortfall]:
-    """Where the key is beyond the caller's rights by a secret that is pending.
+    """Where the key is beyond the caller's rights by its pending secret.
 
-    That may have a later expiry, which its first use makes the key's. A change that sets the
-    expiry sets it for both, and needs no such look.
+    That may have a later expiry, which its first use makes the key's. A change of the expiry sets
+    both, and needs no such check.
     """
     if holder.expires_at is None:
         return []
@@ -138,8 +138,8 @@ def _refuse_any(
         )
     elif is_key:
         message = (
-            "A key makes no key that may do more than itself, gets no secret of one and lifts no "
-            "restriction on one. What is left out means no limit: name limits within its own."
+            "A key cannot create a key with more rights than its own, get a secret of one or lift "
+            "a restriction on one. Omitted rules mean no limit: give limits within its own."
         )
     else:
         message = (

@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can work."""
+"""Liveness and readiness."""
 
 from hookstream_keys.handlers.context import (
     Answer,
@@ -7,17 +7,17 @@ from hookstream_keys.handlers.context import (
     WriteContext,
 )
 
-#: A write that reached the disk proves for so many seconds that the next one can.
+#: For how many seconds after a successful write no test write is needed.
 PROVED_SECONDS = 1.0
 
 
 def get_health(context: RequestContext) -> Answer:
-    """Answering is the whole of it."""
+    """Answer: the process is alive."""
     return {"status": "ok"}, 200
 
 
 def get_readiness(context: RequestContext) -> Answer:
-    """Ask the database, and write to the disk. A store that is not ready raises: 503."""
+    """Check the database, and write to the disk. A store that is not ready raises: 503."""
     context.store.check()
     if not context.store.wrote_within(PROVED_SECONDS):
         if not isinstance(context, WriteContext):

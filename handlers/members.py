@@ -1,4 +1,4 @@
-"""Who belongs to an organization, and as what."""
+"""Members of organizations and their roles."""
 
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from hookstream_keys.handlers import access, audit, descendants, pagination
 from hookstream_keys.handlers.context import Answer, RequestContext, WriteContext
 from hookstream_keys.store import ForeignKeyViolation, LastOwner, Member, UniqueViolation
 
-#: What becomes of the keys that a member made and their role does not cover any more.
+#: What happens to a member's keys that their role no longer covers.
 OnKeys = Literal["keep", "revoke"]
 
 
@@ -32,7 +32,7 @@ def list_members(context: RequestContext, id: str, limit: int, cursor: str | Non
 
 
 def add_member(context: WriteContext, id: str, body: types.AddMemberRequest) -> Answer:
-    """Make a user a member, by an email address that is verified to be theirs."""
+    """Make a user a member, by their verified email address."""
     organization = access.authorize_organization(context, "members:create", id)
     access.require_may_make(context, body["role"], organization.id)
     user = context.store.find_user_by_email(body["email"].lower())
@@ -75,7 +75,7 @@ def update_member(
     body: types.UpdateMemberRequest,
     api_keys: OnKeys,
 ) -> Answer:
-    """Give a member another role, and say which keys that they made it does not cover."""
+    """Change a member's role; the response counts their keys that it does not cover."""
     member = access.authorize_member(context, "members:update", id, member_id)
     role = body["role"]
     access.require_may_make(context, role, member.org_id)
@@ -93,7 +93,7 @@ def update_member(
 
 
 def remove_member(context: WriteContext, id: str, member_id: str, api_keys: OnKeys) -> Answer:
-    """Take a member's place in the organization away, or give up one's own."""
+    """Remove a member, who may be the caller."""
     member = access.authorize_member(context, "members:delete", id, member_id)
     keys = descendants.not_covered(context, member, None)
     revocation = keys.revocation(context, "affiliationChanged") if api_keys == "revoke" else None

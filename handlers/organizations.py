@@ -1,4 +1,4 @@
-"""Organizations: making, listing, reading, changing and deleting them."""
+"""Organizations: create, list, read, update and delete."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def list_organizations(context: RequestContext, limit: int, cursor: str | None =
 
 
 def create_organization(context: WriteContext, body: types.CreateOrganizationRequest) -> Answer:
-    """Make an organization that the caller owns."""
+    """Create an organization that the caller owns."""
     user = access.signed_in(context)
     name = body["name"]
     organization = Organization(
@@ -56,7 +56,7 @@ def get_organization(context: RequestContext, id: str) -> Answer:
 def update_organization(
     context: WriteContext, id: str, body: types.UpdateOrganizationRequest
 ) -> Answer:
-    """Change what an organization is called."""
+    """Change an organization's name or slug."""
     organization = access.authorize_organization(context, "organizations:update", id)
     event = audit.organization_updated(context, organization, body)
     try:
@@ -69,19 +69,19 @@ def update_organization(
 
 
 def delete_organization(context: WriteContext, id: str) -> Answer:
-    """Delete an organization, with all that is in it."""
+    """Delete an organization, with all its resources."""
     organization = access.authorize_organization(context, "organizations:delete", id)
     event = audit.organization_deleted(context, organization)
     now, end = timestamps.to_text(context.now), audit.END_OF_OPERATION
     if not context.store.delete_organization(
-        id, now, end, event, audit.ending_with_its_home(context)
+        id, now, end, event, audit.revoked_with_parent(context)
     ):
         raise OrganizationNotFound
     return None, 204
 
 
 def slug_taken() -> Conflict:
-    """The error for a slug that another has."""
+    """The error for a slug in use."""
     return Conflict(
         "The slug is taken; choose another.", details=[Detail("body/slug", "is taken already")]
     )

@@ -1,4 +1,4 @@
-"""Lists, a page at a time: newest first, each page after the last row of the one before."""
+"""Keyset pagination of lists, newest first."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
@@ -9,15 +9,15 @@ from hookstream_keys.store import Page
 
 
 class Listed(Protocol):
-    """What stands in a list."""
+    """An item of a list."""
 
     @property
     def id(self) -> str:
-        """Tells it from others of the same time."""
+        """Orders items of the same time."""
 
     @property
     def created_at(self) -> str:
-        """What the list is ordered by."""
+        """The order of the list."""
 
 
 Item = TypeVar("Item", bound=Listed)
@@ -30,9 +30,9 @@ def answer(
     fetch: Callable[[Page], list[Item]],
     views: Callable[[list[Item]], list[dict[str, Any]]],
 ) -> Answer:
-    """A page of at most `limit` items under `name`, from an opaque keyset cursor on.
+    """A page of at most `limit` items under `name`, after `cursor`.
 
-    Raises BadRequest for a cursor that no page came with.
+    Raises BadRequest for an invalid cursor.
     """
     before = cursors.decode(cursor, 2) if cursor is not None else None
     return page(
@@ -52,7 +52,7 @@ def page(
     position: Callable[[Any], tuple[str, ...]],
 ) -> dict[str, Any]:
     """The body of a page of what `fetch` gives. The cursor is the `position` of the last item."""
-    # One more than asked for tells whether there is another page.
+    # One more than the limit tells whether there is another page.
     found = fetch(limit + 1)
     items, more = found[:limit], len(found) > limit
     return {

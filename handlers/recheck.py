@@ -1,12 +1,11 @@
 """Every write checks its principal again, inside its write transaction.
 
-What was found when the request arrived is a hint: until the transaction begins, the key may have
-been revoked, disabled, narrowed or rotated, the session may have ended. The transaction holds the
-database's write lock, so what is found in it cannot change before it is committed; and of several
-requests in one group commit, each sees what those before it did. Rights that follow from a
-membership are looked up by the handler, in the same transaction.
+Between authentication and the transaction, the key may have been revoked, disabled, narrowed or
+rotated, the session may have ended. The transaction holds the database's write lock, so what it
+reads cannot change before its commit; in a group commit, each request sees the changes of those
+before it. The handler looks up memberships in the same transaction.
 
-This is the only place that makes a `WriteCall`.
+This is the only place that creates a `WriteContext`.
 """
 
 from collections.abc import Callable
@@ -18,8 +17,8 @@ from hookstream_keys.domain.errors import Unauthorized
 from hookstream_keys.handlers.context import RequestContext, WriteContext
 from hookstream_keys.store import Store
 
-#: Gives a principal as it is at a moment, for the address and id of its request; None when it is
-#: not valid then.
+#: Returns a principal as it is at a moment, for its request's address and id; None when it is no
+#: longer valid.
 Current = Callable[[Principal, str | None, str, datetime], Authenticated | None]
 
 

@@ -1,4 +1,4 @@
-"""Rotations: giving a key a new secret while the old one is still good for a while."""
+"""Rotations: a new secret for a key, with a grace period for the old one."""
 
 import dataclasses
 from datetime import datetime, timedelta
@@ -19,13 +19,13 @@ from hookstream_keys.store import ApiKey, Rotation
 
 
 def rotate_api_key(context: WriteContext, id: str, body: types.RotateRequest) -> Answer:
-    """Make a new secret for a key and show it, this once. It is pending until it is used."""
+    """Issue a new secret for a key and show it once. It is pending until its first use."""
     key = access.authorize_key(context, "api-keys:rotate", id)
     now = timestamps.to_text(context.now)
     if key.revoked_at is not None:
         raise _revoked()
     if key.expires_at is not None and key.expires_at <= now:
-        raise Conflict("The key has expired; make another one.")
+        raise Conflict("The key has expired; create another one.")
     holder, expiry = escalation.rights_of(context, key.org_id), body.get("expires_at")
     sets_expiry = "expires_at" in body
     new = keys.generate(_mode(key))
@@ -54,21 +54,21 @@ def rotate_api_key(context: WriteContext, id: str, body: types.RotateRequest) ->
 
 
 def cancel_rotation(context: WriteContext, id: str, rotation_id: str) -> Answer:
-    """Make a new secret useless before it was used."""
+    """Cancel a pending secret."""
     key = access.authorize_key(context, "api-keys:rotate", id)
     rotation = context.store.find_rotation(key.id, rotation_id)
     if rotation is None:
         raise RotationNotFound
     event = audit.rotation_cancelled(context, key, rotation)
     if not context.store.cancel_rotation(key.org_id, key.id, rotation.id, event):
-        raise Conflict("The rotation is not pending any more.")
+        raise Conflict("The rotation is no longer pending.")
     return None, 204
 
 
 def activate(context: RequestContext, key_id: str, rotation: Rotation) -> bool:
-    """See to the first use of a pending secret. Returns whether the secret is still good.
+    """Record the first use of a pending secret. Returns whether the secret is valid.
 
-    Raises MustWrite where nothing can be written.
+    Raises RetryInWriteTransaction outside a write transaction.
     """
     if not isinstance(context, WriteContext):
         raise RetryInWriteTransaction
@@ -76,7 +76,7 @@ def activate(context: RequestContext, key_id: str, rotation: Rotation) -> bool:
     if key is None:
         return False
     grace_ends = timestamps.to_text(context.now + timedelta(seconds=rotation.grace_period_seconds))
-    # A grace period never outlasts the key's own expiry; no time is later than a tilde.
+    # A grace period never outlasts the key's expiry; a tilde sorts after every time.
     ends_at = min(grace_ends, key.expires_at or "~")
     after = key_rights.at_activation(key, rotation)
     event = audit.rotation_activated(context, key, rotation, after, ends_at)
@@ -85,13 +85,13 @@ def activate(context: RequestContext, key_id: str, rotation: Rotation) -> bool:
 
 
 def views(key: ApiKey, under_way: list[Rotation], now: str) -> list[dict[str, Any]]:
-    """The rotations that are shown with a key: a pending one, and those whose grace goes on."""
+    """The rotations shown with a key: a pending one, and those in their grace period."""
     return [view(key, each) for each in under_way if _goes_on(key, each, now)]
 
 
 def _goes_on(key: ApiKey, rotation: Rotation, now: str) -> bool:
-    # The grace of a secret ends with the key, whatever the rotation granted.
-    return rotation.state == "pending" or verification.lives(_seen(key, rotation), now)
+    # The grace period ends with the key, whatever the rotation granted.
+    return rotation.state == "pending" or verification.is_active(_seen(key, rotation), now)
 
 
 def _seen(key: ApiKey, rotation: Rotation) -> ApiKey:
@@ -116,4 +116,4 @@ def _mode(key: ApiKey) -> keys.Mode:
 
 
 def _revoked() -> Conflict:
-    return Conflict("The key is revoked; its secret cannot be changed any more.")
+    return Conflict("The key is revoked permanently; its secret cannot be changed.")

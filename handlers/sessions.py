@@ -1,4 +1,4 @@
-"""The session of a request: who is signed in, renewal and signing out, as better-auth has them."""
+"""The session of a request: reading, renewal and sign-out, as in better-auth."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ from hookstream_keys.handlers.context import (
 )
 from hookstream_keys.store import Session, User
 
-#: The operations that see to the session by themselves; every other use of it may renew it.
+#: The operations that handle the session themselves; every other use may renew it.
 OPERATIONS = {"getSession", "signOut"}
 
 
 def sign_out(context: WriteContext, body: types.SignOutRequest | None = None) -> Answer:
-    """End the session that the request came with; it is a success, too, that there is none."""
+    """End the request's session; without one it succeeds, too."""
     if isinstance(context.principal, SessionPrincipal):
         session = context.store.find_session_by_id(
             context.principal.session_id, timestamps.to_text(context.now)
@@ -37,7 +37,7 @@ def sign_out(context: WriteContext, body: types.SignOutRequest | None = None) ->
 def get_session(
     context: RequestContext, *, disableRefresh: bool = False, disableCookieCache: bool = False
 ) -> Answer:
-    """Tell whoever is signed in who she is, and others nothing."""
+    """Show the signed-in user and their session, or null."""
     if not isinstance(context.principal, SessionPrincipal):
         return b"null", 200, _UNCACHED
     headers = renew(context) if not disableRefresh else {}
@@ -54,7 +54,7 @@ def get_session(
 
 
 def renew(context: RequestContext) -> Headers:
-    """Let the session of the call last longer, if it is old enough, and tell the browser so."""
+    """Renew the session, if it is due; returns the cookies for that."""
     if not isinstance(context.principal, SessionPrincipal) or not context.principal.due:
         return {}
     if not isinstance(context, WriteContext):
@@ -63,7 +63,7 @@ def renew(context: RequestContext) -> Headers:
     session = context.store.find_session_by_id(context.principal.session_id, now)
     end = context.dependencies.lifetimes.renewed_end(session, context.now) if session else None
     if session is None or end is None:
-        # Another request was quicker, or the session has ended.
+        # Another request has renewed it, or it has ended.
         return {}
     if not context.store.renew_session(session.id, timestamps.to_text(end), now):
         return {}
@@ -79,7 +79,7 @@ _UNCACHED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 def _view(context: RequestContext, session: Session) -> dict[str, Any]:
-    """A session as better-auth shows it to whoever has it."""
+    """A session as better-auth shows it to its user."""
     return {
         "id": session.id,
         "token": session.token,

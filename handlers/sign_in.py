@@ -1,4 +1,4 @@
-"""Signing up and in with a password, as better-auth's own client does it."""
+"""Sign-up and sign-in with a password, for better-auth's own client."""
 
 import dataclasses
 import functools
@@ -15,19 +15,19 @@ from hookstream_keys.handlers.sessions import user_view
 from hookstream_keys.runtime.refusals import Refused
 from hookstream_keys.store import Credential, Session, SessionBound, Tenancy, UniqueViolation, User
 
-#: What a user's first organization and environment are called; Hookstream makes them, too.
+#: The names of a user's first organization and environment, as in Hookstream.
 FIRST_ORGANIZATION = "{name}'s organization"
 FIRST_ENVIRONMENT = "Default"
-#: Why a sign-in was refused, on record; the client is not told whether there is such a user.
+#: Why a sign-in was refused, in the audit log only: clients do not learn which users exist.
 WRONG_PASSWORD = "INVALID_PASSWORD"  # noqa: S105 - no password
-#: Why a session ended that its user did not end.
+#: Why a session ended without a sign-out.
 TOO_MANY = "too_many_sessions"
 
 
 def flows(
     context: RequestContext, body: types.SignUpRequest | types.SignInRequest
 ) -> tuple[str, ...]:
-    """What the work of a request to sign up or in is queued by."""
+    """The flows of a request's password check in the fair queue."""
     return throttle.flows(context, _email(body))
 
 
@@ -47,16 +47,16 @@ def reject_sign_up(context: RequestContext, body: types.SignUpRequest) -> None:
 
 
 def hash_password(context: RequestContext, body: types.SignUpRequest) -> str:
-    """The hash of a new user's password, which takes a while. Raises RateLimited."""
+    """The hash of a new user's password; slow. Raises RateLimited."""
     throttle.sign_up(context)
     return passwords.hashed(body["password"])
 
 
 def sign_up_email(context: WriteContext, body: types.SignUpRequest, prepared: str) -> Answer:
-    """Make a user with all that they begin with, and sign them in.
+    """Create a user with an organization and an environment, and sign them in.
 
-    Where a verified address is required there is no session, and, as in better-auth, the answer
-    does not tell whether the address has signed up before.
+    Where a verified email address is required there is no session, and, as in better-auth, the
+    response does not tell whether the address has signed up before.
     """
     now = timestamps.to_text(context.now)
     user = User(
@@ -88,7 +88,7 @@ def sign_up_email(context: WriteContext, body: types.SignUpRequest, prepared: st
 
 
 def admit_sign_in(context: RequestContext, body: types.SignInRequest) -> None:
-    """Refuse an attempt that is refused whatever the password is.
+    """Refuse an attempt before its password is checked.
 
     Raises SignInClosed, UntrustedRedirect or RateLimited.
     """
@@ -106,13 +106,13 @@ def reject_sign_in(context: RequestContext, body: types.SignInRequest) -> None:
 
 
 def check_password(context: RequestContext, body: types.SignInRequest) -> Credential:
-    """The credential that the password was checked against, which takes a while.
+    """The credential that the password was checked against; slow.
 
-    Raises SignInRefused, RateLimited, or what the policy says of a user whose password is right.
+    Raises SignInRefused, RateLimited, or the policy's error for a user whose password is right.
     """
     attempt = throttle.Attempt(context, _email(body))
     found = context.store.find_credential(_email(body))
-    # Without such a user a password is hashed, too: the time tells no more than the answer.
+    # For an unknown user a password is hashed, too: the time tells no more than the answer.
     stored = found[1].password_hash if found else passwords.DUMMY_HASH
     is_right = passwords.matches(body["password"], stored)
     if found is None:
@@ -127,7 +127,7 @@ def check_password(context: RequestContext, body: types.SignInRequest) -> Creden
 
 
 def sign_in_email(context: WriteContext, body: types.SignInRequest, prepared: Credential) -> Answer:
-    """Make a session for the user whose password was checked."""
+    """Create a session for the user whose password was checked."""
     user = _still_allowed(context, _email(body), prepared)
     context = _as(context, user)
     belongs = next(iter(context.store.roles_of(user.id)), None)
@@ -145,7 +145,7 @@ def sign_in_email(context: WriteContext, body: types.SignInRequest, prepared: Cr
 
 
 def _bound(context: RequestContext) -> SessionBound | None:
-    """How many sessions the user may have, and what is recorded of one that ends for it."""
+    """How many sessions the user may have, and the event of one that ends for it."""
     most = context.dependencies.max_sessions
     if most is None:
         return None
@@ -165,7 +165,7 @@ def _still_allowed(context: RequestContext, email: str, checked: Credential) -> 
 
 
 def _require_allowed(context: RequestContext, user: User) -> None:
-    """Raise what the policy says of a user whose password is right."""
+    """Raise the policy's error for a user whose password is right."""
     try:
         context.dependencies.sign_in.require_allowed(user, timestamps.to_text(context.now))
     except ApiError as refusal:
@@ -181,7 +181,7 @@ def _note(context: RequestContext, user: User, reason: str) -> None:
 
 
 def _as(context: WriteContext, user: User) -> WriteContext:
-    """The call as that of `user`, who is authenticated now: the audit log names them."""
+    """The context with `user` as principal, whom the audit log names."""
     return dataclasses.replace(context, principal=SessionPrincipal(ids.new("ses"), user.id))
 
 
@@ -214,7 +214,7 @@ def _cookies(context: RequestContext, session: Session, *, brief: bool) -> Heade
         "Set-Cookie": context.dependencies.cookies.give(
             session.token, lasts, secure=context.secure
         ),
-        # Where better-auth's bearer plugin hands a token to those who keep no cookies.
+        # The header of better-auth's bearer plugin, for clients without cookies.
         "Set-Auth-Token": context.dependencies.signer.sign(session.token),
         "Cache-Control": "no-store",
     }
@@ -228,6 +228,6 @@ def _check_redirect(
 
 
 def _email(body: types.SignUpRequest | types.SignInRequest) -> str:
-    """The address as it is stored."""
+    """The email address as it is stored."""
     email: str = body["email"].lower()
     return email

@@ -1,4 +1,4 @@
-"""What a user begins with: an organization of her own, and an environment in it."""
+"""The first resources of a user: an organization of their own, and an environment in it."""
 
 import re
 
@@ -26,7 +26,7 @@ def begin(context: RequestContext, user: User, *, org: str, org_slug: str, env: 
 
 
 def owner(organization: Organization, user: User) -> Member:
-    """The user's place in an organization that she makes."""
+    """The membership of an organization's creator."""
     return Member(
         id=ids.new("mem"),
         org_id=organization.id,
@@ -39,10 +39,10 @@ def owner(organization: Organization, user: User) -> Member:
 
 
 def slug(name: str) -> str:
-    """`name` as it may stand in an address: letters and digits in lower case, joined by hyphens."""
+    """The URL slug of `name`: letters and digits in lower case, joined by hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:50].strip("-") or "default"
 
 
 def unique_slug(name: str) -> str:
-    """The same with something random, so that nobody else's is in its way, nor told of."""
+    """The same with random characters, so that it neither collides nor reveals other slugs."""
     return f"{slug(name)}-{ids.random(3)}"

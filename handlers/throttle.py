@@ -1,8 +1,7 @@
-"""Rate limits of signing in and up: against brute force, and against floods of right passwords.
+"""Rate limits of sign-in and sign-up: against brute force, and floods of right passwords.
 
-What is counted is the client address, alone and together with the user, never a user or an
-organization by itself: an attacker who fails on purpose locks out only clients of the same
-address.
+Counted is the client address, alone and with the user, never a user or an organization alone: an
+attacker who fails on purpose locks out only clients of the same address.
 """
 
 from typing import NamedTuple
@@ -14,13 +13,13 @@ from hookstream_keys.runtime.rate_limit_names import of_address
 
 #: Failures at one user from one address: 5 at once, then one a minute.
 ONE_USER = Limit(5, 300)
-#: Failures from one address, whoever they are at: 30 at once, then one every 10 seconds.
+#: Failures from one address, at any users: 30 at once, then one every 10 seconds.
 ONE_ADDRESS = Limit(30, 300)
 #: Right passwords of one user from one address: 60 at once, then one a second.
 RIGHT_OF_ONE_USER = Limit(60, 60)
 #: Right passwords from one address, which an office may share: 300 at once, then 5 a second.
 RIGHT_FROM_ONE_ADDRESS = Limit(300, 60)
-#: Users that one address signs up.
+#: Sign-ups from one address.
 SIGN_UPS = Limit(100, 3600)
 
 _FAILED = "Too many failed attempts to sign in from your address."
@@ -35,22 +34,22 @@ class _Bucket(NamedTuple):
 
 
 def flows(context: RequestContext, email: str) -> tuple[str, str]:
-    """What a password check is queued by: its user, known or not, and its client address."""
+    """The flows of a password check: its user, known or not, and its client address."""
     return f"user {email}", of_address(context.address or "")
 
 
 def admit_attempt(context: RequestContext, email: str) -> None:
-    """Refuse an attempt before it waits for its turn. Raises RateLimited; counts nothing."""
+    """Refuse an attempt before it is queued. Raises RateLimited; counts nothing."""
     _admit(context, *_failures(context, email), *_successes(context, email))
 
 
 def admit_sign_up(context: RequestContext) -> None:
-    """Refuse a sign-up before it waits for its turn. Raises RateLimited; counts nothing."""
+    """Refuse a sign-up before it is queued. Raises RateLimited; counts nothing."""
     _admit(context, _sign_ups(context))
 
 
 class Attempt:
-    """Trying a password for `email`. It counts as a failure until it has succeeded.
+    """An attempt with a password for `email`. It counts as a failure until it has succeeded.
 
     Raises RateLimited when there were too many.
     """

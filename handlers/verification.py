@@ -1,4 +1,4 @@
-"""Verification: whether a key is good, for the product that it opens."""
+"""Verification of keys, for the services that accept them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,18 +23,18 @@ from hookstream_keys.store import USED, ApiKey
 
 
 def verify_api_key(context: RequestContext, body: types.VerifyRequest) -> Answer:
-    """Say whether a key is good, and if not, why."""
+    """Verify a key: whether it is valid, and if not, why."""
     (answer,) = _verify(context, [body])
     return answer, 200
 
 
 def verify_api_keys(context: RequestContext, body: types.VerifyBatchRequest) -> Answer:
-    """Say it of several, in their order. One that is no good does not touch the others."""
+    """Verify several keys, in their order. An invalid one does not affect the others."""
     return {"results": _verify(context, body["requests"])}, 200
 
 
 def authorize(context: RequestContext, scope: str | None = None) -> Answer:
-    """Tell a reverse proxy whether the request that it asks about may pass."""
+    """Forward authentication: tell a reverse proxy whether a request may pass."""
     key = _own_key(context)
     wanted = Scopes.parse(scope).names if scope else ()
     beyond = key.scopes.beyond(wanted)
@@ -52,7 +52,7 @@ def authorize(context: RequestContext, scope: str | None = None) -> Answer:
 
 
 def whoami(context: RequestContext) -> Answer:
-    """Tell the caller whom its credential makes it."""
+    """Return the authenticated principal."""
     match context.principal:
         case SessionPrincipal(user_id=user_id, session_id=session_id):
             return {"type": "session", "user_id": user_id, "session_id": session_id}, 200
@@ -70,10 +70,10 @@ def whoami(context: RequestContext) -> Answer:
 
 
 def record_use(context: RequestContext) -> Decision | None:
-    """Record that the caller, being a key, is used by this request. Returns its limit's decision.
+    """Record a use of the caller's key; returns the decision of its own limit, if any.
 
-    A use counts for the limit, and a secret that is used for the first time becomes the key's
-    own. Raises RateLimited, or Unauthorized when the secret has just become invalid.
+    A use counts for the limit, and the first use of a pending secret makes it the key's own. Raises
+    RateLimited, or Unauthorized when the secret is no longer valid.
     """
     key = context.principal
     if not isinstance(key, KeyPrincipal):
@@ -93,7 +93,7 @@ def record_use(context: RequestContext) -> Decision | None:
 
 
 def count(context: RequestContext, outcome: str) -> None:
-    """Count a use of the key that the caller is, or an attempt that came to `outcome`."""
+    """Count a verification of the caller's key by its `outcome`."""
     if isinstance(context.principal, KeyPrincipal):
         key = context.principal
         _count(context, key.key_id, key.prefix, key.org_id, outcome, context.address)
@@ -117,18 +117,18 @@ def _count(
 
 def _own_key(context: RequestContext) -> KeyPrincipal:
     if not isinstance(context.principal, KeyPrincipal):
-        raise Forbidden("Send an API key; a session opens nothing here.")
+        raise Forbidden("Send an API key; sessions are not accepted here.")
     return context.principal
 
 
 def _verify(context: RequestContext, wanted: list[types.VerifyRequest]) -> list[dict[str, Any]]:
-    sees = access.sees_key(context, "api-keys:verify")
+    sees = access.key_check(context, "api-keys:verify")
     if isinstance(context, WriteContext):
-        # One after another: what the first activates, the second may already be refused for.
+        # In order: what the first one activates may make the second one invalid.
         return [_outcome(context, each, _find(context, each, sees), sees) for each in wanted]
     found = [_find(context, each, sees) for each in wanted]
     if any(map(verification.activates, found)):
-        # Before anything is counted: all of it is asked again, where it may write.
+        # Nothing is counted yet: everything is verified again in the write transaction.
         raise RetryInWriteTransaction
     return [_outcome(context, each, of, sees) for each, of in zip(wanted, found, strict=True)]
 
@@ -136,7 +136,7 @@ def _verify(context: RequestContext, wanted: list[types.VerifyRequest]) -> list[
 def _find(
     context: RequestContext, wanted: types.VerifyRequest, sees: Callable[[ApiKey], bool]
 ) -> verification.Verification:
-    """What the rules say of a key, but for how often it may be used."""
+    """Verify a key, except for its rate limit."""
     env_id = wanted.get("env_id")
     return verification.verify(
         context.store,
@@ -156,7 +156,7 @@ def _outcome(
     found: verification.Verification,
     sees: Callable[[ApiKey], bool],
 ) -> dict[str, Any]:
-    """Record the use of a key, and answer what came of it."""
+    """Record the use of a valid key; returns its outcome."""
     found = verification.consume_limit(found, context.dependencies.counters)
     key = found.key
     # Only in a write transaction: elsewhere `_verify` has found that none is pending.
@@ -181,7 +181,7 @@ def _outcome(
 
 
 def _view(key: ApiKey) -> dict[str, Any]:
-    """What a service needs to know of a key that it lets in, or not: `VerifiedApiKey`."""
+    """The response to a service: `VerifiedApiKey` of the document."""
     return {
         "id": key.id,
         "org_id": key.org_id,

@@ -1,8 +1,7 @@
-"""From a credential to a principal: the only place that decides whether a credential is good.
+"""Authentication: from a credential to a principal.
 
-An operation takes the schemes that the document names for it, in that order, and the first
-credential that is good decides: a key in `X-API-Key`, then a bearer token, then the session
-cookie. One that is not good passes to the next.
+An operation accepts the schemes that the document names for it, in that order, and the first valid
+credential decides: a key in `X-API-Key`, then a bearer token, then the session cookie.
 """
 
 import dataclasses
@@ -35,7 +34,7 @@ Check = Callable[[Request], Principal | None]
 
 
 class Credentials:
-    """Knows which credentials are good."""
+    """Finds the principal of a credential."""
 
     def __init__(
         self,
@@ -53,14 +52,14 @@ class Credentials:
         self._origins = origins
         self._cookies = cookies
         self._lifetimes = lifetimes
-        #: Of uses of keys that are refused, and of the refusals themselves.
+        #: Count refused uses of keys, and record the refusals.
         self._count = count
         self._note = note
 
     def check(self, scheme: dict[str, Any]) -> Check:
-        """What finds the principal of a request by a security scheme of the document.
+        """The check of a security scheme of the document, which returns the principal.
 
-        Raises LookupError for a scheme that nothing here knows.
+        Raises LookupError for an unknown scheme.
         """
         match scheme:
             case {"type": "apiKey", "in": "header"}:
@@ -69,15 +68,15 @@ class Credentials:
                 return self.bearer
             case {"type": "apiKey", "in": "cookie"}:
                 return self.cookie
-        raise LookupError(f"no credential is known by the scheme {scheme}")
+        raise LookupError(f"unknown security scheme {scheme}")
 
     @staticmethod
     def sent(request: Request) -> bool:
-        """Whether a request has a credential, good or not."""
+        """Whether a request has a credential, valid or not."""
         return not request.headers.keys().isdisjoint((API_KEY, AUTHORIZATION, COOKIE))
 
     def header_key(self, request: Request) -> KeyPrincipal | None:
-        """Who sent the key in `X-API-Key`."""
+        """The principal of the key in `X-API-Key`."""
         text = request.header(API_KEY)
         if not text:
             return None
@@ -85,7 +84,7 @@ class Credentials:
         return self._by_key(keys.digest_of(text), use, request.id)
 
     def bearer(self, request: Request) -> Principal | None:
-        """Who sent the token in `Authorization`: a key, or a session's token, signed or not."""
+        """The principal of the bearer token: a key, or a session's token, signed or not."""
         header = request.header(AUTHORIZATION)
         if header is None:
             return None
@@ -97,16 +96,16 @@ class Credentials:
         principal = self._by_key(keys.digest_of(token), use, request.id)
         if principal is not None:
             return principal
-        # better-auth hands tokens out percent-encoded in cookies, and takes them either way.
+        # better-auth percent-encodes tokens in cookies, and accepts them either way.
         token = unquote(token)
-        # A token has no dot of its own, so a dot means a signature, which must then be good.
+        # A token contains no dot, so a dot means a signature, which must then be valid.
         return self._by_token(self._signer.unsign(token) if "." in token else token, request)
 
     def cookie(self, request: Request) -> SessionPrincipal | None:
-        """Whose session the cookie has. It changes something from pages of ours only.
+        """The principal of the session cookie; writes are accepted from trusted origins only.
 
-        Unlike a bearer token it must be signed. Sessions of two users are nobody's: one of them
-        was planted by another host of the domain. Raises UntrustedOrigin.
+        Unlike a bearer token it must be signed. Cookies of two users authenticate neither: one of
+        them was planted by another host of the domain. Raises UntrustedOrigin.
         """
         header = request.header(COOKIE)
         if header is None:
@@ -122,7 +121,7 @@ class Credentials:
         if principal.due and self._cookies.is_brief(header):
             principal = dataclasses.replace(principal, due=False)
         if request.operation and request.operation.method != "GET":
-            self._origins.require_ours(request)
+            self._origins.require_trusted(request)
         return principal
 
     def current(
@@ -130,7 +129,7 @@ class Credentials:
     ) -> Authenticated | None:
         """A request's principal as it is at `moment`; None when it is no longer valid.
 
-        The request came from `address`, and is named by its id where a refusal is recorded.
+        The client's `address` and the request's id are recorded with a refusal.
         """
         now = timestamps.to_text(moment)
         if isinstance(principal, KeyPrincipal):
@@ -141,7 +140,7 @@ class Credentials:
         if session is None or session.user_id != principal.user_id:
             return None
         found = self._by_session(session, moment, by_cookie=principal.by_cookie)
-        # What a cookie says of renewal is no part of the session.
+        # Whether the cookie allows renewal is not stored in the session.
         return found and dataclasses.replace(found, due=found.due and principal.due)
 
     def _by_key(

@@ -3,12 +3,12 @@
 A key's effective rights are its scopes within its role's ceiling, from its networks, until its
 expiry, at its rate limit. A caller who makes a key, gets a new secret of one, or lifts a
 restriction must hold rights that cover the key's effective rights before and after the change.
-Narrowing needs no more than the verb.
+Narrowing needs only the operation's scope.
 
-Who restricted a key is recorded with it, in `restricted_by`: for each rule that restricts it the
-highest role that set it, which is the least that may lift it. `secret` is there when a higher role
-than the key's own widened its scopes: what that role granted, a lower one does not hand on. A
-change that names the key's role hands the key to that role again.
+`restricted_by` records who restricted a key: for each restricting rule the highest role that set
+it, which is the lowest that may lift it. `secret` is there when a higher role than the key's own
+widened its scopes: a lower role cannot delegate what that role granted. A change that names the
+key's role gives the key to that role again.
 """
 
 from collections.abc import Container, Mapping
@@ -24,19 +24,19 @@ from hookstream_keys.domain.records import record
 from hookstream_keys.domain.scopes import ALL, Scopes
 from hookstream_keys.store.records import ApiKey, Rotation
 
-#: By these a key acts on the rights of other keys, as far as its role lets it: then its role itself
-#: is a right.
+#: With these a key acts on the rights of other keys, within its role: then its role itself is a
+#: right.
 _ON_OTHER_KEYS = frozenset(("api-keys:create", "api-keys:rotate", "api-keys:update"))
 
 _EVERYTHING = Scopes((ALL,))
-#: No network is all of them.
+#: An empty list allows all networks.
 _ANYWHERE = ("0.0.0.0/0", "::/0")
-#: Later than every time.
+#: Sorts after every timestamp.
 _NEVER = "~"
 
 
 class Shortfall(NamedTuple):
-    """A rule of a key that a caller's rights do not cover, and in which way."""
+    """A rule of a key that a caller's rights do not cover, and why."""
 
     rule: str
     message: str
@@ -44,9 +44,9 @@ class Shortfall(NamedTuple):
 
 @record
 class Rights:
-    """What a caller may hand on: a session's are those of its role, a key's are its own."""
+    """The rights that a caller may delegate: those of a session's role, or a key's own."""
 
-    #: In the organization; None for an operator, whom no role limits.
+    #: In the organization; None for an operator, who has no role.
     role: str | None
     scopes: Scopes = _EVERYTHING
     expires_at: str | None = None
@@ -77,15 +77,15 @@ class Rights:
             found.append(Shortfall("rate_limit", "is more than the caller's own"))
         return found
 
-    def may_not_hand_on(self, key: ApiKey) -> list[Shortfall]:
-        """Whether the key's scopes were granted by a role that these rights have less than."""
+    def may_not_delegate(self, key: ApiKey) -> list[Shortfall]:
+        """Whether a higher role than these rights' granted the key's scopes."""
         granted_by = key.restricted_by.get(SECRET)
         if granted_by is None or not _is_higher(granted_by, self.role):
             return []
         return [Shortfall("scopes", f"were granted by a higher role, {granted_by}")]
 
     def may_not_lift(self, before: ApiKey, after: ApiKey) -> list[Shortfall]:
-        """The rules that `after` lifts and a higher role restricted, or a role higher than this."""
+        """The rules that `after` lifts, although a higher role restricted them."""
         rules = lifted(before, after)
         found = [
             Shortfall(rule, f"was restricted by a higher role, {before.restricted_by[rule]}")
@@ -95,20 +95,20 @@ class Rights:
         return found + (self.may_not_give(after) if "role" in rules else [])
 
     def may_not_give(self, key: ApiKey) -> list[Shortfall]:
-        """Whether the key's role is beyond what a caller with these rights may give it."""
+        """Whether the key's role is higher than these rights'."""
         is_higher = not roles.cover(self.role, key.role)
         return [Shortfall("role", "is higher than the caller's own")] if is_higher else []
 
 
 @lru_cache(maxsize=1024)
 def effective_scopes(scopes: str, role: str | None) -> frozenset[str]:
-    """Those of a key's scopes that operations here ask for, within its role's ceiling."""
+    """The key's scopes that operations of this API require, within its role's ceiling."""
     allow = Scopes.parse(scopes).allow
     return frozenset(name for name in roles.scope_ceiling(role) if allow(name))
 
 
 def lifted(before: ApiKey, after: ApiKey) -> set[str]:
-    """The rules of which `after` allows something that `before` did not."""
+    """The rules by which `after` allows more than `before`."""
     found = set()
     if Scopes.parse(before.scopes).beyond(Scopes.parse(after.scopes).names):
         found.add("scopes")
@@ -127,16 +127,16 @@ def lifted(before: ApiKey, after: ApiKey) -> set[str]:
 
 
 def restrictions_of_new(key: ApiKey, role: str | None) -> dict[str, str]:
-    """The `restricted_by` of a key that a caller of this role makes."""
+    """The `restricted_by` of a key that a caller of this role creates."""
     rules = _restricted(key)
     if roles.cover(key.role, role):
-        # It has the role of its maker, who has held nothing back.
+        # It has its creator's role, without a restriction.
         rules.discard("role")
     return _ordered(dict.fromkeys(rules, recorded(role))) if rules else {}
 
 
 def at_activation(key: ApiKey, rotation: Rotation) -> ApiKey:
-    """The key as the first use of a pending secret makes it."""
+    """The key after the first use of a pending secret."""
     if not rotation.sets_expiry:
         return replace(key, prefix=rotation.prefix)
     record = dict(key.restricted_by)
@@ -155,11 +155,11 @@ def at_activation(key: ApiKey, rotation: Rotation) -> ApiKey:
 def restrictions_after(
     before: ApiKey, after: ApiKey, role: str | None, given: Container[str]
 ) -> Mapping[str, str]:
-    """The `restricted_by` of a key that a caller of this role changes, and may.
+    """The `restricted_by` of a key after an allowed change by a caller of this role.
 
-    `given` are the rules that the change names. A rule that allows everything is restricted by
-    none. One that is named and restricts has the higher of the two roles: a lower one that narrows
-    it further frees nothing, and a higher one that repeats it takes it over.
+    `given` are the rules that the change names. A rule that restricts nothing has no entry. A
+    named rule that restricts has the higher of the two roles: narrowing by a lower role does not
+    let it lift the rule, and a higher role that repeats the rule takes it over.
     """
     restricted = _restricted(after)
     record = {
@@ -172,7 +172,7 @@ def restrictions_after(
             record[rule] = _higher(record.get(rule), role)
     if "role" in given:
         if SECRET in record and not _is_higher(record[SECRET], role):
-            # Who could get the secret has said which role the key is for.
+            # The change set the role that may get a new secret.
             del record[SECRET]
     elif "scopes" in lifted(before, after) and _is_higher(role, after.role):
         record[SECRET] = _higher(record.get(SECRET), role)
@@ -180,17 +180,17 @@ def restrictions_after(
 
 
 def _is_higher(role: str | None, other: str | None) -> bool:
-    """Whether keys of a role may do what keys of the other may not."""
+    """Whether a role's ceiling is beyond the other's."""
     return bool(roles.scope_ceiling(role) - roles.scope_ceiling(other))
 
 
 def _ordered(record: Mapping[str, str]) -> dict[str, str]:
-    """A record as it is stored: equal ones are the same text."""
+    """A record in its stored order, so that equal ones are the same text."""
     return {rule: record[rule] for rule in (*RULES, SECRET) if rule in record}
 
 
 def _restricted(key: ApiKey) -> set[str]:
-    """The rules by which a key may do less than everything."""
+    """The rules that restrict a key."""
     restricts = {
         "scopes": key.scopes != ALL,
         "role": not roles.cover(key.role, None),
@@ -203,11 +203,11 @@ def _restricted(key: ApiKey) -> set[str]:
 
 
 def _higher(one: str | None, other: str | None) -> str:
-    """Of a role that is recorded, if one is, and a caller's the one that covers the other."""
+    """The higher of a recorded role, if there is one, and a caller's."""
     return one if one is not None and roles.cover(one, other) else recorded(other)
 
 
 def recorded(role: str | None) -> str:
-    """A caller's role as it is recorded with what they restrict; None is an operator's."""
-    # An operator may do what an owner may, so an owner may undo it.
+    """A caller's role as `restricted_by` has it; None is an operator's."""
+    # An operator counts as an owner, so owners may undo it.
     return "owner" if role is None else role

@@ -12,7 +12,7 @@ from hookstream_keys.domain import cookies
 from hookstream_keys.domain.signing import Signer
 from hookstream_keys.settings import DEFAULT_COOKIE_PREFIX
 
-#: What a cookie's name begins with where the site is https.
+#: The prefix of cookies' names on https.
 SECURE = "__Secure-"
 
 _GONE = "Max-Age=0; "
@@ -24,10 +24,9 @@ class SessionCookies:
     def __init__(self, signer: Signer, prefix: str = DEFAULT_COOKIE_PREFIX) -> None:
         self._signer = signer
         self._token = f"{prefix}.session_token"
-        #: Tells better-auth, which renews a session at any time, that this one is not to be
-        #: renewed: `rememberMe: false`.
+        #: Tells better-auth not to renew this session: `rememberMe: false`.
         self._brief = f"{prefix}.dont_remember"
-        #: Where a request has a session's token; a cookie of the first name wins.
+        #: The names of the cookie with a session's token; the first has precedence.
         self.names = (SECURE + self._token, self._token)
         self._brief_names = (SECURE + self._brief, self._brief)
 
@@ -42,7 +41,7 @@ class SessionCookies:
         return any(self._signer.unsign(value) == "true" for value in values)
 
     def give(self, token: str, lasts: timedelta | None, *, secure: bool) -> list[str]:
-        """`Set-Cookie` fields that give a browser the session, until its window closes for None."""
+        """`Set-Cookie` fields for the session; with `lasts` None until the browser closes."""
         signed = self._signer.sign(token)
         if lasts is None:
             fields = [(self._token, signed, ""), (self._brief, self._signer.sign("true"), "")]
@@ -52,7 +51,7 @@ class SessionCookies:
         return list(_set_cookies(fields, secure=secure))
 
     def clear(self, *, secure: bool) -> list[str]:
-        """`Set-Cookie` fields that take the session from a browser."""
+        """`Set-Cookie` fields that delete the session's cookies."""
         fields = [(self._token, "", _GONE), (self._brief, "", _GONE)]
         return list(_set_cookies(fields, secure=secure))
 

@@ -1,7 +1,7 @@
-"""Who may sign in with a password, beside knowing it: better-auth's own policy.
+"""The policy of sign-in by password: better-auth's own.
 
-It is asked when the password has been found right, and never before, so that no answer tells more
-to a caller who does not know it. The order is better-auth's.
+It is checked only after the password was right, so that a caller who does not know it learns
+nothing. The order is better-auth's.
 """
 
 from typing import Self
@@ -20,16 +20,16 @@ from hookstream_keys.store import User
 
 @record
 class SignInPolicy:
-    """What an operator has set of signing in and up."""
+    """The operator's settings of sign-in and sign-up."""
 
     is_open: bool = True
-    #: Whether users may sign up by themselves.
+    #: Whether users may sign up.
     signs_up: bool = False
     requires_verified_email: bool = False
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """The policy that the settings ask for."""
+        """The policy of the settings."""
         return cls(
             is_open=settings.sign_in == "open",
             signs_up=settings.sign_up == "open",
@@ -37,12 +37,12 @@ class SignInPolicy:
         )
 
     def require_sign_in_open(self) -> None:
-        """Raise SignInClosed where sign-in by password is turned off."""
+        """Raise SignInClosed where sign-in by password is disabled."""
         if not self.is_open:
             raise SignInClosed
 
     def require_sign_up_open(self) -> None:
-        """Raise SignUpClosed where users may not sign up by themselves."""
+        """Raise SignUpClosed where sign-up is closed."""
         if not self.signs_up:
             raise SignUpClosed
 

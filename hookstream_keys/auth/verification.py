@@ -1,8 +1,7 @@
-"""Whether a key is good: one rule, for whoever asks.
+"""Whether a key is valid: one rule for all callers.
 
-The checks stand in a fixed order, cheapest first: what is not well formed never
-reaches the database. Nothing is cached, so a revocation holds from the moment
-that it is stored.
+The checks have a fixed order, cheapest first: a malformed key never reaches the database. Nothing
+is cached, so a revocation takes effect as soon as it is committed.
 """
 
 import dataclasses
@@ -20,11 +19,11 @@ from hookstream_keys.store import ApiKey, ReadStore, Rotation
 
 @record
 class Use:
-    """What a key is wanted for."""
+    """What a key is verified for."""
 
     #: The moment, as `hookstream_keys.domain.timestamps` writes it.
     now: str
-    #: The end client's address. A key that is bound to addresses is no good without one.
+    #: The end client's address. A key that is bound to addresses is invalid without one.
     ip: str | None = None
     #: Scopes that the key must cover, all of them.
     scopes: tuple[str, ...] = ()
@@ -32,12 +31,12 @@ class Use:
 
 @record
 class Verification:
-    """The outcome, the key where there is one, and the rule that failed, if one did."""
+    """The outcome, the key if it exists, and the rule that failed, if any."""
 
     code: VerificationCode
     key: ApiKey | None = None
     rule: str | None = None
-    #: What the key's own limit said, where that was asked.
+    #: The decision of the key's own limit, where it was checked.
     limit: Decision | None = None
 
 
@@ -49,9 +48,8 @@ def verify(
 ) -> Verification:
     """Find the key with a secret of this digest, and say whether it is valid for `use`.
 
-    `digest` is what `keys.digest_of` makes of the text that was sent. A key that the caller does
-    not see is NOT_FOUND, exactly as one that never was. That it is used counts for nothing yet:
-    `spend`.
+    `digest` is `keys.digest_of` of the text that was sent. A key that the caller cannot see is
+    NOT_FOUND, as a nonexistent one. The use is not counted yet: `consume_limit`.
     """
     if digest is None:
         return Verification("MALFORMED", rule="form")
@@ -66,7 +64,7 @@ def verify(
 
 
 def consume_limit(found: Verification, counters: RateLimitCounters | None) -> Verification:
-    """Let the use of a key that is good count for its own limit, and say whether that allows it."""
+    """Count the use of a valid key for its own limit; returns whether that allows it."""
     key = found.key
     if found.code != "VALID" or key is None or key.rate_limit is None or counters is None:
         return found
@@ -82,10 +80,10 @@ def consume(counters: RateLimitCounters, key_id: str, limit: Limit) -> Decision:
 
 
 def effective_key(key: ApiKey) -> ApiKey:
-    """The key as good as the secret is that it was found by, which a rotation may have made less.
+    """The key as it applies to the secret that it was found by, which a rotation may limit.
 
-    The new secret of a rotation may have an end of its own, the old one has its grace; one that
-    was cancelled is as good as revoked.
+    The new secret of a rotation may have an expiry of its own, the old one has its grace period; a
+    cancelled one counts as revoked.
     """
     rotation = key.rotation
     match rotation:
@@ -94,7 +92,7 @@ def effective_key(key: ApiKey) -> ApiKey:
         case Rotation(state="pending", sets_expiry=True):
             end = rotation.expires_at
         case Rotation(state="grace"):
-            # No time is later than a tilde. A key that is ended earlier ends for every secret.
+            # A tilde sorts after every time. An earlier expiry of the key applies to every secret.
             end = min(rotation.expires_at or "~", key.expires_at or "~")
         case _:
             end = key.expires_at
@@ -105,27 +103,27 @@ def effective_key(key: ApiKey) -> ApiKey:
 
 
 def may_revoke(key: ApiKey, now: str) -> bool:
-    """Whether holding the secret that the key was found by is enough to end the key.
+    """Whether the secret that the key was found by authorizes revoking the key.
 
-    Of its own secret always; of another as long as it is good for anything.
+    Its own secret always does; another one as long as it is valid.
     """
     if key.rotation is None:
         return True
-    return lives(effective_key(key), now)
+    return is_active(effective_key(key), now)
 
 
-def lives(key: ApiKey, now: str) -> bool:
-    """Whether the key is neither revoked nor at its end."""
+def is_active(key: ApiKey, now: str) -> bool:
+    """Whether the key is neither revoked nor expired."""
     return key.revoked_at is None and (key.expires_at is None or key.expires_at > now)
 
 
 def activates(found: Verification) -> Rotation | None:
-    """The rotation that the use of a key that is good activates, if any."""
+    """The rotation that the use of a valid key activates, if any."""
     return pending(found.key) if found.code == "VALID" and found.key is not None else None
 
 
 def pending(key: ApiKey) -> Rotation | None:
-    """The rotation that using the key now, by the secret that it was found by, would activate."""
+    """The rotation that using the key by its secret now would activate."""
     rotation = key.rotation
     return rotation if rotation is not None and rotation.state == "pending" else None
 
@@ -138,7 +136,7 @@ def _scopes_covered(key: ApiKey, use: Use) -> bool:
     return not use.scopes or not Scopes.parse(key.scopes).beyond(use.scopes)
 
 
-#: What is asked of a key that exists, in this order: the answer names the first that fails.
+#: The checks of a key that exists, in this order: the response names the first that fails.
 RULES: tuple[tuple[VerificationCode, str, Callable[[ApiKey, Use], bool]], ...] = (
     ("REVOKED", "revoked", lambda key, _: key.revoked_at is None),
     ("DISABLED", "enabled", lambda key, _: key.enabled),

@@ -1,10 +1,9 @@
-"""Doing once what is asked for several times: the `Idempotency-Key` of a request that creates.
+"""Idempotent requests: the `Idempotency-Key` of a request that creates.
 
-What was answered is kept for a day, in the transaction of what was done, sealed with a key
-that is made of the client's own `Idempotency-Key`: the database does not have that, so whoever
-has the database cannot read what it was answered. A retry brings it again, and is given the
-same answer, the secret in it included. That the server's own secret has changed meanwhile makes
-no difference, as long as it still knows the older one.
+The answer is stored in the transaction of the change, for a day, encrypted with a key that is
+derived from the client's `Idempotency-Key`. That is not in the database, so the database alone does
+not reveal the answer. A retry is an idempotent replay: it gets the same answer, with the secret in
+it, also after a rotation of the server's signing secret.
 """
 
 import secrets
@@ -24,22 +23,22 @@ _NONCE = 12
 
 @record
 class IdempotentRequest:
-    """A request that is to be done once, however often it comes."""
+    """A request with an `Idempotency-Key`."""
 
-    #: What it is known by: whose it is, what it asks for, and the client's key.
+    #: Derived from the caller, the operation and the client's key.
     id: bytes
-    #: What of the request must be the same each time.
+    #: Of the arguments, which must be the same in every retry.
     fingerprint: bytes
     key: str = field(repr=False)
     signer: Signer = field(repr=False)
-    #: The same request as each of the server's older secrets knows it.
+    #: The same request under each older signing secret of the server.
     older: tuple["IdempotentRequest", ...] = field(default=(), repr=False)
 
     @classmethod
     def of(
         cls, signer: Signer, key: str, *, caller: str, operation: str, arguments: dict[str, Any]
     ) -> "IdempotentRequest":
-        """The request for `operation` with `arguments`, from whoever is known as `caller`."""
+        """The request of `caller` for `operation` with `arguments`."""
         what = orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS)
         return cls(
             id=signer.derive("idempotency id", caller.encode(), operation.encode(), key.encode()),
@@ -53,16 +52,16 @@ class IdempotentRequest:
         )
 
     def record(self, answer: Any, created_at: str) -> IdempotencyRecord:
-        """What to keep of the answer, which is a JSON value."""
+        """The record of the answer, a JSON value."""
         salt, nonce = secrets.token_bytes(_SALT), secrets.token_bytes(_NONCE)
         sealed = self._cipher(salt).encrypt(nonce, orjson.dumps(answer), self.id)
         also = tuple(each.id for each in self.older)
         return IdempotencyRecord(self.id, self.fingerprint, salt + nonce + sealed, created_at, also)
 
     def answer(self, record: IdempotencyRecord) -> Any:
-        """What was answered the first time.
+        """The recorded answer.
 
-        Raises IdempotencyKeyReused when that was to another request, or its answer is damaged.
+        Raises IdempotencyKeyReused when it was to another request, or is damaged.
         """
         for each in self.older:
             if record.id == each.id:
@@ -71,7 +70,7 @@ class IdempotentRequest:
 
         if record.fingerprint != self.fingerprint:
             raise IdempotencyKeyReused(
-                "The Idempotency-Key came with another request before; use a new one."
+                "The Idempotency-Key was used for another request; use a new one."
             )
         salt, rest = record.sealed[:_SALT], record.sealed[_SALT:]
         try:
@@ -83,7 +82,7 @@ class IdempotentRequest:
         return orjson.loads(text)
 
     def _cipher(self, salt: bytes) -> Any:
-        # Here, so that a server that nobody sends such a key to never loads the library.
+        # Imported here, so that the library is loaded with the first such request.
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
 
         return AESGCM(self.signer.derive("idempotency answer", salt, self.key.encode()))

@@ -1,7 +1,6 @@
-"""Whether a request comes from a page of this server, or of a site that the operator trusts.
+"""CSRF protection: whether a request comes from this server's own pages or a trusted origin.
 
-A browser adds a user's cookies to requests of any page. What may change something for
-her must come from a page that she can trust.
+Browsers add a user's cookies to requests of any page. Writes are accepted from trusted pages only.
 """
 
 from collections.abc import Iterable
@@ -12,15 +11,15 @@ from hookstream_keys.domain.errors import Detail, UntrustedOrigin
 
 
 class Origins:
-    """The origins that are ours: the server's own, which each request tells, and `trusted`."""
+    """The accepted origins: the server's own, which is in each request, and `trusted`."""
 
     def __init__(self, trusted: Iterable[str] = ()) -> None:
         self._trusted = frozenset(trusted)
 
-    def require_ours(self, request: Request) -> None:
-        """Refuse what a browser does not say to come from a page of ours.
+    def require_trusted(self, request: Request) -> None:
+        """Refuse requests that are not known to come from an accepted origin.
 
-        It says so in `Origin`, or where it sends none in `Sec-Fetch-Site`. Raises UntrustedOrigin.
+        Browsers send it in `Origin`, or else `Sec-Fetch-Site`. Raises UntrustedOrigin.
         """
         origin = request.header(b"origin")
         if origin is None:
@@ -29,14 +28,15 @@ class Origins:
             ours = self._is_ours(origin, request)
         if not ours:
             raise _untrusted(
-                "A session cookie changes something only from this server's own pages or a trusted "
-                "origin. Send an API key, or add the origin to HOOKSTREAM_TRUSTED_ORIGINS."
+                "With a session cookie, writes are accepted from this server's own pages or a "
+                "trusted origin only. Send an API key, or add the origin to "
+                "HOOKSTREAM_TRUSTED_ORIGINS."
             )
 
-    def refuse_foreign(self, request: Request) -> None:
-        """Refuse what a browser says to come from another site. Raises UntrustedOrigin.
+    def refuse_untrusted(self, request: Request) -> None:
+        """Refuse requests from other sites' pages. Raises UntrustedOrigin.
 
-        What does not say where it comes from is no browser, and passes.
+        A request without an origin does not come from a browser, and passes.
         """
         origin = request.header(b"origin")
         if origin is None:
@@ -45,14 +45,15 @@ class Origins:
             foreign = not self._is_ours(origin, request)
         if foreign:
             raise _untrusted(
-                "Only pages of this server's own or of a trusted origin sign anybody in or out. "
+                "Sign-in and sign-out are accepted from this server's own pages or a trusted "
+                "origin only. "
                 "Add the origin to HOOKSTREAM_TRUSTED_ORIGINS."
             )
 
     def trust(self, url: str) -> bool:
-        """Whether somebody may be sent on to `url`: a path of this site, or a trusted origin's."""
+        """Whether `url` is an accepted redirect: a path of this site, or a trusted origin's URL."""
         if url.startswith("/"):
-            # Browsers take a backslash for a slash, and two slashes for another host.
+            # Browsers read a backslash as a slash, and two slashes as another host.
             return not url.startswith(("//", "/\\"))
         try:
             parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""Who asks. Security turns a credential into one of these; handlers decide by it."""
+"""The principal of a request. Security makes one of a credential; handlers authorize it."""
 
 from dataclasses import field
 
@@ -10,34 +10,34 @@ from hookstream_keys.store import Rotation
 
 @record
 class KeyPrincipal:
-    """A program that sent an API key: it acts inside one environment, within its scopes."""
+    """A program with an API key: it acts in one environment, within its scopes."""
 
     key_id: str
     org_id: str
     env_id: str
     scopes: Scopes
-    #: Of the secret that was sent: a write finds the key by it once more.
+    #: Of the secret that was sent: a write finds the key by it again.
     digest: bytes = field(default=b"", repr=False)
     expires_at: str | None = None
     allowed_ips: tuple[str, ...] = ()
     rate_limit: Limit | None = None
-    #: What whoever gave it its scopes was in the organization; None for an operator.
+    #: The role in the organization of who gave it its scopes; None for an operator.
     role: str | None = None
     #: Of the secret that was sent.
     prefix: str | None = None
-    #: The rotation whose secret was sent, where that has not been used before.
+    #: The rotation whose secret was sent, where that is pending.
     pending_rotation: Rotation | None = None
 
 
 @record
 class SessionPrincipal:
-    """A person who is signed in: acts wherever the user is a member."""
+    """A signed-in user, who acts in every organization that they are a member of."""
 
     session_id: str
     user_id: str
-    #: The organization that is meant where none is named.
+    #: The organization of requests that name none.
     org_id: str | None = None
-    #: Whether it is old enough to be renewed by this use.
+    #: Whether this use renews it.
     due: bool = False
     #: Whether a browser keeps it.
     by_cookie: bool = False
@@ -45,15 +45,15 @@ class SessionPrincipal:
 
 @record
 class Operator:
-    """Whoever runs the command line beside the database file, and could edit it anyway."""
+    """The user of the command line, who has access to the database file."""
 
 
 @record
 class Anonymous:
-    """Nobody in particular: the operation is open to all."""
+    """An unauthenticated caller: the operation is public."""
 
 
-#: Those that a credential made a principal.
+#: Authenticated by a credential.
 Authenticated = KeyPrincipal | SessionPrincipal
 Principal = Authenticated | Operator | Anonymous
 

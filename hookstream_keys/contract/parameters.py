@@ -1,4 +1,4 @@
-"""Parameters: text that is given, as the document's schemas type it."""
+"""Parameters: text, converted by the document's schemas."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -9,7 +9,7 @@ from hookstream_keys.domain.errors import BadRequest, Detail
 
 
 class Parameter:
-    """A parameter of the document, and how it is read."""
+    """A parameter of the document, and how it is parsed."""
 
     def __init__(self, described: dict[str, Any]) -> None:
         schema: Schema = described["schema"]
@@ -24,7 +24,7 @@ class Parameter:
         self._check = checker(schema, self.place)
 
     def read(self, given: Any, details: list[Detail]) -> Any:
-        """The value of what was given; what is wrong with it is added to `details`."""
+        """The parsed value; errors are added to `details`."""
         value = self._scalar(given)
         wrong = self._check(value)
         if wrong:
@@ -33,9 +33,9 @@ class Parameter:
 
 
 def read_all(described: Iterable[dict[str, Any]], given: Mapping[str, str | None]) -> Any:
-    """What is given, by name, for these parameters of the document; with their defaults.
+    """The values of these parameters, by name, with their defaults.
 
-    None is not given. Raises BadRequest that names each that is wrong.
+    None is not given. Raises BadRequest, which names each invalid one.
     """
     read: dict[str, Any] = {}
     details: list[Detail] = []
@@ -53,16 +53,16 @@ def read_all(described: Iterable[dict[str, Any]], given: Mapping[str, str | None
 
 
 def bad_parameters(details: list[Detail]) -> BadRequest:
-    """The error for parameters that are wrong."""
+    """The error for invalid parameters."""
     return BadRequest("The request's parameters are not valid.", details=details)
 
 
-#: What JSON calls an integer, as far as 64 bits reach for certain.
+#: A JSON integer that fits 64 bits.
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
 
 
 def read_integer(given: Any) -> Any:
-    """The integer that a text spells; what is given when it spells none."""
+    """The integer of a text; other values are returned unchanged."""
     return int(given) if isinstance(given, str) and _INTEGER.fullmatch(given) else given
 
 

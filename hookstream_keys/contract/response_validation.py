@@ -1,4 +1,4 @@
-"""What Connexion validates responses by, where they are validated, and how it writes JSON."""
+"""Connexion's validation of responses, where it is enabled, and its JSON encoder."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +12,7 @@ from hookstream_keys.contract.schemas import check_value
 
 
 class JsonResponse(AbstractResponseBodyValidator):
-    """Validates a JSON response body; used where responses are validated at all."""
+    """Validates a JSON response body, where responses are validated."""
 
     def _parse(self, stream: Iterable[bytes]) -> Any:
         raw = b"".join(stream)
@@ -31,7 +31,7 @@ class Json:
 
     @staticmethod
     def dumps(data: Any, **_: Any) -> bytes:
-        """`data` as JSON text in UTF-8; bytes are such a text already."""
+        """`data` as JSON text in UTF-8; bytes are already encoded."""
         return data if isinstance(data, bytes) else orjson.dumps(data)
 
     @staticmethod

@@ -1,6 +1,6 @@
-"""Roles as scopes: who may do what is the table `x-rights` of `openapi.yaml`.
+"""Role-based access control: the table `x-rights` of `openapi.yaml` maps roles to scopes.
 
-A role is a name for scopes, so that one rule decides for people and keys alike:
+A role is a name for scopes, so that one rule decides for users and keys alike:
 `hookstream_keys.domain.scopes`. `docs/roles.md` shows the table.
 """
 
@@ -13,9 +13,9 @@ from hookstream_keys.domain.scopes import ALL, Scopes
 
 @lru_cache(maxsize=256)
 def scopes_of(role: str) -> Scopes:
-    """The scopes of a member of this role; what is no role has none.
+    """The scopes of a member of this role; an unknown role has none.
 
-    It may be several, separated by commas: better-auth lets a member have them.
+    It may be several, separated by commas, as in better-auth.
     """
     known = _table()["roles"]
     names = [Scopes.parse(known[name]).names for name in _names(role) if name in known]
@@ -23,30 +23,30 @@ def scopes_of(role: str) -> Scopes:
 
 
 @cache
-def of_creators() -> Scopes:
-    """What a user may do, beside what her role allows, to a key that she made."""
+def creator_scopes() -> Scopes:
+    """What users may do to keys that they created, besides their role's scopes."""
     return Scopes.parse(_table()["creator"])
 
 
 @cache
-def of_keys() -> Scopes:
-    """What a key may do at most, in its own environment."""
+def key_scopes() -> Scopes:
+    """The scope ceiling of all keys, in their own environment."""
     return Scopes.parse(_table()["key"])
 
 
 @lru_cache(maxsize=256)
 def scope_ceiling(role: str | None) -> frozenset[str]:
-    """What a key may do at most that a member of this role gave its scopes; None: an operator."""
+    """The ceiling of a key whose scopes a member of this role granted; None: an operator."""
     asked_for = {operation.required_scope for operation in spec.operations(spec.document())}
     may = Scopes((ALL,)) if role is None else scopes_of(role)
     return frozenset(
-        scope for scope in asked_for if scope and of_keys().allow(scope) and may.allow(scope)
+        scope for scope in asked_for if scope and key_scopes().allow(scope) and may.allow(scope)
     )
 
 
 @lru_cache(maxsize=256)
 def cover(role: str | None, other: str | None) -> bool:
-    """Whether who has `role` may do all that `other` may; None is an operator, who may all."""
+    """Whether `role` allows all that `other` does; None is an operator, who may do all."""
     if role is None:
         return True
     mine = scopes_of(role)
@@ -54,7 +54,7 @@ def cover(role: str | None, other: str | None) -> bool:
 
 
 def is_owner(role: str) -> bool:
-    """Whether an owner is what a member of this role is, whatever else."""
+    """Whether `owner` is among the roles."""
     return "owner" in _names(role)
 
 

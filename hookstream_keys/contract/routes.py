@@ -1,4 +1,4 @@
-"""What is a request at all: the document's paths and methods, and nothing else."""
+"""The document's paths and methods: everything else is 404 or 405."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -38,7 +38,7 @@ class Routes:
     def find(self, path: str, raw: bytes = b"") -> Route | None:
         """The route that `path` belongs to, which is `raw`, as it was sent, percent-decoded."""
         if b"%2f" in raw.lower():
-            # No name has a slash in it. Decoded it leads elsewhere than a proxy may believe.
+            # No name has a slash in it: a proxy may route the decoded path elsewhere.
             return None
         route = self._literal.get(path)
         if route is None:

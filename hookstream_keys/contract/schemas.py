@@ -1,4 +1,4 @@
-"""Values against the specification's schemas: read strictly, by validators compiled once."""
+"""Validation of values by the document's schemas: strict, with validators compiled once."""
 
 import re
 from collections.abc import Callable
@@ -19,7 +19,7 @@ class SchemaValidators:
     """Compiled validators, one for each schema object of the specification."""
 
     def __init__(self) -> None:
-        # The schema is kept beside its validator, so that its id is not given away again.
+        # The schema is kept with its validator, so that its `id()` is not reused.
         self._compiled: dict[int, tuple[Schema, jsonschema_rs.Draft4Validator]] = {}
 
     def of(self, schema: Schema) -> jsonschema_rs.Draft4Validator:
@@ -29,7 +29,7 @@ class SchemaValidators:
             compiled = jsonschema_rs.Draft4Validator(
                 _json_schema(schema),
                 validate_formats=True,
-                # Messages never repeat what was sent.
+                # Messages never contain what was sent.
                 mask="value",
             )
             found = self._compiled[id(schema)] = (schema, compiled)
@@ -40,7 +40,7 @@ _VALIDATORS = SchemaValidators()
 
 
 class Body:
-    """The bodies that a schema lets through, with its defaults filled in."""
+    """Validates bodies by a schema, and fills in its defaults."""
 
     def __init__(self, schema: Schema) -> None:
         self._check = checker(schema, "body")
@@ -51,7 +51,7 @@ class Body:
         }
 
     def check(self, body: Any) -> Any:
-        """`body` with what is left out of it. Raises BadRequest when it is not valid."""
+        """`body` with its defaults. Raises BadRequest when it is not valid."""
         details = self._check(body)
         if details:
             raise BadRequest("The request body is not valid.", details=details)
@@ -70,9 +70,9 @@ def checker(schema: Schema, where: str) -> Callable[[Any], list[Detail]]:
 
 
 def check_value(schema: Schema, value: Any, where: str) -> list[Detail]:
-    """What is wrong with `value`; each location begins with `where`. Empty when nothing is."""
+    """The errors of `value`; each location begins with `where`. Empty when it is valid."""
     if not schema:
-        # What Connexion gives for a response that the document does not describe.
+        # Connexion's value for a response that the document does not describe.
         return []
     return checker(schema, where)(value)
 
@@ -102,14 +102,14 @@ def parse_json(raw: bytes) -> Any:
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        # Not `error.doc`: messages never repeat what was sent.
+        # Not `error.doc`: messages never contain what was sent.
         raise bad_body(
             f"not valid JSON in UTF-8: {error.msg} (line {error.lineno}, column {error.colno})"
         ) from None
 
 
 def bad_body(message: str) -> BadRequest:
-    """The error for a body that is wrong as a whole."""
+    """The error for a body that is invalid as a whole."""
     return BadRequest("The request body is not valid.", details=[Detail("body", message)])
 
 
@@ -133,7 +133,7 @@ _NOT_SCHEMAS = ("enum", "default", "example", "required")
 
 
 def _json_schema(schema: Any) -> Any:
-    """An OpenAPI 3.0 schema in the words of JSON Schema draft 4: `nullable` is spelled out."""
+    """An OpenAPI 3.0 schema as JSON Schema draft 4, with `nullable` translated."""
     if isinstance(schema, list):
         return [_json_schema(item) for item in schema]
     if not isinstance(schema, dict):
@@ -145,11 +145,11 @@ def _json_schema(schema: Any) -> Any:
         elif word == "properties":
             words[word] = {name: _json_schema(part) for name, part in value.items()}
         elif word not in ("nullable", "components"):
-            # `components` is the whole document's, put there by Connexion.
+            # Connexion put the whole document's `components` there.
             words[word] = _json_schema(value)
     if not schema.get("nullable"):
         return words
     if isinstance(words.get("type"), str) and "enum" not in words:
-        # No other word says anything of null, and a fault is found at its own place.
+        # No other keyword applies to null, and an error is found at its own place.
         return {**words, "type": [words["type"], "null"]}
     return {"anyOf": [{"type": "null"}, words]}

@@ -1,4 +1,4 @@
-"""`openapi.yaml` as this server publishes it: with the cookie's name that the operator has set."""
+"""`openapi.yaml` as this server publishes it: with the configured cookie's name."""
 
 import json
 from functools import cached_property
@@ -13,22 +13,22 @@ _NAME = ".session_token"
 
 
 class ServedDocument:
-    """The document, which names the session cookie under `cookie_prefix`."""
+    """The document, with the session cookie's name under `cookie_prefix`."""
 
     def __init__(self, cookie_prefix: str = DEFAULT_COOKIE_PREFIX) -> None:
         self._prefix = cookie_prefix
 
     @cached_property
     def as_yaml(self) -> bytes:
-        """What `GET /openapi.yaml` answers: the file, byte for byte but for the cookie's name."""
+        """The body of `GET /openapi.yaml`: the file, unchanged except for the cookie's name."""
         before, after = (f"{each}{_NAME}" for each in (DEFAULT_COOKIE_PREFIX, self._prefix))
         return spec.source().replace(before.encode(), after.encode())
 
     @cached_property
     def as_json(self) -> bytes:
-        """What `GET /openapi.json` answers: the same document."""
+        """The body of `GET /openapi.json`: the same document."""
         if self._prefix == DEFAULT_COOKIE_PREFIX:
-            # It has been read already.
+            # It is parsed already.
             document = spec.document()
         else:
             document = yaml.safe_load(self.as_yaml)

@@ -1,7 +1,6 @@
 """`openapi.yaml` as the server runs from it.
 
-The file is given to Connexion as a value, never as a path: Connexion renders a
-path's text as a template first.
+Connexion gets the parsed document, never a path: it would render the file as a template first.
 """
 
 import copy
@@ -16,7 +15,7 @@ import yaml
 
 METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 
-#: The parameter of operations that can be done once.
+#: The parameter of idempotent operations.
 IDEMPOTENCY_KEY = "#/components/parameters/IdempotencyKey"
 
 _PARAMETER = re.compile(r"\{[^}]*\}")
@@ -34,47 +33,47 @@ class Operation:
     #: The media types that the body may have; empty when there is no body.
     consumes: tuple[str, ...]
     secured: bool
-    #: Whether it is served without a credential as well.
+    #: Whether the credential is optional.
     optional: bool
-    #: What the caller's scopes, or those of its role, must cover; None where nothing is asked for.
+    #: What the caller's scopes, or those of its role, must cover; None where no scope is required.
     required_scope: str | None
-    #: Whether a page of another site may not even ask.
+    #: Whether requests from other sites' pages are refused.
     same_site: bool
-    #: Whether it counts for the limit on the API.
+    #: Whether it counts for the rate limit of the API.
     rate_limited: bool
-    #: Whether a client may have it done once with an `Idempotency-Key`.
+    #: Whether it accepts an `Idempotency-Key`.
     idempotent: bool
     #: Whether it may be answered 503.
     may_be_unavailable: bool
-    #: Whether it is a page, or what a page loads, and no part of the API.
+    #: Whether it is a documentation page or its asset, not a part of the API.
     is_page: bool
 
     @cached_property
     def consumed(self) -> frozenset[bytes | None]:
-        """The media types as a request has them when it says no more."""
+        """The media types as values of `Content-Type` without parameters."""
         return frozenset(name.encode() for name in self.consumes)
 
 
 @cache
 def source() -> bytes:
-    """The file, byte for byte."""
+    """The file's bytes."""
     return resources.files("hookstream_keys").joinpath("openapi.yaml").read_bytes()
 
 
 @cache
 def document() -> Document:
-    """The file as a value, for everybody to read and nobody to change."""
-    # The same loader in C, where PyYAML was built with it: the file is read twenty times faster.
+    """The parsed file, shared: not to be changed."""
+    # The loader in C, where PyYAML was built with it, is twenty times faster.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     read: Document = yaml.load(source(), loader)  # noqa: S506 - either is the safe loader
     return read
 
 
 def load() -> Document:
-    """The document, with the most specific paths first, for the caller to keep.
+    """A copy of the document, with the most specific paths first.
 
-    Connexion's router takes the first path that matches, Flask's the most specific;
-    in this order both take the same.
+    Connexion's router selects the first path that matches, Flask's the most specific; in this
+    order both select the same.
     """
     loaded = copy.deepcopy(document())
     loaded["paths"] = dict(sorted(loaded["paths"].items(), key=lambda item: specificity(item[0])))
@@ -170,7 +169,7 @@ def specificity(path: str) -> list[tuple[int, int]]:
 
 
 def pattern(path: str) -> re.Pattern[str]:
-    """What a request's path must match, whole, to be `path`."""
+    """The pattern that a request's path must match entirely to be `path`."""
     literals = _PARAMETER.split(path)
     return re.compile("[^/]+".join(re.escape(literal) for literal in literals))
 
@@ -179,6 +178,6 @@ def _segment_rank(segment: str) -> tuple[int, int]:
     literal = _PARAMETER.sub("", segment)
     if literal == segment:
         return 0, 0
-    # Between two templates the one with more literal text is the more specific. Segments with
-    # text on both sides of a parameter are ranked otherwise by Flask; a test keeps them out.
+    # Of two templates the one with more literal text is the more specific. Flask ranks segments
+    # with text on both sides of a parameter differently; a test keeps them out.
     return (1 if literal else 2), -len(literal)

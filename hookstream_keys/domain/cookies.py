@@ -1,10 +1,9 @@
-"""Reading a Cookie header without giving up on the whole of it because of one odd cookie.
+"""A tolerant parser of the Cookie header.
 
-The standard library's reader drops everything when one cookie has a value or a
-name that it does not like. Browsers send such cookies; this reader, like them,
-follows RFC 6265bis: split at semicolons, the first `=` separates name and value, around which
-spaces and tabs are nothing. Other space is a part of the name, or else a page of a neighbouring
-site could set a cookie whose name only looks like one of `__Secure-`.
+The standard library's parser drops the whole header when one cookie is malformed. This one follows
+RFC 6265bis, as browsers do: split at semicolons, the first `=` separates name and value, which are
+stripped of spaces and tabs. Other white space is a part of the name, or else a neighbouring site
+could set a cookie whose name only looks like one of `__Secure-`.
 """
 
 from collections.abc import Iterable
@@ -16,9 +15,8 @@ _SPACE = " \t"
 def read(header: str, names: Iterable[str]) -> list[str]:
     """The percent-decoded values, each once, of the cookies in `header` that have one of `names`.
 
-    `names` is asked in its own order: cookies of the first name win wherever they stand. There
-    are several of one name when other hosts of the domain, or other paths, have set some; a
-    browser does not say which is whose.
+    Cookies of the first of `names` come first, wherever they stand. There are several of one name
+    when other hosts of the domain, or other paths, have set some; browsers do not tell which.
     """
     jar: dict[str, list[str]] = {}
     for part in header.split(";"):

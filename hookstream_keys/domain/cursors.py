@@ -1,7 +1,7 @@
-"""Where the next page of a list begins: the sort key of the last row shown, made opaque.
+"""Opaque keyset cursors: the sort key of the last row of a page, encoded.
 
-A page that begins after a row costs the same wherever it is, and rows that are
-added meanwhile neither repeat nor hide another.
+Keyset pagination: the cost of a page does not depend on its depth, and rows that are added
+meanwhile neither repeat nor hide another.
 """
 
 import base64
@@ -18,7 +18,7 @@ def encode(*parts: str) -> str:
 
 
 def decode(text: str, parts: int) -> tuple[str, ...]:
-    """The sort key, of so many parts. Raises BadRequest for what `encode` never made."""
+    """The sort key, of so many parts. Raises BadRequest for another text than `encode`'s."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         key = json.loads(raw)
@@ -30,10 +30,10 @@ def decode(text: str, parts: int) -> tuple[str, ...]:
             return found
     raise BadRequest(
         "The request's parameters are not valid.",
-        details=[Detail("query/cursor", "is not one that a page of this list came with")],
+        details=[Detail("query/cursor", "is not a cursor of this list")],
     )
 
 
 def _is_part(part: object) -> bool:
-    # A forged one may hold what no database takes for text.
+    # A forged one may contain text that the database cannot store.
     return isinstance(part, str) and part.isascii()

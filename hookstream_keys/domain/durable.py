@@ -1,11 +1,11 @@
-"""What is on the disk before anything relies on it."""
+"""Durability: syncing folders to the disk."""
 
 import os
 from pathlib import Path
 
 
 def fsync_directory(folder: Path) -> None:
-    """Have the names of the folder's files on the disk; what is in them is synced by itself.
+    """Sync the names of the folder's files to the disk, not their content.
 
     Raises OSError.
     """

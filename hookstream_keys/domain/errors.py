@@ -1,8 +1,7 @@
-"""Everything that can be answered instead of success, in the one shape of `openapi.yaml`'s `Error`.
+"""All error responses, in the format of `openapi.yaml`'s `Error`.
 
-Handlers and middleware raise these; `hookstream_keys.http.edge` turns them into
-responses. Messages are for a person and never quote a value that the client
-sent: the client knows it, and a log must not learn it.
+Handlers and middlewares raise these; `hookstream_keys.http.edge` maps them to responses. Messages
+are for people, and never quote a value that the client sent, so that no secret reaches a log.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,25 +10,25 @@ from typing import Any, ClassVar
 from hookstream_keys.domain.limits import Decision
 from hookstream_keys.domain.records import record
 
-#: `ErrorDetail` takes no more; a client mends ten mistakes before it needs the next.
+#: The maximum of `ErrorDetail`s.
 MAX_DETAILS = 10
 MAX_DETAIL_LENGTH = 500
 MAX_LOCATION_LENGTH = 200
 
-#: RFC 6750, section 3: how whoever may not is asked for a credential, or for a better one.
+#: The challenge of RFC 6750, section 3.
 CHALLENGE = 'Bearer realm="hookstream"'
 
 
 @record
 class Detail:
-    """One place of a request that is wrong: `location` such as `body/name`, and why."""
+    """One error in a request: `location` such as `body/name`, and why."""
 
     location: str
     message: str
 
 
 class ApiError(Exception):
-    """An answer other than success. Subclasses fix `status` and `code`."""
+    """An error response. Subclasses set `status` and `code`."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
@@ -57,7 +56,7 @@ class ApiError(Exception):
             "code": self.code,
         }
         if self.code.isupper():
-            # These codes are for better-auth's client as well, which looks for a message.
+            # better-auth's client, which uses these codes as well, reads `message`.
             body["message"] = self.message
         if self.details:
             body["details"] = [
@@ -71,14 +70,14 @@ class ApiError(Exception):
 
 
 class BadRequest(ApiError):
-    """400: the request is not what the specification asks for."""
+    """400: the request is not valid by the specification."""
 
     status = 400
     code = "bad_request"
 
 
 class Unauthorized(ApiError):
-    """401: no credential, or none that is good."""
+    """401: no valid credential."""
 
     status = 401
     code = "unauthorized"
@@ -98,7 +97,7 @@ class Unauthorized(ApiError):
 
 
 class Forbidden(ApiError):
-    """403: the credential is good, but not for this."""
+    """403: the credential is valid, but not for this."""
 
     status = 403
     code = "forbidden"
@@ -122,7 +121,7 @@ class UntrustedOrigin(Forbidden):
 
 
 class SignUpClosed(ApiError):
-    """400: the operator does not let strangers sign up."""
+    """400: sign-up is closed."""
 
     status = 400
     code = "EMAIL_PASSWORD_SIGN_UP_DISABLED"
@@ -132,7 +131,7 @@ class SignUpClosed(ApiError):
 
 
 class SignInRefused(ApiError):
-    """401: there is no such user, or the password is another."""
+    """401: unknown user or wrong password."""
 
     status = 401
     code = "INVALID_EMAIL_OR_PASSWORD"
@@ -142,7 +141,7 @@ class SignInRefused(ApiError):
 
 
 class SignInClosed(ApiError):
-    """400: sign-in by password is turned off."""
+    """400: sign-in by password is disabled."""
 
     status = 400
     code = "EMAIL_PASSWORD_DISABLED"
@@ -152,7 +151,7 @@ class SignInClosed(ApiError):
 
 
 class EmailNotVerified(ApiError):
-    """403: the password is right, and the user's address must be verified first."""
+    """403: the password is right, but the user's email address is not verified."""
 
     status = 403
     code = "EMAIL_NOT_VERIFIED"
@@ -162,7 +161,7 @@ class EmailNotVerified(ApiError):
 
 
 class UserBanned(ApiError):
-    """403: the password is right, and an administrator has banned the user."""
+    """403: the password is right, but an administrator has banned the user."""
 
     status = 403
     code = "BANNED_USER"
@@ -175,7 +174,7 @@ class UserBanned(ApiError):
 
 
 class TwoFactorRequired(ApiError):
-    """403: the password is right, and the user has a second factor, which is not checked here."""
+    """403: the password is right, but the user has a second factor, not supported here."""
 
     status = 403
     code = "TWO_FACTOR_REQUIRED"
@@ -188,29 +187,29 @@ class TwoFactorRequired(ApiError):
 
 
 class UntrustedRedirect(ApiError):
-    """403: a signed-in user would be sent on to a site that the operator does not trust."""
+    """403: the redirect after sign-in is to an untrusted origin."""
 
     status = 403
     code = "INVALID_CALLBACK_URL"
 
     def __init__(self) -> None:
-        details = [Detail("body/callbackURL", "is no path, and of no trusted origin")]
+        details = [Detail("body/callbackURL", "is neither a path nor a URL of a trusted origin")]
         super().__init__("Invalid callbackURL", details=details)
 
 
 class UserExists(ApiError):
-    """422: somebody has signed up with the address before."""
+    """422: a user has signed up with this email address."""
 
     status = 422
     code = "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL"
 
     def __init__(self) -> None:
-        details = [Detail("body/email", "is somebody's already")]
+        details = [Detail("body/email", "is in use")]
         super().__init__("User already exists. Use another email.", details=details)
 
 
 class NotFound(ApiError):
-    """404: there is no such thing, or none that the caller may know of."""
+    """404: the resource does not exist, or the caller may not know that it does."""
 
     status = 404
     code = "not_found"
@@ -269,14 +268,14 @@ class RotationNotFound(NotFound):
 
 
 class UserNotFound(NotFound):
-    """404: nobody has signed up with the address."""
+    """404: no user has signed up with this email address."""
 
     code = "user_not_found"
 
     def __init__(self) -> None:
         super().__init__(
-            "Nobody has signed up with this email address.",
-            details=[Detail("body/email", "is nobody's")],
+            "No user has signed up with this email address.",
+            details=[Detail("body/email", "no user with this email")],
         )
 
 
@@ -288,14 +287,14 @@ class RequestTimeout(ApiError):
 
 
 class Conflict(ApiError):
-    """409: the thing is in a state in which this cannot be done to it."""
+    """409: the resource's state does not allow this."""
 
     status = 409
     code = "conflict"
 
 
 class MemberNotVerified(Conflict):
-    """409: the address of a user who is to become a member has not been verified."""
+    """409: the email address of the future member is not verified."""
 
     code = "email_not_verified"
 
@@ -309,7 +308,7 @@ class MemberNotVerified(Conflict):
 
 
 class IdempotencyKeyReused(Conflict):
-    """409: the key was used for something else, or what it was used for cannot be shown again."""
+    """409: the key was used for another request, or the answer cannot be shown again."""
 
     code = "idempotency_key_reused"
 
@@ -319,7 +318,7 @@ class IdempotencyKeyReused(Conflict):
 
 
 class MethodNotAllowed(ApiError):
-    """405: the address exists, with other methods."""
+    """405: the path exists, with other methods."""
 
     status = 405
     code = "method_not_allowed"
@@ -347,7 +346,7 @@ class UnsupportedMediaType(ApiError):
 
 
 class RateLimited(ApiError):
-    """429: more than a limit allows; nothing was done."""
+    """429: over a rate limit; nothing was done."""
 
     status = 429
     code = "rate_limited"
@@ -364,28 +363,26 @@ class HeaderFieldsTooLarge(ApiError):
 
 
 class InternalError(ApiError):
-    """500: a defect of this server. The log has the rest, under the request id."""
+    """500: a defect of this server. The log has the details, under the request ID."""
 
     def __init__(self) -> None:
-        super().__init__("The server made a mistake. Its log names this request's request_id.")
+        super().__init__("Internal error. The server's log has details under this request_id.")
 
 
 class Unavailable(ApiError):
-    """503: the database does not answer, or not in time."""
+    """503: the database is not available, or not in time."""
 
     status = 503
     code = "unavailable"
 
     def __init__(
-        self, message: str = "The database does not answer. Nothing was changed; try again."
+        self, message: str = "The database is not available. Nothing was changed; try again."
     ) -> None:
         super().__init__(message, headers={"Retry-After": "1"})
 
 
 class Overloaded(Unavailable):
-    """503: more is asked for than can be done soon."""
+    """503: load shedding; the queue is full."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "The server has more to do than it can soon. Nothing was changed; try again."
-        )
+        super().__init__("The server is overloaded. Nothing was changed; try again.")

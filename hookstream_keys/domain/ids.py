@@ -1,7 +1,7 @@
-"""Identifiers: a prefix that tells what they name, and 128 random bits in hexadecimal.
+"""Identifiers: a prefix for the kind, and 128 random bits in hexadecimal.
 
-The prefixes of keys, organizations, environments and requests are Hookstream's.
-Whoever receives an identifier treats it as opaque.
+The prefixes of keys, organizations, environments and requests are Hookstream's. Clients treat
+identifiers as opaque.
 """
 
 import secrets

@@ -1,6 +1,6 @@
 """The rules of a key that restrict what it may do, by the names that the API has for them."""
 
-#: In the order in which they are told.
+#: In the order in which they are reported.
 RULES = ("scopes", "role", "enabled", "expires_at", "allowed_ips", "rate_limit")
-#: Stands beside them in `restricted_by`, for getting a new secret.
+#: Also in `restricted_by`, for getting a new secret.
 SECRET = "secret"  # noqa: S105 - the name of a rule

@@ -1,9 +1,9 @@
-"""What an API key looks like, and what of it is stored.
+"""The format of API keys, and how they are stored.
 
 A key is `hs_live_` or `hs_test_`, 56 random hexadecimal digits (224 bits) and 8
 digits of CRC-32 over all that precedes them: Hookstream's documented
-`<64 hex>`. The checksum is no protection; it lets a typing error or a scanner's
-false positive be turned away without asking the database.
+`<64 hex>`. The checksum is no protection; it rejects a typing error or a scanner's
+false positive without a query.
 
 The secret is random, so a fast hash of it protects it as well as a slow one
 would: SHA-256 is stored and looked up, never the key.
@@ -29,7 +29,7 @@ _FORM = re.compile(r"hs_(?:live|test)_[0-9a-f]{64}", re.ASCII)
 
 @record
 class NewKey:
-    """A key that nobody has seen yet. Its `repr` does not show the secret."""
+    """A new key. Its `repr` does not show the secret."""
 
     secret: str = field(repr=False)
     prefix: str
@@ -37,24 +37,24 @@ class NewKey:
 
 
 def generate(mode: Mode) -> NewKey:
-    """Make a key for an environment of `mode` from the system's random source."""
+    """Generate a key for an environment of `mode`."""
     head = f"hs_{mode}_{secrets.token_hex(_RANDOM_BYTES)}"
     secret = head + _checksum(head)
     return NewKey(secret=secret, prefix=secret[:PREFIX_LENGTH], digest=digest(secret))
 
 
 def is_well_formed(text: str) -> bool:
-    """Whether `text` has a key's form and its checksum fits. Says nothing of who issued it."""
+    """Whether `text` has a key's format and checksum; not whether it was issued here."""
     return _FORM.fullmatch(text) is not None and _checksum(text[:-8]) == text[-8:]
 
 
 def digest_of(text: str) -> bytes | None:
-    """The digest by which a key of this text is found; None where no key has its form."""
+    """The digest of a well-formed key; None for other text."""
     return hashlib.sha256(text.encode()).digest() if is_well_formed(text) else None
 
 
 def digest(secret: str) -> bytes:
-    """The 32 bytes under which a key is stored and found: its SHA-256."""
+    """The SHA-256 by which a key is stored and found."""
     return hashlib.sha256(secret.encode()).digest()
 
 

@@ -1,9 +1,8 @@
-"""How often something may be done: the rule, and what is said of it.
+"""Rate limits: GCRA, a leaky bucket (ITU-T I.371), and the headers that report it.
 
-The rule is GCRA (ITU-T I.371), a leaky bucket that is one number: the moment at which
-everything that was taken will have leaked away. A limit of 100 in 60 seconds lets 100
-through at once, and then one more every 0.6 seconds; whoever has waited for 60 seconds has
-all 100 again. What was refused is not counted.
+A bucket is one number: the moment at which it will be empty. A limit of 100 in 60 seconds allows a
+burst of 100, then one more every 0.6 seconds, and after 60 idle seconds 100 again. Rejected
+requests are not counted.
 
 Moments and durations are nanoseconds, so that no fraction is ever lost.
 """
@@ -21,34 +20,34 @@ class Limit(NamedTuple):
 
     @property
     def interval(self) -> int:
-        """After how long one request has leaked away."""
+        """The time in which one request leaks away."""
         return self.seconds * SECOND // self.requests
 
     @property
     def period(self) -> int:
-        """After how long all of them have."""
+        """The time in which a full bucket empties."""
         return self.interval * self.requests
 
     def is_within(self, other: "Limit") -> bool:
-        """Whether whoever keeps to this limit keeps to `other`."""
+        """Whether traffic within this limit is always within `other`."""
         slower = self.requests * other.seconds <= other.requests * self.seconds
         return slower and self.requests <= other.requests
 
 
 class Decision(NamedTuple):
-    """Whether something may be done now, and what is left."""
+    """Whether a request is allowed now, and what is left of the limit."""
 
     allowed: bool
     limit: Limit
-    #: How many more may be done at once.
+    #: How many more are allowed at once.
     remaining: int
-    #: In how many seconds all of the limit is there again, rounded up.
+    #: In how many seconds the whole limit is available again, rounded up.
     reset: int
     #: In how many seconds to try again, rounded up; 0 where it is allowed.
     retry_after: int
 
     def headers(self) -> dict[str, str]:
-        """What a response says of it: Hookstream's `RateLimit-*`, and `Retry-After` if refused."""
+        """The response headers: Hookstream's `RateLimit-*`, and `Retry-After` if rejected."""
         said = {
             "RateLimit-Limit": str(self.limit.requests),
             "RateLimit-Remaining": str(self.remaining),
@@ -58,10 +57,10 @@ class Decision(NamedTuple):
 
 
 def decide(limit: Limit, empty_at: int, now: int, cost: int) -> tuple[int, Decision]:
-    """Take `cost` of a bucket that will be empty at `empty_at`; when it then will be, and whether.
+    """Add `cost` to a bucket that is empty at `empty_at`: its new `empty_at`, and the decision.
 
-    With a cost of 0 nothing is taken, only looked at; one below 0 gives back. A bucket is never
-    fuller than the limit, although it may have been filled under another one.
+    A cost of 0 only peeks; one below 0 refunds. A bucket is never fuller than the limit, although
+    it may have been filled under another one.
     """
     interval = limit.interval
     period = interval * limit.requests

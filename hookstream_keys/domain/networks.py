@@ -10,28 +10,28 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 def canonical(networks: Iterable[str]) -> tuple[str, ...]:
     """The networks as they are stored: host bits cleared, each once, in the order given.
 
-    An address alone is the network of it only. Raises ValueError for what is neither; the
-    pattern in `openapi.yaml` lets no such thing through.
+    An address is a network of one. Raises ValueError for other text, which the pattern in
+    `openapi.yaml` rejects.
     """
     return tuple(dict.fromkeys(str(_network(text)) for text in networks))
 
 
 def contain(networks: Iterable[str], address: str | None) -> bool:
-    """Whether `address` is in one of the networks. What is no address is in none."""
+    """Whether `address` is in one of the networks; False for what is not an address."""
     if address is None:
         return False
     try:
         wanted = ipaddress.ip_address(address)
     except ValueError:
         return False
-    # A client of IPv4 reaches a socket of IPv6 as ::ffff:a.b.c.d; it is the same client.
+    # An IPv4 client reaches an IPv6 socket as ::ffff:a.b.c.d; it is the same client.
     names = {wanted, getattr(wanted, "ipv4_mapped", None) or wanted}
     return any(name in network for network in map(_network, networks) for name in names)
 
 
 @functools.lru_cache(maxsize=4096)
 def is_address(text: str) -> bool:
-    """Whether this is the address of one machine."""
+    """Whether this is one IP address."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -46,7 +46,7 @@ def beyond(networks: Iterable[str], others: Iterable[str]) -> list[str]:
 
 
 def common(networks: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
-    """The networks of the addresses that are in one of `networks` and in one of `others`."""
+    """The intersection of `networks` and `others`."""
     mine, theirs = tuple(networks), tuple(others)
     outside = {*beyond(theirs, mine), *beyond(mine, theirs)}
     return tuple(text for text in dict.fromkeys(mine + theirs) if text not in outside)

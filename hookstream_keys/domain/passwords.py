@@ -1,4 +1,4 @@
-"""Passwords as better-auth stores them, so that a user of either side signs in on the other.
+"""Passwords as better-auth stores them, so that users of one can sign in at the other.
 
 `hexsalt:hexkey`, where the key is scrypt (N=16384, r=16, p=1, 64 bytes) over the
 password in Unicode form NFKC, salted with the salt's hexadecimal text
@@ -11,7 +11,7 @@ import secrets
 import string
 import unicodedata
 
-#: What is stored of the password of nobody: no password matches it, and it takes as long to see.
+#: No password matches it; checking it takes as long as for a real hash.
 DUMMY_HASH = f"{'0' * 32}:{'0' * 128}"
 
 _ALPHABET = string.ascii_letters + string.digits
@@ -23,7 +23,7 @@ def generate() -> str:
 
 
 def hashed(password: str) -> str:
-    """What to store for `password`, under a fresh salt."""
+    """The hash of `password`, with a new salt."""
     salt = secrets.token_hex(16)
     return f"{salt}:{_scrypt(password, salt)}"
 
@@ -41,7 +41,7 @@ def _scrypt(password: str, salt: str) -> str:
         n=16384,
         r=16,
         p=1,
-        # 128 * N * r bytes are needed; OpenSSL's own limit of 32 MiB is exactly too small.
+        # 128 * N * r bytes are needed, slightly more than OpenSSL's default limit of 32 MiB.
         maxmem=128 * 16384 * 16 * 2,
         dklen=64,
     ).hex()

@@ -1,4 +1,4 @@
-"""Values that do not change: records, as cheap to make as a request needs them to be."""
+"""Immutable records that are cheap to create."""
 
 import dataclasses
 from typing import TypeVar, dataclass_transform

@@ -1,7 +1,6 @@
 """What a key may do: `*`, or a set of `resource:action` with `resource:*` for all actions.
 
-The grammar is written once, as the pattern of `scopes` in `openapi.yaml`; what
-reaches this module has passed it.
+The grammar is the pattern of `scopes` in `openapi.yaml`, which has validated all input.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What the text of a setting may be, beside what its type says."""
+"""The formats of settings, besides their types."""
 
 import re
 
@@ -6,20 +6,20 @@ from hookstream_keys.domain.records import record
 
 #: A whole number above 0.
 POSITIVE = r"0*[1-9][0-9]{0,11}"
-#: As many seconds as can be added to any date there will be: 31 years at most.
+#: At most 31 years, so that they can be added to any date.
 _SECONDS = r"0*[1-9][0-9]{0,8}"
 
 
 @record
 class Takes:
-    """A pattern that the whole text must match, and the same in words."""
+    """A pattern that the whole text must match, and its description."""
 
     pattern: re.Pattern[str]
     words: str
 
     @classmethod
     def of(cls, pattern: str, words: str) -> "Takes":
-        """The same from a pattern's text; letters and digits are ASCII's only."""
+        """From a pattern's text; letters and digits are ASCII."""
         return cls(re.compile(pattern, re.ASCII), words)
 
 
@@ -32,12 +32,12 @@ _WHOLE_SECONDS = "a whole number of seconds, 1 to 999999999"
 SECONDS = Takes.of(f"{_SECONDS}|", _WHOLE_SECONDS)
 SECONDS_FROM_0 = Takes.of(f"{_SECONDS}|0+", "a whole number of seconds, 0 to 999999999")
 SECONDS_OR_OFF = Takes.of(f"{_SECONDS}|off", f"{_WHOLE_SECONDS}, or off")
-#: Days back from now to a date that there is.
+#: Few enough that the date so many days ago exists.
 _DAYS = "a whole number of days, 1 to 99999"
 DAYS_OR_OFF = Takes.of(r"0*[1-9][0-9]{0,4}|off", f"{_DAYS}, or off")
 DAYS_FROM_0_OR_OFF = Takes.of(r"0*[1-9][0-9]{0,4}|0+|off", f"{_DAYS}, 0 or off")
 COOKIE_PREFIX = Takes.of(
-    # A prefix of the browser's own, such as __Host-, would change what the cookie is.
+    # A prefix that browsers interpret, such as __Host-, would change the cookie's meaning.
     r"(?!__)[A-Za-z0-9._-]{1,64}",
     "letters, digits, dots, hyphens and underscores, at most 64, and does not begin with __",
 )
@@ -45,5 +45,5 @@ NUMBER_OR_OFF = Takes.of(f"{POSITIVE}|off", "a whole number above 0, or off")
 
 
 def number(text: str) -> int | None:
-    """The number that a setting has, or None where it is `off` or not set."""
+    """The setting's number, or None where it is `off` or not set."""
     return None if text in ("", "off") else int(text)

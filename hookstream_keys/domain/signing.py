@@ -1,4 +1,4 @@
-"""Signed texts as better-auth writes them: what comes back is what was given out, or it is refused.
+"""Signed texts as better-auth writes them.
 
 The text, a dot, and base64 of HMAC-SHA256 over the text, 44 characters (better-auth 1.7,
 `better-call`'s signed cookies).
@@ -10,9 +10,9 @@ import hmac
 
 
 class Signer:
-    """Signs what must come back unchanged, and knows its own signature.
+    """Signs texts and verifies signatures.
 
-    The first secret signs; the others are older ones, whose signatures are still good.
+    The first secret signs; signatures by the others, older ones, are still valid.
     """
 
     def __init__(self, secret: str, *older: str) -> None:
@@ -21,11 +21,11 @@ class Signer:
         self.older = tuple(Signer(each) for each in older)
 
     def sign(self, token: str) -> str:
-        """`token` with its signature: what a cookie holds once it is percent-decoded."""
+        """`token` with its signature: a cookie's value before percent-encoding."""
         return f"{token}.{_signature(self._secrets[0], token)}"
 
     def unsign(self, signed: str) -> str | None:
-        """The token in `signed` when the signature is good by one of the secrets, or else None."""
+        """The token in `signed` when its signature by one of the secrets is valid, or else None."""
         token, dot, signature = signed.rpartition(".")
         if not dot or not token:
             return None
@@ -36,7 +36,7 @@ class Signer:
         return None
 
     def derive(self, purpose: str, *parts: bytes) -> bytes:
-        """32 bytes that only the first secret makes of `parts`, and others for each purpose."""
+        """A key of 32 bytes, derived from the first secret, the purpose and `parts`."""
         text = b"".join(b"%d:%s" % (len(part), part) for part in (purpose.encode(), *parts))
         return hmac.digest(self._secrets[0], b"derive " + text, hashlib.sha256)
 

@@ -131,7 +131,7 @@ class EdgeMiddleware:
         if self._requests > MOST_REQUESTS and operation.may_be_unavailable:
             raise Overloaded
         if operation.same_site:
-            self.origins.refuse_foreign(request)
+            self.origins.refuse_untrusted(request)
         body = await self._body(request, operation, receive)
         if response.bodiless:
             # uvicorn reads its own scope: it must know that HEAD is answered without content.

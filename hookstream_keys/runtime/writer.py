@@ -4,8 +4,8 @@ Every commit waits for the disk. So jobs that arrive while others run, or while 
 share one transaction, each in a savepoint of its own, and are answered after its commit. A job that
 fails rolls back to its savepoint; when the transaction itself fails, all of its jobs fail.
 
-Backpressure: jobs that would wait for too long are rejected (503), at once while the disk hangs,
-so that clients can retry in time.
+Backpressure: jobs that would wait longer than `MAX_QUEUE_SECONDS` are rejected (503), at once while
+the disk hangs, so that clients can retry in time.
 """
 
 import asyncio
@@ -85,7 +85,7 @@ class Writer:
     async def run(self, job: Callable[[], Result]) -> Result:
         """What `job` returns or raises, after its commit.
 
-        Raises Overloaded when too many jobs wait, or it would wait for too long.
+        Raises Overloaded when too many jobs wait, or the wait would exceed `MAX_QUEUE_SECONDS`.
         """
         now, busy_since = time.monotonic(), self._busy_since
         if busy_since is not None and now - busy_since > MAX_QUEUE_SECONDS:

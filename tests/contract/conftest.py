@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 NO_KEY_MAY = {
     operation.id
     for operation in spec.operations(spec.document())
-    if operation.required_scope and not roles.of_keys().allow(operation.required_scope)
+    if operation.required_scope and not roles.key_scopes().allow(operation.required_scope)
 } | {"createOrganization"}
 #: Signing out would be the end of a run that is authenticated by a session.
 NO_SESSION_MAY = {"authorize", "signOut"}

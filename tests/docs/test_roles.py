@@ -23,11 +23,11 @@ def rows() -> list[str]:
 def _cell(scope: str, role: str) -> str:
     if roles.scopes_of(role).allow(scope):
         return "yes"
-    return "*own*" if roles.of_creators().allow(scope) else "no"
+    return "*own*" if roles.creator_scopes().allow(scope) else "no"
 
 
 def _key(scope: str) -> str:
-    return "*scope*" if roles.of_keys().allow(scope) else "no"
+    return "*scope*" if roles.key_scopes().allow(scope) else "no"
 
 
 def test_the_table_is_the_one_that_the_server_runs_from() -> None:

@@ -14,14 +14,14 @@ from hookstream_keys.domain.errors import (
     OrganizationNotFound,
 )
 from hookstream_keys.domain.timestamps import now
-from hookstream_keys.handlers.access import audit_log_to
+from hookstream_keys.handlers.access import audit_filter
 from hookstream_keys.handlers.context import RequestContext
 from hookstream_keys.store import AuditFilter, Store, Tenant
 
 
 def readable(store: Store, principal: Principal, org_id: str | None = None) -> AuditFilter:
     context = RequestContext(store, principal, ids.new("req"), None, now())
-    return audit_log_to(context, org_id)
+    return audit_filter(context, org_id)
 
 
 def refusal(store: Store, principal: Principal, org_id: str | None = None) -> type[ApiError]:

@@ -17,7 +17,7 @@ def request(headers: dict[str, str], scheme: str) -> Request:
 
 def ours(headers: dict[str, str], scheme: str = "https") -> bool:
     try:
-        ORIGINS.require_ours(request(headers, scheme))
+        ORIGINS.require_trusted(request(headers, scheme))
     except UntrustedOrigin:
         return False
     return True
@@ -25,7 +25,7 @@ def ours(headers: dict[str, str], scheme: str = "https") -> bool:
 
 def foreign(headers: dict[str, str], scheme: str = "https") -> bool:
     try:
-        ORIGINS.refuse_foreign(request(headers, scheme))
+        ORIGINS.refuse_untrusted(request(headers, scheme))
     except UntrustedOrigin:
         return True
     return False

@@ -41,12 +41,12 @@ def test_only_an_owner_makes_owners() -> None:
 
 
 def test_creators_have_rights_on_keys_only() -> None:
-    assert all(scope.startswith("api-keys:") for scope in roles.of_creators().names)
+    assert all(scope.startswith("api-keys:") for scope in roles.creator_scopes().names)
 
 
 def test_no_key_manages_people_or_organizations() -> None:
     for scope in ("members:read", "members:create", "organizations:update", "environments:create"):
-        assert not roles.of_keys().allow(scope)
+        assert not roles.key_scopes().allow(scope)
 
 
 def test_a_key_has_at_most_the_rights_of_its_role() -> None:
