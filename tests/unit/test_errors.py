@@ -67,7 +67,8 @@ def test_the_codes_are_those_of_the_document() -> None:
 
 
 def test_every_kind_is_tried_here() -> None:
-    assert {type(error) for error in every_error()} == set(kinds())
+    # The base of the three that mask what exists is never raised itself.
+    assert {type(error) for error in every_error()} == set(kinds()) - {errors.MaskedNotFound}
 
 
 @pytest.mark.parametrize("error", every_error(), ids=lambda error: type(error).__name__)
