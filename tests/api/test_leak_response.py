@@ -177,7 +177,7 @@ def test_204_keys_whose_secret_was_rotated_and_used_are_counted_until_it_is_repl
     assert is_accepted(server, rotate(server, owner, other, grace_period_seconds=3600)["key"])
     assert rotated_by(server, owner, tenant, child["id"]) == {other["id"]}
     assert is_accepted(server, rotate(server, owner, other, grace_period_seconds=0)["key"])
-    # After two activations no secret that they received is the key's own; its grace continues.
+    # After two activations none of their secrets is the key's own; the grace period continues.
     assert rotated_by(server, owner, tenant, child["id"]) == {other["id"]}
     assert revoke(server, owner, other).status_code == 204
     assert rotated_by(server, owner, tenant, child["id"]) == set()
