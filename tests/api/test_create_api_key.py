@@ -175,7 +175,7 @@ def test_201_is_stored_with_its_audit_row_and_without_the_secret(
     assert created["key"] not in server.log.read_text(encoding="utf-8")
 
 
-def test_201_a_narrow_key_may_hand_out_what_it_has(create: Create) -> None:
+def test_201_a_narrow_key_may_grant_what_it_has(create: Create) -> None:
     narrow = create(scopes="api-keys:create events:*").json()["key"]
     answer = create(headers={"X-API-Key": narrow}, scopes="events:read")
     assert answer.status_code == 201

@@ -62,7 +62,7 @@ def test_201_by_hookstream_s_own_words(server: Server, owner: Headers) -> None:
         ({"color": "red"}, "body"),
     ],
 )
-def test_400_to_what_is_not_as_documented(
+def test_400_to_invalid_requests(
     server: Server, owner: Headers, changes: dict[str, str], location: str
 ) -> None:
     answer = make(server, owner, **{"slug": "fine", **changes})

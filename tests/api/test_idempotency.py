@@ -161,7 +161,7 @@ def test_without_a_key_each_request_creates(
     assert len({request.send(owner, str(uuid.uuid4())).json()["key"] for _ in range(3)}) == 3
 
 
-def test_what_is_spelled_otherwise_is_the_same_request(
+def test_equivalent_json_is_the_same_request(
     server: Server, tenant: Tenant, owner: dict[str, str]
 ) -> None:
     request = create_once(server, tenant)
@@ -251,7 +251,9 @@ def test_old_idempotency_records_are_pruned(
     assert same([first, kept.send(owner)])
 
 
-def test_nothing_of_a_secret_is_kept(server: Server, tenant: Tenant, owner: dict[str, str]) -> None:
+def test_no_secret_is_stored_in_plaintext(
+    server: Server, tenant: Tenant, owner: dict[str, str]
+) -> None:
     request = create_once(server, tenant)
     secret = request.send(owner).json()["key"]
     dump = server.database.dump()

@@ -285,7 +285,7 @@ def test_changing_scopes_leaves_the_role(team: Team) -> None:
     assert_error(answer, 403, "forbidden")
 
 
-def test_a_role_rises_when_it_is_said_and_is_recorded(team: Team) -> None:
+def test_a_role_is_raised_on_request_and_recorded(team: Team) -> None:
     key = team.make("member", scopes="audit-log:read")
     assert team.change("owner", key, role="owner").is_success
     assert team.server.request("GET", "/audit-log", headers={"X-API-Key": key["key"]}).is_success

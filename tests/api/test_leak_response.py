@@ -251,12 +251,12 @@ def test_200_a_demotion_revokes_the_keys_that_the_role_does_not_cover(admin: Mem
     assert found["revocation_reason"] == "privilegeWithdrawn"
 
 
-def test_200_a_removal_counts_all_keys_that_the_member_made(admin: Member) -> None:
+def test_200_a_removal_counts_all_keys_that_the_member_created(admin: Member) -> None:
     assert admin.remove(api_keys="keep") == {"not_covered": 3, "revoked": 0, "rotated": 0}
     assert admin.states() == ["active"] * 3
 
 
-def test_200_a_removal_revokes_all_keys_that_the_member_made(admin: Member) -> None:
+def test_200_a_removal_revokes_all_keys_that_the_member_created(admin: Member) -> None:
     assert admin.remove(api_keys="revoke") == {"not_covered": 3, "revoked": 3, "rotated": 0}
     assert admin.states() == ["revoked"] * 3
     found = shown(admin.server, admin.owner, admin.as_member)
@@ -311,7 +311,7 @@ def test_200_a_member_who_leaves_may_revoke_their_keys(
     assert shown(server, owner, key)["state"] == "revoked"
 
 
-def test_400_to_another_word_for_what_becomes_of_keys(admin: Member) -> None:
+def test_400_to_an_unknown_value_of_keys(admin: Member) -> None:
     answer = admin.server.request(
         "DELETE", admin.path, headers=admin.owner, params={"api_keys": "delete"}
     )

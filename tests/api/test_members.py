@@ -118,7 +118,7 @@ def test_201_an_admin_adds_a_user_who_has_signed_up(organization: Organization) 
         ({"role": "admin,owner"}, "body/role"),
     ],
 )
-def test_400_to_what_is_not_as_documented(
+def test_400_to_invalid_requests(
     organization: Organization, changes: dict[str, str], location: str
 ) -> None:
     answer = add(organization, "owner", **{"role": "member", **changes})
@@ -263,7 +263,7 @@ def test_200_a_removed_member_loses_all_access_at_once(organization: Organizatio
     assert_error(organization.ask("admin", "GET"), 404, "organization_not_found")
 
 
-def test_200_the_keys_that_they_made_stay_valid(organization: Organization) -> None:
+def test_200_the_keys_that_they_created_stay_valid(organization: Organization) -> None:
     server = organization.server
     env = server.database.add_environment(organization.id)
     body = {"name": "k", "org_id": organization.id, "env_id": env}

@@ -72,7 +72,7 @@ def test_201_by_cookie_from_this_server_s_own_page(server: Server) -> None:
         ({"logo": "x"}, "body"),
     ],
 )
-def test_400_to_what_is_not_as_documented(
+def test_400_to_invalid_requests(
     server: Server, owner: Headers, changes: dict[str, str], location: str
 ) -> None:
     assert_error(make(server, owner, **changes), 400, "bad_request", location)

@@ -125,7 +125,7 @@ def test_an_organization_is_limited_over_all_workers_and_credentials(database: D
         assert server.request("GET", "/openapi.json").status_code == 200
 
 
-def test_every_response_says_what_is_left(database: Database) -> None:
+def test_every_response_states_the_remaining_limit(database: Database) -> None:
     tenant = database.init()
     key = {"X-API-Key": tenant.key}
     body = {"name": "n", "org_id": tenant.org_id, "env_id": tenant.env_id}

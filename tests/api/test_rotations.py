@@ -120,7 +120,7 @@ def test_any_first_use_activates_the_new_secret(
         assert "x-key-expires-at" not in answer.headers
 
 
-def test_what_is_refused_does_not_activate_it(
+def test_a_refused_use_does_not_activate_it(
     create: Create, server: Server, tenant: Tenant, owner: dict[str, str], verify: Verify
 ) -> None:
     created = create(scopes="events:read", allowed_ips=["127.0.0.1"]).json()
@@ -361,7 +361,7 @@ def test_404_of_another_key_s_rotation(
         ({"grace_period_seconds": 0, "key": "mine"}, "body"),
     ],
 )
-def test_400_to_what_is_not_as_documented(
+def test_400_to_invalid_requests(
     create: Create, server: Server, owner: dict[str, str], sent: dict[str, Any], location: str
 ) -> None:
     path = f"/auth/api-keys/{create().json()['id']}/rotations"

@@ -176,9 +176,7 @@ def test_400_when_sign_up_is_closed(database: Database) -> None:
         ({"role": "owner"}, "body"),
     ],
 )
-def test_400_to_what_is_not_as_documented(
-    server: Server, changes: dict[str, Any], location: str
-) -> None:
+def test_400_to_invalid_requests(server: Server, changes: dict[str, Any], location: str) -> None:
     assert_error(sign_up(server, **changes), 400, "bad_request", location)
 
 
@@ -497,7 +495,7 @@ def test_lifetimes_are_as_they_are_set(database: Database) -> None:
         assert_error(whoami, 401, "unauthorized")
 
 
-def test_the_end_that_is_shown_is_the_absolute_one(database: Database) -> None:
+def test_the_expiry_shown_is_the_absolute_one(database: Database) -> None:
     tenant = database.init()
     token = database.add_session(tenant.user_id, timedelta(days=30))
     with serving(database, HOOKSTREAM_SESSION_MAX_LIFETIME="86400") as server:

@@ -100,7 +100,9 @@ def test_a_value_cannot_smuggle_attributes_into_the_cookie(
     seen.assert_clean()
 
 
-def test_a_cookie_that_the_browser_refuses_is_said(context: BrowserContext, server: Server) -> None:
+def test_a_cookie_that_the_browser_refuses_is_reported(
+    context: BrowserContext, server: Server
+) -> None:
     page, seen = ui.open_page(context, f"{server.url}/ui/")
     ui.open_dialog(page)
     entry = ui.dialog_entry(page, "sessionCookie")

@@ -85,7 +85,7 @@ def test_a_removed_row_is_named(log: Database) -> None:
     assert verify(log).stdout == "removed, seq 3: rows 3 to 4 are missing\n"
 
 
-def test_a_removed_end_is_found(log: Database) -> None:
+def test_a_truncated_log_is_detected(log: Database) -> None:
     log.execute("delete from audit_log where seq = 5")
     facts = found(log)
     assert (facts["problem"], facts["seq"], facts["id"]) == ("removed", 5, None)
@@ -99,7 +99,7 @@ def test_reordered_rows_are_named(log: Database) -> None:
     assert facts["message"] == "the row that belongs here is at seq 4"
 
 
-def test_a_head_that_was_changed_is_found(log: Database) -> None:
+def test_a_changed_head_is_detected(log: Database) -> None:
     log.execute("update audit_head set hash = ?", (GENESIS,))
     assert found(log)["problem"] == "head"
     log.execute("delete from audit_head")

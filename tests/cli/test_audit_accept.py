@@ -144,7 +144,7 @@ def test_an_accepted_change_is_recorded_and_no_longer_reported(
     assert world.faults() != []
 
 
-def test_an_organization_that_was_deleted_is_accepted_with_what_went_with_it(
+def test_a_deleted_organization_is_accepted_with_its_rows(
     world: World,
 ) -> None:
     world.edit("pragma foreign_keys = on", "delete from \"organization\" where id = '{org}'")
@@ -295,7 +295,7 @@ def test_a_log_that_was_changed_explains_nothing(world: World) -> None:
         "event",
     ],
 )
-def test_what_is_changed_meanwhile_is_not_accepted(
+def test_concurrent_changes_are_not_accepted(
     world: World, monkeypatch: pytest.MonkeyPatch, meanwhile: str
 ) -> None:
     world.edit("update \"member\" set role = 'admin' where id = '{member}'")
@@ -328,7 +328,7 @@ def store_event(world: World) -> None:
     store.close()
 
 
-def test_a_backup_of_what_was_accepted_needs_no_override(world: World) -> None:
+def test_a_backup_of_accepted_changes_needs_no_override(world: World) -> None:
     world.edit("update \"member\" set role = 'admin' where id = '{member}'")
     path = backup(world.database, "before.db", explained=False)
     done = command(world.database, "restore", str(path))

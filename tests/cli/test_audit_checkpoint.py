@@ -92,7 +92,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("statement", CHANGES)
-def test_after_a_prune_every_change_is_found_without_the_archive(
+def test_after_a_prune_every_change_is_detected_without_the_archive(
     world: World, statement: str
 ) -> None:
     before = verified(world.database, "--state")["state"]
@@ -170,7 +170,7 @@ def test_what_was_removed_or_has_ended_and_is_gone_may_not_come_back(world: Worl
         "delete from audit_checkpoint",
     ],
 )
-def test_a_checkpoint_that_was_changed_is_found_and_not_used(world: World, statement: str) -> None:
+def test_a_changed_checkpoint_is_detected_and_not_used(world: World, statement: str) -> None:
     path = prune(world.database)
     edit(
         world.database.path,
@@ -252,7 +252,7 @@ def test_a_prune_after_one_by_an_earlier_version_knows_what_it_does_not_know(
     assert first not in {each["id"] for each in faults}
 
 
-def test_a_backup_of_what_cannot_be_checked_says_so_and_so_does_its_restore(
+def test_a_backup_that_cannot_be_checked_and_its_restore_say_so(
     database: Database, tenant: Tenant
 ) -> None:
     for _ in range(3):

@@ -278,14 +278,16 @@ def hide(database: Database, through: int) -> None:
     )
 
 
-def test_rows_that_are_removed_as_if_pruned_are_found(database: Database, keys: list[str]) -> None:
+def test_rows_removed_as_if_pruned_are_detected(database: Database, keys: list[str]) -> None:
     hide(database, 2)
     found = verified(database)
     assert (found["problem"], found["seq"]) == ("removed", 1)
     assert found["message"] == "rows 1 to 2 are missing, and no row says that the log was pruned"
 
 
-def test_more_rows_than_were_pruned_are_found(database: Database, keys: list[str]) -> None:
+def test_removing_more_rows_than_were_pruned_is_detected(
+    database: Database, keys: list[str]
+) -> None:
     prune(database, 3)
     hide(database, 4)
     assert verified(database)["problem"] == "removed"
@@ -308,9 +310,7 @@ def test_an_anchor_that_is_another_is_found(database: Database, keys: list[str])
 
 
 @pytest.mark.parametrize("seq", [1, 2, 4])
-def test_an_archive_that_was_changed_is_found(
-    database: Database, keys: list[str], seq: int
-) -> None:
+def test_a_changed_archive_is_detected(database: Database, keys: list[str], seq: int) -> None:
     prune(database, 4)
     path = archive_of(database, 4)
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -324,7 +324,7 @@ def test_an_archive_that_was_changed_is_found(
     assert found["message"].startswith("in the archives: ")
 
 
-def test_a_row_that_was_put_into_an_archive_is_found(database: Database, keys: list[str]) -> None:
+def test_a_row_added_to_an_archive_is_detected(database: Database, keys: list[str]) -> None:
     prune(database, 3)
     prune(database, 5)
     one, other = archive_of(database, 3), archive_of(database, 5)

@@ -77,9 +77,7 @@ def test_every_change_by_the_api_is_explained_by_the_log(world: World) -> None:
         ("update \"organization\" set slug = 'x' where id = '{org}'", "slug"),
     ],
 )
-def test_a_row_that_was_changed_is_found_by_name(
-    world: World, statement: str, expected: str
-) -> None:
+def test_a_changed_row_is_reported_by_name(world: World, statement: str, expected: str) -> None:
     world.edit("pragma foreign_keys = off", statement)
     ((kind, row_id, field),) = world.faults()
     assert field == expected
@@ -112,7 +110,9 @@ COMPARED = [
 
 
 @pytest.mark.parametrize(("table", "column"), COMPARED)
-def test_a_change_of_any_column_of_any_row_is_found(world: World, table: str, column: str) -> None:
+def test_a_change_of_any_column_of_any_row_is_detected(
+    world: World, table: str, column: str
+) -> None:
     """Of every row in turn, undone in between."""
     with closing(sqlite3.connect(world.database.path, isolation_level=None)) as connection:
         connection.execute("pragma ignore_check_constraints = on")
@@ -159,7 +159,7 @@ def other(column: str, value: Any) -> Any:
         (["delete from environment where id = '{env_2}'"], ("environment", "env_2")),
     ],
 )
-def test_a_row_that_was_removed_is_found(
+def test_a_removed_row_is_detected(
     world: World, statements: list[str], expected: tuple[str, str]
 ) -> None:
     world.edit(*statements)
@@ -193,7 +193,7 @@ def test_a_row_that_was_removed_is_found(
         ),
     ],
 )
-def test_a_row_that_no_event_made_is_found(world: World, statement: str, kind: str) -> None:
+def test_a_row_without_an_event_is_detected(world: World, statement: str, kind: str) -> None:
     world.edit(statement)
     assert world.faults() == [(kind, "new", "row")]
     done = command(world.database, "audit", "verify", "--state")
@@ -211,7 +211,7 @@ def test_a_removed_member_that_is_back_is_reported(world: World) -> None:
     assert world.faults() == [("member", world.ids["member"], "row")]
 
 
-def test_what_has_ended_may_be_pruned(world: World) -> None:
+def test_expired_rows_may_be_pruned(world: World) -> None:
     world.edit(
         "pragma foreign_keys = on",
         "delete from rotation where state = 'cancelled'",

@@ -54,7 +54,7 @@ def test_the_text_output_has_the_same_facts(database: Database) -> None:
         ("--env", ""),
     ],
 )
-def test_what_could_not_be_used_over_the_api_is_refused(
+def test_options_that_the_api_would_reject_are_refused(
     database: Database, option: str, value: str
 ) -> None:
     answer = run("init", option, value, database=database.path)
@@ -160,7 +160,7 @@ def test_an_invalid_address_is_refused(database: Database) -> None:
     assert not database.path.exists()
 
 
-def test_what_better_auth_would_read_is_there(database: Database) -> None:
+def test_the_account_row_is_as_better_auth_reads_it(database: Database) -> None:
     tenant = database.run_init()
     with sqlite3.connect(database.path) as connection:
         row = connection.execute(

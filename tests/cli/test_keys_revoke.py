@@ -49,7 +49,7 @@ def test_again_it_changes_nothing_and_says_so(database: Database, key: dict[str,
     assert database.dump() == before
 
 
-def test_every_reason_of_the_document_is_taken_and_in_the_help(
+def test_every_reason_of_the_document_is_accepted_and_in_the_help(
     database: Database, tenant: Tenant
 ) -> None:
     said = keys(database, "revoke", "--help").stdout

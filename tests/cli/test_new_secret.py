@@ -88,7 +88,7 @@ def test_a_secret_that_is_set_is_no_reason_for_a_warning(
     assert run("init", database=database.path).stderr == ""
 
 
-def test_a_secret_file_that_is_damaged_says_what_is_lost_without_it(
+def test_the_error_for_a_damaged_secret_file_says_what_is_lost(
     database: Database, secret_file: Path
 ) -> None:
     secret_file.write_text("short")

@@ -48,7 +48,7 @@ def test_a_rotation_that_could_not_be_shown_is_cancelled(
 
 
 @pytest.mark.parametrize("output", [pytest.param("/dev/full", marks=NEEDS_FULL), "&-"])
-def test_an_owner_whose_password_could_not_be_shown_is_not_made(
+def test_an_owner_whose_password_could_not_be_shown_is_not_created(
     database: Database, output: str
 ) -> None:
     status, said = run_into(output, database, "init")

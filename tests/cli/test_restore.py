@@ -288,7 +288,7 @@ def test_without_a_database_it_says_what_it_cannot_know(database: Database, tena
         assert server.request("GET", "/auth/whoami", headers={"X-API-Key": tenant.key}).is_success
 
 
-def test_what_is_left_of_a_database_is_not_taken_for_a_part_of_the_next(
+def test_leftover_files_are_not_part_of_the_next_database(
     database: Database, tenant: Tenant
 ) -> None:
     path = backup(database)

@@ -108,7 +108,7 @@ def assert_all_counted(database: Database, path: Path, *options: str) -> dict[st
     return found
 
 
-def test_everything_that_was_made_since_is_counted_as_removed(tmp_path: Path) -> None:
+def test_everything_created_since_is_counted_as_removed(tmp_path: Path) -> None:
     database = Database(tmp_path / "hookstream.db")
     world = begin(database)
     path = backup(database)

@@ -48,7 +48,7 @@ def unsealed(database: Database, path: Path) -> tuple[dict[str, Any], list[str]]
     return facts, facts["warnings"]
 
 
-def test_a_backup_without_a_seal_is_refused_unless_that_is_said(
+def test_a_backup_without_a_seal_is_refused_unless_overridden(
     database: Database, path: Path
 ) -> None:
     edit(path, "drop table backup_seal")
@@ -112,14 +112,14 @@ def test_the_table_that_was_changed_is_named(database: Database, path: Path, tab
         ("vacuum", "elsewhere in the file"),
     ],
 )
-def test_a_change_of_the_schema_or_the_seal_is_told(
+def test_a_change_of_the_schema_or_the_seal_is_reported(
     database: Database, path: Path, statement: str, named: str
 ) -> None:
     edit(path, *statement.split(" | "))
     assert_refused(database, "restore", path, named)
 
 
-def test_rows_that_change_places_are_told(database: Database, tenant: Tenant) -> None:
+def test_rows_that_change_places_are_reported(database: Database, tenant: Tenant) -> None:
     first, second = (create(database, tenant)["id"] for _ in range(2))
     path = backup(database)
     edit(
@@ -217,7 +217,7 @@ def test_the_file_that_was_read_is_named_and_the_one_that_was_not(
     assert_refused(database, "restore", path, says, BETTER_AUTH_SECRET="y" * 32)
 
 
-def test_the_secret_that_is_kept_beside_the_database_seals_and_checks(
+def test_the_secret_file_beside_the_database_seals_and_checks(
     tmp_path: Path,
 ) -> None:
     database = Database(tmp_path / "hookstream.db")
@@ -469,9 +469,7 @@ def test_a_trigger_that_was_dropped_is_there_again(database: Database, path: Pat
         database.execute("delete from audit_log")
 
 
-def test_what_lies_beside_a_backup_is_not_taken_for_a_part_of_it(
-    database: Database, path: Path
-) -> None:
+def test_files_beside_a_backup_are_not_part_of_it(database: Database, path: Path) -> None:
     for end in ("-wal", "-journal"):
         beside = Path(f"{path}{end}")
         beside.write_bytes(b"pages of another life")

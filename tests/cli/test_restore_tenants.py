@@ -64,7 +64,7 @@ def test_an_environment_created_since_is_removed_with_its_keys(
     assert database.execute("select id from environment") == [(tenant.env_id,)]
 
 
-def test_a_user_who_signed_up_can_still_sign_in_and_begins_anew(
+def test_a_user_who_signed_up_since_can_sign_in_to_a_new_organization(
     database: Database, tenant: Tenant
 ) -> None:
     path = backup(database)
@@ -86,7 +86,7 @@ def test_a_user_who_signed_up_can_still_sign_in_and_begins_anew(
         assert listed[0]["id"] not in gone
 
 
-def test_a_user_who_was_deleted_stays_out(database: Database, tenant: Tenant) -> None:
+def test_a_deleted_user_is_not_restored(database: Database, tenant: Tenant) -> None:
     user = database.add_user()
     does(
         database,

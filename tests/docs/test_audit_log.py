@@ -129,7 +129,7 @@ def write_anew(database: Database, **values: str) -> None:
         database.execute("update audit_head set hash = ?", (previous.hex(),))
 
 
-def test_the_numbers_of_pruning_and_of_faults_are_those_that_are_told() -> None:
+def test_the_numbers_of_pruning_and_of_faults_are_as_stated() -> None:
     assert audit_prune.BATCH == 2000
     assert "rows go two thousand at a time" in PAGE
     assert audit_state.MAX_FAULTS == 100
@@ -156,7 +156,7 @@ def pattern(line: str) -> str:
     return re.sub(r"seq \d+", "SEQ", line)
 
 
-def test_the_fields_that_are_compared_are_those_that_are_told(tmp_path: Path) -> None:
+def test_the_compared_fields_are_as_stated(tmp_path: Path) -> None:
     section = PAGE.partition("It finds, in any row")[2].partition("It does not find")[0]
     told = {
         kind: set(re.findall(r"`(\w+)`", text))
@@ -170,7 +170,7 @@ def test_the_fields_that_are_compared_are_those_that_are_told(tmp_path: Path) ->
             assert set(row.fields) == told[kind], kind
 
 
-def test_the_problems_are_those_that_are_told() -> None:
+def test_the_problems_are_as_stated() -> None:
     section = PAGE.partition("## Checking it\n")[2].partition("\n## ")[0]
     problems = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
     assert problems == ["changed", "removed", "reordered", "head"]

@@ -43,7 +43,7 @@ def test_the_commands_run_as_they_stand_there(database: Database) -> None:
     assert re.search(r"^sealed +False$", does(unsealed[0]), re.MULTILINE)
 
 
-def test_the_parts_of_the_seal_are_those_that_are_told(database: Database) -> None:
+def test_the_parts_of_the_seal_are_as_stated(database: Database) -> None:
     database.init()
     path = database.path.with_name("b.db")
     assert run("backup", str(path), database=database.path).returncode == 0
@@ -54,7 +54,7 @@ def test_the_parts_of_the_seal_are_those_that_are_told(database: Database) -> No
     assert {re.sub(r"^table .*", "table NAME", part) for part in parts} == told
 
 
-def test_what_becomes_of_each_column_is_what_is_told() -> None:
+def test_the_treatment_of_each_column_is_as_stated() -> None:
     section = PAGE.partition("## What it does to each column\n")[2].partition("\n## ")[0]
     told: dict[tuple[str, str], object] = {}
     for rule, cell in re.findall(r"^\| ([\w ',]+) \| (`.+) \|$", section, re.MULTILINE):
@@ -68,7 +68,7 @@ def test_what_becomes_of_each_column_is_what_is_told() -> None:
     assert told == expected
 
 
-def test_the_tables_that_are_left_are_those_that_are_told(database: Database) -> None:
+def test_the_tables_left_out_are_as_stated(database: Database) -> None:
     database.init()
     tables = {
         row[0] for row in database.execute("select name from sqlite_master where type = 'table'")
@@ -79,7 +79,7 @@ def test_the_tables_that_are_left_are_those_that_are_told(database: Database) ->
     assert told == tables - COLUMNS.keys() - {"_sqlite_migrations"}
 
 
-def test_the_edits_that_were_tried_are_as_many_as_is_told() -> None:
+def test_the_number_of_tried_edits_is_as_stated() -> None:
     total, *kinds = (
         int(number.replace(",", ""))
         for number in re.findall(r"(\d[\d,]*)\s(?:random|bytes|columns|rows|pairs)", PAGE)

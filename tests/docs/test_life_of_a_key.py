@@ -16,7 +16,7 @@ PAGE = " ".join((ROOT / "docs" / "life-of-a-key.md").read_text(encoding="utf-8")
 SCHEMAS = spec.document()["components"]["schemas"]
 
 
-def test_the_outcomes_are_told_in_their_order() -> None:
+def test_the_outcomes_are_in_the_documented_order() -> None:
     told = re.findall(r"\(`([A-Z_]+)`\)", PAGE)
     words = SCHEMAS["VerificationCode"]["enum"]
     assert sorted([*told, "VALID"]) == sorted(words)

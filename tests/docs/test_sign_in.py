@@ -87,12 +87,12 @@ def in_words(limit: Limit) -> str:
     return f"{limit.requests} at once, then {then}"
 
 
-def test_the_queue_is_as_long_as_is_said() -> None:
+def test_the_queue_is_as_long_as_stated() -> None:
     assert f"runs {password_checks.PASSWORDS_AT_ONCE} at once" in WORDS
     assert f"up to {password_checks.PASSWORDS_WAITING} wait" in WORDS
 
 
-def test_the_bounds_of_what_is_on_record() -> None:
+def test_the_bounds_of_recorded_refusals() -> None:
     assert f"within {FLUSH_SECONDS:.0f} seconds" in WORDS
     assert refusals.WINDOW_SECONDS == 3600
     assert f"{refusals.MAX_ADDRESSES} addresses of a user or key" in WORDS

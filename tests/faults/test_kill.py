@@ -127,7 +127,7 @@ DAMAGES = [
 ]  # fmt: skip
 
 
-def test_what_a_kill_could_do_would_be_noticed(database: Database) -> None:
+def test_the_damage_a_kill_could_do_is_detected(database: Database) -> None:
     campaign = Campaign(database, database.init(), Random(1))  # noqa: S311 - see above
     steps = [Step("create", name, f"once-and-only-{name}") for name in ("plain", "revoked")]
     steps += [Step("create", "rotated", "once-and-only-new"), Step("revoke", "revoked")]

@@ -196,7 +196,7 @@ def test_a_member_removed_by_better_auth_gets_404_at_once(
     assert_error(create(headers), 404, "environment_not_found")
 
 
-def test_the_key_is_recorded_as_made_by_the_user_of_better_auth(
+def test_the_key_is_recorded_as_created_by_the_better_auth_user(
     create: Create, server: Server, member: Person
 ) -> None:
     created = create(by_cookie(server, member.cookie)).json()

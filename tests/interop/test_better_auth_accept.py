@@ -37,7 +37,7 @@ def verified(database: Database) -> int:
     return run("audit", "verify", "--state", database=database.path).returncode
 
 
-def test_what_its_organization_plugin_does_goes_on_record_by_audit_accept(
+def test_audit_accept_records_changes_of_the_organization_plugin(
     database: Database, better_auth: BetterAuth, tenant: Tenant
 ) -> None:
     owner = better_auth.sign_in(tenant.email, tenant.password)
@@ -74,7 +74,7 @@ def test_what_its_organization_plugin_does_goes_on_record_by_audit_accept(
     assert accept(database, "--yes")[0] == verified(database) == 0
 
 
-def test_an_organization_that_it_deletes_goes_on_record_with_its_keys(
+def test_an_organization_that_it_deletes_is_recorded_with_its_keys(
     database: Database, better_auth: BetterAuth, tenant: Tenant
 ) -> None:
     owner = better_auth.sign_in(tenant.email, tenant.password)

@@ -66,7 +66,7 @@ def test_the_client_signs_up_in_and_out_at_this_server(
     assert second["data"]["session"]["token"] == again["data"]["token"] != up["data"]["token"]
 
 
-def test_the_client_is_told_what_better_auth_would_tell_it(
+def test_the_client_gets_better_auth_s_errors(
     client: Client, server: Server, better_auth: BetterAuth, email: str
 ) -> None:
     for origin, path, who in (

@@ -78,7 +78,7 @@ def test_a_ban_that_better_auths_admin_set_holds_here_and_ends(
 
 
 @pytest.mark.parametrize(("hours", "holds"), [(1, True), (-1, False)])
-def test_a_ban_may_have_an_end(
+def test_a_ban_may_have_an_expiry(
     server: Server,
     better_auth: BetterAuth,
     ada: Person,

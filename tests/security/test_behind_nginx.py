@@ -166,7 +166,7 @@ def test_no_rest_of_a_request_is_the_beginning_of_another(proxied: Proxied, name
     ],
     ids=lambda data: repr(data[-60:]),
 )
-def test_what_is_in_a_body_is_never_a_request(proxied: Proxied, data: bytes) -> None:
+def test_a_body_is_never_a_request(proxied: Proxied, data: bytes) -> None:
     hidden = proxied.hidden()
     proxied.raw(data + HIDDEN)
     proxied.assert_sound()

@@ -139,7 +139,7 @@ def test_any_other_order_is_detected(data: st.DataObject, log: Log) -> None:
 
 
 @given(st.data(), logs(1))
-def test_a_row_moved_to_the_end_is_found(data: st.DataObject, log: Log) -> None:
+def test_a_row_moved_to_the_end_is_detected(data: st.DataObject, log: Log) -> None:
     row = data.draw(st.sampled_from(log.rows))
     was, row[0] = row[0], len(log.rows) + 1
     fault = log.fault()
@@ -220,7 +220,7 @@ def test_a_head_of_another_row_is_detected(head: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [b"\x00", "\udcff", 1.5, 2**70])
-def test_what_no_version_ever_wrote_is_found(value: object) -> None:
+def test_rows_that_no_version_wrote_are_detected(value: object) -> None:
     log = log_of([["x"] * 11, ["y"] * 11])
     log.rows[1][5] = value
     assert log.fault().problem == "changed"

@@ -78,7 +78,7 @@ def test_all_of_one_name_are_found_in_their_order_and_each_once() -> None:
     assert cookies.read(header, [NAME]) == ["b", "a"]
 
 
-def test_the_second_name_is_taken_when_the_first_is_not_there() -> None:
+def test_the_second_name_is_used_when_the_first_is_missing() -> None:
     assert cookies.read(f"{NAME}=plain", (SECURE, NAME)) == ["plain"]
 
 

@@ -116,7 +116,7 @@ def test_unavailable_says_when_to_come_again() -> None:
     assert re.match(pattern, Unavailable().headers["Retry-After"])
 
 
-def test_the_examples_of_the_document_say_what_is_really_said() -> None:
+def test_the_examples_of_the_document_match_the_messages() -> None:
     said = {error.message for error in every_error()}
     examples = {
         name: DOCUMENT["components"]["responses"][name]["content"]["application/json"]["example"]

@@ -51,7 +51,7 @@ def test_parts_are_kept_apart() -> None:
     assert once("bc", caller="a").id != once("c", caller="ab").id
 
 
-def test_what_must_be_the_same_is_the_request_and_not_its_spelling() -> None:
+def test_the_fingerprint_ignores_the_spelling_of_the_json() -> None:
     signer = Signer("a secret")
 
     def fingerprint(**arguments: object) -> bytes:

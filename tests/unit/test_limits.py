@@ -31,9 +31,7 @@ class LeakyBucket:
 
 
 @given(limits, steps)
-def test_it_lets_through_what_a_leaky_bucket_does(
-    limit: Limit, taken: list[tuple[int, int]]
-) -> None:
+def test_it_allows_what_a_leaky_bucket_allows(limit: Limit, taken: list[tuple[int, int]]) -> None:
     bucket, empty_at, now = LeakyBucket(limit), 0, 0
     for later, cost in taken:
         now += later
@@ -43,7 +41,7 @@ def test_it_lets_through_what_a_leaky_bucket_does(
 
 
 @given(limits, st.integers(0, 100 * SECOND))
-def test_all_of_a_limit_is_there_at_once_and_no_more(limit: Limit, now: int) -> None:
+def test_a_limit_allows_a_burst_of_its_size_and_no_more(limit: Limit, now: int) -> None:
     empty_at, decision = decide(limit, 0, now, limit.requests)
     assert (decision.allowed, decision.remaining, decision.retry_after) == (True, 0, 0)
     assert decision.reset == -(-limit.period // SECOND) <= limit.seconds

@@ -22,7 +22,7 @@ NETWORKS = st.one_of(
 
 
 @given(st.from_regex(NETWORK, fullmatch=True))
-def test_what_the_document_lets_through_is_a_network(text: str) -> None:
+def test_every_network_the_document_accepts_is_parsed(text: str) -> None:
     assert networks.canonical([text])
 
 
@@ -85,7 +85,7 @@ def test_every_moment_from_2000_on_may_be_an_expiry(moment: datetime) -> None:
 
 
 @given(st.from_regex(EXPIRY, fullmatch=True))
-def test_what_the_document_lets_through_is_a_moment(text: str) -> None:
+def test_every_timestamp_the_document_accepts_is_parsed(text: str) -> None:
     assert datetime.fromisoformat(text).utcoffset() is not None
 
 

@@ -60,7 +60,7 @@ def start(checks: PasswordChecks, gate: Gate, name: str, *flows: str) -> "asynci
     return asyncio.ensure_future(checks.run(gate.check(name), flows or (name,)))
 
 
-def test_a_check_gives_what_it_returns_or_raises() -> None:
+def test_a_check_returns_its_result_or_raises() -> None:
     def fail() -> None:
         raise ValueError("no")
 

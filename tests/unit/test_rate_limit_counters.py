@@ -149,7 +149,7 @@ def test_where_a_boot_has_no_name_the_table_is_kept(
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"x" * SIZE, b"\0" * SIZE])
-def test_a_file_that_is_something_else_is_made_anew(path: Path, content: bytes) -> None:
+def test_a_file_of_another_format_is_recreated(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     opened = RateLimitCounters(path)
     assert taken(opened, "one", 101) == 100
@@ -209,7 +209,7 @@ def test_no_number_of_keys_evicts_other_limits(
     assert counters.peek("org org_1", SLOW).remaining == 95
 
 
-def test_a_file_that_cannot_be_used_is_said(path: Path, tmp_path: Path) -> None:
+def test_an_unusable_file_is_reported(path: Path, tmp_path: Path) -> None:
     path.mkdir()
     with pytest.raises(StoreUnavailable, match=r"keys\.db\.limits"):
         RateLimitCounters(path)
@@ -219,7 +219,7 @@ def test_a_file_that_cannot_be_used_is_said(path: Path, tmp_path: Path) -> None:
         opened.consume("one", SLOW)
 
 
-def test_what_cannot_be_written_is_remembered(
+def test_failed_writes_are_counted_in_memory(
     counters: RateLimitCounters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counters.consume("before", SLOW, 10)

@@ -253,7 +253,7 @@ def test_a_deleted_user_is_not_recorded(store: Store, tenant: Tenant, refusals: 
     assert store.check_audit_log().rows == before
 
 
-def test_what_cannot_be_written_is_written_later(
+def test_failed_writes_are_retried(
     engine: Engine, store: Store, tenant: Tenant, refusals: Refusals
 ) -> None:
     org_id = tenant.tenancy.organization.id

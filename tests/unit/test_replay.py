@@ -135,7 +135,7 @@ def rotation(**changes: Any) -> tuple[Kind, FoundRow]:
     return "rotation", FoundRow("rot", "org", fields["created_at"], fields)
 
 
-def test_a_key_as_it_was_made_is_as_the_log_says() -> None:
+def test_a_created_key_matches_the_log() -> None:
     checked = log().add("api_key.created", "ak", **CREATED).check(*HOME, key())
     assert (checked.faults, checked.unchecked) == ([], {})
     assert checked.checked == {"organization": 1, "api_key": 1, "member": 1}
@@ -292,7 +292,7 @@ def test_members_in_the_form_of_an_earlier_version() -> None:
     assert old.faults(ORG, member(), second) == [("row", "is there", "was removed", 4)]
 
 
-def test_a_member_of_a_user_who_is_gone_may_be_missing() -> None:
+def test_a_member_of_a_deleted_user_may_be_missing() -> None:
     made = log().add("member.added", "mem_2", user_id="gone", role="admin")
     made.add("member.added", "mem_3", user_id="usr_3", role="admin")
     assert made.faults(*HOME) == [("row", "is missing", "is there", 3)]

@@ -69,7 +69,7 @@ def test_tables_come_after_those_that_they_refer_to(connection: sqlite3.Connecti
             assert row[2] in LEFT or order.index(row[2]) < order.index(table)
 
 
-def test_what_a_key_is_never_changes_and_its_secret_is_kept() -> None:
+def test_a_key_s_identity_never_changes_and_its_secret_is_kept() -> None:
     assert {"org_id", "env_id", "created_by"} <= {*columns_of("api_key", Rule.FIXED)}
     assert columns_of("api_key", Rule.KEPT) == ("digest", "prefix")
     rules = {*key_rules.RULES, "restricted_by", "revoked_at"}
@@ -146,9 +146,7 @@ def test_networks_in_both_are_within_each(was: str, now: str) -> None:
 
 
 @given(some_roles, some_roles)
-def test_the_role_of_a_key_lets_it_do_no_more_than_that_of_now(
-    was: str | None, now: str | None
-) -> None:
+def test_a_restored_role_is_within_the_current_one(was: str | None, now: str | None) -> None:
     chosen = narrowing.key_role(was, now)
     assert chosen in (was, now)
     assert roles.scope_ceiling(chosen) <= roles.scope_ceiling(now)

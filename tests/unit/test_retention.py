@@ -98,7 +98,7 @@ EXPIRING: dict[Prunable, str] = {"sessions": "session", "verifications": "verifi
         (b"\0", False),
     ],
 )
-def test_what_has_expired_is_pruned_in_every_form(
+def test_expired_rows_are_pruned_in_every_format(
     engine: Engine,
     store: Store,
     tenant: Tenant,
@@ -385,7 +385,7 @@ def test_a_period_is_kept_and_a_kind_without_one_stays(
     assert count(engine, "verification") == 1
 
 
-def test_what_cannot_be_pruned_now_is_pruned_later(
+def test_failed_prunes_are_retried(
     engine: Engine, tenant: Tenant, store: Store, pruning: Callable[..., Pruning]
 ) -> None:
     engine.add_session("token", tenant.user.id, text_at(NOON))

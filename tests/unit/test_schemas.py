@@ -67,7 +67,7 @@ def locations(schema: Schema, value: Any) -> list[str]:
         b"{}\x00",
     ],
 )
-def test_what_is_not_json_in_utf_8_is_refused(raw: bytes) -> None:
+def test_a_body_that_is_not_utf_8_json_is_rejected(raw: bytes) -> None:
     error = refusal(raw)
     assert error.status == 400
     assert [detail.location for detail in error.details] == ["body"]

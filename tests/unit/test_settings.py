@@ -246,7 +246,7 @@ def test_the_newest_secret_comes_first_and_the_single_one_last(database: Path) -
         ("BETTER_AUTH_SECRETS", "1:"),
     ],
 )
-def test_secrets_that_cannot_be_used_are_refused_and_not_told(variable: str, text: str) -> None:
+def test_unusable_secrets_are_refused_and_not_shown(variable: str, text: str) -> None:
     with pytest.raises(SettingsError, match=variable) as refused:
         Settings.from_environment({variable: text})
     assert SECRET[:31] not in str(refused.value)
@@ -260,7 +260,7 @@ def test_a_secret_file_is_private_to_its_owner(database: Path, secret_file: Path
     assert stat.S_IMODE(secret_file.stat().st_mode) == 0o600
 
 
-def test_a_secret_is_made_once(database: Path, secret_file: Path) -> None:
+def test_a_secret_is_created_once(database: Path, secret_file: Path) -> None:
     [secret] = signing_secrets(Settings(), database)
     written = secret_file.read_bytes()
     assert signing_secrets(Settings(), database) == (secret,)
@@ -293,7 +293,7 @@ def test_a_damaged_secret_file_is_refused_and_kept(
     assert secret_file.read_bytes() == content
 
 
-def test_a_secret_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+def test_a_secret_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"keys\.db\.secret"):
         signing_secrets(Settings(), tmp_path / "missing" / "keys.db")
 

@@ -134,7 +134,7 @@ def test_the_right_password_signs_in(plugged: Store, planted: Tenant) -> None:
         ('update "user" set "emailVerified" = 0', EmailNotVerified),
     ],
 )
-def test_what_changes_while_a_password_is_checked_counts(
+def test_changes_during_a_password_check_apply(
     engine: Engine, plugged: Store, planted: Tenant, change: str, refusal: type[ApiError]
 ) -> None:
     engine.run('update "user" set "emailVerified" = 1')

@@ -80,7 +80,7 @@ def test_another_secret_makes_it_no_session(secret: str) -> None:
         f"{TOKEN}.\N{LATIN SMALL LETTER E WITH ACUTE}",
     ],
 )
-def test_what_is_not_signed_is_no_session(text: str) -> None:
+def test_an_unsigned_cookie_is_no_session(text: str) -> None:
     assert unsign(text, SECRET) is None
 
 

@@ -271,14 +271,14 @@ def test_every_operation_has_a_handler_and_every_handler_an_operation() -> None:
     assert pages == set(PAGES)
 
 
-def test_what_only_reads_is_safe_or_verifies() -> None:
+def test_read_only_operations_are_safe_methods_or_verify() -> None:
     safe = {each.id for each in spec.operations(DOCUMENT) if each.method == "GET"}
     reading = safe - set(PAGES) | {"verifyApiKey", "verifyApiKeys"}
     assert set(OPERATIONS) - reading == WRITING
 
 
 @pytest.mark.parametrize("operation_id", operation_ids())
-def test_every_operation_tells_where_it_comes_from(operation_id: str) -> None:
+def test_every_operation_names_its_source(operation_id: str) -> None:
     operation = next(
         operation
         for _, _, operation in raw_operations()
@@ -293,7 +293,7 @@ def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_every_property_tells_where_it_comes_from() -> None:
+def test_every_property_names_its_source() -> None:
     silent = [
         f"{at}/properties/{name}"
         for at, schema in objects()
@@ -304,7 +304,7 @@ def test_every_property_tells_where_it_comes_from() -> None:
     assert silent == []
 
 
-def test_every_security_scheme_tells_where_it_comes_from() -> None:
+def test_every_security_scheme_names_its_source() -> None:
     assert all(scheme["x-origin"] in ORIGINS for scheme in COMPONENTS["securitySchemes"].values())
 
 

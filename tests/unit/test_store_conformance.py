@@ -234,7 +234,7 @@ def test_a_revoked_key_is_found_and_says_so(engine: Engine, store: Store, tenant
     assert found.revoked_at == samples.NOON
 
 
-def test_what_another_process_stored_is_found_at_once(engine: Engine, store: Store) -> None:
+def test_rows_of_another_process_are_visible_at_once(engine: Engine, store: Store) -> None:
     assert store.find_key(bytes(32)) is None
     other = open_store(engine.url)
     stored = samples.tenant()
@@ -315,7 +315,7 @@ def test_what_is_there_already_is_not_taken_for_something_gone(
     assert not isinstance(failure(lambda: store.add_key(key, digest, event)), ForeignKeyViolation)
 
 
-def test_a_key_cannot_be_added_to_an_environment_that_is_gone(
+def test_a_key_cannot_be_added_to_a_deleted_environment(
     engine: Engine, store: Store, tenant: Tenant
 ) -> None:
     engine.run("delete from environment where id = ?", tenant.tenancy.environment.id)
@@ -328,7 +328,7 @@ def test_a_key_cannot_be_added_to_an_environment_that_is_gone(
     assert store.find_key(digest) is None
 
 
-def test_a_key_cannot_be_added_to_an_organization_that_is_gone(
+def test_a_key_cannot_be_added_to_a_deleted_organization(
     engine: Engine, store: Store, tenant: Tenant
 ) -> None:
     key = samples.key_of(tenant.tenancy.environment, org_id=ids.new("org"))
@@ -420,7 +420,7 @@ def test_many_threads_get_the_same_answers(store: Store, tenant: Tenant) -> None
     assert found == [tenant.key] * 80
 
 
-def test_what_was_stored_is_there_after_closing(engine: Engine) -> None:
+def test_stored_rows_survive_closing(engine: Engine) -> None:
     stored = samples.tenant()
     first = open_store(engine.url)
     first.migrate()

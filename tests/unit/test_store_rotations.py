@@ -142,7 +142,7 @@ def test_activation_happens_once(engine: Engine, store: Store, tenant: Tenant) -
     assert found.rotation is None
 
 
-def test_what_was_cancelled_is_never_activated(
+def test_a_cancelled_rotation_is_never_activated(
     engine: Engine, store: Store, tenant: Tenant
 ) -> None:
     rotation, digest = rotate(store, tenant)
@@ -160,7 +160,7 @@ def test_what_was_cancelled_is_never_activated(
     assert store.find_key(tenant.key_digest) == tenant.key
 
 
-def test_what_was_activated_is_never_cancelled(store: Store, tenant: Tenant) -> None:
+def test_an_activated_rotation_is_never_cancelled(store: Store, tenant: Tenant) -> None:
     rotation, _ = rotate(store, tenant)
     store.activate_rotation(rotation.id, LATER, LATEST, event(tenant))
     assert not store.cancel_rotation(tenant.key.org_id, tenant.key.id, rotation.id, event(tenant))

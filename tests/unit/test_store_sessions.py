@@ -144,7 +144,7 @@ def test_a_session_ends_once_with_its_event(engine: Engine, store: Store, tenant
     assert counts(engine)["audit_log"] == before + 1
 
 
-def test_what_is_meant_without_a_name_is_the_active_or_the_first_organization(
+def test_the_default_is_the_active_or_the_first_organization(
     engine: Engine, store: Store, tenant: Tenant
 ) -> None:
     first = tenant.tenancy.organization

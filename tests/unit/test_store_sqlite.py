@@ -161,7 +161,7 @@ def test_a_write_to_a_file_that_is_replaced_meanwhile_fails(
     assert store.add_first_tenant(samples.tenant())
 
 
-def test_what_belongs_to_the_old_file_is_not_mixed_with_the_new_one(
+def test_files_of_the_old_database_are_not_mixed_with_the_new_one(
     store: SqliteStore, sqlite: Sqlite, tmp_path: Path
 ) -> None:
     store.add_first_tenant(samples.tenant())
@@ -218,7 +218,7 @@ def test_the_write_probe_changes_nothing_and_shows_that_writes_work(
     assert sqlite.run("select count(*) from receipt") == before
 
 
-def test_the_log_of_what_was_written_is_cut_back(store: SqliteStore, sqlite: Sqlite) -> None:
+def test_the_write_ahead_log_is_truncated(store: SqliteStore, sqlite: Sqlite) -> None:
     limit = store.connection().execute("pragma journal_size_limit").fetchone()
     assert limit == (engine.MOST_WAL_BYTES,)
 
@@ -305,9 +305,7 @@ def test_closing_closes_the_connections_of_all_threads(sqlite: Sqlite, store: Sq
 
 
 @pytest.mark.parametrize("table", ["environment", "api_key", "audit_log"])
-def test_our_own_tables_hold_what_their_columns_say(
-    sqlite: Sqlite, store: SqliteStore, table: str
-) -> None:
+def test_this_service_s_tables_are_strict(sqlite: Sqlite, store: SqliteStore, table: str) -> None:
     store.check()
     strict = "select strict from pragma_table_list where schema = 'main' and name = ?"
     assert sqlite.run(strict, table) == [(1,)]

@@ -246,7 +246,7 @@ def test_the_last_owner_stays(engine: Engine, store: Store, tenant: Tenant, role
     assert log(engine) == before
 
 
-def test_of_two_owners_who_leave_at_once_one_stays(
+def test_of_two_owners_who_leave_concurrently_one_stays(
     store: Store, tenant: Tenant, another: User
 ) -> None:
     home = tenant.tenancy.organization

@@ -88,7 +88,7 @@ def test_many_threads_count_exactly(store: Store, tenant: Tenant, usage: Usage) 
     assert used.times == 3000
 
 
-def test_what_cannot_be_written_is_written_later(
+def test_failed_writes_are_retried(
     engine: Engine, store: Store, tenant: Tenant, usage: Usage
 ) -> None:
     key = tenant.key.id

@@ -95,7 +95,7 @@ def adding(store: Store, tenant: Tenant) -> tuple[Job, bytes]:
     return (lambda: store.add_key(key, digest, event)), digest
 
 
-def test_a_job_gives_what_it_returns_or_raises(writer: Writer) -> None:
+def test_a_job_returns_its_result_or_raises(writer: Writer) -> None:
     def fail() -> None:
         raise ValueError("no")
 

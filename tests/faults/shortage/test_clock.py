@@ -71,9 +71,7 @@ def test_the_last_use_only_moves_forward(client: Client, injector: Injector) -> 
     assert moments[1][:10] == (datetime.now(UTC) + timedelta(days=1)).date().isoformat()  # type: ignore[index]
 
 
-def test_lists_neither_repeat_nor_leave_out_what_was_made_meanwhile(
-    client: Client, injector: Injector
-) -> None:
+def test_lists_neither_repeat_nor_omit_concurrent_rows(client: Client, injector: Injector) -> None:
     jumps = (0, DAY, -DAY, 0, -DAY, DAY)
     for seconds in jumps:
         jump(injector, seconds)

@@ -65,9 +65,7 @@ def test_a_database_that_is_moved_away_is_503_until_it_is_back(client: Client) -
     client.assert_whole()
 
 
-def test_a_database_that_is_replaced_is_taken_without_a_restart(
-    client: Client, tmp_path: Path
-) -> None:
+def test_a_replaced_database_is_used_without_a_restart(client: Client, tmp_path: Path) -> None:
     path = client.server.database.path
     kept = client.create().json()
     backup = tmp_path / "backup.db"
