@@ -345,7 +345,7 @@ class Key:
         }
 
     def learn_activated(self, rotation_id: str, activated: Span) -> None:
-        """A response has the time of a rotation's activation, and so the end of the grace period."""
+        """A response has the time of a rotation's activation, from which its grace period runs."""
         for rotation in self.rotations:
             if rotation.id == rotation_id and rotation.activated is not None:
                 rotation.activated = activated
