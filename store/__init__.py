@@ -1,7 +1,7 @@
-"""Where everything is kept: one interface, typed records in and out, all SQL behind it.
+"""The store: one interface, typed records, all SQL behind it.
 
-`open_store` is the way in. Nothing here knows HTTP, and no secret passes through
-in the clear: keys arrive as digests, passwords as hashes.
+`open_store` is the entry point. Nothing here depends on HTTP, and secrets never arrive in the
+clear: keys arrive as digests, passwords as hashes.
 """
 
 from pathlib import Path
@@ -123,7 +123,7 @@ def database_path(url: str) -> Path:
     path = url.removeprefix(_SQLITE)
     if path == url or not path:
         raise UnsupportedDatabase(
-            # Not quoted: the address of another engine may have a password in it.
+            # Not quoted: the URL of another engine may contain a password.
             f"the database's address is none to use; write {_SQLITE}FILE, such as "
             "sqlite:///hookstream.db"
         )

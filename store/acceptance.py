@@ -1,8 +1,8 @@
 """Differences between the state and the audit log that an operator may accept, as events.
 
-Only of members and organizations: better-auth's own organization plugin writes to their tables, and
-this program is told nothing of it. The events are those of the same changes by the API, and say
-`accepted`. Everything else that differs stays a fault, above all of keys.
+Only of members and organizations: better-auth's organization plugin writes to their tables without
+events. The events are those of the same changes by the API, with `accepted`. All other differences
+stay faults, above all those of keys.
 """
 
 from collections import Counter
@@ -17,12 +17,12 @@ from hookstream_keys.store import audit_details
 from hookstream_keys.store.expected_state import Expected, Kind
 from hookstream_keys.store.state_check import Difference, FoundRow, StateFault
 
-#: So many of the faults that are left are told; of the others, how many they are.
+#: How many of the remaining faults are listed; of the others only the number.
 MAX_LEFT = 100
 
 
 class AcceptedChange(NamedTuple):
-    """An event that explains a row, or a part of what explains it."""
+    """An event that explains a row, or one of several."""
 
     action: str
     org_id: str
@@ -32,7 +32,7 @@ class AcceptedChange(NamedTuple):
 
 @record
 class Acceptance:
-    """What can be accepted, or was, and the faults that are left: the first, and how many."""
+    """What can be accepted, or was, and the remaining faults: the first, and how many."""
 
     changes: tuple[AcceptedChange, ...]
     left: tuple[StateFault, ...]
@@ -41,29 +41,29 @@ class Acceptance:
 
 @dataclass(slots=True)
 class DifferentRow:
-    """A member or an organization that is not as the log says, as it was found."""
+    """A member or an organization that differs from the log, as it was found."""
 
     kind: Kind
     id: str
     #: None where it is missing.
     found: FoundRow | None
-    #: What explains it; nothing where it cannot be accepted.
+    #: The changes that explain it; none where it cannot be accepted.
     changes: tuple[AcceptedChange, ...] = ()
     faults: list[StateFault] = field(default_factory=list)
 
 
 class Differences:
-    """Collects differences, organizations first, and says which can be accepted."""
+    """Collects differences, organizations first, and decides which can be accepted."""
 
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str], DifferentRow] = {}
-        #: By organization that is missing, how many rows of each kind went with it.
+        #: By missing organization, how many of its rows of each kind are missing.
         self._went: dict[str, Counter[str]] = {}
         self._others: list[StateFault] = []
         self._other_count = 0
 
     def add(self, difference: Difference) -> None:
-        """Take the next."""
+        """Add a difference."""
         fault, row, expected = difference
         if row is None and expected is not None and expected.org_id in self._went:
             self._went[expected.org_id][expected.kind] += 1
@@ -104,7 +104,7 @@ class Differences:
 
 
 def _organization(row: FoundRow | None, expected: Expected | None) -> Iterator[AcceptedChange]:
-    # One that the log calls deleted and that is there again is no change that better-auth makes.
+    # better-auth does not restore an organization that was deleted.
     if expected is None:
         return
     if row is None:
@@ -123,7 +123,7 @@ def _member(row: FoundRow | None, expected: Expected | None) -> Iterator[Accepte
         yield _change("member.updated", row.org_id, row.id, user_id=user, changes=changes)
         return
     if expected is not None and (row is None or changes):
-        # Of another user or organization it is another member, though by the same id.
+        # With another user or organization it is another member, despite its id.
         told = {name: expected.value(name) for name in ("user_id", "role")}
         yield _change("member.removed", expected.org_id, expected.id, **told)
     if row is not None:
@@ -141,7 +141,7 @@ def _change(action: str, org_id: str, row_id: str, **details: Any) -> AcceptedCh
 
 
 def _can_be_stored(changes: tuple[AcceptedChange, ...]) -> bool:
-    """Whether there is something, and all of it is text: a row may hold anything."""
+    """Whether there are changes, and all values are valid text: a row may hold anything."""
     try:
         orjson.dumps([[*change] for change in changes])
     except TypeError:

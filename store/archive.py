@@ -1,7 +1,7 @@
 """Archives of the audit log: the rows that a prune removes, as JSON Lines.
 
-Each line is a row as canonical JSON (RFC 8785) with its hash as one more member. So a line without
-its hash is exactly what the hash covers, after the hash of the row before it; docs/audit-log.md
+Each line is a row as canonical JSON (RFC 8785) with its hash as an additional member. A line
+without its hash is what the hash covers, after the hash of the row before it; docs/audit-log.md
 describes both.
 """
 
@@ -30,11 +30,11 @@ def write(file: BinaryIO, rows: Iterable[chain.Row]) -> int:
 
 
 def read(paths: Sequence[Path]) -> Iterator[chain.Row]:
-    """The rows of archives, each whole before the next. Raises ArchiveRefused."""
+    """The rows of archives, one archive after the other. Raises ArchiveRefused."""
     for path in paths:
         try:
             if not path.is_file():
-                raise ArchiveRefused(f"cannot read the archive {path}: it is no regular file")
+                raise ArchiveRefused(f"cannot read the archive {path}: it is not a regular file")
             with path.open("rb") as file:
                 for number, line in enumerate(file, start=1):
                     yield _row(line, path, number)
@@ -43,14 +43,14 @@ def read(paths: Sequence[Path]) -> Iterator[chain.Row]:
 
 
 def _merged(paths: Sequence[Path]) -> Iterator[chain.Row]:
-    """The rows of archives in the order of `seq`; one that several have alike comes once.
+    """The rows of archives in the order of `seq`; equal rows of several come once.
 
-    Archives overlap where a prune was interrupted and another one went on. Rows that differ, or do
-    not stand in their order, are all given: as a chain they are none.
+    Archives overlap where a prune was interrupted and another one continued. Rows that differ or
+    are out of order are all returned: they are no valid chain.
     """
     last = None
     for row in heapq.merge(*(read([path]) for path in paths), key=_seq):
-        # As they are written: 1 and 1.0 are equal, and not the same row.
+        # Compared as written: 1 and 1.0 are equal, but not the same row.
         text = repr(row)
         if text != last:
             yield row
@@ -71,8 +71,8 @@ def check(
 ) -> ChainCheck:
     """Follow archives and the log behind them as one chain; otherwise as `chain.check`.
 
-    A prune that was interrupted leaves rows that are in its archive as well: what follows the
-    anchor is read from the log, and the archive must agree. Raises ArchiveRefused.
+    An interrupted prune leaves rows that are also in its archive: rows after the anchor are read
+    from the log, and the archive must agree. Raises ArchiveRefused.
     """
     found = {expected_head: False, anchor.hash: anchor == chain.BEGINNING}
 
@@ -121,7 +121,7 @@ def _row(line: bytes, path: Path, number: int) -> chain.Row:
         values = None
     if not isinstance(values, dict) or values.keys() != set(_MEMBERS):
         raise ArchiveRefused(
-            f"line {number} of {path} is no row of an audit log: each is a JSON object with the "
+            f"line {number} of {path} is not a row of an audit log: each is a JSON object with the "
             f"members {', '.join(sorted(_MEMBERS))}"
         )
     return tuple(values[name] for name in _MEMBERS)

@@ -1,8 +1,7 @@
-"""What an audit event tells of a row, in the API's names and forms.
+"""The details of audit events, in the API's names and formats.
 
-Events are written from this module and `audit verify --state` replays them by it, so a field that
-is recorded is a field that can be checked. No secret is in an event: of a key's secret it has a
-fingerprint, a hash of the stored hash.
+Events are written by this module and `audit verify --state` replays them by it, so every recorded
+field can be checked. Events contain no secret, only a key's fingerprint, a hash of the stored hash.
 """
 
 import hashlib
@@ -18,9 +17,9 @@ _FINGERPRINT_PURPOSE = b"hookstream-keys secret fingerprint"
 
 
 def fingerprint(digest: bytes) -> str:
-    """Names a key's secret in the audit log: 128 bits, in hexadecimal, of a hash of its digest.
+    """Identifies a secret in the audit log: 128 bits, in hexadecimal, of a hash of its digest.
 
-    It does not lead back to the digest, and no other secret that is found by trying has it.
+    It does not reveal the digest, and another secret with the same one cannot be found.
     """
     return hashlib.sha256(_FINGERPRINT_PURPOSE + digest).hexdigest()[:32]
 
@@ -42,7 +41,7 @@ def key_fields(key: ApiKey) -> dict[str, Any]:
     }
 
 
-#: What a new key's fields are where its event leaves them out: most keys have them so.
+#: The defaults of a new key's fields, which its event omits.
 UNTOLD_OF_NEW: dict[str, Any] = {
     "enabled": True,
     "expires_at": None,
@@ -55,7 +54,7 @@ UNTOLD_OF_NEW: dict[str, Any] = {
 
 
 def fields_of_new(key: ApiKey) -> dict[str, Any]:
-    """`key_fields` of a key that is made now, without those that are as UNTOLD_OF_NEW has them."""
+    """`key_fields` of a new key, without those that have their default."""
     untold = UNTOLD_OF_NEW
     return {
         name: value
@@ -65,7 +64,7 @@ def fields_of_new(key: ApiKey) -> dict[str, Any]:
 
 
 def key_identity(key: ApiKey, digest: bytes) -> dict[str, Any]:
-    """What a key is beside its rules, for the events that must tell all of it."""
+    """A key's fields besides its rules, for events with all fields."""
     return {
         "env_id": key.env_id,
         "key_prefix": key.prefix,
@@ -100,7 +99,7 @@ def environment_fields(environment: Environment) -> dict[str, Any]:
 
 
 def deleted_slug(env_id: str) -> str:
-    """The slug of a deleted environment: what was its slug is free again; no slug has a tilde."""
+    """The slug of a deleted environment, with a tilde, so that its slug can be reused."""
     return f"~{env_id}"
 
 

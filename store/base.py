@@ -1,4 +1,4 @@
-"""The questions and changes of the service's database. Every engine serves them the same way."""
+"""The interface of the database, the same for every engine."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -30,35 +30,35 @@ from hookstream_keys.store.records import (
 class Store(ReadStore, OperatorStore, Protocol):
     """A database. Safe to use from several threads; every method may raise StoreUnavailable.
 
-    What takes a `receipt` is done once: with one of an id that is there already it raises
-    Repeated and changes nothing.
+    Methods with a `record` are idempotent: when one with its id exists, they raise IdempotentReplay
+    and change nothing.
     """
 
     def migrate(self) -> list[str]:
         """Create or upgrade the database and return the migrations that were applied, in order.
 
-        Safe when several processes do it at once. Raises DatabaseTooNew when a newer
-        version has been here.
+        Safe when several processes do it at once. Raises DatabaseTooNew when a newer version has
+        migrated it.
         """
 
     def try_to_write(self) -> None:
-        """Write to the disk what changes nothing. Raises StoreUnavailable when it cannot be."""
+        """Test that the disk can be written. Raises StoreUnavailable when it cannot."""
 
     def close(self) -> None:
-        """Let go of the database. Nothing is lost; the store cannot be used afterwards."""
+        """Close the database. Nothing is lost; the store cannot be used afterwards."""
 
     def group_commit(self) -> AbstractContextManager[None]:
-        """Let what is stored in the block, by this thread, be stored together.
+        """Commit all writes of this thread in the block at once.
 
-        Each change is all or nothing by itself, as ever. When the block ends all of them survive a
-        power failure; should that fail, it raises StoreUnavailable and none was made.
+        Each write is still atomic. When the block ends all of them are durable; when its commit
+        fails, it raises StoreUnavailable and none was made.
         """
 
     def is_in_write_transaction(self) -> bool:
-        """Whether this thread is in the block of `together`, and so holds the write lock."""
+        """Whether this thread is in a `group_commit`, and so holds the write lock."""
 
     def forbid_writes(self) -> None:
-        """Let this thread read only from now on: a change that it begins raises RuntimeError."""
+        """Make this thread read-only: writes raise RuntimeError."""
 
     def add_rotation(
         self,
@@ -69,8 +69,8 @@ class Store(ReadStore, OperatorStore, Protocol):
     ) -> bool:
         """Store a pending rotation, with the digest of its secret and the audit event.
 
-        One that was pending is cancelled. Returns False, and changes nothing, when the key is
-        revoked or gone.
+        A pending one is cancelled. Returns False, and changes nothing, when the key is revoked or
+        deleted.
         """
 
     def activate_rotation(
@@ -81,24 +81,23 @@ class Store(ReadStore, OperatorStore, Protocol):
         event: AuditEvent,
         restricted_by: Mapping[str, str] | None = None,
     ) -> bool:
-        """Make a pending secret the key's own, and the old one valid until its grace ends.
+        """Make a pending secret the key's own, and the old one valid for its grace period.
 
-        The key's `restricted_by` is another from then on, if one is given.
-
-        Returns whether the secret is the key's own: also when another process was quicker. False
-        when the rotation was cancelled, or the key is revoked or gone; nothing was changed then.
+        Sets the key's `restricted_by`, if given. Returns whether the secret is the key's own, also
+        when another process has activated it. False, without changes, when the rotation was
+        cancelled, or the key is revoked or deleted.
         """
 
     def cancel_rotation(
         self, org_id: str, key_id: str, rotation_id: str, event: AuditEvent
     ) -> bool:
-        """Make a pending rotation's secret useless for ever, with the audit event.
+        """Cancel a pending rotation permanently, with the audit event.
 
         Returns False, and changes nothing, when it is not pending.
         """
 
     def add_usage(self, counted: Sequence[Attempts]) -> None:
-        """Add to what was counted of keys. Counts go up and times forward only."""
+        """Add to the usage of keys. Counts only increase, and times only move forward."""
 
     def add_session(
         self,
@@ -109,19 +108,19 @@ class Store(ReadStore, OperatorStore, Protocol):
     ) -> None:
         """Store a session with the audit event.
 
-        With `tenancy` a user who belongs to no organization gets that as well. With `bound` those
-        of the user's other sessions that were renewed longest ago end where there are more, each
-        with its event. Raises ReferenceGone when the user is no longer there.
+        With `tenancy` a user without an organization gets that as well. With `bound` the user's
+        least recently renewed sessions beyond it end, each with its event. Raises
+        ForeignKeyViolation when the user was deleted.
         """
 
     def renew_session(self, session_id: str, expires_at: str, updated_at: str) -> bool:
-        """Let the session last longer. Returns False, and changes nothing, when it is gone."""
+        """Renew the session. Returns False, and changes nothing, when it has ended."""
 
     def end_session(self, session_id: str, event: AuditEvent) -> bool:
         """Delete the session, with the audit event.
 
-        Returns False, and changes nothing, when it is gone. When this returns, no process
-        finds the session any more.
+        Returns False, and changes nothing, when it has ended. Afterwards no process finds the
+        session.
         """
 
     def add_user(
@@ -132,9 +131,9 @@ class Store(ReadStore, OperatorStore, Protocol):
         session: Session | None,
         events: Sequence[AuditEvent],
     ) -> None:
-        """Store a user with all that she begins with, and the audit events.
+        """Store a user with their first organization, and the audit events.
 
-        Raises Taken when another has her address.
+        Raises UniqueViolation when another user has their email address.
         """
 
     def add_organization(
@@ -146,15 +145,16 @@ class Store(ReadStore, OperatorStore, Protocol):
     ) -> None:
         """Store an organization with its first member and the audit event.
 
-        Raises Taken when another has its slug.
+        Raises UniqueViolation when another has its slug.
         """
 
     def update_organization(
         self, org_id: str, changes: Mapping[str, object], event: AuditEvent
     ) -> Organization | None:
-        """Give the organization another name or slug, with the audit event.
+        """Change the organization's name or slug, with the audit event.
 
-        Returns it as it then is, or None when it is gone. Raises Taken when another has the slug.
+        Returns the changed one, or None when it was deleted. Raises UniqueViolation when another
+        has the slug.
         """
 
     def delete_organization(
@@ -165,7 +165,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         event: AuditEvent,
         revoked: Callable[[ApiKey], AuditEvent],
     ) -> bool:
-        """Delete the organization, its members' places, environments and keys, with the events.
+        """Delete the organization, its memberships, environments and keys, with the events.
 
         `revoked` makes the event of every key that was not revoked before. Returns False, and
         changes nothing, when it is gone.
@@ -176,8 +176,8 @@ class Store(ReadStore, OperatorStore, Protocol):
     ) -> None:
         """Store a member with the audit event.
 
-        Raises Taken when the user is one already, ReferenceGone when the organization or the
-        user is no longer there.
+        Raises UniqueViolation when the user is one already, ForeignKeyViolation when the
+        organization or the user was deleted.
         """
 
     def update_member(
@@ -188,7 +188,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         event: AuditEvent,
         keys: DescendantRevocation | None = None,
     ) -> bool:
-        """Give the member another role, with the audit event, and revoke `keys`.
+        """Change the member's role, with the audit event, and revoke `keys`.
 
         Returns False, and changes nothing, when the member is gone. Raises LastOwner.
         """
@@ -210,17 +210,17 @@ class Store(ReadStore, OperatorStore, Protocol):
     ) -> None:
         """Store an environment with the audit event.
 
-        Raises Taken when another of the organization has its slug, ReferenceGone when the
-        organization is no longer there.
+        Raises UniqueViolation when another of the organization has its slug, ForeignKeyViolation
+        when the organization was deleted.
         """
 
     def update_environment(
         self, org_id: str, env_id: str, changes: Mapping[str, object], event: AuditEvent
     ) -> Environment | None:
-        """Give the environment another name or slug, with the audit event.
+        """Change the environment's name or slug, with the audit event.
 
-        Returns it as it then is, or None when it is gone. Raises Taken when another of the
-        organization has the slug.
+        Returns the changed one, or None when it was deleted. Raises UniqueViolation when another of
+        the organization has the slug.
         """
 
     def delete_environment(
@@ -241,17 +241,17 @@ class Store(ReadStore, OperatorStore, Protocol):
     def add_key(
         self, key: ApiKey, digest: bytes, event: AuditEvent, record: IdempotencyRecord | None = None
     ) -> None:
-        """Store a key with its audit event. When this returns, both survive a power failure.
+        """Store a key with its audit event, durably.
 
-        Raises ReferenceGone when the environment or organization is no longer there.
+        Raises ForeignKeyViolation when the environment or organization was deleted.
         """
 
     def update_key(
         self, org_id: str, key_id: str, changes: Mapping[str, Any], event: AuditEvent
     ) -> ApiKey | None:
-        """Give the key other values for fields of `ApiKey`, with the audit event.
+        """Change fields of the key, with the audit event.
 
-        Returns the key as it then is, or None when it is revoked or gone and nothing was changed.
+        Returns the changed key, or None, without changes, when it is revoked or deleted.
         """
 
     def revoke_key(
@@ -263,25 +263,24 @@ class Store(ReadStore, OperatorStore, Protocol):
         event: AuditEvent,
         descendants: DescendantRevocation | None = None,
     ) -> int:
-        """Make the key useless for good, with the audit event, and its descendants if wanted.
+        """Revoke the key permanently, with the audit event, and optionally its descendants.
 
-        Returns how many keys were revoked: one that was revoked before, or is gone, stays as it
-        is. When this returns, no `find_key` of any process hands one of them out as valid.
+        Returns how many keys were revoked; a revoked or deleted key is not changed. Afterwards no
+        process finds one of them valid.
         """
 
     def add_first_tenant(self, tenant: Tenant) -> bool:
         """Store the tenant if the database has no user and no organization yet.
 
-        Returns whether it was stored; all or nothing, also when two processes try at once.
+        Returns whether it was stored. Atomic, also when two processes try at once.
         """
 
     def add_events(self, events: Sequence[AuditEvent]) -> None:
-        """Store audit events that are about no change, all or none."""
+        """Store audit events without a change, in one transaction."""
 
     def prune(self, what: Prunable, before: datetime, most: int) -> int:
-        """Delete at most `most` rows of a kind that were over at `before`; how many were deleted.
+        """Delete at most `most` rows of a kind that had ended at `before`; returns how many.
 
-        0 when there are none. No audit event is stored: that they were over has its own, and
-        nothing that is deleted authenticates or changes anything any more. Safe when several
-        processes do it at once.
+        Stores no audit event: their end has its own, and the deleted rows have no effect any more.
+        Safe when several processes do it at once.
         """

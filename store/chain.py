@@ -12,10 +12,10 @@ import orjson
 
 from hookstream_keys.store.records import ChainCheck, ChainFault
 
-#: What stands for the hash of the row before the first.
+#: The hash before the first row.
 GENESIS = bytes(32)
 
-#: Everything of a row that its hash covers, in the order in which `check` is given it.
+#: The columns that a row's hash covers, in the order of `Row`.
 COLUMNS = (
     "seq",
     "id",
@@ -35,14 +35,14 @@ COLUMNS = (
 #: The values of COLUMNS as they are stored, and the stored hash in hexadecimal.
 Row = tuple[Any, ...]
 
-#: The action of the event that says that the oldest rows were pruned, and through which.
+#: The action of a prune's event, which names the last pruned row.
 PRUNED = "audit_log.pruned"
 
 _ACTION, _DETAILS = COLUMNS.index("action"), COLUMNS.index("details")
 
 
 class Anchor(NamedTuple):
-    """Where the rows that are left begin: after the row of this `seq` and hash, in hexadecimal."""
+    """Where the remaining rows begin: after the row of this `seq` and hash, in hexadecimal."""
 
     seq: int
     hash: str
@@ -55,15 +55,14 @@ BEGINNING = Anchor(0, GENESIS.hex())
 def entry_hash(previous: bytes, row: Mapping[str, Any]) -> bytes:
     """The hash of a row whose predecessor has the hash `previous`.
 
-    SHA-256 over `previous` and the row's stored values as canonical JSON (RFC 8785, which
-    for texts, whole numbers and null is what is written here). Released databases are
-    full of these: it never changes.
+    SHA-256 over `previous` and the row's stored values as canonical JSON (RFC 8785, for texts,
+    integers and null). It never changes: released databases contain these hashes.
     """
     return hashlib.sha256(previous + orjson.dumps(row, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 class Walk(NamedTuple):
-    """How far the rows continue each other: through this `seq` and hash, to the first fault."""
+    """How far the chain is valid: through this `seq` and hash, to the first fault."""
 
     seq: int
     hash: bytes
@@ -73,9 +72,9 @@ class Walk(NamedTuple):
 def walk(
     read: Callable[[], Iterable[Row]], anchor: Anchor, visit: Callable[[Row], None] | None = None
 ) -> Walk:
-    """Follow rows from an anchor to their end, or to the first that does not continue the chain.
+    """Follow rows from an anchor to their end, or to the first fault.
 
-    `read` gives all rows in the order of `seq`, afresh each time, from one moment. `visit` is
+    `read` returns all rows in the order of `seq`, anew each time, from one snapshot. `visit` is
     called with each row that continues the chain, and with no other.
     """
     previous, seq = bytes.fromhex(anchor.hash), anchor.seq
@@ -153,16 +152,16 @@ def rows_are(first: int, last: int) -> str:
 
 
 def _hash(previous: bytes, row: Row, seq: int) -> str | None:
-    """What the stored hash of `row` must be, were it at `seq`; None if no row can be like that."""
+    """The expected hash of `row` at `seq`; None for a malformed row."""
     try:
         return entry_hash(previous, dict(zip(COLUMNS, (seq, *row[1:-1]), strict=True))).hex()
     except (TypeError, ValueError):
-        # A value that no version has ever written: bytes, or a text that is no UTF-8.
+        # A value that no version writes: bytes, or text that is not UTF-8.
         return None
 
 
 def _fault(read: Callable[[], Iterable[Row]], row: Row, previous: bytes, seq: int) -> ChainFault:
-    """What is wrong at `seq`, where `row` was met although it does not continue the chain."""
+    """The fault at `seq`, where `row` does not continue the chain."""
     number = row[0] if isinstance(row[0], int) else seq
     row_id = row[1] if isinstance(row[1], str) else None
     changed = ChainFault(
@@ -170,7 +169,7 @@ def _fault(read: Callable[[], Iterable[Row]], row: Row, previous: bytes, seq: in
     )
     if number < seq:
         return changed
-    # A row that was moved is whole but for its number: given the right one, its hash fits.
+    # A moved row is intact except for its `seq`: with the right one its hash is valid.
     place = next((other[0] for other in read() if _hash(previous, other, seq) == other[-1]), None)
     if place is not None:
         message = f"the row that belongs here is at seq {place}"
@@ -181,7 +180,7 @@ def _fault(read: Callable[[], Iterable[Row]], row: Row, previous: bytes, seq: in
 
 
 def _fault_of_head(head: tuple[Any, Any] | None, count: int, last: bytes) -> ChainFault | None:
-    """What is wrong between the last row and what the database keeps of it beside the log."""
+    """The fault between the last row and the head that the database stores."""
     if head == (count, last.hex()):
         return None
     if head is None:

@@ -1,25 +1,25 @@
-"""What can go wrong with the database, whatever the engine."""
+"""Errors of the database, the same for every engine."""
 
 from hookstream_keys.store.records import IdempotencyRecord
 
 
 class StoreError(Exception):
-    """The root of this tree; its text is one line that an operator can act on."""
+    """The base class; its text is one line for the operator."""
 
 
 class StoreUnavailable(StoreError):
-    """The database does not answer: it cannot be opened, is locked, full, broken or not migrated.
+    """The database cannot be opened, is locked, full, damaged or not migrated.
 
-    Nothing of what was asked for has been stored.
+    Nothing was stored.
     """
 
 
 class DatabaseTooNew(StoreError):
-    """The database has migrations that this version does not know: a newer version made it."""
+    """The database has migrations of a newer version."""
 
 
 class UnsupportedDatabase(StoreError):
-    """The address names no engine that this version can use."""
+    """The URL names no supported engine."""
 
 
 class ArchiveRefused(StoreError):
@@ -35,23 +35,23 @@ class PruneRefused(StoreError):
 
 
 class BackupRefused(StoreError):
-    """A backup cannot be made, or not be put back; the text says why. Nothing was changed."""
+    """A backup cannot be created or restored; the text says why. Nothing was changed."""
 
 
 class SealRefused(BackupRefused):
-    """A backup's seal is missing, cannot be checked or does not fit; the text goes on from "it"."""
+    """A backup's seal is missing, cannot be checked or is not valid; the text continues "it"."""
 
 
 class ForeignKeyViolation(StoreError):
-    """What the new row would belong to was deleted in the meantime. Nothing was stored."""
+    """The row that the new one refers to was deleted. Nothing was stored."""
 
 
 class UniqueViolation(StoreError):
-    """Another has it already, and no two may: the text names the field. Nothing was stored."""
+    """Another row has this unique value; the text names the field. Nothing was stored."""
 
 
 class IdempotentReplay(StoreError):
-    """What was to be done once has been done before: `receipt` is of that. Nothing was stored."""
+    """The idempotent request was done before: `record` has its answer. Nothing was stored."""
 
     def __init__(self, record: IdempotencyRecord) -> None:
         super().__init__("this was done before")

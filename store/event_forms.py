@@ -1,8 +1,8 @@
-"""Reading audit events: of this version, and of the versions before it.
+"""Parsing audit events, of this and of earlier versions.
 
-Earlier versions told less. `api_key.created` had the name, the prefix and the scopes only; a change
-had the new value without the old one, in the form of the column; `member.updated` had the role
-beside what it was. What an event does not tell is not made up here: it stays unknown.
+Earlier versions recorded less. `api_key.created` had the name, the prefix and the scopes only; a
+change had the new value without the old one, in the form of the column; `member.updated` had the
+new role beside the old one. What an event does not record stays unknown.
 """
 
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ _OLD_NEW = {"old", "new"}
 
 
 class Event(NamedTuple):
-    """A row of the audit log, with its details read."""
+    """A row of the audit log, with its details parsed."""
 
     seq: int
     org_id: str
@@ -26,16 +26,16 @@ class Event(NamedTuple):
     resource_id: str
     details: dict[str, Any]
     created_at: str
-    #: The id of the user or key behind it; None for the operator.
+    #: The id of the actor, a user or key; None for the operator.
     actor: str | None
     request_id: str
 
     def fields(self, *names: str) -> dict[str, Any]:
-        """Those of the details that are there, by their own names."""
+        """Those of the named details that it has."""
         return {name: self.details[name] for name in names if name in self.details}
 
     def all_fields(self) -> dict[str, Any]:
-        """The details by their own names, but for those that are no fields of what it is about."""
+        """The details that are fields of the resource."""
         return {name: value for name, value in self.details.items() if name not in _NO_FIELDS}
 
     def new_values(self) -> dict[str, Any]:
@@ -50,7 +50,7 @@ _PLACES = {name: place for place, name in enumerate(chain.COLUMNS)}
 
 
 def read(row: chain.Row) -> Event:
-    """The event of a row of the log. Details that are no JSON object tell nothing."""
+    """The event of a row of the log. Details that are not a JSON object are ignored."""
     try:
         details = orjson.loads(row[_PLACES["details"]])
     except orjson.JSONDecodeError:

@@ -1,7 +1,7 @@
-"""What the audit log says that the database holds: rows by their kind and id, kept on disk.
+"""The state that the audit log describes: rows by their kind and id, in a temporary database.
 
-A log of a million events describes hundreds of thousands of rows. They are in a temporary SQLite
-database, which is in memory as far as its cache goes and on the disk beyond that.
+A log of a million events describes hundreds of thousands of rows. The temporary SQLite database is
+in memory up to its cache's size, and on the disk beyond that.
 """
 
 import sqlite3
@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 import orjson
 
-#: The kinds of rows that are checked, each after those that it belongs to.
+#: The kinds of rows that are checked, parents first.
 Kind = Literal["organization", "environment", "api_key", "rotation", "member"]
 
-#: So much of it is in memory, in KiB.
+#: The cache's size in KiB.
 _CACHE = 65_536
 
 _SCHEMA = """
@@ -36,12 +36,12 @@ _ALL = f"select {_COLUMNS} from expected where kind = ? order by id"  # noqa: S6
 _PUT = f"insert or replace into expected ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 
 
-#: A row as it is kept: its id, organization, presence, `since`, whether complete, fields as JSON.
+#: A row as it is stored: its id, organization, presence, `since`, whether complete, fields as JSON.
 Stored = tuple[str, str, int, int, int, str]
 
 
 class Presence(IntEnum):
-    """Whether a row must be there: it lives, it has ended and may be pruned, or it was removed."""
+    """Whether a row must exist: it is active, it has ended and may be pruned, or was removed."""
 
     GONE = 0
     ENDED = 1
@@ -50,7 +50,7 @@ class Presence(IntEnum):
 
 @dataclass(slots=True)
 class Expected:
-    """A row as the log tells of it."""
+    """A row as the log describes it."""
 
     kind: Kind
     id: str
@@ -58,32 +58,32 @@ class Expected:
     presence: Presence
     #: The event that its presence follows from.
     since: int
-    #: Whether an event told of its beginning. Else all that is known is what changed later.
+    #: Whether an event recorded its creation. Otherwise only later changes are known.
     is_complete: bool
-    #: The value of each field that an event told, and the `seq` of that event.
+    #: The value of each recorded field, and the `seq` of its event.
     fields: dict[str, tuple[Any, int]] = field(default_factory=dict)
 
     def tell(self, seq: int, values: Mapping[str, Any]) -> None:
-        """Let an event tell fields."""
+        """Set fields from an event."""
         for name, value in values.items():
             self.fields[name] = (value, seq)
 
     def value(self, name: str) -> Any:
-        """The value of a field; None also where no event told it."""
+        """The value of a field; None also where no event recorded it."""
         return self.fields.get(name, (None, 0))[0]
 
 
 class ExpectedState:
-    """The rows that the log tells of."""
+    """The rows that the log describes."""
 
     def __init__(self) -> None:
-        # SQLite's name for a temporary file, which is gone when it is closed.
+        # SQLite's name for a temporary file, which is deleted when closed.
         self._connection = sqlite3.connect("", isolation_level=None)
-        # Nothing of it is ever needed again after a crash.
+        # It need not survive a crash.
         for setting in ("journal_mode = off", "synchronous = off", f"cache_size = -{_CACHE}"):
             self._connection.execute(f"pragma {setting}")
         self._connection.execute(_SCHEMA)
-        # One that never ends: every commit would write what the cache has.
+        # One transaction, never committed: a commit would write the cache.
         self._connection.execute("begin")
 
     def close(self) -> None:
@@ -96,7 +96,7 @@ class ExpectedState:
         return _expected(row) if row else None
 
     def put(self, row: Expected) -> None:
-        """Add the row, or let it replace what is there."""
+        """Add or replace the row."""
         fields = orjson.dumps(row.fields).decode()
         values = (row.kind, row.id, row.org_id, row.presence, row.since, row.is_complete, fields)
         self._connection.execute(_PUT, values)

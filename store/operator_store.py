@@ -1,4 +1,4 @@
-"""What an operator asks of a database: backups, restores, checks of the audit log."""
+"""The operator's interface of the database: backups, restores, checks of the audit log."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -22,13 +22,12 @@ class OperatorStore(Protocol):
     """A database, for its operator. Every method may raise StoreUnavailable."""
 
     def backup(self, path: Path, now: str, seal_key: bytes) -> tuple[Backup, StateCheck]:
-        """Write the database as it is at one moment to a new file, readable by its owner only.
+        """Write a snapshot of the database to a new file, readable by its owner only.
 
         Others may write meanwhile. The copy has no session and nothing else that gives access by
-        itself; it was checked, is sealed with the key, and is on the disk under its name when this
-        returns. Whether it is as its audit log says comes with it: `restore` refuses one that is
-        not. Raises BackupRefused when there is such a file, or the copy is not sound; then there
-        is none.
+        itself; it is checked, sealed with the key, and durable when this returns. Returns whether
+        it is as its audit log says, too: `restore` refuses one that is not. Raises BackupRefused
+        when the file exists, or the copy is not sound; then no file is created.
         """
 
     def restore(
@@ -41,15 +40,14 @@ class OperatorStore(Protocol):
         unsealed: bool = False,
         rehearse: bool = False,
     ) -> Restored:
-        """Put a backup back, in one transaction, and end nothing less than is ended now.
+        """Restore a backup in one transaction, and preserve all later revocations.
 
-        What was revoked, narrowed or removed since stays so; the audit log is never put back, it
-        goes on, with the events that `recorded` makes. People stay as they are, and all
-        sessions end. Where there is no database the backup becomes it, and nothing that was
-        ended since is known. Others may read and write meanwhile. With `rehearse` nothing is
-        changed. Raises BackupRefused when the file is no sound backup of this database, has no
-        seal by one of the keys, or is not as its own audit log says; the latter two are warnings
-        if `unsealed`.
+        What was revoked, narrowed or removed since stays so; the audit log is not restored, it
+        continues, with the events that `recorded` makes. Users are not changed, and all sessions
+        end. Without a database the backup becomes it, and later revocations are not known. Others
+        may read and write meanwhile. With `rehearse` nothing is changed. Raises BackupRefused when
+        the file is no sound backup of this database, has no seal by one of the keys, or is not as
+        its own audit log says; the latter two are warnings if `unsealed`.
         """
 
     def check_audit_log(
@@ -74,10 +72,10 @@ class OperatorStore(Protocol):
         archives: Sequence[Path] = (),
         progress: Progress | None = None,
     ) -> StateCheck:
-        """Check the audit log as `check_audit_log`, and hold the state against it.
+        """Check the audit log as `check_audit_log`, and compare the state with it.
 
-        Both are of one moment. The first faults are told, and how many there are. Where the chain
-        does not hold nothing is compared. Raises ArchiveRefused.
+        Both are of one snapshot. Returns the first faults, and how many there are. Where the chain
+        is broken nothing is compared. Raises ArchiveRefused.
         """
 
     def accept_changes(
@@ -90,9 +88,9 @@ class OperatorStore(Protocol):
         rehearse: bool = False,
         progress: Progress | None = None,
     ) -> Acceptance:
-        """Explain by events what better-auth changed in members and organizations.
+        """Record events for what better-auth changed in members and organizations.
 
-        What differs from the log is found as by `check_state`; `recorded` makes the events, which
+        Differences from the log are found as by `check_state`; `recorded` makes the events, which
         are stored in one transaction. With ids in `only` just these rows are accepted, with
         `rehearse` nothing is stored. Raises AcceptRefused when the log is not as it was written,
         a row was changed meanwhile or an id cannot be accepted, and ArchiveRefused.

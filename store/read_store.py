@@ -1,4 +1,4 @@
-"""The questions that change nothing: what a request may ask outside a write transaction."""
+"""The queries of the database, allowed outside a write transaction."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -27,7 +27,7 @@ class ReadStore(Protocol):
     """
 
     def check(self) -> None:
-        """Return when the database answers and is exactly at this version's migrations.
+        """Return when the database is available and exactly at this version's migrations.
 
         Raises StoreUnavailable or DatabaseTooNew otherwise.
         """
@@ -36,12 +36,12 @@ class ReadStore(Protocol):
         """Whether anything was ever recorded in the audit log, or there is a user."""
 
     def wrote_within(self, seconds: float) -> bool:
-        """Whether something that was written by this process reached the disk so lately."""
+        """Whether this process has committed a write within so many seconds."""
 
     def find_key(self, digest: bytes) -> ApiKey | None:
         """The key that has a secret of this SHA-256, revoked or not.
 
-        Where that is not the key's own secret, the key comes with the `rotation` that it is of.
+        Where that is not the key's own secret, the key has the `rotation` that it belongs to.
         """
 
     def find_key_by_id(self, key_id: str) -> ApiKey | None:
@@ -50,27 +50,27 @@ class ReadStore(Protocol):
     def list_keys(self, wanted: KeyFilter, page: Page) -> list[ApiKey]:
         """A page of keys, newest first.
 
-        What comes before it in that order makes a page no dearer, here and in the other
-        lists, and what is added meanwhile neither repeats a row nor leaves one out.
+        Keyset pagination, here and in the other lists: the cost of a page does not depend on its
+        depth, and rows that are added meanwhile neither repeat nor hide another.
         """
 
     def count_descendants(self, made_by: str, org_id: str) -> dict[str | None, int]:
-        """How many keys a user or key made that are not revoked, by the role of the keys.
+        """How many descendants of a user or key are not revoked, by the role of the keys.
 
-        And those that these made, and so on, within the organization.
+        Within the organization.
         """
 
     def count_rotated(self, made_by: str, org_id: str, now: str) -> dict[str | None, int]:
         """How many keys a filter of `rotated_by` finds at `now`, by the role of the keys."""
 
     def rotations_of(self, key_ids: Sequence[str], now: str) -> dict[str, list[Rotation]]:
-        """The rotations that have not come to their end, newest first, by the key's id."""
+        """The rotations, pending or in their grace period, newest first, by the key's id."""
 
     def find_rotation(self, key_id: str, rotation_id: str) -> Rotation | None:
         """The rotation, if it is one of the key."""
 
     def usage_of(self, key_ids: Sequence[str]) -> dict[str, KeyUsage]:
-        """What was counted of keys, by the key's id."""
+        """The usage of keys, by the key's id."""
 
     def find_session(self, token: str, now: str) -> Session | None:
         """The session of this token, unless it has expired at `now` or its user is banned."""
@@ -79,13 +79,13 @@ class ReadStore(Protocol):
         """The session of this id, unless it has expired at `now` or its user is banned."""
 
     def find_credential(self, email: str) -> tuple[User, Credential] | None:
-        """The user of this address, which is in small letters, if she has a password."""
+        """The user of this email address, in lower case, if they have a password."""
 
     def find_organization(self, org_id: str) -> Organization | None:
         """The organization of this id."""
 
     def list_organizations(self, user_id: str, page: Page) -> list[Organization]:
-        """A page of the organizations that the user is a member of, with her role in each."""
+        """A page of the organizations that the user is a member of, with their role in each."""
 
     def roles_of(self, user_id: str) -> dict[str, str]:
         """The user's role in each organization, by the organization's id.
@@ -94,7 +94,7 @@ class ReadStore(Protocol):
         """
 
     def find_member(self, org_id: str, member_id: str) -> Member | None:
-        """The member, if she is one of the organization."""
+        """The member of the organization."""
 
     def list_members(self, org_id: str, page: Page) -> list[Member]:
         """A page of the organization's members, newest first."""
@@ -103,7 +103,7 @@ class ReadStore(Protocol):
         """The user of this id."""
 
     def find_user_by_email(self, email: str) -> User | None:
-        """The user of this address, which is in small letters."""
+        """The user of this email address, in lower case."""
 
     def find_environment(self, env_id: str) -> Environment | None:
         """The environment of this id, unless it was deleted."""

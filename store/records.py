@@ -1,4 +1,4 @@
-"""What is stored, as values. Times are text as `hookstream_keys.domain.timestamps` writes it."""
+"""The stored records. Times are text as `hookstream_keys.domain.timestamps` writes it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from hookstream_keys.domain.keys import Mode
 from hookstream_keys.domain.limits import Limit
 from hookstream_keys.domain.records import record
 
-#: Is told what a long task is at, how many steps of that were done, and how many there are.
+#: Called with a long task's name, the number of finished steps, and of all steps.
 Progress = Callable[[str, int, int], None]
 
 
@@ -21,30 +21,30 @@ class Page(NamedTuple):
 
 
 class Ban(NamedTuple):
-    """That an administrator has banned a user, with better-auth's admin plugin."""
+    """A ban of a user, by better-auth's admin plugin."""
 
-    #: When it ends; None when it does not.
+    #: Its expiry; None when it never expires.
     expires_at: str | None
 
     def holds(self, now: str) -> bool:
-        """Whether it has not ended at `now`."""
+        """Whether it has not expired at `now`."""
         return self.expires_at is None or self.expires_at >= now
 
 
 @record
 class User:
-    """A person."""
+    """A user."""
 
     id: str
     name: str
-    #: In small letters; no two users have the same.
+    #: In lower case; unique.
     email: str
     created_at: str
     updated_at: str
     email_verified: bool = False
-    #: The address of a picture.
+    #: The URL of a picture.
     image: str | None = None
-    #: These two are known only where better-auth has the plugins that they belong to.
+    #: These two need better-auth's plugins.
     ban: Ban | None = None
     two_factor_enabled: bool = False
 
@@ -62,7 +62,7 @@ class Credential:
 
 @record
 class Session:
-    """A signed-in user. `expires_at` has not passed when the store hands one out."""
+    """A session of a user, not expired when the store returns it."""
 
     id: str
     user_id: str
@@ -74,8 +74,8 @@ class Session:
     ip_address: str | None = None
     user_agent: str | None = None
     active_org_id: str | None = None
-    #: The organization that is meant where none is named: the active one, or else the first that
-    #: the user joined. None when she belongs to none.
+    #: The organization of requests that name none: the active one, or else the first that the user
+    #: joined. None for a user without an organization.
     org_id: str | None = None
 
 
@@ -94,18 +94,18 @@ class Organization:
     name: str
     slug: str
     created_at: str
-    #: What the user who asks is in it, where a list of hers is asked for.
+    #: The role of the user, in a list of their organizations.
     role: str | None = None
 
 
 @record
 class Member:
-    """A user's place in an organization."""
+    """A membership of a user in an organization."""
 
     id: str
     org_id: str
     user_id: str
-    #: A role, or what better-auth made of several: their names, separated by commas.
+    #: A role, or several as better-auth writes them, separated by commas.
     role: str
     created_at: str
     #: Of the user.
@@ -115,7 +115,7 @@ class Member:
 
 @record
 class Environment:
-    """What keys are issued for; `mode` decides their prefix."""
+    """Keys belong to an environment; its `mode` decides their prefix."""
 
     id: str
     org_id: str
@@ -127,31 +127,31 @@ class Environment:
 
 @record
 class Rotation:
-    """A change of a key's secret, and the secret that is not the key's own because of it.
+    """A rotation of a key's secret, with the secret that is not the key's own.
 
-    That is the new one while the rotation is `pending`, for ever when it was `cancelled`, and
-    the old one once the new one has taken its place: `grace`.
+    That is the new one while the rotation is `pending` and after it was `cancelled`, and the old
+    one after the activation: `grace`.
     """
 
     id: str
     key_id: str
-    #: Of that secret, as is `expires_at`.
+    #: Of that secret, as `expires_at`.
     prefix: str
     state: Literal["pending", "grace", "cancelled"]
     grace_period_seconds: int
-    #: Whether the new secret has an end of its own: `expires_at`. Else the key's is its own.
+    #: Whether the new secret has an expiry of its own: `expires_at`. Otherwise the key's applies.
     sets_expiry: bool
     expires_at: str | None
     created_at: str
     created_by: str | None
     activated_at: str | None = None
-    #: The role of who set `expires_at`, where the rotation does: a lower one may not lift it.
+    #: The role that set `expires_at`, where the rotation does: a lower one may not lift it.
     restricted_by: str | None = None
 
 
 @record
 class ApiKey:
-    """An issued key without its secret. `created_by` is the user or the key that made it."""
+    """A key without its secret. `created_by` is the user or key that created it."""
 
     id: str
     org_id: str
@@ -163,33 +163,33 @@ class ApiKey:
     created_at: str
     enabled: bool = True
     expires_at: str | None = None
-    #: Networks in CIDR notation; none means that any address will do.
+    #: Networks in CIDR notation; empty allows any address.
     allowed_ips: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     external_id: str | None = None
-    #: How often it may be used.
+    #: Its rate limit.
     rate_limit: Limit | None = None
     revoked_at: str | None = None
     revocation_reason: str | None = None
-    #: What whoever gave it its scopes was in the organization: it has no more rights there. None
-    #: where that was an operator, whom no role limits.
+    #: The role of the member who granted its scopes, which is its ceiling; None for an operator,
+    #: who has no role.
     role: str | None = None
-    #: For each rule that is restricted, the highest role that restricted it: no lower one may lift
-    #: it. `hookstream_keys.auth.key_rights` says more.
+    #: For each restricting rule, the highest role that set it: no lower one may lift it
+    #: (`hookstream_keys.auth.key_rights`).
     restricted_by: Mapping[str, str] = field(default_factory=dict)
-    #: Where it was found by a secret that is not its own: the rotation that this is of.
+    #: Where it was found by a secret that is not its own: the rotation of that secret.
     rotation: Rotation | None = None
 
 
-#: The outcome of a key that was good.
+#: The outcome of a valid key.
 USED = "VALID"
 
 
 class Attempts(NamedTuple):
-    """How often a key was used, or tried, with one outcome; and when and from where last."""
+    """How often a key was verified with one outcome; and when and from where last."""
 
     key_id: str
-    #: A code of verification's: `USED`, or why the key was refused.
+    #: `USED`, or the verification code for which the key was refused.
     outcome: str
     times: int
     last_at: str
@@ -197,10 +197,10 @@ class Attempts(NamedTuple):
 
 
 class KeyUsage(NamedTuple):
-    """How a key was used, and how it was tried to be."""
+    """The usage of a key and its failed attempts."""
 
     used: Attempts | None
-    #: One for each reason for which it was refused.
+    #: One for each reason of refusal.
     refused: tuple[Attempts, ...]
 
     @classmethod
@@ -217,30 +217,29 @@ class KeyUsage(NamedTuple):
 
 @record
 class KeyFilter:
-    """Which keys of an organization are asked for, at the moment `now`."""
+    """Selects keys of an organization, at the moment `now`."""
 
     org_id: str
     now: str
     env_id: str | None = None
     created_by: str | None = None
-    #: Who has a secret by a rotation, that is pending or valid, of a key that they did not make.
+    #: Who has a pending or valid secret, by a rotation, of a key that they did not create.
     rotated_by: str | None = None
     name: str | None = None
     state: KeyState | None = None
 
 
-#: Rows that can be pruned once they are over: sessions and verifications that have expired,
-#: idempotency records, rotations that were cancelled or whose grace has ended, and environments
-#: that were deleted, with their keys.
+#: Rows that can be pruned: expired sessions and verifications, idempotency records, rotations that
+#: were cancelled or whose grace period has ended, and deleted environments with their keys.
 Prunable = Literal["sessions", "verifications", "idempotency_records", "rotations", "environments"]
 
 
 @record
 class DescendantRevocation:
-    """Keys to revoke in the transaction of another change: those that a user or key made.
+    """Descendants of a user or key to revoke in the transaction of another change.
 
-    And those that these made, and so on, within one organization. Rotations of other keys that
-    they began and that are pending are cancelled: they have the new secret.
+    Within one organization. Their pending rotations of other keys are cancelled: they have the new
+    secret.
     """
 
     #: The id of the user or key.
@@ -258,7 +257,7 @@ class DescendantRevocation:
 
 @record
 class AuditEvent:
-    """One line of the audit log: who did what to what, from where, in which request."""
+    """A row of the audit log: who did what to which resource, from where, in which request."""
 
     id: str
     org_id: str
@@ -271,13 +270,13 @@ class AuditEvent:
     ip_address: str | None
     request_id: str
     created_at: str
-    #: The environment that it is about, if it is about one.
+    #: Its environment, if it has one.
     env_id: str | None = None
 
 
 @record
 class AuditFilter:
-    """Which events are wanted: those of the organization that have all the values given."""
+    """Selects events of the organization that have all the given values."""
 
     org_id: str
     env_id: str | None = None
@@ -290,21 +289,21 @@ class AuditFilter:
 class ChainFault:
     """The first place where the audit log is not what was written.
 
-    `changed`: the row was changed, or what preceded it was removed and it was numbered anew.
-    `removed`: the row is missing. `reordered`: another row stands in its place, and it
-    elsewhere. `head`: the rows fit, but not to the head that was kept of them.
+    `changed`: the row was changed, or renumbered after rows before it were removed. `removed`: the
+    row is missing. `reordered`: another row is in its place. `head`: the rows are consistent, but
+    do not match the head.
     """
 
     problem: Literal["changed", "removed", "reordered", "head"]
     seq: int
-    #: Of the row that stands there, if one does.
+    #: Of the row at this place, if there is one.
     id: str | None
     message: str
 
 
 @record
 class ChainCheck:
-    """How far the audit log's chain holds: `rows` rows, of which the last has the hash `head`."""
+    """How far the audit log's chain is valid: `rows` rows, the last with the hash `head`."""
 
     rows: int
     head: str
@@ -319,7 +318,7 @@ class ChainCheck:
 
 
 class Pruned(NamedTuple):
-    """What a prune of the audit log removed: so many rows, the last of this position and hash."""
+    """What a prune of the audit log removed: the number of rows, and the last one's hash."""
 
     rows: int
     through_seq: int
@@ -329,7 +328,7 @@ class Pruned(NamedTuple):
 
 
 class Backup(NamedTuple):
-    """How far a copy of the database goes: its audit log has so many rows, and this head."""
+    """The extent of a backup: the number of rows in its audit log, and their head."""
 
     rows: int
     head: str
@@ -346,15 +345,15 @@ class Backup(NamedTuple):
 
 @record
 class SealKeys:
-    """What backups may be sealed with, the newest first; none where there is no signing secret."""
+    """The keys of backups' seals, the newest first; none where there is no signing secret."""
 
     keys: tuple[bytes, ...] = field(repr=False)
-    #: Where the secrets are from, in words; of none the file that would be read.
+    #: Where the secrets are from, in words; without a secret the file that would be read.
     source: str
 
 
 class RestoreChange(NamedTuple):
-    """What a restore did to one thing, for the audit log."""
+    """A restore's change of one resource, for the audit log."""
 
     action: str
     org_id: str
@@ -364,11 +363,11 @@ class RestoreChange(NamedTuple):
 
 @dataclass(slots=True)
 class Preserved:
-    """What a restore did not take from the backup, since it was ended or narrowed afterwards."""
+    """What a restore preserved: revocations and restrictions since the backup."""
 
-    #: Keys that are valid in the backup and stay revoked, or were revoked because they are gone.
+    #: Keys that are valid in the backup and stay revoked, or are revoked since they were deleted.
     keys_revoked: int = 0
-    #: Keys that stay disabled, or keep an end, scopes, networks or a limit that is less.
+    #: Keys that stay disabled, or keep a more restrictive expiry, scopes, networks or limit.
     keys_narrowed: int = 0
     #: Keys with a secret in the backup that was replaced or cancelled since.
     keys_rotated: int = 0
@@ -382,17 +381,17 @@ class Preserved:
 
 @dataclass(slots=True)
 class Restored:
-    """What putting a backup back came to."""
+    """The result of a restore."""
 
     backup: Backup
-    #: Whether there was a database to compare it with. Else nobody knows what was ended since.
+    #: Whether there was a database to compare it with. Otherwise later revocations are unknown.
     compared: bool
-    #: Whether the backup's seal was checked, and fits.
+    #: Whether the backup's seal is valid.
     sealed: bool
-    #: What was wrong with the backup and overridden, a sentence each that begins with "it".
+    #: The faults of the backup that were overridden, each a sentence that continues "it".
     warnings: list[str] = field(default_factory=list)
-    #: How many rows were changed, by kind and what was done: `api_key.restored` were gone and are
-    #: back, `.updated` are there and another than before, `.removed` were there and are gone.
+    #: How many rows were changed, by kind and change: `api_key.restored` were missing before,
+    #: `.updated` existed and differ, `.removed` existed before.
     changes: dict[str, int] = field(default_factory=dict)
     preserved: Preserved = field(default_factory=Preserved)
 
@@ -405,13 +404,13 @@ class IdempotencyRecord:
     fingerprint: bytes
     sealed: bytes = field(repr=False)
     created_at: str
-    #: Ids that a receipt of the same may have been stored by; they are not stored with this one.
+    #: Ids of the same request under older secrets; they are not stored.
     also: tuple[bytes, ...] = ()
 
 
 @record
 class Tenancy:
-    """What a user begins with: an organization, her place in it, and an environment."""
+    """A user's first resources: an organization, their membership, and an environment."""
 
     organization: Organization
     member: Member
@@ -421,7 +420,7 @@ class Tenancy:
 
 @record
 class Tenant:
-    """An owner with an organization, an environment and a first key: all there is to begin with."""
+    """The first tenant: an owner with an organization, an environment and a key."""
 
     user: User
     credential: Credential

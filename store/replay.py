@@ -1,7 +1,7 @@
 """Replaying the audit log: what keys, rotations, members and environments must be.
 
-`Replay.apply` takes the events of a chain that holds, in their order, and keeps in an
-`ExpectedState` what each says of the row that it is about. `state_check` compares that with the
+`Replay.apply` takes the events of a valid chain in order, and applies each to its row in an
+`ExpectedState`. `state_check` compares that with the
 tables.
 """
 
@@ -16,7 +16,7 @@ class Replay(TenantEvents, KeyEvents):
     """Applies events to the state that they describe."""
 
     def apply(self, event: Event) -> None:
-        """Take the next event."""
+        """Apply the next event."""
         if event.request_id in self._untold and event.action not in _TOLD_BY_ALL:
             return
         action = _ACTIONS.get(event.action)
@@ -24,7 +24,7 @@ class Replay(TenantEvents, KeyEvents):
             action(self, event)
 
 
-#: Of an earlier version's restore, what can be replayed.
+#: The events of an earlier version's restore that can be replayed.
 _TOLD_BY_ALL = {"organization.restored", "organization.deleted"}
 
 _ACTIONS: dict[str, Callable[[Replay, Event], None]] = {

@@ -1,4 +1,4 @@
-"""Replaying what happened to keys and their rotations."""
+"""Replaying events about keys and their rotations."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ class KeyEvents(RowEvents):
         key.tell(event.seq, changes)
         self._state.put(key)
         if "expires_at" in changes or event.details.get("resets_pending_expiry") is True:
-            # What was said last holds for a secret that is pending, too.
+            # The latest value applies to a pending secret, too.
             self._change_pending(key, event, {"sets_expiry": False})
 
     def key_revoked(self, event: Event) -> None:
@@ -45,7 +45,7 @@ class KeyEvents(RowEvents):
         self._state.put(key)
 
     def key_restored(self, event: Event) -> None:
-        """A key that a restore changed or brought back."""
+        """A key that a restore changed or restored."""
         self.restore("api_key", event, ended_by="revoked_at")
 
     def key_removed(self, event: Event) -> None:
@@ -70,7 +70,7 @@ class KeyEvents(RowEvents):
         self._state.put(key)
 
     def rotation_activated(self, event: Event) -> None:
-        """The secrets of the key and of the rotation change places."""
+        """The key and the rotation exchange their secrets."""
         key, rotation = self.find("api_key", event.resource_id, event), self._rotation(event)
         if rotation is None:
             return
@@ -81,14 +81,14 @@ class KeyEvents(RowEvents):
         if "grace_ends_at" in event.details:
             rotation.tell(event.seq, {"expires_at": event.details["grace_ends_at"]})
         if "changes" not in event.details:
-            # An earlier version did not tell whether the rotation set another expiry.
+            # An earlier version did not record whether the rotation set another expiry.
             key.fields.pop("expires_at", None)
         key.tell(event.seq, event.fields("key_prefix") | event.new_values() | {"pending": None})
         self._state.put(rotation)
         self._state.put(key)
 
     def rotation_cancelled(self, event: Event) -> None:
-        """A pending secret will never be accepted."""
+        """A pending secret was cancelled."""
         rotation = self._rotation(event)
         if rotation is not None:
             rotation.presence, rotation.since = Presence.ENDED, event.seq
@@ -105,7 +105,7 @@ class KeyEvents(RowEvents):
             self._state.put(rotation)
 
     def _rotation(self, event: Event, *, begins: bool = False) -> Expected | None:
-        """The rotation that an event about a key is about as well."""
+        """The rotation of an event about a key."""
         row_id = event.details.get("rotation_id")
         if not isinstance(row_id, str):
             return None

@@ -1,4 +1,4 @@
-"""What replaying events of every kind has in common: finding a row, beginning and removing one."""
+"""Replaying events of every kind: finding, creating and removing a row."""
 
 from hookstream_keys.store.event_forms import Event
 from hookstream_keys.store.expected_state import Expected, ExpectedState, Kind, Presence
@@ -13,7 +13,7 @@ class RowEvents:
         self._untold: set[str] = set()
 
     def find(self, kind: Kind, row_id: str, event: Event) -> Expected:
-        """The row that an event is about; one of which nothing is known where none told of it."""
+        """The row of an event; an unknown one where no event recorded it."""
         row = self._state.find(kind, row_id)
         if row is None:
             row = begin(kind, row_id, event)
@@ -21,15 +21,15 @@ class RowEvents:
         return row
 
     def remove(self, kind: Kind, event: Event) -> None:
-        """Let the row that an event is about be gone, with all that belongs to it."""
+        """Remove the row of an event, with its children."""
         row = self.find(kind, event.resource_id, event)
         row.presence, row.since = Presence.GONE, event.seq
-        # What belongs to it is gone as well, also when the row itself comes back.
+        # Its children stay removed, also when the row itself is restored.
         row.tell(event.seq, {"gone": True})
         self._state.put(row)
 
     def restore(self, kind: Kind, event: Event, *, ended_by: str) -> None:
-        """A row that a restore changed, which tells `changes`, or brought back, which tells all."""
+        """A row that a restore changed, with `changes`, or restored, with all fields."""
         row = self.find(kind, event.resource_id, event)
         row.tell(event.seq, {"org_id": event.org_id} | event.all_fields() | event.new_values())
         if "changes" not in event.details:
@@ -42,7 +42,7 @@ class RowEvents:
 
 
 def begin(kind: Kind, row_id: str, event: Event) -> Expected:
-    """A row that begins with the event, whatever was known of one of that id."""
+    """A row that the event creates, whatever was known of one of that id."""
     row = Expected(kind, row_id, event.org_id, Presence.LIVES, event.seq, is_complete=True)
     row.tell(event.seq, {"org_id": event.org_id})
     return row

@@ -1,11 +1,11 @@
-"""Replaying what happened to organizations, their members and environments."""
+"""Replaying events about organizations, their members and environments."""
 
 from hookstream_keys.store import audit_details
 from hookstream_keys.store.event_forms import Event
 from hookstream_keys.store.expected_state import Presence
 from hookstream_keys.store.replay_rows import RowEvents, begin
 
-#: What an event tells of an organization.
+#: The recorded fields of an organization.
 _NAMES = ("name", "slug")
 
 
@@ -20,7 +20,7 @@ class TenantEvents(RowEvents):
         organization.tell(event.seq, event.fields(*_NAMES))
         first = event.details.get("owner")
         if not isinstance(first, dict):
-            # An earlier version did not tell who the first member is, but when they became one.
+            # An earlier version did not record who the first member is, but when they became one.
             organization.tell(event.seq, {"first_member_at": event.created_at})
         self._state.put(organization)
         if isinstance(first, dict) and isinstance(first.get("member_id"), str):
@@ -35,11 +35,11 @@ class TenantEvents(RowEvents):
         self._state.put(organization)
 
     def organization_deleted(self, event: Event) -> None:
-        """The organization is gone, with all that belongs to it."""
+        """The organization was deleted, with all its resources."""
         self.remove("organization", event)
 
     def organization_restored(self, event: Event) -> None:
-        """The organization is there; what the restore did to its rows has events of its own."""
+        """The organization exists; other events record what the restore did to its rows."""
         organization = self.find("organization", event.resource_id, event)
         organization.presence, organization.since = Presence.LIVES, event.seq
         if "sealed" not in event.details and event.details.get("compared") is not False:
@@ -59,13 +59,13 @@ class TenantEvents(RowEvents):
         self._state.put(member)
 
     def member_updated(self, event: Event) -> None:
-        """A member's role; an earlier version told it beside what it was."""
+        """A member's role; an earlier version recorded it beside the old one."""
         member = self.find("member", event.resource_id, event)
         member.tell(event.seq, event.fields("user_id", "role") | event.new_values())
         self._state.put(member)
 
     def member_removed(self, event: Event) -> None:
-        """A member is gone."""
+        """A member was removed."""
         self.remove("member", event)
 
     # Environments
@@ -92,9 +92,9 @@ class TenantEvents(RowEvents):
         self._state.put(environment)
 
     def environment_restored(self, event: Event) -> None:
-        """An environment that a restore changed or brought back."""
+        """An environment that a restore changed or restored."""
         self.restore("environment", event, ended_by="deleted_at")
 
     def environment_removed(self, event: Event) -> None:
-        """An environment that a restore removed: it was made after the backup."""
+        """An environment that a restore removed: it was created after the backup."""
         self.remove("environment", event)

@@ -1,6 +1,6 @@
-"""Comparing the rows that there are with those that the audit log tells of.
+"""Comparing the rows of the tables with the state that the audit log describes.
 
-Both come in the order of their ids, so that neither has to be in memory.
+Both are read in the order of their ids, so neither has to be in memory.
 """
 
 import json
@@ -14,7 +14,7 @@ from hookstream_keys.domain.records import record
 from hookstream_keys.store.expected_state import Expected, ExpectedState, Kind, Presence
 from hookstream_keys.store.records import ChainCheck
 
-#: The field of a fault that is about the row itself: whether it is there.
+#: The field of a fault about the row itself: whether it exists.
 ROW = "row"
 
 #: Why something was not checked.
@@ -32,13 +32,13 @@ class FoundRow(NamedTuple):
     #: As `hookstream_keys.domain.timestamps` writes it; None where the row does not have it.
     created_at: str | None
     fields: dict[str, Any]
-    #: Why fields that the row has could not be read; None where all could.
+    #: Why fields of the row could not be read; None where all could.
     unreadable: str | None = None
 
 
 @record
 class StateFault:
-    """A row that is not as the audit log says, and the event, by its `seq`, that says so."""
+    """A row that differs from the audit log, with the `seq` of the event that says so."""
 
     kind: Kind | Literal["audit_checkpoint"]
     id: str
@@ -48,7 +48,7 @@ class StateFault:
     seq: int | None
 
     def __str__(self) -> str:
-        # As JSON: there may be anything in a row that was changed, also for a terminal.
+        # As JSON: a row that was changed may contain anything, such as terminal control codes.
         what, source = f"{self.kind} {json.dumps(self.id)}", ""
         if self.seq is not None:
             source = f" (seq {self.seq})"
@@ -59,7 +59,7 @@ class StateFault:
 
 
 class Difference(NamedTuple):
-    """A fault, with the row on either side."""
+    """A fault, with the found and the expected row."""
 
     fault: StateFault
     row: FoundRow | None
@@ -68,35 +68,35 @@ class Difference(NamedTuple):
 
 @dataclass(slots=True)
 class StateCheck:
-    """What a comparison of the log with the state came to."""
+    """The result of comparing the state with the log."""
 
     chain: ChainCheck
-    #: Whether all that the log ever said was known. Else rows that are gone are not missed, and
-    #: others not checked, whose events were pruned.
+    #: Whether all events were known. Otherwise missing rows are not found, and others not checked,
+    #: whose events were pruned.
     is_complete: bool = True
     #: How many rows of each kind were compared.
     checked: Counter[str] = field(default_factory=Counter)
-    #: How much could not be, by the reason.
+    #: How many could not be, by the reason.
     unchecked: Counter[str] = field(default_factory=Counter)
-    #: The first faults, as many as were asked for.
+    #: The first faults, up to a limit.
     faults: list[StateFault] = field(default_factory=list)
     fault_count: int = 0
 
     @property
     def summary(self) -> str:
-        """How many faults there are, and the first of them, where there is one."""
+        """The number of faults, and the first one."""
         places = "1 place" if self.fault_count == 1 else f"{self.fault_count} places"
         return f"in {places}, first {self.faults[0]}"
 
 
 @record
 class Comparison:
-    """Compares the rows of each kind with the expected state, and tells each fault."""
+    """Compares the rows of each kind with the expected state, and reports each fault."""
 
     state: ExpectedState
-    #: The moment: a grace that has ended by then may have been pruned.
+    #: The moment: rotations whose grace period has ended by then may have been pruned.
     now: str
-    #: When the last event was written that is not known, since it was pruned; None without one.
+    #: The time of the last pruned event that is not known; None if all are.
     pruned_until: str | None
     has_user: Callable[[str], bool]
     result: StateCheck
@@ -119,9 +119,9 @@ class Comparison:
                 self._look_at_both(row, expected, home)
 
     def _look_at_unexpected(self, kind: Kind, row: FoundRow, home: Expected | None) -> None:
-        """A row that no event told of."""
+        """A row that no event recorded."""
         if kind == "organization":
-            # better-auth makes organizations as well.
+            # better-auth creates organizations as well.
             self.result.unchecked[FOREIGN_ORGANIZATIONS] += 1
         elif kind == "member" and (home is None or not home.is_complete):
             self.result.unchecked[FOREIGN_MEMBERS] += 1
@@ -135,7 +135,7 @@ class Comparison:
             self._fault(fault, row, None)
 
     def _is_first_member(self, row: FoundRow, home: Expected) -> bool:
-        """Whether it may be the member that an organization of an earlier version began with."""
+        """Whether it may be the first member of an organization of an earlier version."""
         if row.created_at is None or home.value("first_member_at") != row.created_at:
             return False
         # There is one.
@@ -160,7 +160,7 @@ class Comparison:
             fault = StateFault(
                 expected.kind, row.id, ROW, "is there", "was removed", expected.since
             )
-            # What the log last told of it is over.
+            # It has ended, by the log.
             self._fault(fault, row, None)
             return
         unknown_until = home.fields.get("unknown_until", (None, 0))[1] if home else 0
@@ -178,7 +178,7 @@ class Comparison:
             self._fault(fault, row, expected)
 
     def _presence(self, expected: Expected, home: Expected | None) -> Presence:
-        """Whether the row must be there, as far as that follows from what it belongs to, too."""
+        """Whether the row must exist, also by its parent."""
         if home is not None:
             if home.fields.get("gone", (None, 0))[1] > expected.since:
                 return Presence.GONE
@@ -204,7 +204,7 @@ class Comparison:
 
 
 def _is_before(created_at: str | None, pruned_until: str | None, home: Expected | None) -> bool:
-    """Whether a row may be from before all that is known."""
+    """Whether a row may be older than all known events."""
     untold = home.value("unknown_until") if home is not None else None
     known_from = max(filter(None, (pruned_until, untold)), default=None)
     return known_from is not None and created_at is not None and created_at <= known_from
@@ -213,7 +213,7 @@ def _is_before(created_at: str | None, pruned_until: str | None, home: Expected 
 def _side_by_side(
     found: Iterable[FoundRow], expected: Iterable[Expected]
 ) -> Iterator[tuple[FoundRow | None, Expected | None]]:
-    """Each id once, with its row on either side; both are in the order of their ids' bytes."""
+    """Merge join: each id once, with its rows; both are in the order of their ids' bytes."""
     mine, theirs = iter(found), iter(expected)
     row, other = next(mine, None), next(theirs, None)
     while row is not None or other is not None:

@@ -1,7 +1,7 @@
 """Drive the service in this process, without a network, and draw where the time goes.
 
-Run in the benchmark's folder: `python -m anatomy [requests]`. Watching costs time itself, so
-each layer is given its share of what a request costs that nobody watches.
+Run in the benchmark's folder: `python -m anatomy [requests]`. Measuring costs time itself, so
+each layer gets its share of the time of a request that is not measured.
 """
 
 import asyncio

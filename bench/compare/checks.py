@@ -33,7 +33,7 @@ def check(system: System, data: Data) -> dict[str, float]:
             _, outcome = server.drive(server.load(work, seconds=1))
             fsyncs[work] = (disk.fsyncs() - before) / outcome.requests
             if work.startswith("create"):
-                _created_keys_are_good(server, outcome)
+                _created_keys_are_valid(server, outcome)
                 # A commit covers at most what is under way at once.
                 if fsyncs[work] < 1 / _CONNECTIONS:
                     raise Unusable(f"{system.name} answers {work} before it is on the disk")
@@ -63,14 +63,14 @@ def remember_rows(system: System, data: Data) -> None:
     (data.folder / "facts.json").write_text(json.dumps(facts), "utf-8")
 
 
-def _created_keys_are_good(server: Server, outcome: Outcome) -> None:
+def _created_keys_are_valid(server: Server, outcome: Outcome) -> None:
     file = server.data.folder / "created.txt"
     file.write_text("".join(f"{line}\n" for line in outcome.created), "utf-8")
     server.drive(server.load("verify", seconds=1, keys=file))
 
 
 def _wrong_answers_are_seen(server: Server, work: str) -> None:
-    """Send a credential that is no good: the run must fail, or the check checks nothing."""
+    """Send an invalid credential: the run must fail, or the check is ineffective."""
     key_id, secret = server.data.keys.read_text("utf-8").splitlines()[0].split()
     file = Path(server.data.folder, "wrong.txt")
     file.write_text(f"{key_id} {_spoilt(secret)}\n", "utf-8")

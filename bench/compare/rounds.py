@@ -76,5 +76,5 @@ def _turn(options: Options, system: System, data: Data, found: Findings) -> None
 
 
 def say(text: str) -> None:
-    """Tell whoever waits how far it is."""
+    """Print progress."""
     print(text, file=sys.stderr, flush=True)

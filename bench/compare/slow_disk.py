@@ -70,7 +70,7 @@ def _rows(found: dict[tuple[str, str], Sample], labels: dict[str, str]) -> list[
                 work=f"{work}, fsync +{DELAY_MS} ms{_connections(work)}",
                 system=labels[name],
                 sample=sample,
-                # Of two loads at once nobody knows which one the CPU time was for.
+                # With two loads at once the CPU time of each is unknown.
                 has_cpu=work != "verify while keys are created",
                 figure=figure,
                 value=value,

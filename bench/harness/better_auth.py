@@ -33,7 +33,7 @@ class BetterAuth(System):
         node_modules("better_auth")
 
     def seed(self, data: Data, count: int) -> None:
-        """Make a database by its migrations, with a user, so many keys of hers and one more."""
+        """Create a database by its migrations, with a user, so many keys of theirs and one more."""
         printed = run(
             require("node"), _FOLDER / "server.mjs", "seed", str(count),
             env=os.environ | self._environment(data),

@@ -15,7 +15,7 @@ from hookstream_keys.domain import ids, keys, timestamps
 #: More than SQLite would keep in memory by itself, in KiB: for inserting in random order.
 _SEED_CACHE = 4 * 1024 * 1024
 
-# The secrets of these nobody knows, so their digests may as well be random themselves.
+# The secrets of these are not used, so their digests are random.
 _MANY = """
     with recursive number (n) as (select 0 union all select n + 1 from number where n + 1 < :count)
     insert into api_key (id, digest, org_id, env_id, name, prefix, scopes, created_by, created_at)

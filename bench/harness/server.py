@@ -124,7 +124,7 @@ def serving(
     """Run a server until the block ends. Raises Unusable when it does not start or stop."""
     port = _free_port()
     launch = system.launch(data, port, workers)
-    # Settings of whoever runs this are not part of what is compared.
+    # The settings of the environment are not part of the comparison.
     kept = {
         name: value
         for name, value in os.environ.items()

@@ -92,7 +92,7 @@ class System:
         """Put everything in place that it needs, unless it is. Raises Unusable."""
 
     def seed(self, data: Data, count: int) -> None:
-        """Make a database in `data`'s empty folder, with so many good keys, all written down."""
+        """Create a database in `data`'s empty folder, with so many valid keys, all written down."""
         raise NotImplementedError
 
     def launch(self, data: Data, port: int, workers: int = 1) -> Launch:

@@ -79,7 +79,7 @@ def find_key(connection: sqlite3.Connection, secret: str) -> Key | None:
 
 
 def problem(key: Key, now: str) -> str | None:
-    """Why the key is no good at the moment `now`, if it is not."""
+    """Why the key is not valid at the moment `now`, if it is not."""
     if key.revoked_at is not None:
         return "REVOKED"
     if not key.enabled:

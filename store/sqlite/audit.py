@@ -27,7 +27,7 @@ _FIND_POSITION = "select seq from audit_log where id = ? and org_id = ?"
 
 
 class AuditLog(Engine):
-    """The questions about the audit log."""
+    """Queries of the audit log."""
 
     def list_events(
         self, wanted: AuditFilter, *, before: int | None, limit: int
@@ -84,11 +84,11 @@ def _event(row: Row) -> AuditEvent:
 
 
 def insert_event(connection: Connection, event: AuditEvent) -> None:
-    """Store an event inside the transaction of what it is about, as the next of the chain.
+    """Store an event in the transaction of its change, as the next of the chain.
 
     Raises StoreUnavailable as `chain_head`.
     """
-    # Not after the last row: were that removed, the next would hide it.
+    # Not after the last row: if that was removed, the next one would hide it.
     last, previous = chain_head(connection)
     row = {
         "seq": last + 1,

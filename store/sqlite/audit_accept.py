@@ -1,4 +1,4 @@
-"""`audit accept`: events for what better-auth changed in the tables that are shared with it."""
+"""`audit accept`: events for what better-auth changed in the shared tables."""
 
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
@@ -52,7 +52,7 @@ class AuditAccept(Engine):
             changes = tuple(change for row in rows for change in row.changes)
             if not rehearse:
                 with transaction(connection):
-                    # All before the first event, which is about the organization of others.
+                    # Before the first event: it may be about the organization of others.
                     for row in rows:
                         _require_unchanged(connection, row, state.chain.seq)
                     for change in changes:
@@ -71,7 +71,7 @@ def _require_all(only: Collection[str], rows: Collection[DifferentRow]) -> None:
 
 
 def _require_unchanged(connection: sqlite3.Connection, row: DifferentRow, seq: int) -> None:
-    """Raise AcceptRefused where the row, or what the log says of it, is another than before."""
+    """Raise AcceptRefused where the row, or what the log says of it, was changed."""
     found = next(state_rows.read(connection, row.kind, where="t.id = ?", values=(row.id,)), None)
     org_id = row.changes[0].org_id
     if found != row.found or connection.execute(_SINCE, (seq, row.id, org_id)).fetchone():

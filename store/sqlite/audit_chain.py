@@ -1,4 +1,4 @@
-"""The audit log as it is at one moment: its chain, its head and the anchor that it begins after."""
+"""A snapshot of the audit log: its chain, its head and the anchor that it begins after."""
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -13,17 +13,17 @@ _HEAD = "select seq, hash from audit_head"
 _ANCHOR = "select seq, hash from audit_anchor"
 _ROWS = f"select {_COLUMNS}, hash from audit_log where seq <= ? order by seq"  # noqa: S608
 
-#: The largest value that SQLite stores: a bound that every row is below.
+#: The largest integer of SQLite, so that all rows are included.
 _ALL = 2**63 - 1
-#: Progress is told once for so many rows.
+#: Progress is reported once per so many rows.
 STEP = 1_000
 
 
 @contextmanager
 def one_moment(connection: sqlite3.Connection) -> Iterator[None]:
-    """A read transaction: everything that is read in the block is of one moment.
+    """A read transaction: everything that is read in the block is one snapshot.
 
-    Texts that are no UTF-8 are read as well, with surrogates: only a fault can be one.
+    Texts that are not UTF-8 are read as well, with surrogates: only a fault can be one.
     """
     ordinary = connection.text_factory
     connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
@@ -60,12 +60,12 @@ def follow(
 
 
 def rows(connection: sqlite3.Connection, through: int = _ALL) -> Iterator[chain.Row]:
-    """The rows of the log in their order, as many as there are up to `through`."""
+    """The rows of the log in order, up to `through`."""
     yield from connection.execute(_ROWS, (through,))
 
 
 def anchor_of(connection: sqlite3.Connection) -> chain.Anchor:
-    """The anchor that the rows begin after; one that is gone or damaged is taken for none."""
+    """The anchor that the rows begin after; a missing or damaged one counts as none."""
     row = connection.execute(_ANCHOR).fetchone()
     try:
         bytes.fromhex(row[1])
@@ -82,7 +82,7 @@ def _total(head: chain.Row | None, anchor: chain.Anchor, *, whole: bool) -> int:
 def _telling(
     progress: Progress, visit: Callable[[chain.Row], None] | None, total: int
 ) -> Callable[[chain.Row], None]:
-    """`visit`, with progress told now and then."""
+    """`visit`, with reports of progress."""
     done = 0
 
     def visit_and_tell(row: chain.Row) -> None:

@@ -1,8 +1,8 @@
-"""Checkpoints: what the audit log said until it was pruned, so that the state can still be checked.
+"""Checkpoints: the state that pruned rows of the audit log describe.
 
-A prune stores the state that the rows which go lead to, and its event has a SHA-256 of each kind
-of rows in that. The event is in the chain, so a checkpoint that was changed is found. The replay of
-the rows that are left begins with it.
+A prune stores the state after the removed rows, and its event has a SHA-256 of each kind of rows
+in that. The event is in the chain, so a changed checkpoint is found. The replay of the remaining
+rows begins with it, so that the state can still be checked.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from hookstream_keys.store.expected_state import ExpectedState, Kind, Presence, 
 from hookstream_keys.store.sqlite import state_rows
 from hookstream_keys.store.sqlite.connection import Connection, transaction
 
-#: So many rows are stored or deleted in one transaction, for which other writers wait.
+#: How many rows are stored or deleted in one transaction, for which other writers wait.
 BATCH = 2_000
 
 _COLUMNS = "id, org_id, presence, since, is_complete, fields"
@@ -44,16 +44,16 @@ _LAST_PRUNE = """
 
 
 class Checkpoint(NamedTuple):
-    """The checkpoint that the last prune made, by its event."""
+    """The checkpoint of the last prune, by its event."""
 
     name: str
-    #: Events up to this one are in it.
+    #: The `seq` of the last event in it.
     through_seq: int
     #: The event.
     seq: int
     #: The SHA-256 of the rows of each kind, in hexadecimal.
     digests: dict[str, Any]
-    #: When the last event was written that it does not know; None where it knows all.
+    #: The time of the last pruned event that is not in it; None if all are.
     unknown_until: str | None
 
 
@@ -73,7 +73,7 @@ def find(connection: sqlite3.Connection) -> Checkpoint | None:
 
 
 def changed(connection: sqlite3.Connection, checkpoint: Checkpoint) -> Iterator[tuple[Kind, str]]:
-    """The kinds whose rows are not those that the event vouches for, and the SHA-256 of those."""
+    """The kinds whose rows differ from the event's SHA-256, and that of the rows."""
     for kind in state_rows.TABLES:
         digest = _digest(connection.execute(_READ, (checkpoint.name, kind)))
         if digest != checkpoint.digests.get(kind):
@@ -81,21 +81,21 @@ def changed(connection: sqlite3.Connection, checkpoint: Checkpoint) -> Iterator[
 
 
 def load(connection: sqlite3.Connection, checkpoint: Checkpoint, state: ExpectedState) -> None:
-    """Let the state begin with a checkpoint."""
+    """Load a checkpoint into the state."""
     for kind in state_rows.TABLES:
         for row in connection.execute(_READ, (checkpoint.name, kind)):
             state.put_stored(kind, row)
 
 
 def names(connection: sqlite3.Connection) -> list[str]:
-    """Every checkpoint that is stored: that of the last prune, and what interrupted ones left."""
+    """All stored checkpoints: that of the last prune, and those of interrupted ones."""
     return [row[0] for row in connection.execute(_NAMES)]
 
 
 def store(connection: Connection, state: ExpectedState) -> tuple[str, dict[str, str]]:
-    """Store a state, in short transactions beside other writers. Returns its name and digests.
+    """Store a state, in short transactions between other writers. Returns its name and digests.
 
-    It counts for nothing until an event vouches for it.
+    It is not used until an event has its digests.
     """
     name = secrets.token_hex(8)
     for kind in state_rows.TABLES:
@@ -112,7 +112,7 @@ def store(connection: Connection, state: ExpectedState) -> tuple[str, dict[str, 
 
 
 def forget(connection: Connection, checkpoints: Iterable[str]) -> None:
-    """Delete checkpoints, in short transactions beside other writers."""
+    """Delete checkpoints, in short transactions between other writers."""
     for name in checkpoints:
         removed = BATCH
         while removed:
@@ -123,9 +123,9 @@ def forget(connection: Connection, checkpoints: Iterable[str]) -> None:
 
 
 def _reduced(connection: sqlite3.Connection, kind: Kind, row: Stored) -> Stored:
-    """The row, or of one that has ended and is not there any more only that: it may not come back.
+    """The row; of a removed one only that it was removed.
 
-    It could only by a restore, whose event tells all of it.
+    Only a restore brings it back, and its event has all fields.
     """
     row_id, org_id, presence, since, is_complete, fields = row
     if presence == Presence.LIVES or state_rows.exists(connection, kind, row_id):
@@ -143,6 +143,6 @@ def _digest(rows: Iterable[Stored]) -> str:
 
 
 def _let_others_write(begun: float, rows: int) -> None:
-    """Wait as long as the transaction took, so that writers who look now and then find it ended."""
+    """Wait as long as the transaction took, so that writers that poll get the lock."""
     if rows == BATCH:
         time.sleep(time.monotonic() - begun)

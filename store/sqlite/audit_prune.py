@@ -1,9 +1,9 @@
-"""Pruning the audit log: its oldest rows go to an archive, and what is left stays verifiable.
+"""Pruning the audit log: its oldest rows move to an archive, and the rest stays verifiable.
 
-The rows that are left begin after an anchor, the position and hash of the last row that was
-removed. An anchor alone would be a way to hide rows, so the prune is itself an event of the chain,
-stored with the first rows that go. Interrupted, it leaves an anchor before the row that its event
-names: the rest of the rows is there, and the log is verified with them.
+The remaining rows begin after an anchor, the position and hash of the last removed row. An anchor
+alone could hide rows, so the prune is itself an event of the chain, stored with the first removal.
+An interrupted prune leaves an anchor before the row that its event names: the log is verified with
+the rows between.
 """
 
 import time
@@ -22,7 +22,7 @@ from hookstream_keys.store.sqlite.connection import Connection, transaction
 from hookstream_keys.store.sqlite.engine import Engine
 from hookstream_keys.store.sqlite.known_log import KnownLog
 
-#: So many rows go in one transaction: a few hundredths of a second, for which other writers wait.
+#: How many rows one transaction removes: a few hundredths of a second, for which writers wait.
 BATCH = 2_000
 
 _CREATED_AT = chain.COLUMNS.index("created_at")
@@ -67,10 +67,10 @@ def _archive(
     state: ExpectedState,
     progress: Progress | None,
 ) -> tuple[Pruned, str | None] | None:
-    """Write what is to go to a file, and replay it into the state.
+    """Write the rows to remove to a file, and replay them into the state.
 
-    Returns how far that is, and until when of what was pruned before nothing is known; None where
-    nothing is to go.
+    Returns the extent of these rows, and until when earlier pruned events are unknown; None where
+    there is nothing to remove.
     """
     last: chain.Row | None = None
     is_prefix = True
@@ -111,13 +111,13 @@ def _remove(
     event: AuditEvent,
     progress: Progress | None,
 ) -> None:
-    """Remove what was archived, a batch after the other; the first with the event."""
+    """Remove the archived rows in batches; the first with the event."""
     first = anchor.seq
     for end in (*range(first + BATCH, pruned.through_seq, BATCH), pruned.through_seq):
         begun = time.monotonic()
         with transaction(connection):
             if audit_chain.anchor_of(connection) != anchor:
-                raise PruneRefused("another prune is running; see to it that only one does")
+                raise PruneRefused("another prune is running; run only one at a time")
             if anchor.seq == first:
                 insert_event(connection, event)
             (entry_hash,) = connection.execute(_HASH_AT, (end,)).fetchone()
@@ -128,13 +128,13 @@ def _remove(
         if progress is not None:
             progress("prune", end - first, pruned.rows)
         if end < pruned.through_seq:
-            # Waiting writers look now and then whether the lock is free: as long as it was not.
+            # Waiting writers poll for the lock: leave it free as long as it was held.
             time.sleep(time.monotonic() - begun)
 
 
 @contextmanager
 def _unprotected(connection: Connection) -> Iterator[None]:
-    """Without the triggers that refuse changes, which are there again when the block ends."""
+    """Drop the triggers that refuse changes for the block."""
     triggers = connection.execute(_TRIGGERS).fetchall()
     for name, _ in triggers:
         connection.execute(f'drop trigger "{name}"')

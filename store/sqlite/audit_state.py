@@ -1,4 +1,4 @@
-"""`audit verify --state`: the audit log's events against the rows that there are."""
+"""`audit verify --state`: comparing the tables with the audit log."""
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -12,10 +12,10 @@ from hookstream_keys.store.sqlite.engine import Engine
 from hookstream_keys.store.sqlite.known_log import KnownLog
 from hookstream_keys.store.state_check import Comparison, Difference, FoundRow, StateCheck
 
-#: In an order in which the faults read well: first what others belong to.
+#: In the order in which faults are reported: parents first.
 KINDS: tuple[Kind, ...] = ("organization", "environment", "api_key", "rotation", "member")
 
-#: So many faults are told; of the others, how many they are.
+#: How many faults are listed; of the others only the number.
 MAX_FAULTS = 100
 
 _HAS_USER = 'select 1 from "user" where id = ?'
@@ -45,7 +45,7 @@ def check(
     progress: Progress | None = None,
     tell: Callable[[Difference], None] | None = None,
 ) -> StateCheck:
-    """`Store.check_state` on a connection that is in no transaction. `tell` gets each fault."""
+    """`Store.check_state` on a connection outside a transaction. `tell` gets each fault."""
     with closing(ExpectedState()) as state, audit_chain.one_moment(connection):
         replay = KnownLog(connection, state, is_whole=bool(archives))
         found = audit_chain.follow(
@@ -68,7 +68,7 @@ def _compare(
     tell: Callable[[Difference], None] | None,
     progress: Progress | None,
 ) -> None:
-    """Compare the rows of every kind with what the log tells of them."""
+    """Compare the rows of every kind with what the log describes."""
 
     def has_user(user_id: str) -> bool:
         return connection.execute(_HAS_USER, (user_id,)).fetchone() is not None
@@ -91,7 +91,7 @@ def _compare(
 def _telling(
     connection: sqlite3.Connection, progress: Progress
 ) -> Callable[[Iterator[FoundRow]], Iterator[FoundRow]]:
-    """What hands rows on, and tells progress now and then."""
+    """Passes rows on, with reports of progress."""
     counts = [f"(select count(*) from {state_rows.TABLES[kind]})" for kind in KINDS]  # noqa: S608
     (total,) = connection.execute(f"select {' + '.join(counts)}").fetchone()
     done = 0

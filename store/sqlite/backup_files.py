@@ -1,4 +1,4 @@
-"""Files of backups: private, whole before they have their name, and known to be sound."""
+"""Files of backups: private, published atomically, and checked."""
 
 import os
 import secrets
@@ -13,9 +13,9 @@ from hookstream_keys.domain.durable import fsync_directory
 from hookstream_keys.store.errors import BackupRefused
 from hookstream_keys.store.records import Backup, ChainCheck
 
-#: What SQLite keeps beside a database file.
+#: The suffixes of SQLite's files beside a database.
 BESIDE = ("-wal", "-shm", "-journal")
-#: Of these, what holds changes that are not in the database file yet.
+#: Of these, those with changes that are not in the database file yet.
 _CHANGES = ("-wal", "-journal")
 
 _CHUNK = 1024 * 1024
@@ -23,9 +23,9 @@ _CHUNK = 1024 * 1024
 
 @contextmanager
 def draft_for(path: Path) -> Iterator[Path]:
-    """An empty file beside `path`, readable by its owner only, which is gone after the block.
+    """An empty file beside `path`, readable by its owner only, deleted after the block.
 
-    Raises BackupRefused when it cannot be made.
+    Raises BackupRefused when it cannot be created.
     """
     path = path.absolute()
     draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
@@ -41,17 +41,17 @@ def draft_for(path: Path) -> Iterator[Path]:
 
 
 def vacuum(source: sqlite3.Connection, draft: Path) -> None:
-    """Write what `source` has at this moment into an empty file: nothing that was deleted.
+    """Write a snapshot of `source` into an empty file, without deleted content.
 
-    One reader's transaction, beside which others write.
+    A read transaction, during which others may write.
     """
     source.execute("vacuum into ?", (str(draft),))
 
 
 def copy(path: Path, draft: Path) -> None:
-    """Copy the bytes of a backup, so that what is checked is what is used.
+    """Copy the bytes of a backup, so that the checked bytes are the used ones.
 
-    Raises BackupRefused for what is not one whole file.
+    Raises BackupRefused for what is not one complete file.
     """
     for end in _CHANGES:
         if _has_content(Path(f"{path}{end}")):
@@ -60,7 +60,7 @@ def copy(path: Path, draft: Path) -> None:
                 "with hookstream-keys backup"
             )
     try:
-        # A pipe without a writer would never be open.
+        # Opening a pipe without a writer would block.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as source:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -72,7 +72,7 @@ def copy(path: Path, draft: Path) -> None:
 
 
 def publish(draft: Path, path: Path) -> None:
-    """Give a draft its name, on the disk. Raises BackupRefused when something has it already."""
+    """Rename a draft, durably. Raises BackupRefused when the name exists."""
     try:
         with draft.open("rb") as file:
             os.fsync(file.fileno())
@@ -86,24 +86,24 @@ def publish(draft: Path, path: Path) -> None:
 
 @contextmanager
 def reading(draft: Path, path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that only reads a copy of the backup at `path`.
+    """A read-only connection to a copy of the backup at `path`.
 
-    Raises BackupRefused for what is no sound database.
+    Raises BackupRefused for a damaged database.
     """
-    # Nothing writes to it: SQLite needs no lock, and looks for no other file.
+    # Nothing writes to it: SQLite needs no lock, and reads no other file.
     uri = f"{draft.absolute().as_uri()}?mode=ro&immutable=1"
     try:
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
-            # Anything may have been put into its schema.
+            # Its schema may have been edited.
             connection.execute("pragma trusted_schema = off")
             yield connection
     except (sqlite3.DatabaseError, UnicodeError) as error:
-        # The latter where a name in the schema is no text.
+        # The latter where a name in the schema is not text.
         raise BackupRefused(f"{path} is no sound backup: {error}") from error
 
 
 def require_sound(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise BackupRefused unless the file is whole, and nothing in it refers to what is not."""
+    """Raise BackupRefused unless the file and its foreign keys are consistent."""
     (found,) = connection.execute("pragma integrity_check(1)").fetchone()
     if found != "ok":
         raise BackupRefused(f"{path} is no sound backup: {found}")
@@ -115,7 +115,7 @@ def require_sound(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def require_chain(connection: sqlite3.Connection, found: ChainCheck, path: Path) -> Backup:
-    """How far the audit log goes. Raises BackupRefused when it is not as it was written."""
+    """The extent of the audit log. Raises BackupRefused when its chain is broken."""
     if found.fault is not None:
         where = f"{found.fault.problem}, seq {found.fault.seq}"
         raise BackupRefused(f"{path} is no sound backup: its audit log is not: {where}")

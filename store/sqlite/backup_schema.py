@@ -1,7 +1,7 @@
-"""What a backup's schema may make SQLite run: nothing that this version's migrations do not make.
+"""The allowed code in a backup's schema: only that of this version's migrations.
 
-A trigger or view that was put into a backup would run while the backup is put back, or in the
-database that it becomes.
+A trigger or view that was added to a backup would run during the restore, or in the restored
+database.
 """
 
 import sqlite3
@@ -22,7 +22,7 @@ _CODE = """
 
 
 def require_known(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise BackupRefused where the schema has code that this version does not make."""
+    """Raise BackupRefused where the schema has code that this version does not create."""
     for kind, name, statement in connection.execute(_CODE):
         if _known().get((kind, name)) != _words(statement):
             what = "virtual table" if kind == "table" else kind
@@ -33,9 +33,9 @@ def require_known(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def require_tables(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise BackupRefused where a table of this project's own is not as this version makes it.
+    """Raise BackupRefused where a table of this project is not as this version creates it.
 
-    The backup has this version's migrations. What is better-auth's may have columns of its plugins.
+    The backup has this version's migrations. better-auth's tables may have columns of its plugins.
     """
     for table, made in _tables().items():
         if _columns(connection, table) != made:
@@ -45,7 +45,7 @@ def require_tables(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def complete(connection: sqlite3.Connection) -> None:
-    """Make the triggers that this version makes, where they are missing."""
+    """Create missing triggers of this version."""
     there = {row[:2] for row in connection.execute(_CODE)}
     for (kind, name), statement in _known().items():
         if (kind, name) not in there:
@@ -61,7 +61,7 @@ def _tables() -> dict[str, set[tuple[object, ...]]]:
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> set[tuple[object, ...]]:
-    """The columns of a table, with their types and whether they are of its key; and its kind."""
+    """The columns of a table, with their types and keys; and its kind."""
     rows = connection.execute(
         'select name, lower(type), "notnull", pk, hidden from pragma_table_xinfo(?)', (table,)
     )

@@ -1,9 +1,8 @@
 """The seal of a backup: HMACs over all of it, with keys that are derived from the signing secret.
 
-They are in the backup, in a table of its own. One covers the bytes of the file, so that no change
-passes unnoticed, wherever in the file it is: it is computed with the bytes of the HMAC itself taken
-as zeros. The others cover a table each, column names and rows, and the schema: they say *what* was
-changed where the first does not fit.
+They are in a table of the backup. One covers the bytes of the file, so that any change is found: it
+is computed with the bytes of the HMAC itself as zeros. The others cover the schema, and the column
+names and rows of a table each: they tell *what* was changed where the first is not valid.
 
 All are HMAC-SHA256 (RFC 2104) and are compared in constant time.
 """
@@ -28,25 +27,25 @@ _CREATE = f"""
         hmac blob not null check (length(hmac) = {SIZE})
     ) strict
 """
-#: Nothing of a view is run.
+#: Not a view, whose code would run.
 _IS_TABLE = "select 1 from sqlite_master where type = 'table' and name = ? and rootpage <> 0"
 _ADD = f"insert into {TABLE} (part, rows, hmac) values (?, ?, ?)"  # noqa: S608 - a constant
 _READ = f"select part, rows, hmac from {TABLE}"  # noqa: S608 - a constant
 
 
 def seal(path: Path, key: bytes) -> None:
-    """Seal a backup in place, which nothing else has open. Raises BackupRefused."""
+    """Seal a backup in place; no other process has it open. Raises BackupRefused."""
     placeholder = secrets.token_bytes(SIZE)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        # It is thrown away if this fails, so it needs no journal.
+        # It is deleted if this fails, so it needs no journal.
         connection.execute("pragma journal_mode = memory")
         connection.execute("begin immediate")
-        # Left by one that was copied over a database by hand.
+        # From a backup that was copied over a database by hand.
         connection.execute(f"drop table if exists {TABLE}")
         parts = seal_macs.of_parts(connection, key)
         connection.execute(_CREATE)
         connection.executemany(_ADD, ((part, *value) for part, value in parts.items()))
-        # The last: a page that is rebuilt later might leave a second copy of it.
+        # Last: rebuilding a page later might leave a second copy of it.
         connection.execute(_ADD, (FILE, 0, placeholder))
         connection.execute("commit")
     with path.open("r+b") as file:
@@ -60,7 +59,7 @@ def seal(path: Path, key: bytes) -> None:
 
 
 def require(connection: sqlite3.Connection, path: Path, seal_keys: SealKeys) -> None:
-    """Return where the backup's seal fits by one of the keys. Raises SealRefused.
+    """Return where the backup's seal is valid by one of the keys. Raises SealRefused.
 
     `connection` is open on the file at `path`, which does not change meanwhile.
     """
@@ -83,12 +82,12 @@ def require(connection: sqlite3.Connection, path: Path, seal_keys: SealKeys) -> 
 
 
 def remove(connection: sqlite3.Connection) -> None:
-    """Take the seal out of a copy: it is nothing that a live database has."""
+    """Remove the seal from a copy, which becomes a live database."""
     connection.execute(f"drop table if exists {TABLE}")
 
 
 def _read(connection: sqlite3.Connection) -> Seal:
-    """The seal that the backup has; empty where it has none, or what is none."""
+    """The backup's seal; empty where it is missing or malformed."""
     if connection.execute(_IS_TABLE, (TABLE,)).fetchone() is None:
         return {}
     columns = connection.execute(f"pragma table_info({TABLE})").fetchall()
@@ -103,7 +102,7 @@ def _is_part(part: Any, rows: Any, mac: Any) -> bool:
 
 
 def _what_was_changed(connection: sqlite3.Connection, found: Seal, seal_keys: SealKeys) -> str:
-    """In words, by the HMACs of the parts."""
+    """What was changed, in words, by the HMACs of the parts."""
     for key in seal_keys.keys:
         parts = seal_macs.of_parts(connection, key)
         changed = sorted(
@@ -111,7 +110,7 @@ def _what_was_changed(connection: sqlite3.Connection, found: Seal, seal_keys: Se
             for part in (parts.keys() | found.keys()) - {FILE}
             if not _fits(parts.get(part), found.get(part))
         )
-        # By another key none fits.
+        # With another key none is valid.
         if len(changed) < len(parts.keys() | found.keys() - {FILE}):
             return _named(changed)
     return (

@@ -1,8 +1,8 @@
-"""Backups: a copy that is made while others write, and put back without bringing back what ended.
+"""Backups: created while others write, and restored without undoing revocations.
 
-A backup is put back into the database that there is, as one change of it: the rows of the
-backup, merged with those that are there now (`restore_merge`), take their place in one transaction.
-So no server has to stop, and no revocation can slip in between. The audit log stays what it is.
+A restore is one transaction in the existing database: it replaces the rows with those of the
+backup, merged with the present ones (`restore_merge`). So no server has to stop, and no revocation
+is lost between. The audit log is not replaced.
 """
 
 import sqlite3
@@ -33,7 +33,7 @@ Recorded = Callable[[RestoreChange], AuditEvent]
 
 
 class Backups(Engine):
-    """Making a backup, and putting one back."""
+    """Creating and restoring backups."""
 
     def backup(self, path: Path, now: str, seal_key: bytes) -> tuple[Backup, StateCheck]:
         if path.exists():
@@ -42,7 +42,7 @@ class Backups(Engine):
             with translated(), closing(self._open(create=False)) as connection:
                 backup_files.vacuum(connection, draft)
             with translated(), closing(connect(str(draft))) as connection:
-                # The draft is thrown away if this fails, so it needs no journal.
+                # The draft is deleted if this fails, so it needs no journal.
                 connection.execute("pragma journal_mode = memory")
                 connection.execute("pragma secure_delete = on")
                 _end_all_sessions(connection)
@@ -83,7 +83,7 @@ class Backups(Engine):
         self, draft: Path, found: Restored, now: str, recorded: Recorded, *, rehearse: bool
     ) -> None:
         with translated(), closing(self._open(create=False)) as connection:
-            # Rows change places below, and nothing is to go with an organization that comes back.
+            # Rows are replaced below; deleting an organization must not cascade.
             connection.execute("pragma foreign_keys = off")
             connection.execute("attach ? as backup", (str(draft),))
             with suppress(_Rehearsed), transaction(connection):
@@ -105,12 +105,12 @@ class Backups(Engine):
         for end in backup_files.BESIDE:
             left = Path(f"{self._path}{end}")
             if left.exists():
-                # SQLite would take it for a part of the database that comes there.
+                # SQLite would use it with the new database.
                 raise BackupRefused(f"{left} is left of a database that is gone; move it away")
 
 
 class _Rehearsed(Exception):
-    """Undoes what was done to find out what it comes to."""
+    """Rolls back a dry run."""
 
 
 def _undo() -> None:
@@ -118,7 +118,7 @@ def _undo() -> None:
 
 
 def _restore_alone(draft: Path, found: Restored, recorded: Recorded) -> None:
-    """Make the draft a database of its own."""
+    """Make the draft the database."""
     with translated(), closing(connect(str(draft))) as connection, transaction(connection):
         found.changes = restore_counts.alone(connection)
         _end_all_sessions(connection)
@@ -126,7 +126,7 @@ def _restore_alone(draft: Path, found: Restored, recorded: Recorded) -> None:
 
 
 def _details(found: Restored) -> dict[str, object]:
-    """What every organization's log says of the restore."""
+    """The details of the restore in every organization's log."""
     return {"until": found.backup.until, "compared": found.compared, "sealed": found.sealed}
 
 
@@ -136,7 +136,7 @@ def _record(connection: Connection, changes: Iterator[RestoreChange], recorded: 
 
 
 def _require_same(connection: Connection, backup: Backup, path: Path) -> None:
-    """Raise BackupRefused unless the backup is one of this database: its log is our log's."""
+    """Raise BackupRefused unless the backup is of this database: our log contains its log."""
     anchor = audit_chain.anchor_of(connection)
     move_away = (
         f"to put it back all the same, stop the servers and move {path} away, with {path.name}-wal "
@@ -164,13 +164,13 @@ def _require_same(connection: Connection, backup: Backup, path: Path) -> None:
 
 
 def _end_all_sessions(connection: Connection) -> None:
-    """End every session, and make every link that was mailed useless."""
+    """End every session, and invalidate every link that was mailed."""
     for table in restore_counts.SESSIONS:
         connection.execute(f'delete from main."{table}"')  # noqa: S608 - constants
 
 
 def _replace(connection: Connection) -> None:
-    """Put the backup's rows in the place of those that are there. Raises BackupRefused."""
+    """Replace the rows with the backup's. Raises BackupRefused."""
     for table in reversed(COLUMNS):
         connection.execute(f'delete from main."{table}"')  # noqa: S608 - constants
     for table in COLUMNS:

@@ -1,6 +1,6 @@
-"""What is better-auth's own: the forms of values in its tables, and its plugins' columns.
+"""better-auth's tables: the formats of its values, and its plugins' columns.
 
-Its adapters do not store values alike. Kysely's for SQLite writes 0 and 1 and ISO text, Prisma's
+Its adapters store values differently. Kysely's for SQLite writes 0 and 1 and ISO text, Prisma's
 milliseconds, and tools may leave `true` or `false` as text.
 """
 
@@ -22,7 +22,7 @@ _TRUE = {"1", "1.0", "t", "true", "y", "yes", "on"}
 def moment(value: str | int | float) -> datetime:
     """A time as better-auth's adapters store it: ISO text, or milliseconds since 1970.
 
-    Raises ValueError for a text that is no time.
+    Raises ValueError for text that is not a time.
     """
     if isinstance(value, str):
         found = datetime.fromisoformat(value)
@@ -30,32 +30,32 @@ def moment(value: str | int | float) -> datetime:
     return datetime.fromtimestamp(value / 1000, UTC)
 
 
-#: What `moment` and `text` raise for a value that is no time.
+#: What `moment` and `text` raise for a value that is not a time.
 UNREADABLE = (ValueError, TypeError, OverflowError, OSError)
 
 
 def text(value: str | int | float) -> str:
-    """The same time as the records have it."""
-    # Most are: a session's three times would take as long to read as its row.
+    """The same time in the format of records."""
+    # Most have it already: parsing a session's three times takes as long as reading its row.
     if isinstance(value, str) and _AS_RECORDS_HAVE_IT.fullmatch(value):
         return value
     return to_text(moment(value))
 
 
 def is_true(value: Value) -> bool:
-    """Whether a flag is set that allows something: what cannot be read does not count as set."""
+    """Whether a permissive flag is set: an unreadable value counts as not set."""
     return str(value).strip().lower() in _TRUE
 
 
 def is_not_false(value: Value) -> bool:
-    """Whether a flag is set that forbids something: what cannot be read counts as set."""
+    """Whether a prohibitive flag is set: an unreadable value counts as set."""
     return value is not None and str(value).strip().lower() not in _FALSE
 
 
 def ban(banned: Value, expires: Value) -> Ban | None:
     """The ban of a user with these values of `banned` and `banExpires`, if there is one.
 
-    An end that cannot be read is none, as in better-auth's admin plugin.
+    An unreadable expiry counts as none, as in better-auth's admin plugin.
     """
     if not banned or not is_not_false(banned):
         return None
@@ -68,10 +68,10 @@ def ban(banned: Value, expires: Value) -> Ban | None:
 
 
 class BetterAuth(Engine):
-    """Knows which columns of better-auth's plugins this database has.
+    """The columns of better-auth's plugins in this database.
 
-    They are looked for once, when the server starts, and never required: those of `user` that
-    the admin and the two-factor plugin add.
+    They are read once, when the server starts, and optional: those of `user` by the admin and the
+    two-factor plugin.
     """
 
     def migrate(self) -> list[str]:
@@ -82,7 +82,7 @@ class BetterAuth(Engine):
 
     @cached_property
     def user_columns(self) -> frozenset[str]:
-        """The columns of `user`, those of plugins and those of better-auth's core."""
+        """The columns of `user`, of plugins and of better-auth's core."""
         return frozenset(row[1] for row in self.all('pragma table_info("user")'))
 
 

@@ -24,9 +24,9 @@ def connect(database: str, **options: object) -> Connection:
 
 
 def chain_head(connection: Connection) -> tuple[int, bytes]:
-    """`seq` and hash of the last event of the audit log, as this transaction left it.
+    """`seq` and hash of the last event of the audit log, in this transaction.
 
-    Raises StoreUnavailable when the head cannot be used: what cannot be recorded is not done.
+    Raises StoreUnavailable when the head is damaged: what cannot be recorded is not done.
     """
     if connection.chain_head is not None:
         return connection.chain_head
@@ -41,7 +41,7 @@ def chain_head(connection: Connection) -> tuple[int, bytes]:
 
 @contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
-    """A write transaction: all of the block, or on any error nothing of it."""
+    """A write transaction, rolled back on any error."""
     connection.chain_head = None
     connection.execute("begin immediate")
     try:
@@ -60,10 +60,10 @@ def transaction(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def savepoint(connection: Connection) -> Iterator[None]:
-    """A part of a transaction: all of the block, or on any error nothing of it.
+    """A savepoint in a transaction, rolled back on any error.
 
-    Raises StoreUnavailable where SQLite has undone the transaction by itself, as it does when
-    the disk is full: what was a part of it is gone.
+    Raises StoreUnavailable when SQLite has rolled the transaction back on its own (e.g. disk
+    full).
     """
     if not connection.in_transaction:
         raise StoreUnavailable("the transaction was undone")

@@ -1,8 +1,7 @@
-"""Descendants in SQL: the keys that a user or key made, those that these made, and so on.
+"""Descendants in SQL: the keys that a user or key created, directly or indirectly.
 
-Revoked keys lead on to their own, so that nothing hides behind them. Beside them, the rotations
-that a user or key or its descendants began of other keys: whoever began one has the new secret.
-Every statement binds `:made_by` and `:org_id`.
+Descendants of revoked keys are included. Also the rotations of other keys by a user, a key or its
+descendants, who have the new secret. Every statement binds `:made_by` and `:org_id`.
 """
 
 #: The ids of the descendants, as the table `descendant`.
@@ -18,7 +17,7 @@ COUNT = f"""{CTE}
     select role, count(*) from api_key
     where id in (select id from descendant) and revoked_at is null group by role
 """  # noqa: S608 - constants
-#: Rotations `r` that they began of keys `k` that are neither theirs nor revoked.
+#: Their rotations `r` of keys `k` that are neither descendants nor revoked.
 _ROTATIONS = """
     from rotation r join api_key k on k.id = r.key_id
     where (r.created_by = :made_by or r.created_by in (select id from descendant))
@@ -41,5 +40,5 @@ ROTATED = f"{CTE} select k.id {_ROTATIONS} and {_IS_VALID}"
 COUNT_ROTATED = f"""
     select role, count(*) from api_key where id in ({ROTATED}) group by role
 """  # noqa: S608 - constants
-#: The ids of those that are pending. It ends in conditions: more of the key can be added.
+#: The ids of the pending ones. It ends in conditions, so that more can be added.
 PENDING = f"{CTE} select r.id {_ROTATIONS} and r.state = 'pending'"

@@ -33,15 +33,15 @@ from hookstream_keys.store.sqlite.migrations import migrations
 
 #: How long a statement waits for another writer before the store counts as unavailable.
 BUSY_SECONDS = 5.0
-#: How long whoever starts waits for another who migrates, or for what else has the database.
+#: How long a starting process waits for another one that migrates or locks the database.
 MIGRATING_SECONDS = 120.0
-#: How often a thread that only reads looks whether its files are still in their place.
+#: How often a reading thread checks that its files were not replaced.
 LOOK_SECONDS = 1.0
-#: The `-wal` file is cut back to so many bytes, once a reader that kept it long is done. SQLite
-#: moves changes out of it from 4 MB on, so that it hardly ever grows beyond that by itself.
+#: The `-wal` file is truncated to so many bytes after a long reader. SQLite checkpoints it from
+#: 4 MB on, so it rarely grows beyond that otherwise.
 MOST_WAL_BYTES = 16 * 1024 * 1024
 
-#: After these a connection may have stayed behind the file, or have it open for reading only.
+#: After these errors a connection may have stale or read-only files.
 _DOUBTFUL = {
     sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_IOERR,
@@ -63,7 +63,7 @@ Parameters = tuple[Value, ...] | Mapping[str, Value]
 
 @dataclass(slots=True)
 class _Opened:
-    """A thread's connection, the files that it has open, and until when they need no look."""
+    """A thread's connection, its open files, and when they are checked next."""
 
     connection: Connection
     files: FileIdentity
@@ -72,7 +72,7 @@ class _Opened:
 
 
 class Engine:
-    """What the parts of the store have in common: the file at `path`, and how to talk to it."""
+    """The base class of the store's parts: connections to the file at `path`, and transactions."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
@@ -85,7 +85,7 @@ class Engine:
         with self.translated(), closing(self._open(create=True)) as connection:
             connection.execute(f"pragma busy_timeout = {MIGRATING_SECONDS * 1000:.0f}")
             db = Database(connection)
-            # Before anything is changed; and again, since another may migrate meanwhile.
+            # Before any change; and again, since another process may migrate meanwhile.
             _refuse_newer(db)
             _enable_wal(connection)
             with transaction(connection):
@@ -107,7 +107,7 @@ class Engine:
 
     def try_to_write(self) -> None:
         with self.write_transaction() as connection:
-            # Both, so that pages change and nothing else does.
+            # Both, so that pages are written without an effect.
             connection.execute(_TRY_TO_ADD)
             connection.execute(_TRY_TO_DELETE)
 
@@ -119,14 +119,14 @@ class Engine:
         self._local = threading.local()
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        """Every row of a question's answer."""
+        """Every row of a query."""
         try:
             return self.connection().execute(sql, parameters).fetchall()
         except (sqlite3.Error, OSError) as error:
             self._raise_translated(error)
 
     def one(self, sql: str, parameters: Parameters) -> Row | None:
-        """The first row of a question's answer, or None."""
+        """The first row of a query, or None."""
         try:
             row: Row | None = self.connection().execute(sql, parameters).fetchone()
         except (sqlite3.Error, OSError) as error:
@@ -140,10 +140,10 @@ class Engine:
         page: Page,
         order: tuple[str, str] = ("created_at", "id"),
     ) -> list[Row]:
-        """A page of what `select` gives, which ends in conditions: those of `conditions` are added.
+        """A page of `select`, which ends in conditions: those of `conditions` are added.
 
-        Each holds for its value, and is left out where that is None. Newest first; the index
-        on what is asked for and `order` makes every page as cheap as the first.
+        Each has a value, and is omitted where that is None. Keyset pagination, newest first: with
+        an index on the conditions and `order` the cost of a page does not depend on its depth.
         """
         given = {words: value for words, value in conditions.items() if value is not None}
         parameters: list[Value] = list(given.values())
@@ -158,9 +158,9 @@ class Engine:
 
     @contextmanager
     def write_transaction(self) -> Iterator[Connection]:
-        """A write transaction: all of the block, or on any error nothing of it.
+        """A write transaction, rolled back on any error.
 
-        Inside `together` it is a part of that, and on the disk when that is.
+        Inside `group_commit` it is a savepoint, durable with the group's commit.
         """
         if not self.is_in_write_transaction():
             with self._whole() as connection:
@@ -190,7 +190,7 @@ class Engine:
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Turn SQLite's errors into the store's own; misuse of the module stays what it is."""
+        """Map SQLite's errors to the store's; misuse of the module is not mapped."""
         try:
             yield
         except (sqlite3.Error, OSError) as error:
@@ -207,7 +207,7 @@ class Engine:
 
     @contextmanager
     def _whole(self) -> Iterator[Connection]:
-        """A transaction that is on the disk, in the files that others will find, when it ends."""
+        """A transaction that is durable when it ends, in files that were not replaced."""
         if getattr(self._local, "reads_only", False):
             raise RuntimeError("this thread only reads; a write goes through the write queue")
         try:
@@ -218,7 +218,7 @@ class Engine:
                 yield connection
             if connection.total_changes == changes:
                 return
-            # Had they been taken away meanwhile, it would have been written for nobody.
+            # If the files were replaced meanwhile, the write is lost.
             if not files.are_in_place() and files.are_replaced(writing=True):
                 raise StoreUnavailable(f"the database {self._path} was replaced")
             self._wrote_at = time.monotonic()
@@ -226,7 +226,7 @@ class Engine:
             self._raise_translated(error)
 
     def _looked_at(self, *, writing: bool) -> _Opened:
-        """The connection of this thread, to the files that are in their place now."""
+        """The connection of this thread, to the current files."""
         opened: _Opened | None = getattr(self._local, "opened", None)
         if opened is None:
             return self._open_anew()
@@ -260,7 +260,7 @@ class Engine:
 
     def _raise_translated(self, error: Exception) -> NoReturn:
         opened: _Opened | None = getattr(self._local, "opened", None)
-        # The lowest byte is the error, the others say more of it.
+        # The lowest byte is the primary error code.
         if opened is not None and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DOUBTFUL:
             opened.is_doubtful, opened.good_until = True, 0.0
         raise_translated(error)
@@ -269,7 +269,7 @@ class Engine:
         if create:
             _create_private(self._path)
         connection = connect(
-            # Never mode=rwc: a file that SQLite makes itself is readable by others.
+            # Never mode=rwc: a file that SQLite creates is readable by others.
             f"{self._path.as_uri()}?mode=rw",
             uri=True,
             timeout=BUSY_SECONDS,
@@ -278,10 +278,10 @@ class Engine:
         )
         try:
             connection.execute("pragma foreign_keys = on")
-            # A key that was acknowledged is on the disk, also after a power failure.
+            # Acknowledged writes are durable, also after a power failure.
             connection.execute("pragma synchronous = full")
             connection.execute(f"pragma journal_size_limit = {MOST_WAL_BYTES}")
-            # It opens its files when it first needs them: now, while it is known which they are.
+            # Open its files now, while their identity is known.
             connection.execute("pragma schema_version")
         except BaseException:
             connection.close()
@@ -291,7 +291,7 @@ class Engine:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn SQLite's errors on a connection that is nobody's into the store's own."""
+    """Map SQLite's errors on any connection to the store's."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
@@ -299,7 +299,7 @@ def translated() -> Iterator[None]:
 
 
 def raise_translated(error: Exception) -> NoReturn:
-    """Raise the store's own error for one of SQLite's, or the same."""
+    """Raise the store's error for one of SQLite's, or the same."""
     match error:
         case sqlite3.IntegrityError(sqlite_errorcode=sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY):
             raise ForeignKeyViolation(str(error)) from error
@@ -311,7 +311,7 @@ def raise_translated(error: Exception) -> NoReturn:
 
 @contextmanager
 def unique(column: str) -> Iterator[None]:
-    """Raise Taken where another row has the value for `column` that the block wants to store."""
+    """Raise UniqueViolation where another row has the value of `column`."""
     try:
         yield
     except sqlite3.IntegrityError as error:
@@ -330,7 +330,7 @@ def to_json(value: Mapping[str, Any] | list[str]) -> str:
 
 
 def assignments(changes: Mapping[str, Any], columns: Mapping[str, str] | None = None) -> str:
-    """What stands behind `set`: every field under its own name, bound by its name."""
+    """The assignments of `update … set`, each bound by the field's name."""
     return ", ".join(f"{(columns or {}).get(name, name)} = :{name}" for name in changes)
 
 
@@ -340,8 +340,8 @@ def _create_private(path: Path) -> None:
 
 
 def _enable_wal(connection: Connection) -> None:
-    # Changing the journal mode does not wait for other connections as statements do:
-    # several processes that start at once on a new file need this loop.
+    # Unlike statements, changing the journal mode does not wait for other connections: several
+    # processes that start at once on a new file need this loop.
     deadline = time.monotonic() + MIGRATING_SECONDS
     while True:
         try:

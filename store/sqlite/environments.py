@@ -1,4 +1,4 @@
-"""Environments. One that was deleted keeps its row: its keys stay to be seen, as revoked."""
+"""Environments. A deleted one keeps its row, for its revoked keys."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,7 +14,7 @@ _SELECT = f"select {_COLUMNS} from environment where deleted_at is null"  # noqa
 
 
 class Environments(Engine):
-    """The questions about environments."""
+    """Queries and changes of environments."""
 
     def find_environment(self, env_id: str) -> Environment | None:
         row = self.one(f"{_SELECT} and id = ?", (env_id,))
@@ -57,7 +57,7 @@ class Environments(Engine):
     ) -> bool:
         with self.write_transaction() as connection:
             done = connection.execute(
-                # What was its slug is free again; no slug has a tilde.
+                # Its slug can be reused; no slug has a tilde.
                 "update environment set deleted_at = ?, slug = '~' || id"
                 " where id = ? and org_id = ? and deleted_at is null",
                 (deleted_at, env_id, org_id),
@@ -70,7 +70,7 @@ class Environments(Engine):
 
 
 def insert_environment(connection: Connection, environment: Environment) -> None:
-    """Store an environment inside a transaction. Raises Taken when another has its slug."""
+    """Store an environment in a transaction. Raises UniqueViolation for a slug in use."""
     with unique("slug"):
         connection.execute(
             f"insert into environment ({_COLUMNS}) values (?, ?, ?, ?, ?, ?)",  # noqa: S608

@@ -1,8 +1,8 @@
-"""Whether the files that a connection has open are still those in their place on the disk.
+"""Whether the open files of a connection are still those on the disk.
 
-SQLite goes on with a file that was deleted or replaced while it had it open, and so would
-acknowledge what nobody will ever find again. It keeps three: the database, and while it is in
-use its `-wal` and its `-shm`, which belong to that database and to no other.
+SQLite continues with a file that was deleted or replaced while open, and would acknowledge writes
+that are lost. It has three: the database, and in use its `-wal` and `-shm`, which belong to that
+database only.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hookstream_keys.store.errors import StoreUnavailable
 
-#: Which file it is, whatever it is called: the device's number and its own.
+#: The device and the inode.
 _Identity = tuple[int, int] | None
 
 
@@ -25,7 +25,7 @@ class FileIdentity:
         self._opened = self._found()
 
     def are_in_place(self) -> bool:
-        """Whether all of them are where they were: the quick look, with every write."""
+        """Whether none was replaced: the quick check before every write."""
         database, wal, shm = self._opened
         stat = os.stat
         try:
@@ -39,14 +39,14 @@ class FileIdentity:
         )
 
     def differ_from(self, before: "FileIdentity") -> bool:
-        """Whether the database is another than that of `before`."""
+        """Whether the database is another file than that of `before`."""
         return self._opened[0] != before._opened[0]
 
     def are_replaced(self, *, writing: bool) -> bool:
-        """Whether a database with all that belongs to it has taken the place of this one.
+        """Whether another database with all its files has replaced this one.
 
-        Raises StoreUnavailable where nothing may be done until somebody has seen to it. To read,
-        nothing but the database itself must be in its place.
+        Raises StoreUnavailable where the operator must act first. Reading needs only the database
+        file itself in its place.
         """
         was, now = self._opened, self._found()
         if now[0] is None:
@@ -60,7 +60,7 @@ class FileIdentity:
                 )
             return False
         if any(new is not None and new == old for old, new in zip(was, now, strict=True)):
-            # Opened with these, the new database would be mixed with changes of the old one.
+            # With these, changes of the old database would be applied to the new one.
             raise StoreUnavailable(
                 f"the database {self._path} was replaced, and files of the old one are still "
                 f"beside it: delete {self._wal} and {self._shm}"

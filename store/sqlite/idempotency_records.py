@@ -1,6 +1,6 @@
-"""Receipts of what was done once, which answer a repeated request for a day.
+"""Idempotency records, which answer a repeated request for a day.
 
-They are stored in the transaction of what was done, and pruned later: `retention`.
+They are stored in the transaction of the change, and pruned later: `retention`.
 """
 
 from datetime import datetime, timedelta
@@ -17,10 +17,10 @@ _ADD = "insert into receipt (id, fingerprint, sealed, created_at) values (?, ?, 
 
 
 def insert_idempotency_record(connection: Connection, record: IdempotencyRecord | None) -> None:
-    """Store a receipt, if there is one, before what it is of, inside its transaction.
+    """Store a record, if there is one, in the transaction of its change, before that.
 
-    Raises Repeated when there is one of the same id, or of one that it also has, that is not
-    too old.
+    Raises IdempotentReplay when a record with this id, or its id under an older secret, exists and
+    is not too old.
     """
     if record is None:
         return

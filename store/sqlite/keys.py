@@ -23,9 +23,8 @@ COLUMNS = (
 # All of these are constants of this module; values are bound.
 _SELECT = f"select {COLUMNS} from api_key"  # noqa: S608
 _FIND_KEY = f"{_SELECT} where digest = ?"
-#: Once more by its own secret, since in the same statement nobody can come between: between two,
-#: another process's activation takes a secret from where the second is yet to look to where the
-#: first has been.
+#: By both kinds of secrets in one statement: between two, the activation by another process could
+#: move the secret from where the second looks to where the first has looked.
 _FIND_KEY_BY_ANY = f"""
     select {COLUMNS}, {", ".join("null" for _ in rotations.COLUMNS.split(","))}
     from api_key where digest = :digest
@@ -35,14 +34,14 @@ _FIND_KEY_BY_ANY = f"""
     from rotation r join api_key k on k.id = r.key_id where r.digest = :digest
 """  # noqa: S608
 _FIND_KEY_BY_ID = f"{_SELECT} where id = ?"
-#: Nothing, where the environment is no more.
+#: Inserts nothing where the environment was deleted.
 _ADD_KEY = (
     f"insert into api_key ({COLUMNS}, digest)"  # noqa: S608
     " select ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
     " from environment where id = ? and org_id = ? and deleted_at is null"
 )
 _SAME_EXPIRY = "update rotation set sets_expiry = 0 where key_id = ? and state = 'pending'"
-#: What a key of each state is like, at the moment that is bound. No time is later than `~`.
+#: The condition of each state, at the bound moment. `~` sorts after every time.
 _STATES = {
     "revoked": "revoked_at is not null and ? is not null",
     "disabled": "revoked_at is null and enabled = 0 and ? is not null",
@@ -64,7 +63,7 @@ _CHANGEABLE = (
 
 
 class Keys(Engine):
-    """The questions about keys."""
+    """Queries and changes of keys."""
 
     def find_key(self, digest: bytes) -> ApiKey | None:
         row = self.one(_FIND_KEY, (digest,))
@@ -122,14 +121,14 @@ class Keys(Engine):
             if row is None:
                 return None
             if "expires_at" in values:
-                # What was said last holds, also of a secret that is pending.
+                # The latest value applies to a pending secret, too.
                 connection.execute(_SAME_EXPIRY, (key_id,))
             insert_event(connection, event)
             return key_of(row)
 
 
 def insert_key(connection: Connection, key: ApiKey, digest: bytes) -> None:
-    """Store a key inside a transaction. Raises ReferenceGone when its environment is no more."""
+    """Store a key in a transaction. Raises ForeignKeyViolation without its environment."""
     added = connection.execute(
         _ADD_KEY,
         (
@@ -161,7 +160,7 @@ def insert_key(connection: Connection, key: ApiKey, digest: bytes) -> None:
 
 
 def key_of(row: Row) -> ApiKey:
-    """The key of a row of COLUMNS. Raises ValueError or TypeError for what none can be."""
+    """The key of a row of COLUMNS. Raises ValueError or TypeError for an invalid one."""
     # In the order of COLUMNS, which is that of the record's fields.
     enabled, expires_at, allowed_ips, metadata, external_id, rate_limit = row[8:14]
     limits = (
@@ -177,13 +176,13 @@ def key_of(row: Row) -> ApiKey:
 
 @lru_cache(maxsize=1024)
 def _restrictions(stored: str) -> Mapping[str, str]:
-    """Of these there are few, and a key is read at every use. Shared: nothing changes one."""
+    """Cached: there are few, and every use of a key reads one. Shared: not to be changed."""
     found: dict[str, str] = json.loads(stored)
     return found
 
 
 def _stored(value: Any) -> Any:
-    """A value of a record as its column holds it."""
+    """A record's value as its column stores it."""
     match value:
         case bool():
             return int(value)

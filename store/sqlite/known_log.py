@@ -1,4 +1,4 @@
-"""What is known of the audit log: the checkpoint of what was pruned, and the rows after it."""
+"""The known part of the audit log: the checkpoint of pruned rows, and the rows after it."""
 
 import sqlite3
 
@@ -12,15 +12,15 @@ from hookstream_keys.store.state_check import StateFault
 class KnownLog:
     """Replays the log into a state, from the checkpoint of the last prune where there is one.
 
-    With `is_whole` the rows that were pruned are given as well, from archives, and the checkpoint
-    is not needed. Inside a read transaction.
+    With `is_whole` the pruned rows are visited as well, from archives, and the checkpoint is not
+    needed. Inside a read transaction.
     """
 
     def __init__(
         self, connection: sqlite3.Connection, state: ExpectedState, *, is_whole: bool
     ) -> None:
         self.state = state
-        #: What of the checkpoint is not as its event says; then it is not used.
+        #: What in the checkpoint differs from its event; then it is not used.
         self.faults: list[StateFault] = []
         self._replay = Replay(state)
         self._pruned_until: str | None = None
@@ -38,25 +38,25 @@ class KnownLog:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the checkpoint knows all that was pruned."""
+        """Whether the checkpoint has all that was pruned."""
         return self._checkpoint is not None and self._checkpoint.unknown_until is None
 
     @property
     def unknown_until(self) -> str | None:
-        """When the last event was written, of those that were pruned, that is not known."""
+        """The time of the last pruned event that is not known."""
         if self._checkpoint is not None:
             return self._checkpoint.unknown_until
         return self._pruned_until
 
     def note(self, row: chain.Row) -> None:
-        """Take notice of a row of the chain that is not replayed."""
+        """Note a row of the chain that is not replayed."""
         if row[chain.COLUMNS.index("action")] == chain.PRUNED:
             until = event_forms.read(row).details.get("until")
             self._pruned_until = until if isinstance(until, str) else self._pruned_until
 
     def visit(self, row: chain.Row) -> None:
-        """Take a row of the chain."""
+        """Replay a row of the chain."""
         self.note(row)
-        # An interrupted prune leaves rows that the checkpoint knows already.
+        # An interrupted prune leaves rows that are in the checkpoint.
         if self._checkpoint is None or row[0] > self._checkpoint.through_seq:
             self._replay.apply(event_forms.read(row))

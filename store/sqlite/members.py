@@ -1,4 +1,4 @@
-"""Who belongs to an organization, and as what: better-auth's own table."""
+"""Members of organizations: better-auth's own table."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ _SELECT = """
     from "member" m join "user" u on u.id = m."userId" where true
 """
 _FIND = f"""{_SELECT} and m."organizationId" = ? and m.id = ?"""
-#: A user's role in each organization, the one that she joined first coming first.
+#: A user's role in each organization, in the order of joining.
 ROLES = """
     select "organizationId", role from "member" where "userId" = ? order by "createdAt", id
 """
@@ -33,7 +33,7 @@ _ALL_ROLES = """select role from "member" where "organizationId" = ?"""
 
 
 class Members(Engine):
-    """The questions about members."""
+    """Queries and changes of members."""
 
     def roles_of(self, user_id: str) -> dict[str, str]:
         return dict(self.all(ROLES, (user_id,)))
@@ -97,9 +97,9 @@ def _member(row: Row) -> Member:
 
 
 def insert_member(connection: Connection, member: Member) -> None:
-    """Store a member inside a transaction. Raises Taken when the user is one already.
+    """Store a member inside a transaction. Raises UniqueViolation when the user is one already.
 
-    The table does not see to that by itself.
+    The table has no such constraint.
     """
     taken = connection.execute(
         'select 1 from "member" where "organizationId" = ? and "userId" = ?',
@@ -116,7 +116,7 @@ def insert_member(connection: Connection, member: Member) -> None:
 
 @contextmanager
 def _an_owner_left(connection: Connection, org_id: str, member_id: str) -> Iterator[bool]:
-    """Give whether the member is there. Raises LastOwner where the block leaves no owner."""
+    """Yield whether the member exists. Raises LastOwner where the block leaves no owner."""
     row = connection.execute(_ROLE, (member_id, org_id)).fetchone()
     yield row is not None
     if row is not None and roles.is_owner(row[0]):

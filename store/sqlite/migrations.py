@@ -1,4 +1,4 @@
-"""How a SQLite database came to look as it does: one step a version, never changed once released.
+"""Migrations of the SQLite database, never changed once released.
 
 The tables `user`, `session`, `account`, `verification`, `organization`, `member`
 and `invitation` are better-auth's own, with its column names, so that one
@@ -228,7 +228,7 @@ def m0004_audit_chain(db: Database) -> None:
         """,
     )
     for change in ("update", "delete"):
-        # Whoever means harm drops these first; the chain is what finds that.
+        # Against accidents only: an attacker drops these first, and the chain finds that.
         db.execute(
             f"""create trigger audit_log_no_{change} before {change} on audit_log
                 begin select raise(abort, 'the audit log is only added to'); end"""
@@ -281,7 +281,7 @@ def m0008_rotations(db: Database) -> None:
 
 @migrations()
 def m0009_receipts(db: Database) -> None:
-    """What was done once, for those who ask again."""
+    """Idempotency records."""
     _run(
         db,
         """
@@ -316,9 +316,9 @@ def m0010_usage(db: Database) -> None:
 
 @migrations()
 def m0011_role_of_keys(db: Database) -> None:
-    """What whoever gave a key its scopes was in the organization; nothing, for an operator.
+    """The role of the member who granted a key's scopes; null for an operator.
 
-    Keys that are there were made before this limited them, and are as they were.
+    Existing keys were created before this limited them, and stay as they are.
     """
     _run(db, "alter table api_key add column role text")
 

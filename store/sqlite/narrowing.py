@@ -1,6 +1,6 @@
-"""Of two values of a column, the one that allows less: the backup's comes first, then that of now.
+"""The more restrictive of two values of a column: first the backup's, then the present one.
 
-They are as the columns hold them.
+They are in the columns' format.
 """
 
 import json
@@ -21,7 +21,7 @@ def scopes(was: str, now: str) -> str:
 
 
 def networks(was: str, now: str) -> str | None:
-    """The networks that are in both; None where none is. No network at all means anywhere."""
+    """The networks that are in both; None where none is. An empty list allows any address."""
     mine, theirs = was.split(), now.split()
     if not mine or not theirs:
         return " ".join(mine or theirs)
@@ -34,7 +34,7 @@ def expiry(was: str | None, now: str | None) -> str | None:
 
 
 def rate_limit(was: str | None, now: str | None) -> str | None:
-    """The limit that is within the other, or else that of now; None is no limit."""
+    """The limit that is within the other, or else the present one; None is no limit."""
     if was is None or now is None:
         return was or now
     mine, theirs = (Limit(*map(int, text.split("/"))) for text in (was, now))
@@ -42,12 +42,12 @@ def rate_limit(was: str | None, now: str | None) -> str | None:
 
 
 def key_role(was: str | None, now: str | None) -> str | None:
-    """The role that may do nothing which the other may not, or else that of now; None may all."""
+    """The role that the other one covers, or else the present one; None may do all."""
     return was if roles.cover(now, was) else now
 
 
 def restrictions(was: str, now: str) -> str:
-    """Of each rule that was restricted the higher of the two roles: no lower one may lift it."""
+    """Of each restricting rule the higher of the two roles: no lower one may lift it."""
     mine, theirs = json.loads(was), json.loads(now)
     higher = {}
     for rule in (*RULES, SECRET):
@@ -58,12 +58,12 @@ def restrictions(was: str, now: str) -> str:
 
 
 def revocation(was: str | None, now: str | None) -> str | None:
-    """Revoked now, a key stays so, from that moment and for that reason."""
+    """A revoked key stays revoked, since then and for that reason."""
     return now or was
 
 
 def member_role(was: str, now: str) -> str:
-    """The role that may do nothing which the other may not, or else that of now."""
+    """The role that the other one covers, or else the present one."""
     if roles.is_owner(was) and not roles.is_owner(now):
         return now
     may_no_more = not roles.scopes_of(now).beyond(roles.scopes_of(was).names)
@@ -71,7 +71,7 @@ def member_role(was: str, now: str) -> str:
 
 
 def invitation_status(was: str, now: str) -> str:
-    """What is not pending any more stays so."""
+    """An invitation that is no longer pending stays so."""
     return now if was == "pending" else was
 
 

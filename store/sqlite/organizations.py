@@ -28,7 +28,7 @@ _OF_USER = (
 
 
 class Organizations(Engine):
-    """The questions about organizations."""
+    """Queries and changes of organizations."""
 
     def find_organization(self, org_id: str) -> Organization | None:
         row = self.one(_FIND, (org_id,))
@@ -74,7 +74,7 @@ class Organizations(Engine):
         revoked: Callable[[ApiKey], AuditEvent],
     ) -> bool:
         with self.write_transaction() as connection:
-            # Each by its own event, before they go with everything else that is the organization's.
+            # Each with its own event, before the organization's rows are deleted.
             revoke_all(connection, ("org_id", org_id), deleted_at, reason, revoked)
             done = connection.execute("delete from organization where id = ?", (org_id,))
             if done.rowcount == 0:
@@ -89,7 +89,7 @@ def _organization(row: Row) -> Organization:
 
 
 def insert_organization(connection: Connection, organization: Organization) -> None:
-    """Store an organization inside a transaction. Raises Taken when another has its slug."""
+    """Store an organization in a transaction. Raises UniqueViolation for a slug in use."""
     with unique("slug"):
         connection.execute(
             """insert into organization (id, name, slug, "createdAt") values (?, ?, ?, ?)""",

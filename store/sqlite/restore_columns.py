@@ -1,7 +1,7 @@
-"""Every column of every table that a restore puts back, and what a restore does to it.
+"""Every column of every restored table, with the rule of a restore for it.
 
-A test holds this against the tables, so that a column which is added later cannot be forgotten.
-Where better-auth's plugins have added columns to better-auth's own tables, those are TAKEN.
+A test compares this with the tables, so that no new column is forgotten. Columns of better-auth's
+plugins in its own tables are TAKEN.
 """
 
 from collections.abc import Callable
@@ -13,27 +13,27 @@ from hookstream_keys.store.sqlite import narrowing
 
 
 class Rule(Enum):
-    """What becomes of a column of a row that is in the backup and in the database."""
+    """What a restore does to a column of a row that is in the backup and in the database."""
 
-    #: It never changes: a backup in which it is another is refused.
+    #: It never changes: a backup with another value is refused.
     FIXED = "fixed"
     #: The database's value stays.
     KEPT = "kept"
-    #: The backup's value comes back.
+    #: The backup's value is restored.
     TAKEN = "taken"
 
 
 @record
 class Narrower:
-    """The more restrictive value wins: `choose` has the backup's value first, then that of now."""
+    """The more restrictive value wins: `choose` gets the backup's value, then the present one."""
 
     choose: Callable[[Any, Any], Any]
 
 
 FIXED, KEPT, TAKEN = Rule.FIXED, Rule.KEPT, Rule.TAKEN
 
-#: In the order in which rows refer to one another. People and how they sign in are not among
-#: them: a password that was changed must not come back.
+#: In the order of references. Users and their credentials are not included: a password that was
+#: changed must not be restored.
 COLUMNS: dict[str, dict[str, Rule | Narrower]] = {
     "organization": {
         "id": FIXED,
@@ -67,7 +67,7 @@ COLUMNS: dict[str, dict[str, Rule | Narrower]] = {
         "slug": TAKEN,
         "mode": FIXED,
         "created_at": FIXED,
-        # It comes back, and its keys do not.
+        # It is restored, but its keys stay revoked.
         "deleted_at": TAKEN,
     },
     "api_key": {
@@ -116,7 +116,7 @@ BETTER_AUTH = ("organization", "member", "invitation")
 
 
 def columns_of(table: str, rule: Rule) -> tuple[str, ...]:
-    """The columns of a table that a rule is for."""
+    """The columns of a table with this rule."""
     return tuple(name for name, each in COLUMNS[table].items() if each is rule)
 
 

@@ -1,14 +1,14 @@
-"""How many rows of each kind a restore brings back, changes and removes: all that it changes.
+"""How many rows of each kind a restore restores, updates and removes.
 
-Counted are rows, whatever the column that differs. So the counts have also what the audit log has
-no event of: invitations, usage, idempotency records, and columns of better-auth's plugins.
+Rows count if any column differs. So the counts include what has no audit event: invitations, usage,
+idempotency records, and columns of better-auth's plugins.
 """
 
 import sqlite3
 
 from hookstream_keys.store.sqlite import restore_rows
 
-#: What a row of each table that is put back is called in the counts.
+#: The name of each restored table in the counts.
 KINDS = {
     "organization": "organization",
     "environment": "environment",
@@ -19,10 +19,9 @@ KINDS = {
     "key_usage": "key_usage",
     "receipt": "idempotency_record",
 }
-#: Tables that come back only where there is no database; else what is there stays.
+#: Tables that are restored only where there is no database.
 PEOPLE = {"user": "user", "account": "account"}
-#: What gives access without a key or password, signed-in sessions and links that were mailed: all
-#: rows are removed, in the database and in a backup that has some.
+#: Sessions and mailed links, which give access without a key or password: all rows are removed.
 SESSIONS = {"session": "session", "verification": "verification"}
 
 #: The primary keys that are not `id`.
@@ -42,9 +41,9 @@ def none() -> Changes:
 
 
 def compared(connection: sqlite3.Connection) -> Changes:
-    """What putting the merged copy, `backup`, in the place of the database, `main`, changes.
+    """The changes by replacing the database, `main`, with the merged copy, `backup`.
 
-    Sessions and verifications are still there.
+    Before sessions and verifications are removed.
     """
     found = none()
     for table, kind in KINDS.items():
@@ -55,7 +54,7 @@ def compared(connection: sqlite3.Connection) -> Changes:
 
 
 def alone(connection: sqlite3.Connection) -> Changes:
-    """What a copy brings that becomes the database: all that it has, but for its sessions."""
+    """The counts of a copy that becomes the database: all rows except sessions."""
     found = none()
     for table, kind in (KINDS | PEOPLE).items():
         found[f"{kind}.restored"] = _count(connection, f'main."{table}"')
@@ -80,7 +79,7 @@ def _only_in(connection: sqlite3.Connection, table: str, schema: str, other: str
 def _different(connection: sqlite3.Connection, table: str) -> int:
     names = restore_rows.columns(connection, table)
     changed = [restore_rows.differ("b", "m", names)]
-    # What a plugin of better-auth has added since the backup is empty again.
+    # Columns that a plugin of better-auth has added since the backup become empty.
     there = connection.execute(f'pragma main.table_info("{table}")').fetchall()
     changed += [f"m.{restore_rows.quoted(row[1])} is not null" for row in there
                 if row[1] not in names]  # fmt: skip

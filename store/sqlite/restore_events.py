@@ -1,8 +1,8 @@
-"""What a restore changes, for the audit log: every row that comes, goes or is not what it was.
+"""The changes of a restore, for the audit log: every row that it restores, updates or removes.
 
-The merged copy is `backup`, the database before the restore is `main`. A row that comes back tells
-all of its fields, one that stays the old and new value of those that change, so that the log goes
-on explaining the state.
+The merged copy is `backup`, the database before the restore is `main`. The event of a restored row
+has all fields, that of an updated one the old and new values, so that the log still describes the
+state.
 """
 
 import sqlite3
@@ -19,7 +19,7 @@ from hookstream_keys.store.state_check import FoundRow
 _NEW = "t.id not in (select id from {other})"
 _CHANGED = "select b.id from backup.{table} b join main.{table} m on m.id = b.id where b.id > ? and"
 
-#: Of which kinds a row tells that it changed, and which action tells so.
+#: The kinds whose changes are recorded, and the action for that.
 _UPDATED: dict[Kind, str] = {
     "environment": "environment.restored",
     "api_key": "api_key.restored",
@@ -28,9 +28,9 @@ _UPDATED: dict[Kind, str] = {
 
 
 def changes(connection: sqlite3.Connection, details: Mapping[str, Any]) -> Iterator[RestoreChange]:
-    """Everything that putting the merged copy in the place of the database changes.
+    """All changes by replacing the database with the merged copy.
 
-    `details` are told to every organization.
+    `details` are recorded for every organization.
     """
     yield from _organizations(connection, details)
     for kind in ("environment", "api_key"):
@@ -44,7 +44,7 @@ def changes(connection: sqlite3.Connection, details: Mapping[str, Any]) -> Itera
 def unchanged(
     connection: sqlite3.Connection, details: Mapping[str, Any]
 ) -> Iterator[RestoreChange]:
-    """What is told where a backup becomes the database: that it was restored."""
+    """The events where a backup becomes the database."""
     for (org_id,) in connection.execute('select id from "organization" order by id'):
         yield RestoreChange("organization.restored", org_id, org_id, details)
 
@@ -96,7 +96,7 @@ def _only_in(connection: sqlite3.Connection, kind: Kind, schema: str) -> Iterato
 
 
 def _changed(connection: sqlite3.Connection, kind: Kind) -> Iterator[tuple[FoundRow, FoundRow]]:
-    """The rows in both of which a column differs: before and after."""
+    """The rows in both with a column that differs: before and after."""
     names = [name for name in COLUMNS[kind] if name in restore_rows.columns(connection, kind)]
     statement = (
         f"{_CHANGED.format(table=state_rows.TABLES[kind])} {restore_rows.differ('b', 'm', names)}"
@@ -126,12 +126,12 @@ def _rotation_restored(connection: sqlite3.Connection, row: FoundRow) -> Restore
 
 
 def _told(kind: Kind, row: FoundRow) -> dict[str, Any]:
-    """All fields of a row; the organization has a place of its own."""
+    """All fields of a row except the organization, which the event has itself."""
     return {name: value for name, value in row.fields.items() if name != "org_id"}
 
 
 def _named(kind: Kind, row: FoundRow) -> dict[str, Any]:
-    """What an event about a change of the row names beside the change."""
+    """The details of a row's event besides the change."""
     if kind == "api_key":
         return {"env_id": row.fields["env_id"], "key_prefix": row.fields["key_prefix"]}
     return {"user_id": row.fields["user_id"]} if kind == "member" else {}

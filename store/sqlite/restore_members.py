@@ -1,4 +1,4 @@
-"""Merging members and invitations: those who were removed since, or may do less, stay so."""
+"""Merging members and invitations: removals and lowered roles are preserved."""
 
 import sqlite3
 
@@ -16,14 +16,14 @@ from hookstream_keys.store.sqlite.restore_rows import (
 
 
 def preserve_removals(connection: sqlite3.Connection, found: Restored) -> None:
-    """Remove and lower members of the backup's copy as they were since; count that in `found`."""
+    """Apply later removals and lower roles to the backup's copy; count them in `found`."""
     _remove_members(connection, found)
     _lower_roles(connection, found)
     _cancel_invitations(connection, found)
     _leave_owners(connection)
 
 
-#: Members whose place was taken away: where the organization is gone as well, the log knows.
+#: Removed members: where the organization was deleted as well, by the log.
 _REMOVED = """
     delete from backup."member" as m
     where "userId" not in (select id from main."user")
@@ -84,7 +84,7 @@ _ROLES_IN = 'select id, "userId", role from {schema}."member" where "organizatio
 
 
 def _leave_owners(connection: sqlite3.Connection) -> None:
-    """Where an organization has lost all of its owners, those who own it now do."""
+    """Where the merge leaves an organization without owners, take the present ones."""
     last = ""
     while page := connection.execute(_OWNERLESS, (last, PAGE)).fetchall():
         for (org_id,) in page:

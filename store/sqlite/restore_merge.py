@@ -1,9 +1,8 @@
-"""Merging a backup with the database: what was ended, narrowed or removed since stays so.
+"""Merging a backup with the database: revocations, restrictions and removals are preserved.
 
 Both are open on one connection, the backup's copy as `backup`, the database as `main`, whose write
-lock is held: what is compared is what is replaced. The copy is changed here, by the rules of
-`restore_columns`, until it is what the database is to become. Each statement or page of rows is
-bounded: a backup may have millions of rows.
+lock is held: what is compared is what is replaced. The rules of `restore_columns` turn the copy
+into the new state. Each statement or page of rows is bounded: a backup may have millions of rows.
 """
 
 import sqlite3
@@ -22,15 +21,15 @@ from hookstream_keys.store.sqlite.restore_rows import (
     update,
 )
 
-#: What ends with its organization or environment, in the words of RFC 5280.
+#: The reason for keys of a deleted organization or environment: RFC 5280.
 _GONE = "cessationOfOperation"
 
-#: A key that is gone comes back revoked, whatever the backup says of it.
+#: A deleted key is restored as revoked.
 _REVOKE_GONE = """
     update backup.api_key set revoked_at = ?, revocation_reason = ?
     where revoked_at is null and id not in (select id from main.api_key)
 """
-#: Keys with a secret that was valid, or was to become so, and is neither now.
+#: Keys with a secret in the backup that is neither valid nor pending now.
 _ROTATED = """
     select count(distinct key_id) from (
         select key_id, digest, state from backup.rotation
@@ -41,7 +40,7 @@ _ROTATED = """
         select * from (select key_id, digest, state from main.rotation
                        union all select id, digest, 'own' from main.api_key))
 """
-#: A secret that was replaced comes with the expiry that it was given.
+#: A replaced secret has the present expiry.
 _KEEP_EXPIRY = """
     update backup.api_key as k set expires_at =
         (select expires_at from main.api_key where id = k.id)
@@ -50,7 +49,7 @@ _KEEP_EXPIRY = """
 
 
 def preserve_revocations(connection: sqlite3.Connection, found: Restored, now: str) -> None:
-    """Let the backup's copy allow nothing that is not allowed now, and count that in `found`.
+    """Restrict the backup's copy to what is allowed now, and count that in `found`.
 
     Raises BackupRefused where the backup has another value of a column that never changes.
     """
@@ -90,7 +89,7 @@ def _require_fixed(connection: sqlite3.Connection, table: str) -> None:
 
 
 def _keep_columns(connection: sqlite3.Connection, table: str) -> None:
-    """Let the columns of rows that are in both be those of the database."""
+    """Use the database's values of columns of rows in both."""
     names = list(columns_of(table, Rule.KEPT))
     kept = ", ".join(names)
     connection.execute(
@@ -102,7 +101,7 @@ def _keep_columns(connection: sqlite3.Connection, table: str) -> None:
 
 
 def _keep_rows(connection: sqlite3.Connection, table: str, *, of: str, key: str) -> None:
-    """Let the rows of keys that are there be those of the database."""
+    """Use the database's rows of keys that exist."""
     names = ", ".join(COLUMNS[table])
     connection.execute(f"delete from backup.{table} where key_id in (select {key} from {of})")  # noqa: S608
     connection.execute(
@@ -112,11 +111,11 @@ def _keep_rows(connection: sqlite3.Connection, table: str, *, of: str, key: str)
 
 
 def _narrow_keys(connection: sqlite3.Connection, preserved: Preserved) -> None:
-    """Let the rules of keys that are in both be the more restrictive of each two."""
+    """Use the more restrictive of both values of each rule of keys in both."""
     for key_id, was, now in different(connection, "api_key"):
         values = narrowed("api_key", was, now)
         if "scopes" in values and not values["scopes"]:
-            # Where nothing is in both, those of now stay, and the key is disabled.
+            # Without a common value the present one stays, and the key is disabled.
             values |= {"scopes": now["scopes"], "enabled": 0}
         if values.get("allowed_ips", "") is None:
             values |= {"allowed_ips": now["allowed_ips"], "enabled": 0}

@@ -1,4 +1,4 @@
-"""Comparing and changing the rows that a backup, attached as `backup`, and the database have."""
+"""Comparing and changing rows of a backup, attached as `backup`, and of the database."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -6,12 +6,12 @@ from typing import Any
 
 from hookstream_keys.store.sqlite.restore_columns import narrower_columns
 
-#: So many rows are in memory at once.
+#: How many rows are in memory at once.
 PAGE = 500
 
 
 def columns(connection: sqlite3.Connection, table: str) -> list[str]:
-    """The columns that a table has in both: better-auth may have added some of its own."""
+    """The columns of a table in both: better-auth may have added some."""
     both = [
         [row[1] for row in connection.execute(f'pragma {schema}.table_info("{table}")')]
         for schema in ("main", "backup")
@@ -20,7 +20,7 @@ def columns(connection: sqlite3.Connection, table: str) -> list[str]:
 
 
 def narrowed(table: str, was: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """The more restrictive value of each column that differs; that of now, where one is damaged."""
+    """The more restrictive value of each differing column; the present one, if one is invalid."""
     values = {}
     for name, rule in narrower_columns(table).items():
         if was[name] != now[name]:
@@ -34,9 +34,9 @@ def narrowed(table: str, was: dict[str, Any], now: dict[str, Any]) -> dict[str, 
 def different(
     connection: sqlite3.Connection, table: str
 ) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """The rows in both of which a column differs that is narrowed: the id and the values of each.
+    """The rows in both with a narrowed column that differs: the id and the values of each.
 
-    The row that is given may be changed.
+    The yielded row may be changed.
     """
     names, last = list(narrower_columns(table)), ""
     statement = (
@@ -52,7 +52,7 @@ def different(
 
 
 def update(connection: sqlite3.Connection, table: str, row_id: str, values: dict[str, Any]) -> None:
-    """Give a row of the backup's copy other values."""
+    """Update a row of the backup's copy."""
     names = ", ".join(f"{quoted(name)} = ?" for name in values)
     if values:
         connection.execute(
@@ -62,15 +62,15 @@ def update(connection: sqlite3.Connection, table: str, row_id: str, values: dict
 
 
 def listed(alias: str, names: list[str]) -> str:
-    """Columns of a table that goes by an alias, as SQL lists them."""
+    """A list of columns in SQL, of a table with an alias."""
     return ", ".join(f"{alias}.{quoted(name)}" for name in names)
 
 
 def differ(alias: str, other: str, names: list[str]) -> str:
-    """The condition that two rows have another value in one of the columns; null is a value."""
+    """The condition that two rows differ in one of the columns; null is a value."""
     return f"({listed(alias, names)}) is not ({listed(other, names)})"
 
 
 def quoted(name: str) -> str:
-    """A name as SQL has it."""
+    """A quoted identifier in SQL."""
     return '"' + name.replace('"', '""') + '"'

@@ -1,4 +1,4 @@
-"""What a restore puts back: a private copy of the backup, checked, and as this version has it."""
+"""The source of a restore: a private copy of the backup, checked and migrated."""
 
 from contextlib import closing
 from pathlib import Path
@@ -14,10 +14,10 @@ _UNSEALED = (
     "only where you know where the file comes from, and who could write to it, does --unsealed put "
     "it back all the same"
 )
-#: How much of a backup's faults is told; `audit verify --state` tells them after the restore.
+#: How many of a backup's faults are listed; `audit verify --state` lists all after the restore.
 _TOLD = 10
 
-#: By the kind and the field of a fault: what makes what the log calls ended as it says.
+#: By the kind and the field of a fault: the statement that applies a revocation of the log.
 _ENDED = {
     ("api_key", "revoked_at"): "update api_key set revoked_at = ? where id = ?"
     " and revoked_at is null",
@@ -28,11 +28,11 @@ _ENDED = {
 
 
 def prepare(path: Path, draft: Path, now: str, seal_keys: SealKeys, *, unsealed: bool) -> Restored:
-    """Copy a backup into the draft, as this version has its tables, and say what it is.
+    """Copy a backup into the draft, and check and migrate it.
 
-    Refused are: what is no whole database, or of a newer version; what has no seal by one of the
-    keys, or is not as its own audit log says. The latter two are warnings if `unsealed`, and what
-    the log calls revoked is revoked in the draft. Raises BackupRefused or DatabaseTooNew.
+    Refused are: a damaged database, or of a newer version; one without a seal by one of the keys,
+    or that is not as its own audit log says. The latter two are warnings if `unsealed`, and what
+    is revoked by the log is revoked in the draft. Raises BackupRefused or DatabaseTooNew.
     """
     backup_files.copy(path, draft)
     warnings: list[str] = []
@@ -55,7 +55,7 @@ def prepare(path: Path, draft: Path, now: str, seal_keys: SealKeys, *, unsealed:
 
 
 def _checked(path: Path, draft: Path, now: str, warnings: list[str], *, unsealed: bool) -> Backup:
-    """Hold the backup's rows against its audit log, and end in it what that calls ended."""
+    """Compare the backup's rows with its audit log, and apply the log's revocations."""
     ended: list[StateFault] = []
 
     def look(difference: Difference) -> None:

@@ -1,8 +1,8 @@
-"""Retention: deleting, in small batches, rows that are over.
+"""Retention: deleting, in small batches, rows that have ended.
 
 Every batch is a transaction of its own, so others wait for the write lock for a few milliseconds at
 most, and several processes may prune at once. Rows are found by an index, and first without the
-write lock, so a run that finds nothing costs nearly nothing.
+write lock, so a run that finds none is cheap.
 """
 
 import sqlite3
@@ -15,7 +15,7 @@ from hookstream_keys.store.sqlite.engine import Engine
 
 
 class Retention(Engine):
-    """The change that prunes."""
+    """Pruning of rows."""
 
     def prune(self, what: Prunable, before: datetime, most: int) -> int:
         with self.translated():
@@ -61,7 +61,7 @@ def _find(
 def _find_expired(
     connection: sqlite3.Connection, table: str, before: datetime, most: int
 ) -> list[str | bytes]:
-    """Rows of better-auth's that have expired, in each form in which its adapters store a time.
+    """Expired rows of better-auth, in each format in which its adapters store a time.
 
     The index has numbers, milliseconds, before texts. Of texts it has ISO 8601 in UTC in the order
     of time. Other forms of it are in that order but for less than a day, since a date comes first.
@@ -103,8 +103,8 @@ def _delete(connection: sqlite3.Connection, table: str, ids: Iterable[str | byte
 def _delete_of_environment(connection: sqlite3.Connection, before: datetime, most: int) -> int:
     """Delete some rows of a deleted environment: rotations first, then keys, itself last.
 
-    With them go the counts of the keys' usage. What refers to a row is gone before it, so that no
-    delete takes more rows with it than these.
+    The keys' usage is deleted with them. Referring rows are deleted first, so that no delete
+    cascades to more rows than these.
     """
     found = _find(connection, "environments", before, 1)
     if not found:

@@ -31,7 +31,7 @@ _CANCEL_PENDING = f"""
 
 
 class Revocations(Engine):
-    """The questions about what a revocation reaches, and the revocation of a key."""
+    """Queries of descendants, and the revocation of keys."""
 
     def count_descendants(self, made_by: str, org_id: str) -> dict[str | None, int]:
         return dict(self.all(descendants.COUNT, (made_by, org_id)))

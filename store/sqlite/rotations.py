@@ -1,8 +1,8 @@
 """Rotations: a key's other secrets, each in a row of its own.
 
-The row has the secret that is not the key's own: the new one while it is pending, and from
-its first use on the old one, since the two then change places. So a digest stands in one
-place only, and the key's own secret is found without asking here.
+The row has the secret that is not the key's own: the new one while it is pending, and the old one
+after its first use, which exchanges the two. So every digest is stored once, and the key's own
+secret is found without this table.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ _STEP_BACK = """
 
 
 class Rotations(Engine):
-    """The questions about rotations."""
+    """Queries and changes of rotations."""
 
     def rotations_of(self, key_ids: Sequence[str], now: str) -> dict[str, list[Rotation]]:
         found: dict[str, list[Rotation]] = {key_id: [] for key_id in key_ids}
@@ -98,16 +98,16 @@ class Rotations(Engine):
             ).fetchone()
             rotation = None if row is None else rotation_of(row[:-1])
             if rotation is None or rotation.state != "pending":
-                # Somebody was quicker: with the same secret, or with cancelling it.
+                # Another process has activated or cancelled it.
                 return rotation is not None and rotation.state == "grace"
             current = connection.execute(_CURRENT, (rotation.key_id,)).fetchone()
             if current is None:
                 return False
             digest, prefix, expires_at = current
             new_end = rotation.expires_at if rotation.sets_expiry else expires_at
-            # Never longer than it would have been good anyway; no time is later than a tilde.
+            # Not later than its previous expiry; a tilde sorts after every time.
             old_end = min(grace_ends_at, expires_at or "~")
-            # First away, then in: no two rows may have one digest, and none is without.
+            # First removed, then stored: a digest is unique and not null.
             connection.execute(_STEP_BACK, (digest, prefix, old_end, activated_at, rotation.id))
             restrictions = None if restricted_by is None else to_json(restricted_by)
             taken = (row[-1], rotation.prefix, new_end, restrictions, rotation.key_id)

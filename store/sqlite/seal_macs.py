@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-#: The table that the seal is in. No live database has it.
+#: The table of the seal. No live database has it.
 TABLE = "backup_seal"
 
 #: Of what a seal covers: the bytes of the file, the schema, and each table by its name.
@@ -31,7 +31,7 @@ _CHUNK = 1024 * 1024
 
 def of_parts(connection: sqlite3.Connection, key: bytes) -> Seal:
     """The HMAC of each part but the file, and how many rows it has."""
-    # What is no UTF-8 is sealed as it is.
+    # Text that is not UTF-8 is sealed as bytes.
     connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
     names = [row[0] for row in connection.execute(_TABLES, (TABLE,))]
     parts = {ROWS + name: _of_rows(key, ROWS + name, _table(connection, name)) for name in names}
@@ -116,7 +116,7 @@ def offset_of(path: Path, wanted: bytes) -> int | None:
 
 
 def _derived(key: bytes, part: str) -> bytes:
-    """A key of each part's own, so that no HMAC of one is that of another."""
+    """A separate key for each part, so that the HMAC of one is not valid for another."""
     return hmac.digest(
         key, b"hookstream-keys backup 1 " + part.encode(errors="surrogateescape"), hashlib.sha256
     )

@@ -10,7 +10,7 @@ from hookstream_keys.store.sqlite.better_auth import BetterAuth
 from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Row
 
-#: How many sessions of a user end at most when one is made.
+#: How many sessions of a user end at most when one is created.
 MAX_ENDED_AT_ONCE = 100
 
 _SELECT = """
@@ -35,7 +35,7 @@ _RENEW = 'update "session" set "expiresAt" = ?, "updatedAt" = ? where id = ?'
 
 @cache
 def _find(columns: frozenset[str], by: str) -> str:
-    """The question for a session. It asks in one statement whether its user is banned."""
+    """The query of a session, with the ban of its user."""
     banned, user = "null, null", ""
     if "banned" in columns:
         banned = f'u."banned", {better_auth.plugin_column("banExpires", "u", columns)}'
@@ -44,7 +44,7 @@ def _find(columns: frozenset[str], by: str) -> str:
 
 
 class Sessions(BetterAuth):
-    """The questions about sessions."""
+    """Queries and changes of sessions."""
 
     def find_session(self, token: str, now: str) -> Session | None:
         return self._found(_find(self.user_columns, "token"), token, now)
@@ -70,12 +70,12 @@ class Sessions(BetterAuth):
         if row is None:
             return None
         try:
-            # As moments, not as text: better-auth's adapters do not all write them as we do.
+            # As moments, not as text: better-auth's adapters use several formats.
             if better_auth.moment(row[3]) <= datetime.fromisoformat(now):
                 return None
             session = _session(row)
         except better_auth.UNREADABLE:
-            # When it ends cannot be read: it is no valid session.
+            # Its expiry is unreadable: the session is not valid.
             return None
         if row[10]:
             ban = better_auth.ban(row[10], row[11])
@@ -126,7 +126,7 @@ def end_oldest(connection: Connection, newest: Session, most: int) -> list[Sessi
 
 
 def _readable(value: str | int | float) -> datetime:
-    """A time of a session: one that cannot be read was long ago."""
+    """A time of a session: an unreadable one counts as long ago."""
     try:
         return better_auth.moment(value)
     except (ValueError, OverflowError, OSError):

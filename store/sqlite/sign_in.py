@@ -1,4 +1,4 @@
-"""Signing up and in: a session, and what it takes that is not there yet, in one transaction."""
+"""Sign-up and sign-in: a session, and the first resources of its user, in one transaction."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ from hookstream_keys.store.sqlite.users import insert_user
 
 
 class SignIn(Engine):
-    """The changes that make somebody signed in."""
+    """The changes of sign-up and sign-in."""
 
     def add_user(
         self,
@@ -45,7 +45,7 @@ class SignIn(Engine):
         bound: SessionBound | None = None,
     ) -> None:
         with self.write_transaction() as connection:
-            # Two sign-ins at once make one tenancy between them.
+            # Two sign-ins at once create one tenancy.
             if tenancy and not connection.execute(ROLES, (session.user_id,)).fetchone():
                 insert_tenancy(connection, tenancy)
             insert_session(connection, session)

@@ -1,7 +1,7 @@
-"""The rows that the audit log tells of, in the names and forms of its events.
+"""The rows that the audit log describes, in the names and formats of its events.
 
-They are read from the live database, or from a backup that is attached beside it. A row may have
-been changed by other means than this program: what cannot be read in one is said, not raised.
+They are read from the live database, or from a backup that is attached beside it. Another
+program may have changed a row: unreadable fields are reported, not raised.
 """
 
 import sqlite3

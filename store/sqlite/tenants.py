@@ -1,4 +1,4 @@
-"""What a database begins with."""
+"""The first tenant of a database."""
 
 from hookstream_keys.store.records import Tenancy, Tenant
 from hookstream_keys.store.sqlite.audit import insert_event
@@ -16,7 +16,7 @@ _USED = """
 
 
 class Tenants(Engine):
-    """The question that `init` has."""
+    """The change by `init`."""
 
     def add_first_tenant(self, tenant: Tenant) -> bool:
         with self.write_transaction() as connection:
@@ -30,7 +30,7 @@ class Tenants(Engine):
 
 
 def insert_tenancy(connection: Connection, tenancy: Tenancy) -> None:
-    """Store what a user begins with inside a transaction."""
+    """Store a user's first resources in a transaction."""
     insert_organization(connection, tenancy.organization)
     insert_member(connection, tenancy.member)
     insert_environment(connection, tenancy.environment)

@@ -1,12 +1,12 @@
-"""How often keys were used, and tried to be, and when and from where last."""
+"""The usage of keys and their failed attempts."""
 
 from collections.abc import Sequence
 
 from hookstream_keys.store.records import Attempts, KeyUsage
 from hookstream_keys.store.sqlite.engine import Engine
 
-#: Counts are added up, and a time only ever moves forward, whoever writes last. What is counted of
-#: a key that is gone meanwhile is dropped.
+#: Counts are added, and times only move forward, in any order of writes. Counts of a deleted key
+#: are dropped.
 _ADD = """
     insert into key_usage (key_id, outcome, count, last_at, last_ip)
     select :key_id, :outcome, :times, :last_at, :last_ip
@@ -19,7 +19,7 @@ _ADD = """
 
 
 class Usage(Engine):
-    """The questions about usage."""
+    """Queries and changes of usage."""
 
     def add_usage(self, counted: Sequence[Attempts]) -> None:
         with self.write_transaction() as connection:

@@ -1,4 +1,4 @@
-"""People, and their passwords: better-auth's own tables."""
+"""Users and their passwords: better-auth's own tables."""
 
 from functools import cache
 
@@ -19,14 +19,14 @@ _CREDENTIAL = """
 
 @cache
 def _select(columns: frozenset[str], more: str = "") -> str:
-    """The beginning of a question for users, the alias of whose table is `u`."""
+    """The beginning of a query of users, with the alias `u`."""
     own = [f"u.{column}" for column in _COLUMNS.split(", ")]
     plugins = [better_auth.plugin_column(name, "u", columns) for name in _PLUGIN_COLUMNS]
     return f'select {", ".join([*own, *plugins])}{more} from "user" u'  # noqa: S608 - constants
 
 
 class Users(BetterAuth):
-    """The questions about users."""
+    """Queries of users."""
 
     def find_user(self, user_id: str) -> User | None:
         row = self.one(f"{_select(self.user_columns)} where u.id = ?", (user_id,))
@@ -63,9 +63,9 @@ def _user(row: Row) -> User:
 
 
 def insert_user(connection: Connection, user: User, credential: Credential) -> None:
-    """Store a user and her password inside a transaction.
+    """Store a user and their password in a transaction.
 
-    Raises Taken when another has the address.
+    Raises UniqueViolation when another has the email address.
     """
     with unique("email"):
         connection.execute(

@@ -40,7 +40,7 @@ const handler = toNodeHandler(auth);
 // Prints the cookie of a signed-in user, the key that creates, and COUNT keys: ids and secrets.
 async function seed(count) {
   await (await getMigrations(options)).runMigrations();
-  // Nobody waits for these: losing them costs another run.
+  // These need not be durable: losing them costs another run.
   database.pragma("synchronous = OFF");
   const { headers, response } = await auth.api.signUpEmail({
     body: { name: "Ada", email: "ada@example.com", password: "correct horse battery staple" },

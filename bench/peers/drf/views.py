@@ -1,4 +1,4 @@
-"""A view that only a good key opens, and one that issues keys to whoever has one."""
+"""A view that requires a valid key, and one that issues keys with one."""
 
 from rest_framework import serializers, status
 from rest_framework.request import Request
@@ -15,7 +15,7 @@ class NewKey(serializers.Serializer):
 
 
 class Verify(APIView):
-    """Reached only with a good key: `HasAPIKey` is every view's permission here."""
+    """Reached only with a valid key: `HasAPIKey` is every view's permission here."""
 
     def get(self, request: Request) -> Response:
         """Say which key it was."""

@@ -3,7 +3,7 @@
 FastAPI's documentation has it that what waits for a database without `await` is a plain
 function, which runs in a thread. Each thread has a connection of its own. With
 BENCH_ON_LOOP=1 everything is `async def` instead, against that advice: with SQLite it is
-faster, as long as nobody minds that all requests wait while one is on its way to the disk.
+faster, but all requests wait while one is on its way to the disk.
 """
 
 import functools
@@ -44,10 +44,10 @@ def placed(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @placed
 def authenticated(secret: Annotated[str, Depends(APIKeyHeader(name="X-API-Key"))]) -> keystore.Key:
-    """The key that the request was sent with. Answers 401 unless it is a good one."""
+    """The key that the request was sent with. Answers 401 unless it is valid."""
     key = keystore.find_key(_connection(), secret)
     if key is None or keystore.problem(key, keystore.now()) is not None:
-        raise HTTPException(401, "The API key is not good.")
+        raise HTTPException(401, "The API key is not valid.")
     return key
 
 
@@ -55,7 +55,7 @@ Caller = Annotated[keystore.Key, Depends(authenticated)]
 
 
 class Body(BaseModel):
-    """A request body, without fields that nobody knows."""
+    """A request body, without unknown fields."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -91,7 +91,7 @@ class ApiKey(BaseModel):
 
 
 class Verification(BaseModel):
-    """Whether a key is good."""
+    """Whether a key is valid."""
 
     valid: bool
     code: str
@@ -112,7 +112,7 @@ class CreatedKey(BaseModel):
 @app.post("/v1/auth/api-keys/verify")
 @placed
 def verify(body: VerifyRequest, caller: Caller) -> Verification:
-    """Say whether a key is good."""
+    """Verify a key."""
     key = keystore.find_key(_connection(), body.key)
     if key is None or (key.org_id, key.env_id) != (caller.org_id, caller.env_id):
         return Verification(valid=False, code="NOT_FOUND")
