@@ -122,19 +122,21 @@ def _own_key(context: RequestContext) -> KeyPrincipal:
 
 
 def _verify(context: RequestContext, wanted: list[types.VerifyRequest]) -> list[dict[str, Any]]:
-    sees = access.key_check(context, "api-keys:verify")
+    is_visible = access.key_check(context, "api-keys:verify")
     if isinstance(context, WriteContext):
         # In order: what the first one activates may make the second one invalid.
-        return [_outcome(context, each, _find(context, each, sees), sees) for each in wanted]
-    found = [_find(context, each, sees) for each in wanted]
+        return [
+            _outcome(context, each, _find(context, each, is_visible), is_visible) for each in wanted
+        ]
+    found = [_find(context, each, is_visible) for each in wanted]
     if any(map(verification.activates, found)):
         # Nothing is counted yet: everything is verified again in the write transaction.
         raise RetryInWriteTransaction
-    return [_outcome(context, each, of, sees) for each, of in zip(wanted, found, strict=True)]
+    return [_outcome(context, each, of, is_visible) for each, of in zip(wanted, found, strict=True)]
 
 
 def _find(
-    context: RequestContext, wanted: types.VerifyRequest, sees: Callable[[ApiKey], bool]
+    context: RequestContext, wanted: types.VerifyRequest, is_visible: Callable[[ApiKey], bool]
 ) -> verification.Verification:
     """Verify a key, except for its rate limit."""
     env_id = wanted.get("env_id")
@@ -146,7 +148,7 @@ def _find(
             ip=wanted.get("ip"),
             scopes=Scopes.parse(wanted["scopes"]).names if "scopes" in wanted else (),
         ),
-        sees if env_id is None else lambda key: sees(key) and env_id == key.env_id,
+        is_visible if env_id is None else lambda key: is_visible(key) and env_id == key.env_id,
     )
 
 
@@ -154,7 +156,7 @@ def _outcome(
     context: RequestContext,
     wanted: types.VerifyRequest,
     found: verification.Verification,
-    sees: Callable[[ApiKey], bool],
+    is_visible: Callable[[ApiKey], bool],
 ) -> dict[str, Any]:
     """Record the use of a valid key; returns its outcome."""
     found = verification.consume_limit(found, context.dependencies.counters)
@@ -163,7 +165,7 @@ def _outcome(
     pending = verification.activates(found) if isinstance(context, WriteContext) else None
     if key and pending and not rotations.activate(context, key.id, pending):
         # It was cancelled, or the key revoked, since it was looked at.
-        found = _find(context, wanted, sees)
+        found = _find(context, wanted, is_visible)
     answer: dict[str, Any] = {"valid": found.code == "VALID", "code": found.code}
     if found.key is not None:
         key = found.key

@@ -42,7 +42,7 @@ def key_fields(key: ApiKey) -> dict[str, Any]:
 
 
 #: The defaults of a new key's fields, which its event omits.
-UNTOLD_OF_NEW: dict[str, Any] = {
+DEFAULTS_OF_NEW: dict[str, Any] = {
     "enabled": True,
     "expires_at": None,
     "allowed_ips": [],
@@ -55,11 +55,11 @@ UNTOLD_OF_NEW: dict[str, Any] = {
 
 def fields_of_new(key: ApiKey) -> dict[str, Any]:
     """`key_fields` of a new key, without those that have their default."""
-    untold = UNTOLD_OF_NEW
+    defaults = DEFAULTS_OF_NEW
     return {
         name: value
         for name, value in key_fields(key).items()
-        if name not in untold or value != untold[name]
+        if name not in defaults or value != defaults[name]
     }
 
 

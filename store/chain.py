@@ -94,12 +94,11 @@ def check(
     anchor: Anchor = BEGINNING,
     visit: Callable[[Row], None] | None = None,
 ) -> ChainCheck:
-    """Follow the chain from its anchor and report the first thing that is wrong, if any.
+    """Follow the chain from its anchor and report the first fault, if any.
 
-    `read` and `visit` are as for `walk`; `head` is what the database says of the last row, its
-    `seq` and hash; `kept` is the hash that an operator kept of an earlier head. An anchor other
-    than the beginning is accepted only if a row of the chain says that the rows through there
-    were pruned.
+    `read` and `visit` are as for `walk`; `head` is the `seq` and hash of the last row in the
+    database; `expected_head` is the hash of an earlier head that the operator stored. An anchor
+    other than the beginning is accepted only if an event of the chain records that prune.
     """
     found_kept = expected_head in (None, GENESIS.hex(), anchor.hash)
     found_prune = anchor == BEGINNING

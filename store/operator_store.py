@@ -57,11 +57,11 @@ class OperatorStore(Protocol):
         archives: Sequence[Path] = (),
         progress: Progress | None = None,
     ) -> ChainCheck:
-        """Follow the audit log's hash chain, as it is at this moment, from its beginning.
+        """Verify a snapshot of the audit log's hash chain.
 
-        `kept` is the hash, in hexadecimal, of an earlier head that the chain must still contain.
-        With `archives` of what was pruned the chain is followed from its first row, else from
-        where the rows that are left begin. Raises ArchiveRefused.
+        `expected_head` is the hash, in hexadecimal, of an earlier head that the chain must contain.
+        With `archives` of pruned rows the chain is verified from its first row, else from the first
+        remaining one. Raises ArchiveRefused.
         """
 
     def check_state(

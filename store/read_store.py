@@ -32,7 +32,7 @@ class ReadStore(Protocol):
         Raises StoreUnavailable or DatabaseTooNew otherwise.
         """
 
-    def was_used(self) -> bool:
+    def has_data(self) -> bool:
         """Whether anything was ever recorded in the audit log, or there is a user."""
 
     def wrote_within(self, seconds: float) -> bool:

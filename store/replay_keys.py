@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hookstream_keys.store.audit_details import UNTOLD_OF_NEW
+from hookstream_keys.store.audit_details import DEFAULTS_OF_NEW
 from hookstream_keys.store.event_forms import Event
 from hookstream_keys.store.expected_state import Expected, Presence
 from hookstream_keys.store.replay_rows import RowEvents, begin
@@ -19,8 +19,8 @@ class KeyEvents(RowEvents):
         """A key, which is not revoked."""
         key = begin("api_key", event.resource_id, event)
         # An event of an earlier version, which has no fingerprint, left out more than that.
-        untold = UNTOLD_OF_NEW if "secret_fingerprint" in event.details else {}
-        told = {"created_at": event.created_at} | _NOT_REVOKED | untold | event.all_fields()
+        defaults = DEFAULTS_OF_NEW if "secret_fingerprint" in event.details else {}
+        told = {"created_at": event.created_at} | _NOT_REVOKED | defaults | event.all_fields()
         key.tell(event.seq, told)
         self._state.put(key)
 

@@ -18,8 +18,8 @@ from hookstream_keys.store.records import ChainCheck
 ROW = "row"
 
 #: Why something was not checked.
-UNTOLD_ROWS = "rows from before the first event that is known"
-UNTOLD_FIELDS = "fields that no known event tells"
+UNRECORDED_ROWS = "rows from before the first event that is known"
+UNRECORDED_FIELDS = "fields that no known event tells"
 FOREIGN_ORGANIZATIONS = "organizations whose beginning no known event tells"
 FOREIGN_MEMBERS = "members of organizations whose beginning no known event tells"
 
@@ -128,7 +128,7 @@ class Comparison:
         elif _is_before(row.created_at, self.pruned_until, home) or (
             kind == "member" and home is not None and self._is_first_member(row, home)
         ):
-            self.result.unchecked[UNTOLD_ROWS] += 1
+            self.result.unchecked[UNRECORDED_ROWS] += 1
         else:
             self.result.checked[kind] += 1
             fault = StateFault(kind, row.id, ROW, "is there", "was never made", None)
@@ -167,7 +167,7 @@ class Comparison:
         for name, value in row.fields.items():
             told = expected.fields.get(name)
             if told is None or told[1] < unknown_until:
-                self.result.unchecked[UNTOLD_FIELDS] += 1
+                self.result.unchecked[UNRECORDED_FIELDS] += 1
             elif told[0] != value or isinstance(told[0], bool) is not isinstance(value, bool):
                 fault = StateFault(expected.kind, row.id, name, value, told[0], told[1])
                 self._fault(fault, row, expected)

@@ -44,7 +44,7 @@ def verify(
     store: ReadStore,
     digest: bytes | None,
     use: Use,
-    sees: Callable[[ApiKey], bool] = lambda _: True,
+    is_visible: Callable[[ApiKey], bool] = lambda _: True,
 ) -> Verification:
     """Find the key with a secret of this digest, and say whether it is valid for `use`.
 
@@ -54,7 +54,7 @@ def verify(
     if digest is None:
         return Verification("MALFORMED", rule="form")
     found = store.find_key(digest)
-    if found is None or not sees(found):
+    if found is None or not is_visible(found):
         return Verification("NOT_FOUND", rule="exists")
     key = effective_key(found)
     for code, rule, holds in RULES:

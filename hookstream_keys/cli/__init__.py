@@ -39,30 +39,30 @@ for command in (
 
 def main() -> None:
     """Run the command. Errors that the operator can fix are one line on stderr, and status 1."""
-    _write_whatever_is_said()
+    _escape_unencodable_output()
     try:
-        _refuse_what_is_no_text(sys.argv[1:])
+        _require_utf8_arguments(sys.argv[1:])
         cli()
     except OutputError as error:
-        _give_up_output()
+        _discard_output()
         _fail(str(error))
     except (SettingsError, StoreError) as error:
         _fail(str(error))
     except OSError as error:
-        _give_up_output()
+        _discard_output()
         _fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
     except ApiError as error:
         details = "; ".join(f"{detail.location}: {detail.message}" for detail in error.details)
         _fail(f"{error.message} {details}".rstrip())
 
 
-def _write_whatever_is_said() -> None:
+def _escape_unencodable_output() -> None:
     # A secret is shown once: a name that the terminal cannot encode must not fail the command.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def _refuse_what_is_no_text(arguments: list[str]) -> None:
+def _require_utf8_arguments(arguments: list[str]) -> None:
     # Python passes bytes that are not UTF-8 on as lone surrogates, which cannot be stored.
     for argument in arguments:
         try:
@@ -71,7 +71,7 @@ def _refuse_what_is_no_text(arguments: list[str]) -> None:
             _fail(f"the argument {argument!r} is not UTF-8")
 
 
-def _give_up_output() -> None:
+def _discard_output() -> None:
     # Otherwise Python tries to flush the rest again at exit, and exits with status 120.
     if sys.stdout is not None:
         with suppress(OSError, ValueError):

@@ -76,7 +76,7 @@ class HandlerDispatcher(PerOperationMiddleware):
         if operation.id in WRITING or _will_write(request.principal):
             answer = await self._writer.run(lambda: self._write(operation, context, arguments))
         else:
-            _use(operation, context)
+            _record_use(operation, context)
             try:
                 answer = _answer(operation.id, context, arguments)
             except RetryInWriteTransaction:
@@ -98,7 +98,7 @@ class HandlerDispatcher(PerOperationMiddleware):
             context, self._store, self._credentials.current, optional=operation.optional
         )
         if not used:
-            _use(operation, checked)
+            _record_use(operation, checked)
         return _answer(operation.id, checked, arguments)
 
     async def _prepared_for(
@@ -151,7 +151,7 @@ def _will_write(principal: Principal) -> bool:
             return False
 
 
-def _use(operation: spec.Operation, context: RequestContext) -> None:
+def _record_use(operation: spec.Operation, context: RequestContext) -> None:
     """Record that this request uses a key, whatever its outcome.
 
     A key whose scopes do not cover the operation is not used, as in verification.

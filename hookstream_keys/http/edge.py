@@ -40,7 +40,7 @@ DRAIN_BYTES = 8 * 1024 * 1024
 
 #: How many requests are in a worker at once: twice those that may wait to write. Load shedding
 #: rejects more before their body is read; a body takes up to `HOOKSTREAM_MAX_BODY_BYTES` of memory.
-MOST_REQUESTS = 4_000
+MAX_REQUESTS = 4_000
 
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
 #: A host and perhaps a port (RFC 9112, section 3.2). Without a comma: several are one with commas.
@@ -128,7 +128,7 @@ class EdgeMiddleware:
             await self._answer_without_operation(route, method, response)
             return
         _check_address(scope, request)
-        if self._requests > MOST_REQUESTS and operation.may_be_unavailable:
+        if self._requests > MAX_REQUESTS and operation.may_be_unavailable:
             raise Overloaded
         if operation.same_site:
             self.origins.refuse_untrusted(request)

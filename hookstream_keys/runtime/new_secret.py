@@ -12,7 +12,7 @@ def warning_of_new_secret(settings: Settings, database: Path, store: Store) -> s
     Nothing is lost when a secret exists, or the database was never used. Raises SettingsError
     when the secret's file cannot be used, and StoreUnavailable.
     """
-    if existing_signing_secrets(settings, database) or not store.was_used():
+    if existing_signing_secrets(settings, database) or not store.has_data():
         return None
     path = secret_path(database)
     return (

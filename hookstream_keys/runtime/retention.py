@@ -39,21 +39,21 @@ class Pruning:
     def __init__(
         self,
         store: Store,
-        kept: Mapping[Prunable, timedelta],
+        retention: Mapping[Prunable, timedelta],
         now: Callable[[], datetime] = timestamps.now,
     ) -> None:
         self._store = store
-        self._kept = kept
+        self._retention = retention
         self._now = now
         #: In turn, so that many rows of one kind do not delay another.
-        self._turns: Iterator[Prunable] = itertools.cycle(kept)
+        self._turns: Iterator[Prunable] = itertools.cycle(retention)
 
     def prune_batch(self) -> bool:
         """Delete one batch of the next kind that has any; returns whether there may be more."""
-        for _ in self._kept:
+        for _ in self._retention:
             what = next(self._turns)
             try:
-                if self._store.prune(what, self._now() - self._kept[what], BATCH):
+                if self._store.prune(what, self._now() - self._retention[what], BATCH):
                     return True
             except StoreError as error:
                 log.warning("%s were not pruned, and will be later: %s", what, error)

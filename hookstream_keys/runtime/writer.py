@@ -34,7 +34,7 @@ MAX_QUEUED = 2_000
 #: ten seconds.
 MAX_QUEUE_SECONDS = 5.0
 #: How long until a periodic task that has more to do is run again, in seconds.
-AGAIN_SECONDS = 0.1
+RETRY_SECONDS = 0.1
 
 
 class _Job(NamedTuple):
@@ -165,7 +165,7 @@ class Writer:
         """Run the tasks that are due at `now`."""
         for task, due in self._periodic_tasks.items():
             if due <= now:
-                wait = AGAIN_SECONDS if _run_task(task) is True else self._every
+                wait = RETRY_SECONDS if _run_task(task) is True else self._every
                 self._periodic_tasks[task] = time.monotonic() + wait
 
 

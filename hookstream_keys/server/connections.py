@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 #: A connection takes about 15 kB.
-MOST_CONNECTIONS = 10_000
+MAX_CONNECTIONS = 10_000
 #: File descriptors of the database, the log and the event loop, and as many again, since a few
 #: connections are accepted before any is closed.
 OTHER_FILES = 64
@@ -26,7 +26,7 @@ CLOSED_AT_ONCE = 1 / 16
 def raise_file_limit() -> None:
     """Raise the soft limit of open files of this process and those that it starts."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_CONNECTIONS + OTHER_FILES
+    wanted = MAX_CONNECTIONS + OTHER_FILES
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -38,8 +38,8 @@ def max_connections() -> int:
     """How many connections this process may have."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
-        return MOST_CONNECTIONS
-    return min(MOST_CONNECTIONS, max(files - OTHER_FILES, files // 2))
+        return MAX_CONNECTIONS
+    return min(MAX_CONNECTIONS, max(files - OTHER_FILES, files // 2))
 
 
 class Idle(Protocol):

@@ -54,7 +54,7 @@ class AuditLog(Engine):
             for event in events:
                 insert_event(connection, event)
 
-    def was_used(self) -> bool:
+    def has_data(self) -> bool:
         return self.one(_WAS_USED, ()) is not None
 
     def find_event_position(self, org_id: str, event_id: str) -> int | None:
@@ -105,6 +105,6 @@ def insert_event(connection: Connection, event: AuditEvent) -> None:
         "request_id": event.request_id,
         "created_at": event.created_at,
     }
-    link = chain.entry_hash(previous, row)
-    connection.execute(_ADD_EVENT, (*(row[name] for name in chain.COLUMNS), link.hex()))
-    connection.chain_head = last + 1, link
+    entry_hash = chain.entry_hash(previous, row)
+    connection.execute(_ADD_EVENT, (*(row[name] for name in chain.COLUMNS), entry_hash.hex()))
+    connection.chain_head = last + 1, entry_hash

@@ -31,8 +31,8 @@ def chain_head(connection: Connection) -> tuple[int, bytes]:
     if connection.chain_head is not None:
         return connection.chain_head
     try:
-        seq, link = connection.execute("select seq, hash from audit_head").fetchone()
-        return seq, bytes.fromhex(link)
+        seq, entry_hash = connection.execute("select seq, hash from audit_head").fetchone()
+        return seq, bytes.fromhex(entry_hash)
     except (TypeError, ValueError):
         raise StoreUnavailable(
             "the head of the audit log is gone or damaged; run hookstream-keys audit verify"
@@ -47,8 +47,8 @@ def transaction(connection: Connection) -> Iterator[None]:
     try:
         yield
         if connection.chain_head is not None:
-            seq, link = connection.chain_head
-            connection.execute("update audit_head set seq = ?, hash = ?", (seq, link.hex()))
+            seq, entry_hash = connection.chain_head
+            connection.execute("update audit_head set seq = ?, hash = ?", (seq, entry_hash.hex()))
         connection.execute("commit")
     except BaseException:
         if connection.in_transaction:

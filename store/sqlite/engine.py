@@ -39,7 +39,7 @@ MIGRATING_SECONDS = 120.0
 LOOK_SECONDS = 1.0
 #: The `-wal` file is truncated to so many bytes after a long reader. SQLite checkpoints it from
 #: 4 MB on, so it rarely grows beyond that otherwise.
-MOST_WAL_BYTES = 16 * 1024 * 1024
+MAX_WAL_BYTES = 16 * 1024 * 1024
 
 #: After these errors a connection may have stale or read-only files.
 _DOUBTFUL = {
@@ -97,7 +97,7 @@ class Engine:
 
     def check(self) -> None:
         with self.translated():
-            db = Database(self._looked_at(writing=True).connection)
+            db = Database(self._checked_connection(writing=True).connection)
             _refuse_newer(db)
             if migrations.pending(db):
                 raise StoreUnavailable(f"the database {self._path} is not migrated; run init")
@@ -163,7 +163,7 @@ class Engine:
         Inside `group_commit` it is a savepoint, durable with the group's commit.
         """
         if not self.is_in_write_transaction():
-            with self._whole() as connection:
+            with self._durable_transaction() as connection:
                 yield connection
             return
         try:
@@ -175,7 +175,7 @@ class Engine:
 
     @contextmanager
     def group_commit(self) -> Iterator[None]:
-        with self._whole():
+        with self._durable_transaction():
             self._local.group_commit = True
             try:
                 yield
@@ -203,15 +203,15 @@ class Engine:
             time.monotonic() < opened.good_until or opened.connection.in_transaction
         ):
             return opened.connection
-        return self._looked_at(writing=False).connection
+        return self._checked_connection(writing=False).connection
 
     @contextmanager
-    def _whole(self) -> Iterator[Connection]:
+    def _durable_transaction(self) -> Iterator[Connection]:
         """A transaction that is durable when it ends, in files that were not replaced."""
         if getattr(self._local, "reads_only", False):
             raise RuntimeError("this thread only reads; a write goes through the write queue")
         try:
-            opened = self._looked_at(writing=True)
+            opened = self._checked_connection(writing=True)
             connection, files = opened.connection, opened.files
             changes = connection.total_changes
             with transaction(connection):
@@ -225,20 +225,20 @@ class Engine:
         except (sqlite3.Error, OSError) as error:
             self._raise_translated(error)
 
-    def _looked_at(self, *, writing: bool) -> _Opened:
+    def _checked_connection(self, *, writing: bool) -> _Opened:
         """The connection of this thread, to the current files."""
         opened: _Opened | None = getattr(self._local, "opened", None)
         if opened is None:
-            return self._open_anew()
+            return self._reopen()
         files = opened.files
         replaced = not files.are_in_place() and files.are_replaced(writing=writing)
         if replaced or opened.is_doubtful:
-            self._let_go(opened)
-            return self._open_anew()
+            self._close_stale(opened)
+            return self._reopen()
         opened.good_until = time.monotonic() + LOOK_SECONDS
         return opened
 
-    def _open_anew(self) -> _Opened:
+    def _reopen(self) -> _Opened:
         before = FileIdentity(self._path)
         connection = self._open(create=False)
         files = FileIdentity(self._path)
@@ -251,7 +251,7 @@ class Engine:
         self._local.opened = opened
         return opened
 
-    def _let_go(self, opened: _Opened) -> None:
+    def _close_stale(self, opened: _Opened) -> None:
         del self._local.opened
         with self._lock:
             if opened.connection in self._connections:
@@ -280,7 +280,7 @@ class Engine:
             connection.execute("pragma foreign_keys = on")
             # Acknowledged writes are durable, also after a power failure.
             connection.execute("pragma synchronous = full")
-            connection.execute(f"pragma journal_size_limit = {MOST_WAL_BYTES}")
+            connection.execute(f"pragma journal_size_limit = {MAX_WAL_BYTES}")
             # Open its files now, while their identity is known.
             connection.execute("pragma schema_version")
         except BaseException:

@@ -78,9 +78,9 @@ def _organizations_gone(connection: sqlite3.Connection) -> Iterator[RestoreChang
 
 def _of_kind(connection: sqlite3.Connection, kind: Kind) -> Iterator[RestoreChange]:
     for row in _only_in(connection, kind, "main"):
-        yield RestoreChange(f"{kind}.removed", row.org_id, row.id, _told(kind, row))
+        yield RestoreChange(f"{kind}.removed", row.org_id, row.id, _all_fields(kind, row))
     for row in _only_in(connection, kind, "backup"):
-        yield RestoreChange(f"{kind}.restored", row.org_id, row.id, _told(kind, row))
+        yield RestoreChange(f"{kind}.restored", row.org_id, row.id, _all_fields(kind, row))
     for before, after in _changed(connection, kind):
         different = audit_details.changed(
             {name: before.fields.get(name) for name in after.fields}, after.fields
@@ -125,7 +125,7 @@ def _rotation_restored(connection: sqlite3.Connection, row: FoundRow) -> Restore
     return RestoreChange("api_key.rotation_restored", row.org_id, key_id, details)
 
 
-def _told(kind: Kind, row: FoundRow) -> dict[str, Any]:
+def _all_fields(kind: Kind, row: FoundRow) -> dict[str, Any]:
     """All fields of a row except the organization, which the event has itself."""
     return {name: value for name, value in row.fields.items() if name != "org_id"}
 

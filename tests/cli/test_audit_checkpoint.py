@@ -18,8 +18,8 @@ from hookstream_keys.handlers import audit
 from hookstream_keys.store import SqliteStore
 from hookstream_keys.store.sqlite import audit_checkpoint, audit_prune
 
-UNTOLD_ROWS = "rows from before the first event that is known"
-UNTOLD_FIELDS = "fields that no known event tells"
+UNRECORDED_ROWS = "rows from before the first event that is known"
+UNRECORDED_FIELDS = "fields that no known event tells"
 
 
 @pytest.fixture(scope="module")
@@ -212,15 +212,15 @@ def test_a_prune_by_an_earlier_version_makes_the_check_incomplete(
     found = verified(database, "--state")
     assert (found["ok"], found["state"]["ok"], found["state"]["complete"]) == (False, True, False)
     counted = found["state"]["unchecked"]
-    assert counted[UNTOLD_ROWS] == 3
+    assert counted[UNRECORDED_ROWS] == 3
     # A key whose creation is not known, and its change is.
-    assert counted[UNTOLD_FIELDS] > 10
-    rows = sum(counted.values()) - counted[UNTOLD_FIELDS]
+    assert counted[UNRECORDED_FIELDS] > 10
+    rows = sum(counted.values()) - counted[UNRECORDED_FIELDS]
     code, lines = statuses(database)
     assert code == 3
     assert lines.startswith(
-        f"incomplete: {rows} rows and {counted[UNTOLD_FIELDS]} fields were not checked, and rows "
-        "that are gone were not missed, since what the log said of them was pruned; give the "
+        f"incomplete: {rows} rows and {counted[UNRECORDED_FIELDS]} fields were not checked, and "
+        "rows that are gone were not missed, since what the log said of them was pruned; give the "
         "archive, with --archive\n"
     )
     assert "state ok" not in lines

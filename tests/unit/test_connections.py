@@ -66,7 +66,7 @@ def test_connections_leave_files_for_everything_else(
 
 
 def test_those_that_have_been_idle_the_longest_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 32)
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 32)
     made = [Connection(since) for since in (5.0, None, 1.0, 3.0, None, 2.0)]
     assert [each.since for each in idlest(made)] == [1.0, 2.0]
 

@@ -54,7 +54,7 @@ class Exchange:
 def test_concurrent_requests_beyond_the_limit_are_rejected_before_their_body(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edge, "MOST_REQUESTS", 2)
+    monkeypatch.setattr(edge, "MAX_REQUESTS", 2)
     app = create_app(Settings(database=f"sqlite:///{database.path}", auth_secret=SECRET))
 
     async def drive() -> None:

@@ -220,7 +220,7 @@ def test_the_write_probe_changes_nothing_and_shows_that_writes_work(
 
 def test_the_write_ahead_log_is_truncated(store: SqliteStore, sqlite: Sqlite) -> None:
     limit = store.connection().execute("pragma journal_size_limit").fetchone()
-    assert limit == (engine.MOST_WAL_BYTES,)
+    assert limit == (engine.MAX_WAL_BYTES,)
 
 
 def test_only_the_owner_may_read_what_is_stored(sqlite: Sqlite) -> None:

@@ -66,12 +66,12 @@ def accept_command(
             }
         )
     else:
-        _tell(found, is_done=yes)
+        _print_result(found, is_done=yes)
     is_explained = not found.left_count and (yes or not found.changes)
     sys.exit(0 if is_explained else 1)
 
 
-def _tell(found: Acceptance, *, is_done: bool) -> None:
+def _print_result(found: Acceptance, *, is_done: bool) -> None:
     for change in found.changes:
         click.echo(_line(change))
     for fault in found.left:

@@ -14,7 +14,7 @@ from hookstream_keys.cli.output import show_json
 from hookstream_keys.cli.progress import progress_bar
 from hookstream_keys.domain import timestamps
 from hookstream_keys.store import ChainCheck, StateCheck
-from hookstream_keys.store.state_check import UNTOLD_FIELDS
+from hookstream_keys.store.state_check import UNRECORDED_FIELDS
 
 #: The exit status when no fault was found, but not everything could be checked.
 INCOMPLETE = 3
@@ -123,7 +123,7 @@ def _state_lines(found: StateCheck) -> list[str]:
 
 
 def _incomplete(found: StateCheck) -> str:
-    fields = found.unchecked[UNTOLD_FIELDS]
+    fields = found.unchecked[UNRECORDED_FIELDS]
     rows = found.unchecked.total() - fields
     return (
         f"incomplete: {rows} rows and {fields} fields were not checked, and rows that are gone "

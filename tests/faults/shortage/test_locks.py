@@ -16,7 +16,7 @@ LONGEST = 10 + 5
 #: After how many seconds in one transaction the writer rejects queued requests.
 MAX_QUEUE_SECONDS = 5
 #: What the write-ahead log is cut back to, and what SQLite lets it grow to by itself.
-MOST_WAL_BYTES = 16 * 1024 * 1024
+MAX_WAL_BYTES = 16 * 1024 * 1024
 PAGE = 4096
 
 
@@ -77,14 +77,14 @@ def test_a_reader_that_stays_lets_the_log_grow_and_no_longer_than_it_stays(
     with holding(path, "begin", "select count(*) from api_key"):
         fill(path, megabytes=24)
         grown = wal.stat().st_size
-        assert grown > MOST_WAL_BYTES
+        assert grown > MAX_WAL_BYTES
         assert client.create().status_code == 201
         assert client.codes() == client.expected_codes()
         assert client.is_ready()
         assert wal.stat().st_size >= grown
     # The next write checkpoints it, and the one after that truncates it.
     eventually(
-        lambda: client.create().status_code == 201 and wal.stat().st_size <= MOST_WAL_BYTES,
+        lambda: client.create().status_code == 201 and wal.stat().st_size <= MAX_WAL_BYTES,
         "the log is cut back",
     )
     client.assert_whole()
