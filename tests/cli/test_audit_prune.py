@@ -378,7 +378,7 @@ def test_a_pipe_is_no_archive(database: Database, keys: list[str]) -> None:
     os.mkfifo(pipe)
     refused = command(database, "audit", "verify", "--archive", str(pipe))
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
-    assert "is no regular file" in refused.stderr
+    assert "is not a regular file" in refused.stderr
 
 
 @pytest.mark.parametrize("content", ["x\n", "[]\n", "{}\n", '{"seq": 1}\n', "\udcff\n"])
@@ -390,7 +390,7 @@ def test_a_file_that_is_no_archive_is_refused(
     path.write_bytes(content.encode("utf-8", "surrogateescape"))
     done = command(database, "audit", "verify", "--archive", str(path))
     assert done.returncode == 1
-    assert done.stderr.startswith(f"hookstream-keys: line 1 of {path} is no row of an audit log")
+    assert done.stderr.startswith(f"hookstream-keys: line 1 of {path} is not a row of an audit log")
 
 
 # An interrupted prune
