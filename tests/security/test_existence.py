@@ -12,7 +12,7 @@ import httpx
 import pytest
 from security.asking import SLOTS, Slot, asked
 from security.world import Headers, Rows, Tenant, bearer
-from support import Server, told
+from support import Server, told, until
 
 #: Where a wrong id is no error, but finds nothing.
 NOTHING_FOUND = {("verifyApiKey", "env_id")}
@@ -78,6 +78,17 @@ def expected(slot: Slot, who: str) -> set[int]:
     return {404, 403} if who != "session" else {404}
 
 
+def log_lines(server: Server, request_id: str) -> list[str]:
+    """The lines of the log with the request id; they are written after the response."""
+
+    def found() -> list[str]:
+        *lines, _incomplete = server.log.read_text(encoding="utf-8").split("\n")
+        return [line for line in lines if request_id in line]
+
+    until(lambda: found() != [])
+    return found()
+
+
 @pytest.mark.parametrize(
     ("path", "kind"),
     [("/environments", "env"), ("/organizations", "org"), ("/auth/api-keys", "key")],
@@ -88,11 +99,7 @@ def test_only_the_log_tells_a_foreign_resource_from_a_missing_one(
     for resource, reason in ((two.foreign.id_of(kind), "masked"), ("no_such_id", "missing")):
         answer = two.client.get(f"{path}/{resource}", headers=two.callers["session"])
         assert answer.status_code == 404
-        (line,) = [
-            line
-            for line in server.log.read_text(encoding="utf-8").splitlines()
-            if answer.headers["x-request-id"] in line
-        ]
+        (line,) = log_lines(server, answer.headers["x-request-id"])
         assert line.endswith(f" reason={reason}")
         assert resource not in line
 
