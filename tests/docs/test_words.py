@@ -94,6 +94,6 @@ def test_the_command_prints_places_and_fails(tmp_path: Path) -> None:
     assert found.stdout.count("\n") == 1
 
 
-def test_what_is_called_clean_is_clean() -> None:
+def test_the_tree_has_none_of_the_words() -> None:
     found = list(hits_below(WORDS, WORDS.clean))
     assert not found, "\n".join(map(str, found))

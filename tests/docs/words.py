@@ -1,7 +1,7 @@
 """The words that this project does not use, and what it writes instead: `words.toml` is the list.
 
 `python tests/docs/words.py [PATH…]` prints `file:line: word → instead (reason)` for each hit and
-exits with status 1 when there is one. Without a path it reads what the list calls clean.
+exits with status 1 when there is one. Without a path it reads the list's `clean`, the whole tree.
 """
 
 import io
