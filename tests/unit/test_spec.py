@@ -361,6 +361,19 @@ def test_every_link_leads_to_an_operation() -> None:
     assert [(at, name) for at, name in linked if name not in operation_ids()] == []
 
 
+def test_no_link_has_a_request_body_which_generators_refuse() -> None:
+    """tests/contract puts `x-request-body` in its place, for Schemathesis."""
+    links = [
+        resolved(link)
+        for at, value in objects()
+        if at.endswith("/links")
+        for link in value.values()
+    ]
+    assert links
+    assert not any("requestBody" in link for link in links)
+    assert sum("x-request-body" in link for link in links) == 3
+
+
 def test_every_parameter_of_a_path_is_declared() -> None:
     for path, _, operation in raw_operations():
         declared = [
