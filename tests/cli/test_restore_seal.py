@@ -25,8 +25,8 @@ from support.backups import (
 from hookstream_keys.store.sqlite.restore_columns import COLUMNS
 
 SAY = (
-    "; only where you know where the file comes from, and who could write to it, does --unsealed "
-    "put it back all the same"
+    "; --unsealed puts it back nevertheless: use it only if you know where the file comes from and "
+    "who could write to it"
 )
 
 
