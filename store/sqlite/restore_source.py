@@ -11,8 +11,8 @@ from hookstream_keys.store.sqlite.engine import Engine, translated
 from hookstream_keys.store.state_check import Difference, StateFault
 
 _UNSEALED = (
-    "--unsealed puts it back nevertheless: use it only if you know where the file comes from and who "
-    "could write to it"
+    "--unsealed puts it back nevertheless: use it only if you know where the file comes from and "
+    "who could write to it"
 )
 #: How many of a backup's faults are listed; `audit verify --state` lists all after the restore.
 _TOLD = 10
