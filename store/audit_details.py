@@ -63,19 +63,6 @@ def fields_of_new(key: ApiKey) -> dict[str, Any]:
     }
 
 
-def key_identity(key: ApiKey, digest: bytes) -> dict[str, Any]:
-    """A key's fields besides its rules, for events with all fields."""
-    return {
-        "env_id": key.env_id,
-        "key_prefix": key.prefix,
-        "created_by": key.created_by,
-        "secret_fingerprint": fingerprint(digest),
-        "created_at": key.created_at,
-        "revoked_at": key.revoked_at,
-        "revocation_reason": key.revocation_reason,
-    }
-
-
 def rotation_fields(rotation: Rotation, digest: bytes) -> dict[str, Any]:
     """The fields of a rotation, and the fingerprint of the secret that is not the key's own."""
     return {

@@ -111,9 +111,6 @@ COLUMNS: dict[str, dict[str, Rule | Narrower]] = {
                   "last_ip": KEPT},
 }  # fmt: skip
 
-#: The tables that are better-auth's own.
-BETTER_AUTH = ("organization", "member", "invitation")
-
 
 def columns_of(table: str, rule: Rule) -> tuple[str, ...]:
     """The columns of a table with this rule."""
