@@ -261,7 +261,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         revoked_at: str,
         reason: str,
         event: AuditEvent,
-        descendants: DescendantRevocation | None = None,
+        with_descendants: DescendantRevocation | None = None,
     ) -> int:
         """Revoke the key permanently, with the audit event, and optionally its descendants.
 

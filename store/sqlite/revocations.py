@@ -34,7 +34,7 @@ class Revocations(Engine):
     """Queries of descendants, and the revocation of keys."""
 
     def count_descendants(self, made_by: str, org_id: str) -> dict[str | None, int]:
-        return dict(self.all(descendants.COUNT, (made_by, org_id)))
+        return dict(self.all(descendants.COUNT, {"made_by": made_by, "org_id": org_id}))
 
     def count_rotated(self, made_by: str, org_id: str, now: str) -> dict[str | None, int]:
         values = {"made_by": made_by, "org_id": org_id, "now": now}
@@ -47,13 +47,13 @@ class Revocations(Engine):
         revoked_at: str,
         reason: str,
         event: AuditEvent,
-        made_by_it: DescendantRevocation | None = None,
+        with_descendants: DescendantRevocation | None = None,
     ) -> int:
         with self.write_transaction() as connection:
             count = connection.execute(_REVOKE, (revoked_at, reason, key_id, org_id)).rowcount
             if count:
                 insert_event(connection, event)
-            return count + revoke_descendants(connection, made_by_it)
+            return count + revoke_descendants(connection, with_descendants)
 
 
 def revoke_all(
