@@ -99,11 +99,8 @@ def update_api_key(context: WriteContext, id: str, body: types.UpdateApiKeyReque
     """Change a key's name or rules, but not its secret."""
     key = access.authorize_key(context, "api-keys:update", id)
     changes = _rules(body)
-    holder, wanted = escalation.rights_of(context, key.org_id), dataclasses.replace(key, **changes)
-    escalation.forbid_in_change(context, holder, key, wanted, given=body)
-    changes["restricted_by"] = escalation.restrictions_after(
-        context, holder, key, wanted, given=body
-    )
+    wanted = dataclasses.replace(key, **changes)
+    changes["restricted_by"] = escalation.authorize_change(context, key, wanted, given=body)
     event = audit.key_updated(context, key, changes)
     changed = context.store.update_key(key.org_id, key.id, changes, event)
     if changed is None:
@@ -116,9 +113,8 @@ def revoke_api_key(
 ) -> Answer:
     """Revoke a key permanently, optionally with its descendants. Revoking twice has no effect."""
     key = access.authorize_key(context, "api-keys:revoke", id)
-    now, made_by_it = timestamps.to_text(context.now), None
-    if descendants:
-        made_by_it = revocation_of_descendants(context, key, reason)
+    now = timestamps.to_text(context.now)
+    made_by_it = revocation_of_descendants(context, key, reason) if descendants else None
     event = audit.key_revoked(context, key, reason)
     headers = {
         "X-Revoked-Keys": str(
@@ -138,9 +134,9 @@ def revoke_by_secret(context: WriteContext, body: types.RevokeBySecretRequest) -
     """
     digest = keys.digest_of(body["key"])
     if digest is not None:
+        now, reason = timestamps.to_text(context.now), body["reason"]
         key = context.store.find_key(digest)
-        if key is not None and verification.may_revoke(key, timestamps.to_text(context.now)):
-            now, reason = timestamps.to_text(context.now), body["reason"]
+        if key is not None and verification.may_revoke(key, now):
             context.store.revoke_key(
                 key.org_id, key.id, now, reason, audit.key_revoked(context, key, reason)
             )

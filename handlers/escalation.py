@@ -42,43 +42,32 @@ def forbid_in_new_secret(
     _refuse_any(context, holder.may_not_lift(before, after), shortfalls, given)
 
 
-def forbid_in_change(
-    context: RequestContext, holder: Rights, before: ApiKey, after: ApiKey, given: Container[str]
-) -> None:
-    """Refuse a change that lifts a restriction, where the key is beyond the caller's rights.
+def authorize_change(
+    context: RequestContext, before: ApiKey, after: ApiKey, given: Container[str]
+) -> Mapping[str, str]:
+    """The `restricted_by` of a key after a change, which the caller must be allowed to make.
 
-    Narrowing needs no rights. `given` are the rules that the request
-    names. Raises as `forbid_in_new_key`.
+    Lifting a restriction needs rights that cover the key; narrowing needs none. `given` are the
+    rules that the request names. Raises as `forbid_in_new_key`.
     """
-    loosened = [before]
+    holder = rights_of(context, before.org_id)
+    activated: list[ApiKey] = []
     if "expires_at" in given:
         # It also sets the expiry of a pending secret, which may be earlier.
-        loosened += as_activated(context, before)
-    loosened = [each for each in loosened if key_rights.lifted(each, after)]
-    if not loosened:
-        return
-    restricted = [found for each in loosened for found in holder.may_not_lift(each, after)]
-    shortfalls = [*holder.shortfalls(before), *holder.shortfalls(after)]
-    if "expires_at" not in given:
-        shortfalls += _of_pending(context, holder, after)
-    _refuse_any(context, restricted, shortfalls, given)
-
-
-def restrictions_after(
-    context: RequestContext, holder: Rights, before: ApiKey, after: ApiKey, given: Container[str]
-) -> Mapping[str, str]:
-    """The `restricted_by` of a key after a change that `forbid_in_change` does not refuse."""
-    if "expires_at" in given:
-        for pending in as_activated(context, before):
-            # Which role is higher is known: a pending expiry is recorded with the key's.
-            record = {**before.restricted_by, **pending.restricted_by}
-            before = dataclasses.replace(before, restricted_by=record)
+        pending = _pending(context, before)
+        activated = [key_rights.at_activation(before, rotation) for rotation in pending]
+    loosened = [each for each in (before, *activated) if key_rights.lifted(each, after)]
+    if loosened:
+        restricted = [found for each in loosened for found in holder.may_not_lift(each, after)]
+        beyond = [*holder.shortfalls(before), *holder.shortfalls(after)]
+        if "expires_at" not in given:
+            beyond += _of_pending(context, holder, after)
+        _refuse_any(context, restricted, beyond, given)
+    for each in activated:
+        # Which role is higher is known: a pending expiry is recorded with the key's.
+        record = {**before.restricted_by, **each.restricted_by}
+        before = dataclasses.replace(before, restricted_by=record)
     return key_rights.restrictions_after(before, after, holder.role, given)
-
-
-def as_activated(context: RequestContext, key: ApiKey) -> list[ApiKey]:
-    """The key after the first use of its pending secret, if it has one."""
-    return [key_rights.at_activation(key, rotation) for rotation in _pending(context, key)]
 
 
 def rights_of(context: RequestContext, org_id: str) -> Rights:
