@@ -4,6 +4,7 @@ from dataclasses import field
 from datetime import datetime
 from typing import Any
 
+from hookstream_keys.auth.credentials import Credentials
 from hookstream_keys.auth.session_cookies import SessionCookies
 from hookstream_keys.auth.sessions import Lifetimes
 from hookstream_keys.auth.sign_in_policy import SignInPolicy
@@ -45,6 +46,18 @@ class Dependencies:
     count: Count = not_counted
     #: Records refused attempts, for the audit log.
     note: Note = not_noted
+
+    def credentials(self, store: ReadStore) -> Credentials:
+        """Authentication with these, by the keys and sessions of a store."""
+        return Credentials(
+            store,
+            signer=self.signer,
+            origins=self.origins,
+            cookies=self.cookies,
+            lifetimes=self.lifetimes,
+            count=self.count,
+            note=self.note,
+        )
 
 
 class RetryInWriteTransaction(Exception):

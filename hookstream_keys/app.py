@@ -20,7 +20,6 @@ from connexion.middleware.response_validation import ResponseValidationMiddlewar
 from connexion.resolver import Resolver
 from starlette.types import ASGIApp
 
-from hookstream_keys.auth.credentials import Credentials
 from hookstream_keys.auth.session_cookies import SessionCookies
 from hookstream_keys.auth.sessions import Lifetimes
 from hookstream_keys.auth.sign_in_policy import SignInPolicy
@@ -43,12 +42,12 @@ from hookstream_keys.http.middlewares import (
     Writer,
 )
 from hookstream_keys.http.rate_limiting import RateLimiting
-from hookstream_keys.runtime.new_secret import warning_of_new_secret
+from hookstream_keys.runtime.new_secret import secrets_at_start
 from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters, limits_path
 from hookstream_keys.runtime.refusals import Refusals
 from hookstream_keys.runtime.retention import Pruning, periods
 from hookstream_keys.runtime.usage import Usage
-from hookstream_keys.settings import Settings, signing_secrets
+from hookstream_keys.settings import Settings
 from hookstream_keys.store import Store, database_path, open_store
 
 log = logging.getLogger("hookstream_keys")
@@ -69,8 +68,8 @@ def create_app(settings: Settings) -> ASGIApp:
     counters = RateLimitCounters(limits_path(path))
     usage = Usage(store)
     refusals = Refusals(store, partial(audit.refused, store))
-    warning = warning_of_new_secret(settings, path, store)
-    signer = Signer(*signing_secrets(settings, path))
+    secrets, warning = secrets_at_start(settings, path, store)
+    signer = Signer(*secrets)
     if warning is not None:
         log.warning(warning)
     dependencies = Dependencies(
@@ -85,15 +84,7 @@ def create_app(settings: Settings) -> ASGIApp:
         count=usage.count,
         note=refusals.note,
     )
-    credentials = Credentials(
-        store,
-        signer=dependencies.signer,
-        origins=dependencies.origins,
-        cookies=dependencies.cookies,
-        lifetimes=dependencies.lifetimes,
-        count=dependencies.count,
-        note=dependencies.note,
-    )
+    credentials = dependencies.credentials(store)
     limiting = RateLimiting(counters, settings.requests_per_minute)
     pruning = Pruning(store, periods(settings))
     periodic_tasks = [usage.flush, refusals.flush, pruning.prune_batch]

@@ -11,8 +11,7 @@ from hookstream_keys.cli.output import note, require_output, show_json, show_onc
 from hookstream_keys.contract import spec
 from hookstream_keys.contract.schemas import check_value
 from hookstream_keys.domain import timestamps
-from hookstream_keys.runtime.new_secret import warning_of_new_secret
-from hookstream_keys.settings import signing_secrets
+from hookstream_keys.runtime.new_secret import secrets_at_start
 from hookstream_keys.store import database_path, open_store
 
 _NAME = "is not a name of 1 to 100 characters, without control characters or a leading space"
@@ -64,8 +63,7 @@ def init_command(org: str, env: str, email: str, as_json: bool, database: str) -
     store = open_store(database)
     store.migrate()
     path = database_path(database)
-    warning = warning_of_new_secret(settings, path, store)
-    signing_secrets(settings, path)
+    _, warning = secrets_at_start(settings, path, store)
     if warning is not None:
         note(f"WARNING: {warning}")
     with store.group_commit():

@@ -8,10 +8,9 @@ from hookstream_keys.cli.database import settings_for
 from hookstream_keys.cli.options import with_database
 from hookstream_keys.cli.output import note
 from hookstream_keys.contract import spec
-from hookstream_keys.runtime.new_secret import warning_of_new_secret
+from hookstream_keys.runtime.new_secret import secrets_at_start
 from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters, limits_path
 from hookstream_keys.server import listening
-from hookstream_keys.settings import signing_secrets
 from hookstream_keys.store import database_path, open_store
 
 
@@ -41,8 +40,7 @@ def serve_command(host: str, port: int, workers: int, database: str) -> None:
     store = open_store(database)
     store.migrate()
     path = database_path(database)
-    warning = warning_of_new_secret(settings, path, store)
-    signing_secrets(settings, path)
+    _, warning = secrets_at_start(settings, path, store)
     store.close()
     if warning is not None:
         note(f"WARNING: {warning}")

@@ -2,18 +2,31 @@
 
 from pathlib import Path
 
-from hookstream_keys.settings import Settings, existing_signing_secrets, secret_path
+from hookstream_keys.settings import (
+    Settings,
+    existing_signing_secrets,
+    secret_path,
+    signing_secrets,
+)
 from hookstream_keys.store import Store
 
 
-def warning_of_new_secret(settings: Settings, database: Path, store: Store) -> str | None:
-    """The warning before `signing_secrets` creates a secret; None when nothing is lost by it.
+def secrets_at_start(
+    settings: Settings, database: Path, store: Store
+) -> tuple[tuple[str, ...], str | None]:
+    """The signing secrets, created on first use, and the warning where that loses something.
 
     Nothing is lost when a secret exists, or the database was never used. Raises SettingsError
     when the secret's file cannot be used, and StoreUnavailable.
     """
-    if existing_signing_secrets(settings, database) or not store.has_data():
-        return None
+    existing = existing_signing_secrets(settings, database)
+    if existing:
+        return existing, None
+    warning = _warning(database) if store.has_data() else None
+    return signing_secrets(settings, database), warning
+
+
+def _warning(database: Path) -> str:
     path = secret_path(database)
     return (
         f"the database {database.absolute()} was used before, and there is no signing secret for "

@@ -9,7 +9,6 @@ import pytest
 from unit import samples
 from unit.conftest import Engine
 
-from hookstream_keys.auth.credentials import Credentials
 from hookstream_keys.context.principal import (
     Anonymous,
     KeyPrincipal,
@@ -32,16 +31,7 @@ Checked = Callable[..., WriteContext]
 @pytest.fixture
 def checked(store: Store) -> Checked:
     """A write call for a principal, as the server makes it inside a transaction."""
-    dependencies = Dependencies()
-    credentials = Credentials(
-        store,
-        signer=dependencies.signer,
-        origins=dependencies.origins,
-        cookies=dependencies.cookies,
-        lifetimes=dependencies.lifetimes,
-        count=dependencies.count,
-        note=dependencies.note,
-    )
+    credentials = Dependencies().credentials(store)
 
     def check(principal: Principal, *, optional: bool = False) -> WriteContext:
         arrived = timestamps.now() - timedelta(seconds=2)
