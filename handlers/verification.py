@@ -111,8 +111,8 @@ def _count(
     now = timestamps.to_text(context.now)
     context.dependencies.count(key_id, outcome, now, address)
     if outcome != USED:
-        attempt = Refused("api_key", key_id, outcome, address, context.request_id, now, now)
-        context.dependencies.note(attempt._replace(key_prefix=prefix, org_id=org_id))
+        attempts = (address, context.request_id, now, now, prefix, org_id)
+        context.dependencies.note(Refused("api_key", key_id, outcome, *attempts))
 
 
 def _own_key(context: RequestContext) -> KeyPrincipal:
@@ -160,17 +160,16 @@ def _outcome(
 ) -> dict[str, Any]:
     """Record the use of a valid key; returns its outcome."""
     found = verification.consume_limit(found, context.dependencies.counters)
-    key = found.key
     # Only in a write transaction: elsewhere `_verify` has found that none is pending.
     pending = verification.activates(found) if isinstance(context, WriteContext) else None
-    if key and pending and not rotations.activate(context, key.id, pending):
+    if found.key and pending and not rotations.activate(context, found.key.id, pending):
         # It was cancelled, or the key revoked, since it was looked at.
         found = _find(context, wanted, is_visible)
     answer: dict[str, Any] = {"valid": found.code == "VALID", "code": found.code}
     if found.key is not None:
         key = found.key
         _count(context, key.id, key.prefix, key.org_id, found.code, wanted.get("ip"))
-        answer["api_key"] = _view(found.key)
+        answer["api_key"] = _view(key)
         if found.limit is not None:
             answer["rate_limit"] = {
                 "remaining": found.limit.remaining,

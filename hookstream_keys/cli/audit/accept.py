@@ -10,7 +10,7 @@ import click
 
 from hookstream_keys.cli.database import existing_store
 from hookstream_keys.cli.operations import operator_context
-from hookstream_keys.cli.options import with_database, with_json
+from hookstream_keys.cli.options import with_archives, with_database, with_json
 from hookstream_keys.cli.output import note, show_json
 from hookstream_keys.cli.progress import progress_bar
 from hookstream_keys.domain import timestamps
@@ -21,14 +21,7 @@ from hookstream_keys.store import Acceptance, AcceptedChange
 @click.command("accept")
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @click.option("--yes", is_flag=True, help="Accept what is listed. Default: list only.")
-@click.option(
-    "--archive",
-    "archives",
-    metavar="FILE",
-    multiple=True,
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="What audit prune wrote, as for audit verify. May be repeated.",
-)
+@with_archives
 @with_json
 @with_database
 def accept_command(

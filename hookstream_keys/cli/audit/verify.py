@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from hookstream_keys.cli.database import existing_store
-from hookstream_keys.cli.options import with_database, with_json
+from hookstream_keys.cli.options import with_archives, with_database, with_json
 from hookstream_keys.cli.output import show_json
 from hookstream_keys.cli.progress import progress_bar
 from hookstream_keys.domain import timestamps
@@ -27,14 +27,7 @@ INCOMPLETE = 3
     metavar="HASH",
     help="A head that an earlier run printed: the log must still contain it.",
 )
-@click.option(
-    "--archive",
-    "archives",
-    metavar="FILE",
-    multiple=True,
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="An archive that audit prune wrote: checked with the log as one chain. May be repeated.",
-)
+@with_archives
 @click.option(
     "--state",
     is_flag=True,
