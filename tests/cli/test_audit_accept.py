@@ -1,32 +1,16 @@
 """`hookstream-keys audit accept`: records changes by better-auth, and no others."""
 
 import json
-import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Database
 from support.backups import backup, change, command, create, edit, lose, restore, verified
-from support.history import World, begin
+from support.history import World
 
 from hookstream_keys.cli.operations import ask
 from hookstream_keys.store import SqliteStore
 from hookstream_keys.store.sqlite import audit_accept
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Keys of every state, their rotations, environments and members; all of it by the API."""
-    return begin(Database(tmp_path_factory.mktemp("accept") / "hookstream.db"))
-
-
-@pytest.fixture
-def world(original: World, database: Database) -> World:
-    """A copy of it, to change."""
-    shutil.copy(original.database.path, database.path)
-    return replace(original, database=database)
 
 
 def accept(world: World, *options: str) -> tuple[int, dict[str, Any]]:

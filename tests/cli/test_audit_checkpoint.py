@@ -5,13 +5,12 @@ import shutil
 import sqlite3
 import time
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support import Database, Tenant
 from support.backups import answer, backup, change, command, create, edit, restore, verified
-from support.history import World, begin
+from support.history import World
 
 from hookstream_keys.cli.operations import operator_context
 from hookstream_keys.handlers import audit
@@ -20,19 +19,6 @@ from hookstream_keys.store.sqlite import audit_checkpoint, audit_prune
 
 UNRECORDED_ROWS = "rows from before the first event that is known"
 UNRECORDED_FIELDS = "fields that no known event tells"
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Keys of every state, their rotations, environments and members; all of it by the API."""
-    return begin(Database(tmp_path_factory.mktemp("state") / "hookstream.db"))
-
-
-@pytest.fixture
-def world(original: World, database: Database) -> World:
-    """A copy of it, to change."""
-    shutil.copy(original.database.path, database.path)
-    return replace(original, database=database)
 
 
 def prune(database: Database, through: int | None = None) -> Path:

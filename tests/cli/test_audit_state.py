@@ -3,11 +3,9 @@
 import json
 import os
 import pty
-import shutil
 import sqlite3
 import subprocess
 from contextlib import closing
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,23 +13,10 @@ from sqlite_utils import Database as Tables
 from support import COMMAND, Database, environment, serving
 from support.backups import answer, change, command, create, edit, init, verified
 from support.bulk import add_keys
-from support.history import World, begin
+from support.history import World
 
 from hookstream_keys.store.sqlite.audit_chain import STEP
 from hookstream_keys.store.sqlite.migrations import migrations
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Keys of every state, their rotations, environments and members; all of it by the API."""
-    return begin(Database(tmp_path_factory.mktemp("state") / "hookstream.db"))
-
-
-@pytest.fixture
-def world(original: World, database: Database) -> World:
-    """A copy of it, to change."""
-    shutil.copy(original.database.path, database.path)
-    return replace(original, database=database)
 
 
 def test_every_change_by_the_api_is_explained_by_the_log(world: World) -> None:
