@@ -27,10 +27,10 @@ def create_api_key(context: WriteContext, body: types.CreateApiKeyRequest) -> An
     environment = access.authorize_environment(
         context, "api-keys:create", org_id=body["org_id"], env_id=body["env_id"]
     )
-    new = keys.generate(environment.mode)
+    new = keys.generate(environment.mode, context.random)
     holder = escalation.rights_of(context, environment.org_id)
     key = ApiKey(
-        id=ids.new("ak"),
+        id=ids.new("ak", context.random),
         org_id=environment.org_id,
         env_id=environment.id,
         prefix=new.prefix,

@@ -6,6 +6,7 @@ from typing import Any
 
 from hookstream_keys.context.principal import Anonymous, KeyPrincipal, Principal, SessionPrincipal
 from hookstream_keys.domain import ids, timestamps
+from hookstream_keys.domain.sources import Sources
 from hookstream_keys.handlers.context import RequestContext
 from hookstream_keys.runtime.refusals import Refused
 from hookstream_keys.store import (
@@ -249,14 +250,20 @@ def session_deleted(
     return _of_session(context, "session.deleted", session, **details)
 
 
-def refused(store: Store, attempts: Refused) -> AuditEvent | None:
+def refused(store: Store, sources: Sources, attempts: Refused) -> AuditEvent | None:
     """An attempt to sign in as a user, or to use a key, was refused.
 
-    The caller was not authenticated, so the event names no actor. It is recorded in the user's
-    first organization. None where the user or key is gone.
+    `sources` give the present moment and the event's id. The caller was not authenticated, so the
+    event names no actor. It is recorded in the user's first organization. None where the user or
+    key is gone.
     """
     context = RequestContext(
-        store, Anonymous(), attempts.request_id, attempts.address, timestamps.now()
+        store,
+        Anonymous(),
+        attempts.request_id,
+        attempts.address,
+        sources.now(),
+        sources.random(),
     )
     details = {
         "reason": attempts.reason,
@@ -370,7 +377,7 @@ def _event(
     """An event of `action`, whose first part is the kind of resource."""
     who = context.principal
     return AuditEvent(
-        id=ids.new("al"),
+        id=ids.new("al", context.random),
         org_id=org_id,
         user_id=who.user_id if isinstance(who, SessionPrincipal) else None,
         api_key_id=who.key_id if isinstance(who, KeyPrincipal) else None,

@@ -14,6 +14,7 @@ from hookstream_keys.context.principal import Principal
 from hookstream_keys.domain import timestamps
 from hookstream_keys.domain.records import record
 from hookstream_keys.domain.signing import Signer
+from hookstream_keys.domain.sources import SYSTEM, SYSTEM_RANDOM, Random, Sources
 from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters
 from hookstream_keys.runtime.refusals import Note, not_noted
 from hookstream_keys.runtime.usage import Count, not_counted
@@ -30,6 +31,8 @@ Answer = tuple[Any, int] | tuple[Any, int, Headers]
 class Dependencies:
     """What all requests of a server share. The command line has the defaults."""
 
+    #: The clocks.
+    sources: Sources = SYSTEM
     signer: Signer = field(default_factory=lambda: Signer(""))
     origins: Origins = field(default_factory=Origins)
     #: The policy of sign-in and sign-up.
@@ -80,6 +83,8 @@ class RequestContext:
     #: The client's address, or None for the command line.
     address: str | None
     now: datetime
+    #: What the request's new identifiers and secrets are made of.
+    random: Random = SYSTEM_RANDOM
     user_agent: str | None = None
     #: Whether the request came over https.
     secure: bool = False

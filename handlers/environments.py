@@ -6,7 +6,7 @@ from hookstream_keys.context.principal import KeyPrincipal
 from hookstream_keys.contract import types
 from hookstream_keys.domain import ids, timestamps
 from hookstream_keys.domain.errors import EnvironmentNotFound, OrganizationNotFound
-from hookstream_keys.handlers import access, audit, pagination
+from hookstream_keys.handlers import access, audit, pagination, tenancy
 from hookstream_keys.handlers.context import Answer, RequestContext, WriteContext
 from hookstream_keys.handlers.organizations import slug_taken
 from hookstream_keys.store import Environment, ForeignKeyViolation, UniqueViolation
@@ -31,11 +31,11 @@ def create_environment(context: WriteContext, body: types.CreateEnvironmentReque
     """Create an environment."""
     org_id = access.own_organization(context, "environments:create", body.get("org_id"))
     environment = Environment(
-        id=ids.new("env"),
+        id=ids.new("env", context.random),
         org_id=org_id,
         name=body["name"],
         slug=body["slug"],
-        mode=body["mode"],
+        mode=tenancy.mode_of(context, body["mode"]),
         created_at=timestamps.to_text(context.now),
     )
     answer: Answer = ({"environment": _view(environment)}, 201)

@@ -41,7 +41,7 @@ def add_member(context: WriteContext, id: str, body: types.AddMemberRequest) -> 
     if not user.email_verified and not context.dependencies.adds_unverified_members:
         raise MemberNotVerified
     member = Member(
-        id=ids.new("mem"),
+        id=ids.new("mem", context.random),
         org_id=organization.id,
         user_id=user.id,
         role=body["role"],

@@ -30,12 +30,12 @@ def create_organization(context: WriteContext, body: types.CreateOrganizationReq
     user = access.signed_in(context)
     name = body["name"]
     organization = Organization(
-        id=ids.new("org"),
+        id=ids.new("org", context.random),
         name=name,
-        slug=body.get("slug") or tenancy.unique_slug(name),
+        slug=body.get("slug") or tenancy.unique_slug(name, context.random),
         created_at=timestamps.to_text(context.now),
     )
-    member = tenancy.owner(organization, user)
+    member = tenancy.owner(context, organization, user)
     answer: Answer = ({"organization": _view(organization, member.role)}, 201)
     event = audit.organization_created(context, organization, member)
     try:

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from datetime import datetime
 
 from hookstream_keys.context.principal import ANONYMOUS, Authenticated, Principal
-from hookstream_keys.domain import timestamps
 from hookstream_keys.domain.errors import Unauthorized
 from hookstream_keys.handlers.context import RequestContext, WriteContext
 from hookstream_keys.store import Store
@@ -32,7 +31,7 @@ def write_context(
     """
     if not store.is_in_write_transaction():
         raise RuntimeError("a principal is checked again inside the write transaction only")
-    moment = timestamps.now()
+    moment = context.dependencies.sources.now()
     principal: Principal | None = context.principal
     if isinstance(principal, Authenticated):
         principal = current(principal, context.address, context.request_id, moment)
@@ -44,6 +43,7 @@ def write_context(
         request_id=context.request_id,
         address=context.address,
         now=moment,
+        random=context.random,
         user_agent=context.user_agent,
         secure=context.secure,
         dependencies=context.dependencies,

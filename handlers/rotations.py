@@ -28,9 +28,9 @@ def rotate_api_key(context: WriteContext, id: str, body: types.RotateRequest) ->
         raise Conflict("The key has expired; create another one.")
     holder, expiry = escalation.rights_of(context, key.org_id), body.get("expires_at")
     sets_expiry = "expires_at" in body
-    new = keys.generate(_mode(key))
+    new = keys.generate(_mode(key), context.random)
     rotation = Rotation(
-        id=ids.new("rot"),
+        id=ids.new("rot", context.random),
         key_id=key.id,
         prefix=new.prefix,
         state="pending",

@@ -60,7 +60,7 @@ def sign_up_email(context: WriteContext, body: types.SignUpRequest, prepared: st
     """
     now = timestamps.to_text(context.now)
     user = User(
-        id=ids.new("usr"),
+        id=ids.new("usr", context.random),
         name=body["name"],
         email=_email(body),
         created_at=now,
@@ -76,7 +76,7 @@ def sign_up_email(context: WriteContext, body: types.SignUpRequest, prepared: st
         session = _session(context, user, begun.organization.id, brief=brief)
         events.append(audit.session_created(context, session))
     try:
-        credential = Credential(ids.new("acc"), user.id, prepared, now)
+        credential = Credential(ids.new("acc", context.random), user.id, prepared, now)
         context.store.add_user(user, credential, begun, session, events)
     except UniqueViolation:
         if session is not None:
@@ -182,21 +182,22 @@ def _note(context: RequestContext, user: User, reason: str) -> None:
 
 def _as(context: WriteContext, user: User) -> WriteContext:
     """The context with `user` as principal, whom the audit log names."""
-    return dataclasses.replace(context, principal=SessionPrincipal(ids.new("ses"), user.id))
+    principal = SessionPrincipal(ids.new("ses", context.random), user.id)
+    return dataclasses.replace(context, principal=principal)
 
 
 def _tenancy(context: RequestContext, user: User) -> Tenancy:
     name = FIRST_ORGANIZATION.format(name=user.name)
-    slug = tenancy.unique_slug(user.name)
+    slug = tenancy.unique_slug(user.name, context.random)
     return tenancy.begin(context, user, org=name, org_slug=slug, env=FIRST_ENVIRONMENT)
 
 
 def _session(context: RequestContext, user: User, org_id: str | None, *, brief: bool) -> Session:
     now = timestamps.to_text(context.now)
     return Session(
-        id=ids.new("ses"),
+        id=ids.new("ses", context.random),
         user_id=user.id,
-        token=sessions.new_token(),
+        token=sessions.new_token(context.random),
         expires_at=timestamps.to_text(
             context.dependencies.lifetimes.first_end(context.now, brief=brief)
         ),

@@ -30,6 +30,7 @@ from hookstream_keys.contract.routes import Routes
 from hookstream_keys.contract.served_document import ServedDocument
 from hookstream_keys.domain.setting_kinds import number
 from hookstream_keys.domain.signing import Signer
+from hookstream_keys.domain.sources import SYSTEM, Sources
 from hookstream_keys.handlers import audit
 from hookstream_keys.handlers.context import Dependencies
 from hookstream_keys.http.documentation_pages import page
@@ -56,7 +57,7 @@ log = logging.getLogger("hookstream_keys")
 SWITCH_SECONDS = 0.0005
 
 
-def create_app(settings: Settings) -> ASGIApp:
+def create_app(settings: Settings, sources: Sources = SYSTEM) -> ASGIApp:
     """The ASGI application, on a database that is created or upgraded first.
 
     Raises StoreError or SettingsError when the database or a setting cannot be used, and
@@ -65,14 +66,15 @@ def create_app(settings: Settings) -> ASGIApp:
     store = open_store(settings.database)
     store.migrate()
     path = database_path(settings.database)
-    counters = RateLimitCounters(limits_path(path))
+    counters = RateLimitCounters(limits_path(path), sources.monotonic_ns)
     usage = Usage(store)
-    refusals = Refusals(store, partial(audit.refused, store))
+    refusals = Refusals(store, partial(audit.refused, store, sources), sources.monotonic)
     secrets, warning = secrets_at_start(settings, path, store)
     signer = Signer(*secrets)
     if warning is not None:
         log.warning(warning)
     dependencies = Dependencies(
+        sources=sources,
         signer=signer,
         origins=Origins(settings.trusted_origins),
         sign_in=SignInPolicy.of(settings),
@@ -86,7 +88,7 @@ def create_app(settings: Settings) -> ASGIApp:
     )
     credentials = dependencies.credentials(store)
     limiting = RateLimiting(counters, settings.requests_per_minute)
-    pruning = Pruning(store, periods(settings))
+    pruning = Pruning(store, periods(settings), sources.now)
     periodic_tasks = [usage.flush, refusals.flush, pruning.prune_batch]
     writer = Writer(store, periodic_tasks, at_end=[refusals.close])
     document = spec.load()
@@ -123,6 +125,7 @@ def create_app(settings: Settings) -> ASGIApp:
         origins=dependencies.origins,
         limiting=limiting,
         max_body_bytes=settings.max_body_bytes,
+        sources=sources,
     )
 
 

@@ -4,13 +4,13 @@ A token is 32 random letters and digits. It is signed in a cookie (`session_cook
 optionally as a bearer token.
 """
 
-import secrets
-import string
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
+from hookstream_keys.domain.alphanumeric import alphanumeric
 from hookstream_keys.domain.records import record
 from hookstream_keys.domain.setting_kinds import number
+from hookstream_keys.domain.sources import Random
 from hookstream_keys.settings import Settings
 from hookstream_keys.store import Session
 
@@ -23,12 +23,11 @@ BRIEF_LIFETIME = timedelta(days=1)
 
 #: better-auth reads the clock twice, for a session's expiry and for its creation.
 _TWO_READINGS = timedelta(minutes=1)
-_ALPHABET = string.ascii_letters + string.digits
 
 
-def new_token() -> str:
+def new_token(random: Random) -> str:
     """A new random token."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(32))
+    return alphanumeric(32, random)
 
 
 @record

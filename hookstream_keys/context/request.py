@@ -9,6 +9,7 @@ from starlette.types import Scope
 from hookstream_keys.context.principal import ANONYMOUS, Principal
 from hookstream_keys.contract import spec
 from hookstream_keys.domain.limits import Decision
+from hookstream_keys.domain.sources import SYSTEM_RANDOM, Random
 
 #: Its key in the ASGI scope.
 _KEY = "hookstream_keys.context.request"
@@ -27,6 +28,8 @@ class Request:
     scheme: str
     #: The header fields by their names in lower case. Of several of one name, the first.
     headers: dict[bytes, bytes] = field(repr=False)
+    #: What its new identifiers and secrets are made of.
+    random: Random = SYSTEM_RANDOM
     operation: spec.Operation | None = None
     principal: Principal = ANONYMOUS
     #: The validated path, query and body, by the handler's names.

@@ -4,17 +4,13 @@ The prefixes of keys, organizations, environments and requests are Hookstream's.
 identifiers as opaque.
 """
 
-import secrets
 from typing import Literal
+
+from hookstream_keys.domain.sources import SYSTEM_RANDOM, Random
 
 Kind = Literal["ak", "org", "env", "req", "al", "usr", "acc", "mem", "ses", "rot"]
 
 
-def new(kind: Kind) -> str:
+def new(kind: Kind, random: Random = SYSTEM_RANDOM) -> str:
     """A fresh identifier, such as `ak_` and 32 hexadecimal digits."""
-    return f"{kind}_{random(16)}"
-
-
-def random(size: int) -> str:
-    """So many random bytes in hexadecimal."""
-    return secrets.token_hex(size)
+    return f"{kind}_{random.token_bytes(16).hex()}"

@@ -11,12 +11,12 @@ would: SHA-256 is stored and looked up, never the key.
 
 import hashlib
 import re
-import secrets
 import zlib
 from dataclasses import field
 from typing import Literal
 
 from hookstream_keys.domain.records import record
+from hookstream_keys.domain.sources import SYSTEM_RANDOM, Random
 
 Mode = Literal["live", "test"]
 
@@ -24,6 +24,10 @@ Mode = Literal["live", "test"]
 PREFIX_LENGTH = 12
 
 _RANDOM_BYTES = 28
+#: The end of the random bytes of a sandbox's keys, which can be predicted, and of the published
+#: examples. No other key has it, and a server that is not a sandbox accepts none that does.
+SANDBOX_MARK = bytes.fromhex("5a4db0c5")
+_MARK = SANDBOX_MARK.hex()
 _FORM = re.compile(r"hs_(?:live|test)_[0-9a-f]{64}", re.ASCII)
 
 
@@ -36,9 +40,15 @@ class NewKey:
     digest: bytes = field(repr=False)
 
 
-def generate(mode: Mode) -> NewKey:
-    """Generate a key for an environment of `mode`."""
-    head = f"hs_{mode}_{secrets.token_hex(_RANDOM_BYTES)}"
+def generate(mode: Mode, random: Random = SYSTEM_RANDOM) -> NewKey:
+    """Generate a key for an environment of `mode`. A sandbox's has `SANDBOX_MARK`."""
+    content = random.token_bytes(_RANDOM_BYTES)
+    if random.is_sandbox:
+        content = content[: -len(SANDBOX_MARK)] + SANDBOX_MARK
+    else:
+        while content.endswith(SANDBOX_MARK):  # One of four billion.
+            content = random.token_bytes(_RANDOM_BYTES)
+    head = f"hs_{mode}_{content.hex()}"
     secret = head + _checksum(head)
     return NewKey(secret=secret, prefix=secret[:PREFIX_LENGTH], digest=digest(secret))
 
@@ -50,12 +60,17 @@ def is_well_formed(text: str) -> bool:
 
 def digest_of(text: str) -> bytes | None:
     """The digest of a well-formed key; None for other text."""
-    return hashlib.sha256(text.encode()).digest() if is_well_formed(text) else None
+    return digest(text) if is_well_formed(text) else None
 
 
 def digest(secret: str) -> bytes:
-    """The SHA-256 by which a key is stored and found."""
-    return hashlib.sha256(secret.encode()).digest()
+    """The SHA-256 by which a key is stored and found.
+
+    Of a key with `SANDBOX_MARK` it is the hash of the hash: even if the SHA-256 of a published key
+    got into a database, the key would not be found by it.
+    """
+    hashed = hashlib.sha256(secret.encode()).digest()
+    return hashlib.sha256(hashed).digest() if secret[-16:-8] == _MARK else hashed
 
 
 def _checksum(head: str) -> str:

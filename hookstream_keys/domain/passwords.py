@@ -8,18 +8,18 @@ password in Unicode form NFKC, salted with the salt's hexadecimal text
 import hashlib
 import hmac
 import secrets
-import string
 import unicodedata
+
+from hookstream_keys.domain.alphanumeric import alphanumeric
+from hookstream_keys.domain.sources import SYSTEM_RANDOM, Random
 
 #: No password matches it; checking it takes as long as for a real hash.
 DUMMY_HASH = f"{'0' * 32}:{'0' * 128}"
 
-_ALPHABET = string.ascii_letters + string.digits
 
-
-def generate() -> str:
+def generate(random: Random = SYSTEM_RANDOM) -> str:
     """A password of 24 letters and digits: 142 random bits."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(24))
+    return alphanumeric(24, random)
 
 
 def hashed(password: str) -> str:

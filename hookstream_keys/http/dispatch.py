@@ -133,6 +133,7 @@ class HandlerDispatcher(PerOperationMiddleware):
             request_id=request.id,
             address=request.address or None,
             now=request.moment,
+            random=request.random,
             user_agent=(request.header(b"user-agent") or "")[:MAX_USER_AGENT],
             secure=request.scheme == "https",
             dependencies=self._dependencies,

@@ -28,6 +28,7 @@ from hookstream_keys.domain.errors import (
     RateLimited,
     UnsupportedMediaType,
 )
+from hookstream_keys.domain.sources import Sources
 from hookstream_keys.http.rate_limiting import RateLimiting
 from hookstream_keys.http.responses import Response, as_api_error, send_error
 from hookstream_keys.store import StoreError
@@ -62,12 +63,14 @@ class EdgeMiddleware:
         origins: Origins,
         limiting: RateLimiting,
         max_body_bytes: int,
+        sources: Sources,
     ) -> None:
         self.app = app
         self.routes = routes
         self.origins = origins
         self.limiting = limiting
         self.max_body_bytes = max_body_bytes
+        self._sources = sources
         self._requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,7 +78,7 @@ class EdgeMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request = _request(scope)
+        request = _request(scope, self._sources)
         response = Response(request, scope["method"], send)
         self._requests += 1
         try:
@@ -206,7 +209,7 @@ class EdgeMiddleware:
         )
 
 
-def _request(scope: Scope) -> Request:
+def _request(scope: Scope, sources: Sources) -> Request:
     headers: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
         if name not in headers:
@@ -220,15 +223,16 @@ def _request(scope: Scope) -> Request:
         elif name == b"host":
             headers[name] += b"," + value
     client = scope.get("client")
-    moment = timestamps.now()
+    moment, random = sources.now(), sources.random()
     request = Request(
-        id=ids.new("req"),
+        id=ids.new("req", random),
         moment=moment,
         now=timestamps.to_text(moment),
         # A proxy may forward any value.
         address=client[0] if client and networks.is_address(client[0]) else "",
         scheme=scope["scheme"],
         headers=headers,
+        random=random,
     )
     requests.put(scope, request)
     return request

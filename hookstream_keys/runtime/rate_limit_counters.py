@@ -17,6 +17,7 @@ import secrets
 import struct
 import threading
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
@@ -65,7 +66,8 @@ class RateLimitCounters:
     Raises StoreUnavailable when the file cannot be made or, later, cannot be locked.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         # An organization's bucket is needed for each of its requests.
         self._address = lru_cache(maxsize=4096)(self._hashed)
@@ -97,7 +99,7 @@ class RateLimitCounters:
     def peek(self, name: str, limit: Limit, cost: int = 0) -> Decision:
         """What `consume` would return for `cost`; consumes nothing."""
         row, mark = self._address(name)
-        now = time.monotonic_ns()
+        now = self._clock()
         return decide(limit, self._find(row, mark, now).empty_at, now, cost)[1]
 
     def _change(self, name: str, limit: Limit, cost: int) -> Decision:
@@ -107,7 +109,7 @@ class RateLimitCounters:
             try:
                 fcntl.lockf(self._file, fcntl.LOCK_EX, _ROW.size, row)
                 try:
-                    now = time.monotonic_ns()
+                    now = self._clock()
                     place = self._find(row, mark, now)
                     empty_at, decision = decide(limit, place.empty_at, now, cost)
                     if empty_at != place.empty_at:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hookstream_keys.contract import spec
 from hookstream_keys.domain import keys
 from hookstream_keys.domain.keys import Mode
+from hookstream_keys.domain.sources import Random
 
 MODES: tuple[Mode, ...] = ("live", "test")
 # In two parts, so that no scanner takes it for a leak.
@@ -140,3 +141,24 @@ def test_repr_does_not_show_the_secret() -> None:
     assert new.secret[12:] not in repr(new)
     assert repr(new.digest) not in repr(new)
     assert new.prefix in repr(new)
+
+
+def test_a_sandboxs_key_is_marked_and_well_formed() -> None:
+    random = Random(lambda size: bytes(range(size)), is_sandbox=True)
+    new = keys.generate("test", random)
+    assert new.secret[-16:-8] == "5a4db0c5"
+    assert new.secret.startswith("hs_test_00010203")
+    assert keys.is_well_formed(new.secret)
+    assert keys.generate("test", random) == new
+
+
+def test_only_a_sandboxs_key_is_marked() -> None:
+    drawn = [bytes(24) + keys.SANDBOX_MARK, b"\x01" * 28]
+    new = keys.generate("live", Random(lambda _: drawn.pop(0)))
+    assert new.secret.startswith("hs_live_" + "01" * 28)
+
+
+def test_the_sha_256_of_a_marked_key_does_not_find_it() -> None:
+    secret = with_checksum("hs_" + "test_" + 48 * "0" + "5a4db0c5")
+    hashed = hashlib.sha256(secret.encode("ascii")).digest()
+    assert keys.digest_of(secret) == keys.digest(secret) == hashlib.sha256(hashed).digest()

@@ -9,6 +9,7 @@ import pytest
 from unit.conftest import Engine
 from unit.test_store_conformance import at_once
 
+from hookstream_keys.domain.sources import SYSTEM
 from hookstream_keys.handlers import audit
 from hookstream_keys.runtime.refusals import (
     MAX_ADDRESSES,
@@ -200,7 +201,7 @@ def test_many_threads_count_exactly(recording: Recording) -> None:
 
 @pytest.fixture
 def refusals(store: Store) -> Refusals:
-    return Refusals(store, partial(audit.refused, store))
+    return Refusals(store, partial(audit.refused, store, SYSTEM))
 
 
 def events(store: Store, org_id: str, action: str) -> list[AuditEvent]:

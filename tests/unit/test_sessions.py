@@ -13,6 +13,7 @@ from unit import samples
 from hookstream_keys.auth import sessions
 from hookstream_keys.auth.sessions import BRIEF_LIFETIME, LIFETIME, Lifetimes
 from hookstream_keys.domain import timestamps
+from hookstream_keys.domain.sources import SYSTEM_RANDOM
 from hookstream_keys.settings import Settings
 from hookstream_keys.store import Session
 
@@ -37,7 +38,7 @@ def lifetimes(**settings: Any) -> Lifetimes:
 
 
 def test_a_token_is_32_random_letters_and_digits() -> None:
-    tokens = [sessions.new_token() for _ in range(100)]
+    tokens = [sessions.new_token(SYSTEM_RANDOM) for _ in range(100)]
     assert all(re.fullmatch("[A-Za-z0-9]{32}", token) for token in tokens)
     assert len(set(tokens)) == 100
 

@@ -10,6 +10,7 @@ from unit.test_store_conformance import at_once, counts
 
 from hookstream_keys.auth import sessions
 from hookstream_keys.domain import ids, timestamps
+from hookstream_keys.domain.sources import SYSTEM_RANDOM
 from hookstream_keys.store import (
     AuditEvent,
     Credential,
@@ -32,7 +33,7 @@ def session_of(user: User, **changes: str) -> Session:
     values = {
         "id": ids.new("ses"),
         "user_id": user.id,
-        "token": sessions.new_token(),
+        "token": sessions.new_token(SYSTEM_RANDOM),
         "expires_at": timestamps.to_text(NOON + timedelta(days=7)),
         "created_at": samples.NOON,
         "updated_at": samples.NOON,
