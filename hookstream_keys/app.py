@@ -3,21 +3,10 @@
 import gc
 import logging
 import sys
-import warnings
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
 
-with warnings.catch_warnings():
-    # Connexion imports starlette's test client, which is not used here, and which warns about its
-    # HTTP library.
-    warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
-    from connexion import FlaskApp
-from connexion.middleware.context import ContextMiddleware
-from connexion.middleware.lifespan import LifespanMiddleware
-from connexion.middleware.response_validation import ResponseValidationMiddleware
-from connexion.resolver import Resolver
 from starlette.types import ASGIApp
 
 from hookstream_keys.auth.session_cookies import SessionCookies
@@ -25,18 +14,20 @@ from hookstream_keys.auth.sessions import Lifetimes
 from hookstream_keys.auth.sign_in_policy import SignInPolicy
 from hookstream_keys.context.origins import Origins
 from hookstream_keys.contract import spec
-from hookstream_keys.contract.response_validation import VALIDATORS, Json
 from hookstream_keys.contract.routes import Routes
 from hookstream_keys.contract.served_document import ServedDocument
+from hookstream_keys.domain.records import record
 from hookstream_keys.domain.setting_kinds import number
 from hookstream_keys.domain.signing import Signer
 from hookstream_keys.domain.sources import SYSTEM, Sources
 from hookstream_keys.handlers import audit
 from hookstream_keys.handlers.context import Dependencies
+from hookstream_keys.http.connexion_app import connexion_app
 from hookstream_keys.http.documentation_pages import page
 from hookstream_keys.http.edge import EdgeMiddleware
 from hookstream_keys.http.middlewares import (
     HandlerDispatcher,
+    ResponseValidation,
     Routing,
     Security,
     Validation,
@@ -57,8 +48,44 @@ log = logging.getLogger("hookstream_keys")
 SWITCH_SECONDS = 0.0005
 
 
-def create_app(settings: Settings, sources: Sources = SYSTEM) -> ASGIApp:
-    """The ASGI application, on a database that is created or upgraded first.
+@record
+class Application:
+    """The ASGI application, and its parts that work beside requests."""
+
+    asgi: ASGIApp
+    store: Store
+    dependencies: Dependencies
+    counters: RateLimitCounters
+    writer: Writer
+    #: What the writer runs from time to time: each returns whether it has more to do.
+    periodic_tasks: tuple[Callable[[], bool | None], ...]
+    #: What the writer runs last, when it stops.
+    final_tasks: tuple[Callable[[], None], ...]
+    settings: Settings
+
+    def start(self) -> None:
+        """Start the writer. The calling thread, the event loop's, only reads from now on."""
+        self.writer.start()
+        self.store.forbid_writes()
+
+    def stop(self) -> None:
+        """Finish all writes, and close the files."""
+        self.writer.stop()
+        self.store.close()
+        self.counters.close()
+
+
+def create_app(settings: Settings) -> ASGIApp:
+    """The ASGI application of `assemble`."""
+    return assemble(settings).asgi
+
+
+def assemble(
+    settings: Settings,
+    sources: Sources = SYSTEM,
+    open_store: Callable[[str], Store] = open_store,
+) -> Application:
+    """The application, on a database that is created or upgraded first.
 
     Raises StoreError or SettingsError when the database or a setting cannot be used, and
     LookupError when an operation of the document has no handler.
@@ -89,20 +116,18 @@ def create_app(settings: Settings, sources: Sources = SYSTEM) -> ASGIApp:
     credentials = dependencies.credentials(store)
     limiting = RateLimiting(counters, settings.requests_per_minute)
     pruning = Pruning(store, periods(settings), sources.now)
-    periodic_tasks = [usage.flush, refusals.flush, pruning.prune_batch]
-    writer = Writer(store, periodic_tasks, at_end=[refusals.close])
+    periodic_tasks = (usage.flush, refusals.flush, pruning.prune_batch)
+    final_tasks = (refusals.close,)
+    writer = Writer(store, periodic_tasks, at_end=final_tasks)
     document = spec.load()
-    app = FlaskApp(
-        "hookstream_keys",
-        # Otherwise Flask serves a folder called `static`.
-        server_args={"static_folder": None},
-        # Without Connexion's two error layers, since `EdgeMiddleware` answers errors, and without
-        # its Swagger UI, which would publish another document.
-        middlewares=[
+    served = ServedDocument(settings.cookie_prefix)
+    app = connexion_app(
+        document,
+        [
             Routing,
             partial(Security, credentials=credentials, limiting=limiting),
             Validation,
-            *([ResponseValidationMiddleware] if settings.validate_responses else []),
+            *([ResponseValidation] if settings.validate_responses else []),
             partial(
                 HandlerDispatcher,
                 store=store,
@@ -110,16 +135,11 @@ def create_app(settings: Settings, sources: Sources = SYSTEM) -> ASGIApp:
                 dependencies=dependencies,
                 writer=writer,
             ),
-            LifespanMiddleware,
-            ContextMiddleware,
         ],
-        lifespan=_lifespan(store, counters, writer),
-        jsonifier=Json(),
-        validator_map=VALIDATORS,
+        partial(page, served=served),
+        lambda: _lifespan(application),
     )
-    served = ServedDocument(settings.cookie_prefix)
-    app.add_api(document, resolver=Resolver(partial(page, served=served)))
-    return EdgeMiddleware(
+    edge = EdgeMiddleware(
         app,
         routes=Routes(document),
         origins=dependencies.origins,
@@ -127,6 +147,17 @@ def create_app(settings: Settings, sources: Sources = SYSTEM) -> ASGIApp:
         max_body_bytes=settings.max_body_bytes,
         sources=sources,
     )
+    application: Application = Application(
+        asgi=edge,
+        store=store,
+        dependencies=dependencies,
+        counters=counters,
+        writer=writer,
+        periodic_tasks=periodic_tasks,
+        final_tasks=final_tasks,
+        settings=settings,
+    )
+    return application
 
 
 def from_environment() -> ASGIApp:
@@ -134,21 +165,12 @@ def from_environment() -> ASGIApp:
     return create_app(Settings.from_environment())
 
 
-def _lifespan(
-    store: Store, counters: RateLimitCounters, writer: Writer
-) -> Callable[[Any], AbstractAsyncContextManager[None]]:
-    @asynccontextmanager
-    async def lifespan(_: Any) -> AsyncIterator[None]:
-        writer.start()
-        # On the event loop's thread.
-        store.forbid_writes()
-        # What exists now stays: garbage collection need not traverse it again.
-        gc.collect()
-        gc.freeze()
-        sys.setswitchinterval(SWITCH_SECONDS)
-        yield
-        writer.stop()
-        store.close()
-        counters.close()
-
-    return lifespan
+@asynccontextmanager
+async def _lifespan(application: Application) -> AsyncIterator[None]:
+    application.start()
+    # What exists now stays: garbage collection need not traverse it again.
+    gc.collect()
+    gc.freeze()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    yield
+    application.stop()

@@ -56,6 +56,7 @@ from hookstream_keys.store.records import (
     User,
 )
 from hookstream_keys.store.sqlite import SqliteStore
+from hookstream_keys.store.sqlite.sandbox import SandboxStore, Snapshot
 from hookstream_keys.store.state_check import StateCheck, StateFault
 
 __all__ = [
@@ -97,6 +98,7 @@ __all__ = [
     "SealKeys",
     "Session",
     "SessionBound",
+    "Snapshot",
     "SqliteStore",
     "StateCheck",
     "StateFault",
@@ -109,6 +111,7 @@ __all__ = [
     "UnsupportedDatabase",
     "User",
     "database_path",
+    "open_sandbox_store",
     "open_store",
 ]
 
@@ -128,6 +131,11 @@ def database_path(url: str) -> Path:
             "sqlite:///hookstream.db"
         )
     return Path(path)
+
+
+def open_sandbox_store(url: str) -> Store:
+    """The same for a sandbox's database, which `open_store` refuses when it is used."""
+    return SandboxStore(database_path(url))
 
 
 def open_store(url: str) -> Store:

@@ -14,6 +14,7 @@ from hookstream_keys.cli.init import init_command
 from hookstream_keys.cli.keys import keys_group
 from hookstream_keys.cli.output import OutputError, printable
 from hookstream_keys.cli.restore import restore_command
+from hookstream_keys.cli.sandbox import sandbox_command
 from hookstream_keys.cli.serve import serve_command
 from hookstream_keys.domain.errors import ApiError
 from hookstream_keys.settings import SettingsError
@@ -33,6 +34,7 @@ for command in (
     audit_group,
     backup_command,
     restore_command,
+    sandbox_command,
 ):
     cli.add_command(command)
 

@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 import click
 
-from hookstream_keys.cli import bootstrap
 from hookstream_keys.cli.database import settings_for
+from hookstream_keys.cli.operations import operator_context
 from hookstream_keys.cli.options import with_database, with_json
 from hookstream_keys.cli.output import note, require_output, show_json, show_once
 from hookstream_keys.contract import spec
 from hookstream_keys.contract.schemas import check_value
-from hookstream_keys.domain import timestamps
+from hookstream_keys.domain import passwords
+from hookstream_keys.handlers import bootstrap
 from hookstream_keys.runtime.new_secret import secrets_at_start
 from hookstream_keys.store import database_path, open_store
 
@@ -66,12 +67,19 @@ def init_command(org: str, env: str, email: str, as_json: bool, database: str) -
     _, warning = secrets_at_start(settings, path, store)
     if warning is not None:
         note(f"WARNING: {warning}")
+    password = passwords.generate()
+    password_hash = passwords.hashed(password)
     with store.group_commit():
         first = bootstrap.create_first_tenant(
-            store, org=org, env=env, email=email, now=timestamps.now()
+            operator_context(store),
+            store,
+            org=org,
+            env=env,
+            email=email,
+            password_hash=password_hash,
         )
         if first is not None:
-            _show(first, as_json)
+            _show(first, password, as_json)
     if first is None:
         message = "The database has users already; nothing was changed."
         if as_json:
@@ -80,13 +88,13 @@ def init_command(org: str, env: str, email: str, as_json: bool, database: str) -
             click.echo(message)
 
 
-def _show(first: bootstrap.FirstTenant, as_json: bool) -> None:
+def _show(first: bootstrap.FirstTenant, password: str, as_json: bool) -> None:
     facts = {
         "org_id": first.tenant.tenancy.organization.id,
         "env_id": first.tenant.tenancy.environment.id,
         "user_id": first.tenant.user.id,
         "email": first.tenant.user.email,
-        "password": first.password,
+        "password": password,
         "key": first.key,
         "key_prefix": first.tenant.key.prefix,
     }

@@ -1,14 +1,11 @@
-"""The API's operations, called by the operator without HTTP."""
+"""The API's operations, called by the operator."""
 
 from typing import Any
 
 from hookstream_keys.context.principal import Operator
-from hookstream_keys.contract import parameters, spec
-from hookstream_keys.contract.schemas import check_body
 from hookstream_keys.domain import ids, timestamps
-from hookstream_keys.handlers import OPERATIONS, WRITING
+from hookstream_keys.handlers import in_process
 from hookstream_keys.handlers.context import Answer, RequestContext
-from hookstream_keys.handlers.recheck import write_context
 from hookstream_keys.store import Store
 
 
@@ -22,23 +19,9 @@ def ask(store: Store, operation_id: str, body: Any = None, **given: str | None) 
 
 def answer(store: Store, operation_id: str, body: Any = None, **given: str | None) -> Answer:
     """The whole response, of which `ask` returns the body. Raises ApiError."""
-    document = spec.document()
-    arguments = parameters.read_all(spec.parameters(document, operation_id), given)
-    if body is not None:
-        arguments["body"] = check_body(spec.request_schema(document, operation_id), body)
-    handler = OPERATIONS[operation_id]
-    if operation_id not in WRITING:
-        return handler(operator_context(store), **arguments)
-    # As over HTTP: the change and what it relies on are in one transaction.
-    with store.group_commit():
-        context = write_context(operator_context(store), store, _unchecked, optional=False)
-        return handler(context, **arguments)
+    return in_process.answer(operator_context(store), store, operation_id, body, **given)
 
 
 def operator_context(store: Store) -> RequestContext:
     """A request by the operator, now."""
     return RequestContext(store, Operator(), ids.new("req"), None, timestamps.now())
-
-
-def _unchecked(*_: object) -> None:
-    """Replaces the check of credentials; the operator has none."""

@@ -81,10 +81,17 @@ def _details(validator: jsonschema_rs.Draft4Validator, value: Any, where: str) -
     details = []
     for error in validator.iter_errors(value):
         location = "/".join([where, *map(str, error.instance_path)])
-        details.append(Detail(location, error.message))
+        details.append(Detail(location, _message(error)))
         if len(details) == MAX_DETAILS:
             break
     return details
+
+
+def _message(error: jsonschema_rs.ValidationError) -> str:
+    """The validator's message; of an enumeration, it would name only the first choices."""
+    if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Enum):
+        return f"value is not one of {', '.join(map(str, error.kind.options))}"
+    return error.message
 
 
 def check_body(schema: Schema, body: Any) -> Any:

@@ -123,7 +123,7 @@ def request_schema(document: Document, operation_id: str) -> dict[str, Any]:
 
     Raises KeyError when it has none.
     """
-    _, operation = _operation(document, operation_id)
+    _, operation = operation_of(document, operation_id)
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     resolved: dict[str, Any] = _resolved(document, schema)
     return resolved
@@ -134,13 +134,13 @@ def parameters(document: Document, operation_id: str) -> list[dict[str, Any]]:
 
     Raises KeyError when there is no such operation.
     """
-    item, operation = _operation(document, operation_id)
+    item, operation = operation_of(document, operation_id)
     stated = [*item.get("parameters", []), *operation.get("parameters", [])]
     resolved: list[dict[str, Any]] = _resolved(document, stated)
     return resolved
 
 
-def _operation(document: Document, operation_id: str) -> tuple[Document, Document]:
+def operation_of(document: Document, operation_id: str) -> tuple[Document, Document]:
     """The path item of an operation, and the operation. Raises KeyError when there is none."""
     for item in document["paths"].values():
         for method in METHODS:

@@ -7,7 +7,6 @@ run on the writer thread.
 import functools
 from typing import Any
 
-import orjson
 from connexion.operations import AbstractOperation
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -29,7 +28,7 @@ from hookstream_keys.handlers.context import (
 from hookstream_keys.handlers.recheck import write_context
 from hookstream_keys.http.password_checks import PasswordChecks
 from hookstream_keys.http.per_operation import PerOperationMiddleware
-from hookstream_keys.http.responses import JSON, REQUEST_ID, fields
+from hookstream_keys.http.responses import respond
 from hookstream_keys.runtime.writer import Writer
 from hookstream_keys.store import IdempotentReplay, Store
 
@@ -83,7 +82,7 @@ class HandlerDispatcher(PerOperationMiddleware):
                 answer = await self._writer.run(
                     lambda: self._write(operation, context, arguments, used=True)
                 )
-        await _respond(request, answer, send)
+        await respond(request, answer, send)
 
     def _write(
         self,
@@ -185,16 +184,3 @@ def _answer(operation_id: str, context: RequestContext, arguments: dict[str, Any
         renewed = sessions.renew(context)
         headers = {**renewed, **headers} if renewed else headers
     return body, status, headers
-
-
-async def _respond(request: Request, answer: Answer, send: Send) -> None:
-    body, status, *rest = answer
-    # Here as well as in `EdgeMiddleware`: the document requires it of validated responses.
-    headers = [(REQUEST_ID, request.id.encode())]
-    raw = b""
-    if body is not None:
-        raw = body if isinstance(body, bytes) else orjson.dumps(body)
-        headers += [(b"content-type", JSON), (b"content-length", b"%d" % len(raw))]
-    headers += fields(rest[0] if rest else {})
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": raw})

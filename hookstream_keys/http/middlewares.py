@@ -7,10 +7,14 @@ only documentation pages go on to Flask.
 These rely on little of Connexion, and a test fails when an upgrade changes it.
 """
 
+from connexion.middleware.response_validation import (
+    ResponseValidationMiddleware as ResponseValidation,
+)
+
 from hookstream_keys.http.dispatch import HandlerDispatcher
 from hookstream_keys.http.routing import Routing
 from hookstream_keys.http.security import Security
 from hookstream_keys.http.validation import Validation
 from hookstream_keys.runtime.writer import Writer
 
-__all__ = ["HandlerDispatcher", "Routing", "Security", "Validation", "Writer"]
+__all__ = ["HandlerDispatcher", "ResponseValidation", "Routing", "Security", "Validation", "Writer"]

@@ -32,7 +32,7 @@ class RateLimiting:
         if isinstance(caller, SessionPrincipal) and caller.org_id is None:
             name = f"user {caller.user_id}"
         else:
-            name = f"org {caller.org_id}"
+            name = f"{rate_limit_names.OF_ORGANIZATIONS}{caller.org_id}"
         self._count(request, name, 1)
 
     def count_error(self, request: Request, error: ApiError) -> None:

@@ -11,6 +11,7 @@ from starlette.types import Message, Send
 
 from hookstream_keys.context.request import Request
 from hookstream_keys.domain.errors import ApiError, InternalError, Unavailable
+from hookstream_keys.handlers.context import Answer
 from hookstream_keys.store import StoreError
 
 log = logging.getLogger("hookstream_keys")
@@ -116,3 +117,17 @@ def as_api_error(exception: Exception, request: Request) -> ApiError:
             return Unavailable()
         case _:
             return InternalError()
+
+
+async def respond(request: Request, answer: Answer, send: Send) -> None:
+    """Send a handler's answer."""
+    body, status, *rest = answer
+    # Here as well as in `EdgeMiddleware`: the document requires it of validated responses.
+    headers = [(REQUEST_ID, request.id.encode())]
+    raw = b""
+    if body is not None:
+        raw = body if isinstance(body, bytes) else orjson.dumps(body)
+        headers += [(b"content-type", JSON), (b"content-length", b"%d" % len(raw))]
+    headers += fields(rest[0] if rest else {})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": raw})

@@ -88,6 +88,13 @@ class RateLimitCounters:
         """Close the file."""
         os.close(self._file)
 
+    def clear(self) -> None:
+        """Empty all buckets."""
+        with self._lock:
+            self._remembered.clear()
+            # What is missing from the file counts as empty buckets.
+            os.ftruncate(self._file, _HEADER.size)
+
     def consume(self, name: str, limit: Limit, cost: int = 1) -> Decision:
         """Consume `cost` of the limit of this name, if it allows that."""
         return self._change(name, limit, cost)

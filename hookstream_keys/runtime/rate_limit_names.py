@@ -1,10 +1,12 @@
-"""The names of rate-limit counters, for keys and client addresses."""
+"""The names of rate-limit counters, for keys, organizations and client addresses."""
 
 import ipaddress
 from functools import lru_cache
 
 #: The prefix of keys' names, which have rows of their own in the counters' file.
 OF_KEYS = "key "
+#: The prefix of organizations' names.
+OF_ORGANIZATIONS = "org "
 
 
 def of_key(key_id: str) -> str:

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 import orjson
 from sqlite_utils import Database
 
+from hookstream_keys.domain.keys import SANDBOX_MARK
 from hookstream_keys.store.errors import (
     DatabaseTooNew,
     ForeignKeyViolation,
@@ -40,6 +41,9 @@ LOOK_SECONDS = 1.0
 #: The `-wal` file is truncated to so many bytes after a long reader. SQLite checkpoints it from
 #: 4 MB on, so it rarely grows beyond that otherwise.
 MAX_WAL_BYTES = 16 * 1024 * 1024
+
+#: What `pragma application_id` is in a sandbox's database: the same bytes that mark its keys.
+SANDBOX_APPLICATION_ID = int.from_bytes(SANDBOX_MARK, "big")
 
 #: After these errors a connection may have stale or read-only files.
 _DOUBTFUL = {
@@ -74,6 +78,9 @@ class _Opened:
 class Engine:
     """The base class of the store's parts: connections to the file at `path`, and transactions."""
 
+    #: What `pragma application_id` must be, if the database is a sandbox's or the store is.
+    application_id = 0
+
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
         self._local = threading.local()
@@ -87,6 +94,7 @@ class Engine:
             db = Database(connection)
             # Before any change; and again, since another process may migrate meanwhile.
             _refuse_newer(db)
+            self._refuse_another_kind(connection)
             _enable_wal(connection)
             with transaction(connection):
                 _refuse_newer(db)
@@ -97,8 +105,10 @@ class Engine:
 
     def check(self) -> None:
         with self.translated():
-            db = Database(self._checked_connection(writing=True).connection)
+            connection = self._checked_connection(writing=True).connection
+            db = Database(connection)
             _refuse_newer(db)
+            self._refuse_another_kind(connection)
             if migrations.pending(db):
                 raise StoreUnavailable(f"the database {self._path} is not migrated; run init")
 
@@ -257,6 +267,23 @@ class Engine:
             if opened.connection in self._connections:
                 self._connections.remove(opened.connection)
         opened.connection.close()
+
+    def _refuse_another_kind(self, connection: Connection) -> None:
+        """Refuse a sandbox's database, whose keys are published; in a sandbox, any other."""
+        (found,) = connection.execute("pragma application_id").fetchone()
+        if self.application_id == found or SANDBOX_APPLICATION_ID not in (
+            self.application_id,
+            found,
+        ):
+            return
+        if found == SANDBOX_APPLICATION_ID:
+            raise StoreUnavailable(
+                f"the database {self._path} is a sandbox's, whose keys can be predicted: use "
+                "another one"
+            )
+        raise StoreUnavailable(
+            f"the database {self._path} is not a sandbox's: a sandbox makes its own"
+        )
 
     def _raise_translated(self, error: Exception) -> NoReturn:
         opened: _Opened | None = getattr(self._local, "opened", None)

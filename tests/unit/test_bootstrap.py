@@ -6,16 +6,24 @@ from unit import samples
 from unit.conftest import Engine
 
 from hookstream_keys.auth import verification
-from hookstream_keys.cli.bootstrap import FirstTenant, create_first_tenant
-from hookstream_keys.domain import keys, passwords
+from hookstream_keys.context.principal import Operator
+from hookstream_keys.domain import ids, keys, passwords
+from hookstream_keys.handlers.bootstrap import FirstTenant, create_first_tenant
+from hookstream_keys.handlers.context import RequestContext
 from hookstream_keys.store import Store
 
+PASSWORD = "a password for tests"
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def create(store: Store) -> FirstTenant | None:
     return create_first_tenant(
-        store, org="My organization", env="Production", email="owner@example.com", now=NOON
+        RequestContext(store, Operator(), ids.new("req"), None, NOON),
+        store,
+        org="My organization",
+        env="Production",
+        email="owner@example.com",
+        password_hash=passwords.hashed(PASSWORD),
     )
 
 
@@ -36,8 +44,8 @@ def test_the_first_key_is_valid(store: Store, first: FirstTenant) -> None:
 
 def test_the_owner_s_password_is_stored_as_a_hash(engine: Engine, first: FirstTenant) -> None:
     ((stored,),) = engine.run('select password from "account"')
-    assert passwords.matches(first.password, stored)
-    assert first.password not in stored
+    assert passwords.matches(PASSWORD, stored)
+    assert PASSWORD not in stored
 
 
 def test_everything_belongs_together(first: FirstTenant) -> None:
@@ -90,7 +98,7 @@ def test_repr_shows_no_secret(first: FirstTenant) -> None:
     for secret in (
         first.key,
         first.key[12:],
-        first.password,
+        PASSWORD,
         first.tenant.credential.password_hash,
         repr(first.tenant.key_digest),
     ):

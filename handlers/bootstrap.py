@@ -1,10 +1,8 @@
-"""The first tenant: what `hookstream-keys init` puts into an empty database."""
+"""The first tenant of an empty database: what `hookstream-keys init` and a sandbox begin with."""
 
 from dataclasses import field
-from datetime import datetime
 
-from hookstream_keys.context.principal import Operator
-from hookstream_keys.domain import ids, keys, passwords, timestamps
+from hookstream_keys.domain import ids, keys, timestamps
 from hookstream_keys.domain.records import record
 from hookstream_keys.handlers import audit, tenancy
 from hookstream_keys.handlers.context import RequestContext
@@ -13,25 +11,22 @@ from hookstream_keys.store import ApiKey, Credential, Store, Tenant, User
 
 @record
 class FirstTenant:
-    """The created records, with the two secrets that are shown once."""
+    """The created records, with the secret that is shown once."""
 
     tenant: Tenant
     key: str = field(repr=False)
-    password: str = field(repr=False)
 
 
 def create_first_tenant(
-    store: Store, *, org: str, env: str, email: str, now: datetime
+    context: RequestContext, store: Store, *, org: str, env: str, email: str, password_hash: str
 ) -> FirstTenant | None:
     """Create an owner, an organization, an environment and a key in one transaction.
 
     Returns None, and changes nothing, when the database has users or organizations already.
     """
-    context = RequestContext(store, Operator(), ids.new("req"), None, now)
-    created_at = timestamps.to_text(now)
-    password = passwords.generate()
+    created_at = timestamps.to_text(context.now)
     user = User(
-        id=ids.new("usr"),
+        id=ids.new("usr", context.random),
         name=email.partition("@")[0],
         email=email.lower(),
         created_at=created_at,
@@ -39,9 +34,9 @@ def create_first_tenant(
         email_verified=True,
     )
     begun = tenancy.begin(context, user, org=org, org_slug=tenancy.slug(org), env=env)
-    new = keys.generate("live")
+    new = keys.generate(begun.environment.mode, context.random)
     key = ApiKey(
-        id=ids.new("ak"),
+        id=ids.new("ak", context.random),
         org_id=begun.organization.id,
         env_id=begun.environment.id,
         name="First key",
@@ -52,7 +47,7 @@ def create_first_tenant(
     )
     tenant = Tenant(
         user=user,
-        credential=Credential(ids.new("acc"), user.id, passwords.hashed(password), created_at),
+        credential=Credential(ids.new("acc", context.random), user.id, password_hash, created_at),
         tenancy=begun,
         key=key,
         key_digest=new.digest,
@@ -60,4 +55,4 @@ def create_first_tenant(
     )
     if not store.add_first_tenant(tenant):
         return None
-    return FirstTenant(tenant, new.secret, password)
+    return FirstTenant(tenant, new.secret)

@@ -1,0 +1,46 @@
+"""The API's operations, called in this process, without HTTP and without a credential."""
+
+from contextlib import nullcontext, suppress
+from typing import Any
+
+from hookstream_keys.context.principal import Authenticated, Principal
+from hookstream_keys.contract import parameters, spec
+from hookstream_keys.contract.schemas import check_body
+from hookstream_keys.handlers import OPERATIONS, PREPARED, WRITING
+from hookstream_keys.handlers.context import Answer, RequestContext, RetryInWriteTransaction
+from hookstream_keys.handlers.recheck import write_context
+from hookstream_keys.store import Store
+
+
+def answer(
+    context: RequestContext,
+    store: Store,
+    operation_id: str,
+    body: Any = None,
+    *,
+    prepared: Any = None,
+    **given: str | None,
+) -> Answer:
+    """The response to the context's principal, which is taken at its word.
+
+    Input is validated by the document, as over HTTP. `prepared` is the result of the slow work
+    before a handler, where it has some (`handlers.PREPARED`). Raises ApiError.
+    """
+    document = spec.document()
+    arguments = parameters.read_all(spec.parameters(document, operation_id), given)
+    if body is not None:
+        arguments["body"] = check_body(spec.request_schema(document, operation_id), body)
+    handler = OPERATIONS[operation_id]
+    if operation_id in PREPARED:
+        arguments["prepared"] = prepared
+    if operation_id not in WRITING:
+        with suppress(RetryInWriteTransaction):
+            return handler(context, **arguments)
+    # As over HTTP: the change and what it relies on are in one transaction.
+    with nullcontext() if store.is_in_write_transaction() else store.group_commit():
+        return handler(write_context(context, store, _unchanged, optional=False), **arguments)
+
+
+def _unchanged(principal: Principal, *_: object) -> Authenticated | None:
+    """Replaces the check of credentials: there is none."""
+    return principal if isinstance(principal, Authenticated) else None

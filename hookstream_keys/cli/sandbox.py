@@ -1,0 +1,139 @@
+"""`hookstream-keys sandbox`."""
+
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import click
+
+from hookstream_keys.cli.options import with_json
+from hookstream_keys.cli.output import require_output, show, show_json
+from hookstream_keys.server import listening
+from hookstream_keys.settings import Settings, SettingsError
+
+#: The sandbox's own defaults of settings; the environment's values come first.
+DEFAULTS = {
+    "HOOKSTREAM_SIGN_UP": "open",
+    "HOOKSTREAM_ADD_UNVERIFIED_MEMBERS": "on",
+    # While the clock is frozen, no bucket empties.
+    "HOOKSTREAM_RATE_LIMIT": "1000000",
+    "HOOKSTREAM_LOG_LEVEL": "warning",
+}
+#: The settings that only a real server has.
+REFUSED = ("HOOKSTREAM_DATABASE", "BETTER_AUTH_SECRET", "BETTER_AUTH_SECRETS")
+
+START = "2026-01-01T00:00:00Z"
+
+
+@click.command("sandbox")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="The loopback address to listen on.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default=True,
+    help="The port to listen on; 0 chooses a free one.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=1,
+    show_default=True,
+    help="Identifiers and secrets follow from it.",
+)
+@click.option(
+    "--clock",
+    metavar="TIME",
+    default=START,
+    show_default=True,
+    help="The clock's time at the start, in UTC, or now. It is frozen.",
+)
+@click.option("--run-clock", is_flag=True, help="Let the clock run from the start.")
+@with_json
+def sandbox_command(
+    host: str, port: int, seed: int, clock: str, *, run_clock: bool, as_json: bool
+) -> None:
+    """Run the API on temporary data, for tests of clients, until SIGTERM or Ctrl-C.
+
+    Prints what tests need to begin with once it accepts connections: with --json as one line.
+    Everything is gone when it stops.
+    """
+    # Imported here, so that the other commands start without the web server's libraries.
+    from hookstream_keys.sandbox import serving  # noqa: PLC0415
+    from hookstream_keys.sandbox.application import SandboxApplication  # noqa: PLC0415
+    from hookstream_keys.sandbox.directory import temporary_directory  # noqa: PLC0415
+    from hookstream_keys.sandbox.tenants import Tenants  # noqa: PLC0415
+    from hookstream_keys.sandbox.world import World  # noqa: PLC0415
+
+    require_output()
+    settings = _settings(os.environ)
+    begin = _time(clock)
+    serving.require_loopback(host)
+    try:
+        listener = listening.bind(host, port)
+    except listening.BindError as error:
+        raise click.ClickException(str(error)) from error
+    address, bound_port = listener.getsockname()[:2]
+    shown = f"[{address}]" if ":" in address else address
+
+    with temporary_directory() as directory:
+
+        def make(name: str, start: datetime | None) -> World:
+            return World(
+                name,
+                settings,
+                directory,
+                origin=f"http://{shown}:{bound_port}",
+                number=seed,
+                start=start or begin,
+                mode="running" if run_clock else "frozen",
+            )
+
+        tenants = Tenants(make)
+        application = SandboxApplication(tenants, settings.max_body_bytes)
+        ready = partial(_show, tenants.own.facts, as_json=as_json)
+        status = serving.run(application, listener, settings.log_level, ready)
+    sys.exit(status)
+
+
+def _settings(environment: Mapping[str, str]) -> Settings:
+    """The settings of every world. Raises SettingsError."""
+    for variable in REFUSED:
+        if environment.get(variable):
+            raise SettingsError(
+                f"{variable} is set: a sandbox makes a database and a signing secret of its own, "
+                f"which are worthless elsewhere; start it without {variable}"
+            )
+    return Settings.from_environment({**DEFAULTS, **environment})
+
+
+def _time(text: str) -> datetime:
+    if text == "now":
+        return datetime.now(UTC).replace(microsecond=0)
+    moment = None
+    with suppress(ValueError):
+        moment = datetime.fromisoformat(text)
+    # The years are those of `GivenTime` in `control.yaml`.
+    if moment is None or moment.tzinfo is None or not 1971 <= moment.year < 9000:  # noqa: PLR2004
+        raise click.BadParameter(
+            f"is not now, or a time in UTC such as {START}, from the years 1971 to 8999",
+            param_hint="--clock",
+        )
+    return moment.astimezone(UTC)
+
+
+def _show(facts: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        show_json(facts)
+    else:
+        show({name: value for name, value in facts.items() if isinstance(value, str)}, as_json)
+    sys.stdout.flush()

@@ -1,0 +1,39 @@
+"""The sandbox's temporary directory, in memory where the system has such a place."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+#: Linux's directory in memory.
+_IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a private directory is made in it
+_PREFIX = "hookstream-keys-sandbox-"
+_LOCK = "lock"
+
+
+@contextmanager
+def temporary_directory() -> Iterator[Path]:
+    """A directory that only this user can read, deleted at the end.
+
+    Those of sandboxes that were killed are deleted, too: a running one holds a lock.
+    """
+    root = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+    _delete_abandoned(root)
+    directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
+    try:
+        with (directory / _LOCK).open("w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _delete_abandoned(root: Path) -> None:
+    for directory in root.glob(f"{_PREFIX}*"):
+        # Another user's, or one that is being made or deleted.
+        with suppress(OSError), (directory / _LOCK).open("r", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(directory, ignore_errors=True)

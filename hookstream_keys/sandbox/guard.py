@@ -1,0 +1,37 @@
+"""Keeps a run from ending its own credential: the facts stay valid until the next reset."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.types import Scope
+
+from hookstream_keys.domain.errors import Forbidden
+
+#: The operations that would end or narrow what the sandbox's own key and session rest on, and the
+#: fact with the ID that each must not be used on.
+_PROTECTED = {
+    "deleteEnvironment": "env_id",
+    "deleteOrganization": "org_id",
+    "removeMember": "member_id",
+    "revokeApiKey": "key_id",
+    "rotateApiKey": "key_id",
+    "updateApiKey": "key_id",
+    "updateMember": "member_id",
+}
+
+
+def refusal(
+    facts: Mapping[str, Any], operation: str | None, scope: Scope, headers: Mapping[str, str]
+) -> Forbidden | None:
+    """The error for a request that would end the sandbox's own key or session; None for others."""
+    fact = _PROTECTED.get(operation or "")
+    if fact is not None and facts[fact] in scope["path"].split("/"):
+        return Forbidden(
+            f"The sandbox keeps the {fact} of its facts as it is, so that its own key stays valid: "
+            "make another one to change or delete."
+        )
+    if operation == "signOut" and facts["session_token"] in " ".join(headers.values()):
+        return Forbidden(
+            "The sandbox keeps the session of its facts: sign in, and sign out of that session."
+        )
+    return None

@@ -1,0 +1,86 @@
+"""Runs a sandbox: one process, on a loopback address."""
+
+import ipaddress
+import signal
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from hookstream_keys.sandbox.answers import TRANSPORT
+from hookstream_keys.server import logs
+from hookstream_keys.server.connections import raise_file_limit
+from hookstream_keys.server.processes import BACKLOG, SingleProcess
+from hookstream_keys.server.protocol import Protocol
+from hookstream_keys.settings import SettingsError
+
+
+class SandboxProtocol(Protocol):
+    """A connection that the application can close without an answer."""
+
+    def on_message_begin(self) -> None:
+        """Begin a request, which knows its connection."""
+        super().on_message_begin()
+        self.scope[TRANSPORT] = self.transport  # type: ignore[literal-required]
+
+
+class _Server(SingleProcess):
+    """Tells when it accepts connections."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop at once: a test that is over does not wait for its sandbox."""
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await uvicorn.Server.shutdown(self, sockets)
+
+
+def run(
+    application: ASGIApp, listener: socket.socket, log_level: str, ready: Callable[[], None]
+) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit status.
+
+    `ready` is called when connections are accepted.
+    """
+    raise_file_limit()
+    config = uvicorn.Config(
+        application,
+        http=SandboxProtocol,
+        loop="hookstream_keys.server.accepting:Loop",
+        backlog=BACKLOG,
+        ws="none",
+        lifespan="on",
+        proxy_headers=False,
+        server_header=False,
+        # Answers have the sandbox's own time.
+        date_header=False,
+        access_log=False,
+        log_config=logs.config(log_level),
+    )
+    server = _Server(config, ready)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, server.handle_exit)
+    server.run(sockets=[listener])
+    return 0 if server.started else 1
+
+
+def require_loopback(host: str) -> None:
+    """Refuse an address that other machines can reach. Raises SettingsError."""
+    try:
+        is_loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = host == "localhost"
+    if not is_loopback:
+        raise SettingsError(
+            "a sandbox listens on a loopback address only, since its keys can be predicted: "
+            "127.0.0.1, ::1 or localhost"
+        )
