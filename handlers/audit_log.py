@@ -3,11 +3,12 @@
 import dataclasses
 from typing import Any
 
-from hookstream_keys.domain import cursors
-from hookstream_keys.domain.errors import BadRequest, Detail
 from hookstream_keys.handlers import access, pagination
 from hookstream_keys.handlers.context import Answer, RequestContext
 from hookstream_keys.store import AuditEvent
+
+#: The position after the oldest event: the first event of a log has the position 1.
+END = 0
 
 
 def list_audit_log(
@@ -30,25 +31,20 @@ def list_audit_log(
         limit,
         lambda most: context.store.list_events(wanted, before=before, limit=most),
         lambda events: [_view(event) for event in events],
-        lambda last: (last.id,),
+        lambda last: last.id,
     )
     # Hookstream calls the cursor so.
     return {**body, "next_cursor": body["cursor"]}, 200
 
 
 def _position(context: RequestContext, org_id: str, cursor: str) -> int:
-    """The position of the cursor's event. Raises BadRequest for an invalid cursor.
+    """The position of the cursor's event, or, where the log has no such event, that of its end.
 
-    A cursor names an event, not its position: positions reveal the events of all organizations.
+    A cursor is an event's ID, not its position: positions reveal the events of all organizations.
+    An event that was pruned has no older ones, since a prune removes the oldest.
     """
-    (event_id,) = cursors.decode(cursor, 1)
-    position = context.store.find_event_position(org_id, event_id)
-    if position is None:
-        raise BadRequest(
-            "The request's parameters are not valid.",
-            details=[Detail("query/cursor", "is not a cursor of this list")],
-        )
-    return position
+    position = context.store.find_event_position(org_id, cursor)
+    return END if position is None else position
 
 
 def _view(event: AuditEvent) -> dict[str, Any]:

@@ -30,17 +30,14 @@ def answer(
     fetch: Callable[[Page], list[Item]],
     views: Callable[[list[Item]], list[dict[str, Any]]],
 ) -> Answer:
-    """A page of at most `limit` items under `name`, after `cursor`.
-
-    Raises BadRequest for an invalid cursor.
-    """
-    before = cursors.decode(cursor, 2) if cursor is not None else None
+    """A page of at most `limit` items under `name`, after `cursor`."""
+    before = cursors.decode(cursor) if cursor is not None else None
     return page(
         name,
         limit,
-        lambda most: fetch(Page(most, (before[0], before[1]) if before else None)),
+        lambda most: fetch(Page(most, before)),
         views,
-        lambda last: (last.created_at, last.id),
+        lambda last: cursors.encode(last.created_at, last.id),
     ), 200
 
 
@@ -49,14 +46,14 @@ def page(
     limit: int,
     fetch: Callable[[int], list[Any]],
     views: Callable[[list[Any]], list[dict[str, Any]]],
-    position: Callable[[Any], tuple[str, ...]],
+    cursor_after: Callable[[Any], str],
 ) -> dict[str, Any]:
-    """The body of a page of what `fetch` gives. The cursor is the `position` of the last item."""
+    """The body of a page of what `fetch` gives. The cursor is that after the last item."""
     # One more than the limit tells whether there is another page.
     found = fetch(limit + 1)
     items, more = found[:limit], len(found) > limit
     return {
         name: views(items),
-        "cursor": cursors.encode(*position(items[-1])) if more else None,
+        "cursor": cursor_after(items[-1]) if more else None,
         "has_more": more,
     }

@@ -121,9 +121,9 @@ class UntrustedOrigin(Forbidden):
 
 
 class SignUpClosed(ApiError):
-    """400: sign-up is closed."""
+    """403: sign-up is closed. better-auth answers 400, as if the request were not valid."""
 
-    status = 400
+    status = 403
     code = "EMAIL_PASSWORD_SIGN_UP_DISABLED"
 
     def __init__(self) -> None:
@@ -141,9 +141,9 @@ class SignInRefused(ApiError):
 
 
 class SignInClosed(ApiError):
-    """400: sign-in by password is disabled."""
+    """403: sign-in by password is disabled. better-auth answers 400."""
 
-    status = 400
+    status = 403
     code = "EMAIL_PASSWORD_DISABLED"
 
     def __init__(self) -> None:

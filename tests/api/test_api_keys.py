@@ -506,10 +506,21 @@ def test_400_to_an_invalid_query(server: Server, owner: dict[str, str], query: s
 
 
 @pytest.mark.parametrize(
-    "cursor", ["x", "bnVsbA", "WyJhIl0", "W10", "WzEsMl0", "____", "WyJcdWQ4MDAiLCJhIl0", "a" * 512]
+    "cursor",
+    ["x", "WyJhIl0", "20261124120000000", "2026-11-24-ak_0", "20261124120000000-" + "a" * 65],
 )
-def test_400_to_a_cursor_that_no_page_returned(
+def test_400_to_a_cursor_of_another_form(
     server: Server, owner: dict[str, str], cursor: str
 ) -> None:
     answer = ask(server, "GET", f"?cursor={cursor}", owner)
     assert_error(answer, 400, "bad_request", "query/cursor")
+
+
+def test_200_to_a_cursor_that_no_page_returned(server: Server, owner: dict[str, str]) -> None:
+    empty = {"api_keys": [], "cursor": None, "has_more": False}
+    for path in ("?cursor=00000000000000000-ak_0", "?cursor=00010101000000000-_"):
+        answer = ask(server, "GET", path, owner)
+        assert (answer.status_code, answer.json()) == (200, empty)
+    # 99 is no month, and later than each: the first page.
+    answer = ask(server, "GET", "?cursor=99999999999999999-ak_0", owner)
+    assert answer.json() == ask(server, "GET", "", owner).json()

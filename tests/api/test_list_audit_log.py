@@ -1,8 +1,6 @@
 """GET /audit-log, a test for everything that it answers."""
 
-import base64
 import hashlib
-import json
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -287,9 +285,13 @@ def test_200_a_key_reads_what_is_about_its_own_environment(
         ({"action": "x" * 101}, "query/action"),
         ({"cursor": ""}, "query/cursor"),
         ({"cursor": "no cursor"}, "query/cursor"),
-        ({"cursor": "x" * 201}, "query/cursor"),
         ({"cursor": "nonsense"}, "query/cursor"),
         ({"cursor": "7"}, "query/cursor"),
+        ({"cursor": "al_" + "0" * 31}, "query/cursor"),
+        ({"cursor": "al_" + "0" * 33}, "query/cursor"),
+        ({"cursor": "al_" + "0" * 32 + "\n"}, "query/cursor"),
+        # Of 0.2.0: `["al_…"]` in base64.
+        ({"cursor": "WyJhbF8wMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMCJd"}, "query/cursor"),
         ({"user_id": "usr_1"}, "query/user_id"),
     ],
 )
@@ -299,7 +301,7 @@ def test_400_names_the_parameter(
     assert_error(listed(server, key, **parameters), 400, "bad_request", location)
 
 
-def test_400_a_cursor_of_another_organization(
+def test_200_an_empty_page_after_an_entry_of_another_organization(
     server: Server, create: Create, key: dict[str, str]
 ) -> None:
     user = server.database.add_user()
@@ -311,29 +313,11 @@ def test_400_a_cursor_of_another_organization(
         create(headers=headers, org_id=org, env_id=env)
     cursor = listed(server, headers, limit=1).json()["next_cursor"]
     assert listed(server, headers, cursor=cursor).status_code == 200
-    assert_error(listed(server, key, cursor=cursor), 400, "bad_request", "query/cursor")
-
-
-@pytest.mark.parametrize(
-    "parts",
-    [
-        ["al_0"],
-        [7],
-        [],
-        ["a", "b"],
-        ["\x00"],
-        ["\ud800"],
-        ["\N{SNOWMAN}"],
-        {"0": "al_0"},
-        "al_0",
-        None,
-        [[["x"]]],
-    ],
-)
-def test_400_a_forged_cursor(server: Server, key: dict[str, str], parts: Any) -> None:
-    text = json.dumps(parts, separators=(",", ":")).encode()
-    cursor = base64.urlsafe_b64encode(text).decode().rstrip("=")
-    assert_error(listed(server, key, cursor=cursor), 400, "bad_request", "query/cursor")
+    empty = {"audit_log": [], "cursor": None, "next_cursor": None, "has_more": False}
+    # The same as after an entry that does not exist.
+    for there in (cursor, "al_" + "0" * 32):
+        answer = listed(server, key, cursor=there)
+        assert (answer.status_code, answer.json()) == (200, empty)
 
 
 # 401

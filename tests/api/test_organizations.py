@@ -125,7 +125,7 @@ def test_200_a_key_lists_its_own_organization(server: Server, tenant: Tenant) ->
     assert [shown["organization"]] == listed["organizations"]
 
 
-def test_400_to_a_cursor_of_nothing(server: Server, owner: Headers) -> None:
+def test_400_to_a_cursor_of_another_form(server: Server, owner: Headers) -> None:
     answer = server.request("GET", "/organizations", headers=owner, params={"cursor": "abc"})
     assert_error(answer, 400, "bad_request", "query/cursor")
 

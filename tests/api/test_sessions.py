@@ -154,11 +154,11 @@ def test_200_over_https_the_cookie_is_secure(database: Database) -> None:
         assert shown.json()["session"]["ipAddress"] == "203.0.113.7"
 
 
-def test_400_when_sign_up_is_closed(database: Database) -> None:
+def test_403_when_sign_up_is_closed(database: Database) -> None:
     database.init()
     with serving(database) as server:
         before = database.dump()
-        error = assert_error(sign_up(server), 400, "EMAIL_PASSWORD_SIGN_UP_DISABLED")
+        error = assert_error(sign_up(server), 403, "EMAIL_PASSWORD_SIGN_UP_DISABLED")
         assert error["message"] == error["error"]
         assert database.dump() == before
 

@@ -111,13 +111,13 @@ def test_403_to_an_address_that_is_not_verified_where_it_must_be(database: Datab
         assert database.count('"session"') == sessions
 
 
-def test_400_where_sign_in_by_password_is_closed(database: Database) -> None:
+def test_403_where_sign_in_by_password_is_closed(database: Database) -> None:
     tenant = database.init()
     token = database.add_session(tenant.user_id)
     with serving(database, HOOKSTREAM_SIGN_IN="closed") as server:
         for password in (None, "wrong"):
             answer = sign_in(server, tenant, password)
-            error = assert_error(answer, 400, "EMAIL_PASSWORD_DISABLED")
+            error = assert_error(answer, 403, "EMAIL_PASSWORD_DISABLED")
             assert error["message"] == "Email and password is not enabled"
         headers = {"Authorization": f"Bearer {token}"}
         assert server.request("GET", "/auth/whoami", headers=headers).status_code == 200

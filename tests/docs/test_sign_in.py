@@ -46,7 +46,10 @@ def test_the_codes_have_the_statuses_that_are_shown() -> None:
 def test_the_policy_is_applied_in_the_order_of_the_table() -> None:
     user = User("usr_1", "Ada", "ada@example.com", "", "", ban=Ban(None), two_factor_enabled=True)
     told = [
-        row[2].strip("`") for row in rows(SIGN_IN, "| when | status | code |\n") if row[1] == "403"
+        row[2].strip("`")
+        for row in rows(SIGN_IN, "| when | status | code |\n")
+        # A closed sign-in is refused before any user is read.
+        if row[1] == "403" and row[0] != "`HOOKSTREAM_SIGN_IN=closed`"
     ]
     policy = SignInPolicy(requires_verified_email=True)
     found = []

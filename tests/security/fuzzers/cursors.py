@@ -1,46 +1,36 @@
-"""`hookstream_keys.domain.cursors`: only output of `encode` is accepted."""
+"""`hookstream_keys.domain.cursors`: only output of `encode` is accepted, and all of it."""
 
-import base64
-import json
 import string
 
 from hookstream_keys.domain import cursors
 from hookstream_keys.domain.errors import BadRequest
 
-_ALPHABET = string.ascii_letters + string.digits + "-_"
+_ID = string.ascii_letters + string.digits + "-_"
+#: How many digits a timestamp has, and how long an ID may be.
+_DIGITS, _LONGEST = 17, 64
 
 
 def check(data: bytes) -> None:
-    """The data as a cursor, and as the sort key that one is made of."""
+    """The data as a cursor, and as the ID that one ends with."""
     text = data.decode("latin-1")
-    for parts in (1, 2):
-        expected = _key(text, parts)
-        try:
-            found: tuple[str, ...] | None = cursors.decode(text, parts)
-        except BadRequest:
-            found = None
-        assert found == expected, (text, parts)
-    key = tuple(part.decode() for part in bytes(byte & 0x7F for byte in data).split(b"\n", 1))
-    cursor = cursors.encode(*key)
-    assert all(character in _ALPHABET for character in cursor)
-    assert cursors.decode(cursor, len(key)) == key
-
-
-def _key(text: str, parts: int) -> tuple[str, ...] | None:
-    """The sort key whose one and only cursor `text` is, or None."""
-    if any(character not in _ALPHABET for character in text) or len(text) % 4 == 1:
-        return None
-    padded = text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4)
-    raw = base64.b64decode(padded)
-    if not raw.startswith(b'["') or not raw.endswith(b'"]') or not raw.isascii():
-        return None
     try:
-        key = json.loads(raw.decode())
-    except ValueError:
+        found: tuple[str, str] | None = cursors.decode(text)
+    except BadRequest:
+        found = None
+    assert found == _key(text), text
+    row_id = "".join(_ID[byte % len(_ID)] for byte in data[:_LONGEST]) or "0"
+    key = "2026-11-24T12:00:00.000Z", row_id
+    assert cursors.decode(cursors.encode(*key)) == key
+
+
+def _key(text: str) -> tuple[str, str] | None:
+    """The sort key whose one and only cursor `text` is, or None."""
+    digits, row_id = text[:_DIGITS], text[_DIGITS + 1 :]
+    if len(digits) < _DIGITS or not set(digits) <= set(string.digits):
         return None
-    if len(key) != parts or not all(isinstance(part, str) and part.isascii() for part in key):
+    if text[_DIGITS : _DIGITS + 1] != "-" or not set(row_id) <= set(_ID):
         return None
-    if json.dumps(key, separators=(",", ":")).encode() != raw:
+    if not 1 <= len(row_id) <= _LONGEST:
         return None
-    # The bits that are left over in the last digit are nothing, so only zero is canonical.
-    return tuple(key) if base64.b64encode(raw).decode() == padded else None
+    date = f"{digits[:4]}-{digits[4:6]}-{digits[6:8]}"
+    return f"{date}T{digits[8:10]}:{digits[10:12]}:{digits[12:14]}.{digits[14:]}Z", row_id
