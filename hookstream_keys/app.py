@@ -103,7 +103,7 @@ def assemble(
     dependencies = Dependencies(
         sources=sources,
         signer=signer,
-        origins=Origins(settings.trusted_origins),
+        origins=Origins(settings.accepted_origins),
         sign_in=SignInPolicy.of(settings),
         cookies=SessionCookies(signer, settings.cookie_prefix),
         lifetimes=Lifetimes.of(settings),
@@ -120,7 +120,7 @@ def assemble(
     final_tasks = (refusals.close,)
     writer = Writer(store, periodic_tasks, at_end=final_tasks)
     document = spec.load()
-    served = ServedDocument(settings.cookie_prefix)
+    served = ServedDocument(settings.cookie_prefix, settings.public_url)
     app = connexion_app(
         document,
         [

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from hookstream_keys.domain.durable import fsync_directory
 from hookstream_keys.domain.setting_kinds import (
@@ -16,7 +17,9 @@ from hookstream_keys.domain.setting_kinds import (
     DAYS_FROM_0_OR_OFF,
     DAYS_OR_OFF,
     NUMBER_OR_OFF,
+    ORIGIN,
     POSITIVE,
+    PUBLIC_URL,
     SECONDS,
     SECONDS_FROM_0,
     SECONDS_OR_OFF,
@@ -35,10 +38,6 @@ _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 _VERSION = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 _NUMBER = re.compile(POSITIVE, re.ASCII)
-#: As a browser writes `Origin` (RFC 6454, section 6.1): never with the scheme's own port.
-_ORIGIN = re.compile(
-    r"(?!http:.*:80$|https:.*:443$)https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.ASCII
-)
 
 
 class SettingsError(Exception):
@@ -73,6 +72,14 @@ class Settings:
         "For rotating the secret, as in better-auth: `2:NEW,1:OLD`. The first signs; signatures "
         "by the others and by `BETTER_AUTH_SECRET` are accepted.",
         secret=True,
+    )
+    public_url: str = _setting(
+        "HOOKSTREAM_PUBLIC_URL",
+        "",
+        "The URL under which clients reach this server, without `/v1`: `https://keys.example.com`, "
+        "or `https://example.com/keys` below a path. The document's `servers` and code samples "
+        "name it, and its origin is the server's own. Default: `/v1` at any host.",
+        takes=PUBLIC_URL,
     )
     trusted_origins: tuple[str, ...] = _setting(
         "HOOKSTREAM_TRUSTED_ORIGINS",
@@ -244,6 +251,13 @@ class Settings:
         return number(self.rate_limit)
 
     @property
+    def accepted_origins(self) -> tuple[str, ...]:
+        """The trusted origins, and that of the public URL, where there is one."""
+        parts = urlsplit(self.public_url)
+        own = (f"{parts.scheme}://{parts.netloc}",) if self.public_url else ()
+        return (*own, *self.trusted_origins)
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """The configured signing secrets, the one that signs first."""
         values = tuple(entry.partition(":")[2].strip() for entry in self.auth_secrets)
@@ -370,8 +384,5 @@ def _check_proxies(proxies: str) -> None:
 
 
 def _check_origin(origin: str) -> None:
-    if not _ORIGIN.fullmatch(origin):
-        raise SettingsError(
-            f"HOOKSTREAM_TRUSTED_ORIGINS has {origin!r}; an origin is a scheme, a host and perhaps "
-            "a port other than the scheme's own, such as https://console.example.com"
-        )
+    if not ORIGIN.pattern.fullmatch(origin):
+        raise SettingsError(f"HOOKSTREAM_TRUSTED_ORIGINS has {origin!r}; it takes {ORIGIN.words}")

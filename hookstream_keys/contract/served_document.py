@@ -1,9 +1,8 @@
-"""`openapi.yaml` as this server publishes it: with the configured cookie's name."""
+"""`openapi.yaml` as this server publishes it: with the configured cookie's name and public URL."""
 
 import json
 from functools import cached_property
-
-import yaml
+from urllib.parse import urlsplit
 
 from hookstream_keys.contract import spec
 from hookstream_keys.settings import DEFAULT_COOKIE_PREFIX
@@ -11,25 +10,55 @@ from hookstream_keys.settings import DEFAULT_COOKIE_PREFIX
 #: The cookie's name without its prefix, in the security scheme and in texts.
 _NAME = ".session_token"
 
+#: The server that the code samples name: `serve` listens there by default.
+SAMPLE_URL = "http://127.0.0.1:8080"
+
+#: better-auth's client takes the path of a URL in another option.
+_CLIENT = 'baseURL: "{}", basePath: "{}/'
+
+_SERVERS = "\nservers:\n"
+
 
 class ServedDocument:
-    """The document, with the session cookie's name under `cookie_prefix`."""
+    """The document, with the session cookie's name under `cookie_prefix`, and with `public_url`.
 
-    def __init__(self, cookie_prefix: str = DEFAULT_COOKIE_PREFIX) -> None:
+    Without a public URL, clients resolve the server's path against the URL of the document.
+    """
+
+    def __init__(self, cookie_prefix: str = DEFAULT_COOKIE_PREFIX, public_url: str = "") -> None:
         self._prefix = cookie_prefix
+        self._public_url = public_url
 
     @cached_property
     def as_yaml(self) -> bytes:
-        """The body of `GET /openapi.yaml`: the file, unchanged except for the cookie's name."""
-        before, after = (f"{each}{_NAME}" for each in (DEFAULT_COOKIE_PREFIX, self._prefix))
-        return spec.source().replace(before.encode(), after.encode())
+        """The body of `GET /openapi.yaml`: the file, unchanged except for the settings."""
+        text = spec.source().decode()
+        for before, after in self._replacements():
+            text = text.replace(before, after)
+        return text.encode()
 
     @cached_property
     def as_json(self) -> bytes:
         """The body of `GET /openapi.json`: the same document."""
-        if self._prefix == DEFAULT_COOKIE_PREFIX:
-            # It is parsed already.
-            document = spec.document()
-        else:
-            document = yaml.safe_load(self.as_yaml)
+        # The file is parsed already.
+        unchanged = self.as_yaml == spec.source()
+        document = spec.document() if unchanged else spec.parse(self.as_yaml)
         return json.dumps(document, separators=(",", ":")).encode()
+
+    def _replacements(self) -> list[tuple[str, str]]:
+        """What stands in the file, and what the settings put in its place, in this order."""
+        cookie = f"{DEFAULT_COOKIE_PREFIX}{_NAME}", f"{self._prefix}{_NAME}"
+        if not self._public_url:
+            return [cookie]
+        base = spec.base_path(spec.document())
+        parts = urlsplit(self._public_url)
+        server = f"  - url: {self._public_url}{base}\n    description: The public URL\n"
+        return [
+            cookie,
+            (_SERVERS, _SERVERS + server),
+            (
+                _CLIENT.format(SAMPLE_URL, ""),
+                _CLIENT.format(f"{parts.scheme}://{parts.netloc}", parts.path),
+            ),
+            (SAMPLE_URL, self._public_url),
+        ]

@@ -63,9 +63,14 @@ def source() -> bytes:
 @cache
 def document() -> Document:
     """The parsed file, shared: not to be changed."""
+    return parse(source())
+
+
+def parse(text: bytes) -> Document:
+    """An OpenAPI document in YAML."""
     # The loader in C, where PyYAML was built with it, is twenty times faster.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    read: Document = yaml.load(source(), loader)  # noqa: S506 - either is the safe loader
+    read: Document = yaml.load(text, loader)  # noqa: S506 - either is the safe loader
     return read
 
 

@@ -41,6 +41,23 @@ COOKIE_PREFIX = Takes.of(
     r"(?!__)[A-Za-z0-9._-]{1,64}",
     "letters, digits, dots, hyphens and underscores, at most 64, and does not begin with __",
 )
+#: As a browser writes `Origin` (RFC 6454, section 6.1): never with the scheme's own port.
+_ORIGIN = (
+    r"(?!http://[^/]*:80(/|$)|https://[^/]*:443(/|$))"
+    r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?"
+)
+ORIGIN = Takes.of(
+    _ORIGIN,
+    "an origin: a scheme, a host in lower case and perhaps a port other than the scheme's own, "
+    "such as https://console.example.com",
+)
+#: Nothing that YAML, a shell or JavaScript reads as more than text: it stands in code samples.
+PUBLIC_URL = Takes.of(
+    # No `.` or `..` as a segment, which clients resolve.
+    rf"({_ORIGIN}(/(?!\.{{1,2}}(/|$))[A-Za-z0-9._~-]+)*)?",
+    "a scheme, a host in lower case, perhaps a port other than the scheme's own, and perhaps a "
+    "path without a slash at its end, such as https://keys.example.com or https://example.com/keys",
+)
 NUMBER_OR_OFF = Takes.of(f"{POSITIVE}|off", "a whole number above 0, or off")
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 import yaml
-from support import Server, assert_error
+from support import Database, Server, assert_error, cookie, serving
 
 from hookstream_keys.contract import spec
 
@@ -20,6 +20,27 @@ def test_200_the_document_in_json(server: Server) -> None:
     answer = server.request("GET", "/openapi.json")
     assert answer.status_code == 200
     assert answer.json() == yaml.safe_load(spec.source())
+
+
+def test_200_the_document_names_the_public_url(database: Database) -> None:
+    database.init()
+    public = "https://keys.example.com"
+    with serving(database, HOOKSTREAM_PUBLIC_URL=public) as server:
+        document = server.request("GET", "/openapi.json").json()
+        assert [each["url"] for each in document["servers"]] == [f"{public}/v1", "/v1"]
+        assert yaml.safe_load(server.request("GET", "/openapi.yaml").content) == document
+
+
+def test_a_page_at_the_public_url_is_the_servers_own(database: Database) -> None:
+    tenant = database.init()
+    headers = {"Cookie": cookie(database.add_session(tenant.user_id))}
+    body = {"name": "n", "org_id": tenant.org_id, "env_id": tenant.env_id}
+    with serving(database, HOOKSTREAM_PUBLIC_URL="https://example.com/keys") as server:
+        for origin, status in (("https://example.com", 201), ("https://example.org", 403)):
+            answer = server.request(
+                "POST", "/auth/api-keys", json=body, headers={**headers, "Origin": origin}
+            )
+            assert answer.status_code == status
 
 
 def test_308_to_the_page(server: Server) -> None:

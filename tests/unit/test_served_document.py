@@ -1,5 +1,6 @@
-"""The document as it is published: the file, or the same with another name of the cookie."""
+"""The document as it is published: the file, with the name of the cookie and a public URL."""
 
+import copy
 import json
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 import yaml
 
 from hookstream_keys.contract import spec
-from hookstream_keys.contract.served_document import ServedDocument
+from hookstream_keys.contract.served_document import SAMPLE_URL, ServedDocument
 
 
 def names_of_cookies(document: dict[str, Any]) -> list[str]:
@@ -40,3 +41,50 @@ def test_it_names_the_cookie_that_is_set(prefix: str) -> None:
         for text in (spec.source().decode(), served.as_yaml.decode())
     )
     assert before == after
+
+
+@pytest.mark.parametrize("url", ["https://keys.example.com", "http://[::1]:9000/a/b.c"])
+def test_it_names_the_public_url(url: str) -> None:
+    served = ServedDocument(public_url=url)
+    document = yaml.safe_load(served.as_yaml)
+    first, *others = document["servers"]
+    assert first["url"] == f"{url}/v1"
+    assert others == spec.document()["servers"]
+    assert SAMPLE_URL.encode() not in served.as_yaml
+    # Nothing else has changed.
+    document["servers"] = others
+    origin = "/".join(url.split("/", 3)[:3])
+    assert [each for each in samples(document) if origin not in each] == []
+    for each in (document, unchanged := copy.deepcopy(spec.document())):
+        for operation in operations(each):
+            operation.pop("x-codeSamples", None)
+    assert document == unchanged
+
+
+def test_better_auths_client_gets_the_path_of_the_public_url_apart() -> None:
+    # It ignores `basePath` where `baseURL` has a path.
+    url = "https://example.com:8443/keys"
+    text = ServedDocument(public_url=url).as_yaml.decode()
+    assert text.count('baseURL: "https://example.com:8443", basePath: "/keys/v1/auth"') == 2
+    assert f'baseURL: "{url}"' not in text
+
+
+def test_both_settings_hold_in_one_document() -> None:
+    served = ServedDocument("acme", "https://keys.example.com")
+    document = json.loads(served.as_json)
+    assert document == yaml.safe_load(served.as_yaml)
+    assert names_of_cookies(document) == ["acme.session_token"]
+    assert document["servers"][0]["url"] == "https://keys.example.com/v1"
+
+
+def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
+    items = document["paths"].values()
+    return [item[method] for item in items for method in spec.METHODS if method in item]
+
+
+def samples(document: dict[str, Any]) -> list[str]:
+    return [
+        sample["source"]
+        for operation in operations(document)
+        for sample in operation.get("x-codeSamples", [])
+    ]

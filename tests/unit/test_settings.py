@@ -17,6 +17,7 @@ VALUES = {
     "HOOKSTREAM_DATABASE": "sqlite:////srv/keys, and more.db",
     "BETTER_AUTH_SECRET": SECRET,
     "BETTER_AUTH_SECRETS": "2:" + "n" * 32 + ",1:" + "o" * 32,
+    "HOOKSTREAM_PUBLIC_URL": "https://example.com:8443/keys",
     "HOOKSTREAM_TRUSTED_ORIGINS": "https://console.example.com,http://[::1]:3000",
     "HOOKSTREAM_TRUSTED_PROXIES": "10.0.0.1,10.0.0.2",
     "HOOKSTREAM_SIGN_UP": "open",
@@ -90,6 +91,21 @@ def test_a_list_may_have_spaces_and_end_with_a_comma() -> None:
     assert settings.trusted_origins == ("https://a.example", "https://b.example")
 
 
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://keys.example.com", "https://keys.example.com"),
+        ("http://[::1]:8080/a/b", "http://[::1]:8080"),
+        ("https://example.com:80/v1.2", "https://example.com:80"),
+    ],
+)
+def test_the_origin_of_the_public_url_is_accepted(url: str, origin: str) -> None:
+    environment = {PUBLIC: url, ORIGINS: "https://console.example.com"}
+    accepted = Settings.from_environment(environment).accepted_origins
+    assert accepted == (origin, "https://console.example.com")
+    assert Settings().accepted_origins == ()
+
+
 @pytest.mark.parametrize("word", ["on", "ON", "true", "True", "yes", "1"])
 def test_words_for_on(word: str) -> None:
     environment = {"HOOKSTREAM_VALIDATE_RESPONSES": word}
@@ -103,6 +119,7 @@ def test_words_for_off(word: str) -> None:
 
 
 ORIGINS = "HOOKSTREAM_TRUSTED_ORIGINS"
+PUBLIC = "HOOKSTREAM_PUBLIC_URL"
 BODY = "HOOKSTREAM_MAX_BODY_BYTES"
 
 
@@ -154,6 +171,21 @@ BODY = "HOOKSTREAM_MAX_BODY_BYTES"
         ("HOOKSTREAM_TRUSTED_PROXIES", "0x7f.1"),
         ("HOOKSTREAM_TRUSTED_PROXIES", "10.0.0.1, 10.0.0.1/8"),
         ("HOOKSTREAM_CLIENT_TIMEOUT", "0"),
+        (PUBLIC, "keys.example.com"),
+        (PUBLIC, "https://keys.example.com/"),
+        (PUBLIC, "https://keys.example.com/v2/"),
+        (PUBLIC, "https://keys.example.com//keys"),
+        (PUBLIC, "https://keys.example.com/a/../b"),
+        (PUBLIC, "https://keys.example.com/."),
+        (PUBLIC, "https://keys.example.com/keys?a=b"),
+        (PUBLIC, "https://keys.example.com#a"),
+        (PUBLIC, "https://keys.example.com/it's"),
+        (PUBLIC, "https://keys.example.com:443"),
+        (PUBLIC, "http://keys.example.com:80/keys"),
+        (PUBLIC, "https://ada@keys.example.com"),
+        (PUBLIC, "https://Keys.example.com"),
+        (PUBLIC, "ftp://keys.example.com"),
+        (PUBLIC, "https://keys.example.com\n"),
         (ORIGINS, "console.example.com"),
         (ORIGINS, "//console.example.com"),
         (ORIGINS, "https://"),
