@@ -14,6 +14,7 @@ from hookstream_keys.auth.sessions import Lifetimes
 from hookstream_keys.auth.sign_in_policy import SignInPolicy
 from hookstream_keys.context.origins import Origins
 from hookstream_keys.contract import spec
+from hookstream_keys.contract.closed_responses import closed_responses
 from hookstream_keys.contract.routes import Routes
 from hookstream_keys.contract.served_document import ServedDocument
 from hookstream_keys.domain.records import record
@@ -120,6 +121,8 @@ def assemble(
     final_tasks = (refusals.close,)
     writer = Writer(store, periodic_tasks, at_end=final_tasks)
     document = spec.load()
+    if settings.validate_responses:
+        document = closed_responses(document)
     served = ServedDocument(settings.cookie_prefix, settings.public_url)
     app = connexion_app(
         document,

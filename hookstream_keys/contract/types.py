@@ -27,7 +27,7 @@ RevocationReason: TypeAlias = Literal[
 ]
 
 
-NullableRevocationReason: TypeAlias = (
+KeyRevocationReason: TypeAlias = (
     Literal[
         "unspecified",
         "keyCompromise",
@@ -87,7 +87,12 @@ PrincipalType: TypeAlias = Literal["api_key", "session"]
 Secret: TypeAlias = str
 
 
-Metadata: TypeAlias = dict[str, str]
+MetadataValue: TypeAlias = str
+
+
+class RateLimitRequest(TypedDict):
+    requests: int
+    window_seconds: int
 
 
 class RateLimit(TypedDict):
@@ -343,19 +348,6 @@ class VerifyBatchRequest(TypedDict):
     requests: list[VerifyRequest]
 
 
-class VerifiedApiKey(TypedDict):
-    id: str
-    org_id: str
-    env_id: str
-    name: str
-    key_prefix: str
-    scopes: str
-    expires_at: str | None
-    metadata: Metadata
-    external_id: str | None
-    rate_limit: RateLimit | None
-
-
 class Whoami(TypedDict):
     type: PrincipalType
     key_id: NotRequired[str]
@@ -366,6 +358,9 @@ class Whoami(TypedDict):
     expires_at: NotRequired[str | None]
     user_id: NotRequired[str]
     session_id: NotRequired[str]
+
+
+Metadata: TypeAlias = dict[str, MetadataValue]
 
 
 class SignUpRequest(TypedDict):
@@ -418,7 +413,7 @@ class CreateEnvironmentRequest(TypedDict):
     org_id: NotRequired[str]
 
 
-class Environment(TypedDict):
+class KeyEnvironment(TypedDict):
     id: str
     org_id: str
     name: str
@@ -428,11 +423,11 @@ class Environment(TypedDict):
 
 
 class EnvironmentEnvelope(TypedDict):
-    environment: Environment
+    environment: KeyEnvironment
 
 
 class EnvironmentPage(TypedDict):
-    environments: list[Environment]
+    environments: list[KeyEnvironment]
     cursor: NextCursor | None
     has_more: HasMore
 
@@ -444,7 +439,7 @@ class AuditLogPage(TypedDict):
     next_cursor: str | None
 
 
-class Error(TypedDict):
+class ErrorResponse(TypedDict):
     error: str
     status: int
     request_id: str
@@ -463,7 +458,7 @@ class CreateApiKeyRequest(TypedDict):
     allowed_ips: NotRequired[AllowedIps]
     metadata: NotRequired[Metadata]
     external_id: NotRequired[ExternalId | None]
-    rate_limit: NotRequired[RateLimit | None]
+    rate_limit: NotRequired[RateLimitRequest | None]
 
 
 class UpdateApiKeyRequest(TypedDict):
@@ -475,7 +470,7 @@ class UpdateApiKeyRequest(TypedDict):
     allowed_ips: NotRequired[AllowedIps]
     metadata: NotRequired[Metadata]
     external_id: NotRequired[ExternalId | None]
-    rate_limit: NotRequired[RateLimit | None]
+    rate_limit: NotRequired[RateLimitRequest | None]
 
 
 class ApiKey(TypedDict):
@@ -504,7 +499,7 @@ class ApiKey(TypedDict):
     created_at: str
     revoked: Literal[0, 1]
     revoked_at: str | None
-    revocation_reason: NullableRevocationReason | None
+    revocation_reason: KeyRevocationReason | None
 
 
 class ApiKeyEnvelope(TypedDict):
@@ -520,6 +515,19 @@ class ApiKeyPage(TypedDict):
 class RotatedApiKey(TypedDict):
     rotation: Rotation
     key: str
+
+
+class VerifiedApiKey(TypedDict):
+    id: str
+    org_id: str
+    env_id: str
+    name: str
+    key_prefix: str
+    scopes: str
+    expires_at: str | None
+    metadata: Metadata
+    external_id: str | None
+    rate_limit: RateLimit | None
 
 
 class Verification(TypedDict):

@@ -54,4 +54,4 @@ def test_the_numbers_of_usage_and_idempotency_records() -> None:
 
 def test_the_example_is_a_limit_as_the_document_has_it() -> None:
     assert '{"requests": 100, "window_seconds": 60}' in PAGE
-    assert SCHEMAS["RateLimit"]["example"] == {"requests": 100, "window_seconds": 60}
+    assert SCHEMAS["RateLimitRequest"]["example"] == {"requests": 100, "window_seconds": 60}

@@ -20,13 +20,10 @@ from typing import Any, Self
 import httpx
 import pytest
 import support
-import yaml
 from support import NO_TLS
 
-import hookstream_keys
 from hookstream_keys.contract import spec
-
-DOCUMENT = Path(hookstream_keys.__file__).with_name("openapi.yaml")
+from hookstream_keys.contract.closed_responses import closed_responses
 
 ask_directly = support.Server.request
 
@@ -35,10 +32,13 @@ class Prisms:
     """Prism in front of servers. One program is all of them; what it says of itself is logged."""
 
     def __init__(self, node_modules: Path, log: Path) -> None:
+        # Closed, so that Prism finds an undocumented field in a response.
+        document = log.with_name("openapi.json")
+        document.write_text(json.dumps(closed_responses(spec.document())), encoding="utf-8")
         # Next to the packages that it imports, or it would not find them.
         with log.open("w", encoding="utf-8") as sink:
             self._process = subprocess.Popen(
-                ["node", node_modules.with_name("prism.mjs"), DOCUMENT],
+                ["node", node_modules.with_name("prism.mjs"), document],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=sink,
@@ -154,7 +154,7 @@ class PrismPlugin:
 
 
 def _patterns() -> dict[re.Pattern[str], tuple[str, frozenset[str]]]:
-    paths = yaml.safe_load(DOCUMENT.read_bytes())["paths"]
+    paths = spec.document()["paths"]
     return {
         re.compile(re.sub(r"\{[^}]*\}", "[^/]+", path)): (path, frozenset(item))
         # What is most specific first: `/auth/api-keys/verify` is no `/auth/api-keys/{id}`.

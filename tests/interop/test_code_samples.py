@@ -18,10 +18,11 @@ from support import Server
 from support.programs import require
 
 from hookstream_keys.contract import spec
+from hookstream_keys.contract.closed_responses import closed_responses
 
 pytestmark = pytest.mark.server(HOOKSTREAM_SIGN_UP="open")
 
-DOCUMENT: dict[str, Any] = yaml.safe_load(spec.source())
+DOCUMENT = closed_responses(spec.document())
 
 #: The placeholders of the samples, which readers replace.
 PRINTED_ORIGIN = "http://127.0.0.1:8080"

@@ -6,13 +6,14 @@ import pytest
 from openapi_schema_validator import OAS30Validator
 
 from hookstream_keys.contract import spec
+from hookstream_keys.contract.closed_responses import closed_responses
 from hookstream_keys.domain import errors, ids
 from hookstream_keys.domain.errors import ApiError, BadRequest, Detail, Unauthorized, Unavailable
 from hookstream_keys.domain.limits import SECOND, Limit, decide
 
-DOCUMENT = spec.load()
+DOCUMENT = closed_responses(spec.document())
 REFUSED = decide(Limit(1, 60), 60 * SECOND, 0, 1)[1]
-ERROR = DOCUMENT["components"]["schemas"]["Error"]
+ERROR = DOCUMENT["components"]["schemas"]["ErrorResponse"]
 
 
 def kinds(root: type[ApiError] = ApiError) -> Iterator[type[ApiError]]:

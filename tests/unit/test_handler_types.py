@@ -22,6 +22,9 @@ def raw(operation_id: str) -> dict[str, Any]:
 
 
 def type_of(schema: dict[str, Any]) -> Any:
+    if "allOf" in schema:
+        # A schema with a default of its own.
+        (schema,) = schema["allOf"]
     if "enum" in schema:
         return Literal[tuple(schema["enum"])]
     return {"string": str, "integer": int, "boolean": bool}[schema["type"]]

@@ -10,11 +10,14 @@ from openapi_spec_validator import OpenAPIV30SpecValidator
 
 import hookstream_keys
 from hookstream_keys.contract import spec
+from hookstream_keys.contract.closed_responses import closed_responses
 from hookstream_keys.handlers import OPERATIONS, PAGES, WRITING
 
 SOURCE = spec.source().decode()
 DOCUMENT: spec.Document = yaml.safe_load(SOURCE)
 COMPONENTS = DOCUMENT["components"]
+#: An example has no field that is not described.
+CLOSED = closed_responses(DOCUMENT)["components"]
 ORIGINS = {"seed", "hookstream-docs", "project"}
 
 
@@ -340,6 +343,32 @@ def test_every_component_is_used() -> None:
     assert defined <= used
 
 
+def _constant(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).upper()
+
+
+def test_every_value_of_an_enumeration_has_a_name_of_its_own() -> None:
+    """Go declares all of them in one scope, and Python ignores case in the names of members."""
+    enums = {name: each for name, each in COMPONENTS["schemas"].items() if "enum" in each}
+    assert len(enums) > 10
+    for name, each in enums.items():
+        assert each["x-enum-varnames"] == [
+            # Beside `email_not_verified` there is `EMAIL_NOT_VERIFIED`, of better-auth.
+            f"{_constant(name)}_{'BETTER_AUTH_' * (name == 'ErrorCode' and value.isupper())}"
+            f"{_constant(value)}"
+            for value in each["enum"]
+            if value is not None
+        ]
+    names = [name for each in enums.values() for name in each["x-enum-varnames"]]
+    assert len(set(names)) == len(names)
+
+
+def test_no_schema_has_a_name_that_generators_make_or_that_languages_reserve() -> None:
+    """Go gets `NullableX` for each schema X; TypeScript has an `Error`, C# an `Environment`."""
+    names = set(COMPONENTS["schemas"])
+    assert names & ({f"Nullable{name}" for name in names} | {"Error", "Environment"}) == set()
+
+
 def test_everything_that_is_required_is_a_property() -> None:
     missing = [
         f"{at}: {name}"
@@ -362,7 +391,7 @@ def test_every_link_leads_to_an_operation() -> None:
 
 
 def test_no_link_has_a_request_body_which_generators_refuse() -> None:
-    """tests/contract puts `x-request-body` in its place, for Schemathesis."""
+    """tests/contract/document.py puts it back from `x-request-body`, for Schemathesis."""
     links = [
         resolved(link)
         for at, value in objects()
@@ -400,14 +429,16 @@ def test_there_are_examples_of_every_kind(kind: str) -> None:
     ids=[at for at, _, _ in EXAMPLES],
 )
 def test_every_example_is_as_its_schema_says(schema: Any, example: Any) -> None:
-    whole = {"allOf": [schema], "components": COMPONENTS}
+    whole = {"allOf": [schema], "components": CLOSED}
     validator = OAS30Validator(whole, format_checker=oas30_format_checker)
     assert [error.message for error in validator.iter_errors(example)] == []
 
 
 def test_a_wrong_example_would_be_noticed() -> None:
-    whole = {"allOf": [{"$ref": "#/components/schemas/Error"}], "components": COMPONENTS}
-    assert list(OAS30Validator(whole).iter_errors({"error": "x", "status": 200}))
+    whole = {"allOf": [{"$ref": "#/components/schemas/Health"}], "components": CLOSED}
+    assert list(OAS30Validator(whole).iter_errors({"status": "ok"})) == []
+    for wrong in ({}, {"status": "sick"}, {"status": "ok", "more": 1}):
+        assert list(OAS30Validator(whole).iter_errors(wrong))
 
 
 @pytest.mark.parametrize(
