@@ -1,0 +1,1 @@
+../interop/npm_ci.py
