@@ -1,5 +1,6 @@
 """What the kit's tests share."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -21,3 +22,11 @@ def node_modules(node: str) -> Path:  # they need Node.js
     if not folder.is_dir():
         missing(f"{folder} is missing; run: python {HERE / 'npm_ci.py'}")
     return folder
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that no process listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
