@@ -198,9 +198,9 @@ class UntrustedRedirect(ApiError):
 
 
 class UserExists(ApiError):
-    """422: a user has signed up with this email address."""
+    """409: a user has signed up with this email address."""
 
-    status = 422
+    status = 409
     code = "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL"
 
     def __init__(self) -> None:

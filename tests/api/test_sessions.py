@@ -191,11 +191,11 @@ def test_415_to_a_form(server: Server) -> None:
         assert_error(answer, 415, "unsupported_media_type", "header/content-type")
 
 
-def test_422_to_an_address_that_has_signed_up(server: Server, ada: Person) -> None:
+def test_409_to_an_address_that_has_signed_up(server: Server, ada: Person) -> None:
     before = server.database.count('"user"')
     for email in (ada.email, ada.email.upper()):
         answer = sign_up(server, email=email)
-        assert_error(answer, 422, "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL", "body/email")
+        assert_error(answer, 409, "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL", "body/email")
         assert "set-cookie" not in answer.headers
     assert server.database.count('"user"') == before
 
@@ -204,7 +204,7 @@ def test_of_concurrent_sign_ups_with_one_address_one_succeeds(server: Server) ->
     email = f"{secrets.token_hex(8)}@example.com"
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: sign_up(server, email=email), range(6)))
-    assert sorted(answer.status_code for answer in answers) == [200] + [422] * 5
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 5
     rows = server.database.execute('select id from "user" where email = ?', (email,))
     assert len(rows) == 1
 

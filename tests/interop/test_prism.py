@@ -32,7 +32,7 @@ EXPECTED = {
     ("POST", "/auth/api-keys/verify-batch"): {200, 400},
     ("GET", "/auth/authorize"): {204, 400, 401, 403, 429},
     ("GET", "/auth/whoami"): {200, 401, 429},
-    ("POST", "/auth/sign-up/email"): {200, 400, 422},
+    ("POST", "/auth/sign-up/email"): {200, 400, 409},
     ("POST", "/auth/sign-in/email"): {200, 401, 403},
     ("POST", "/auth/sign-out"): {200, 403, 503},
     ("GET", "/auth/get-session"): {200, 400, 503},
