@@ -218,9 +218,9 @@ class Client(_Settings):
     get_readiness = _Method(operations.get_readiness)
     request = _Method(operations.request)
 
-    def send(self, operation: Operation[ValueT]) -> ValueT:
-        """Send an operation, with its retries. Raises a HookstreamError."""
-        attempts = Attempts(operation, self.retries)
+    def send(self, operation: Operation[ValueT], retries: Retries | None = None) -> ValueT:
+        """Send an operation, with these retries or the client's. Raises a HookstreamError."""
+        attempts = Attempts(operation, self.retries if retries is None else retries)
         while True:
             step = attempts.next_step(self._attempt(operation))
             if isinstance(step, Result):
@@ -298,9 +298,9 @@ class AsyncClient(_Settings):
     get_readiness = _AsyncMethod(operations.get_readiness)
     request = _AsyncMethod(operations.request)
 
-    async def send(self, operation: Operation[ValueT]) -> ValueT:
-        """Send an operation, with its retries. Raises a HookstreamError."""
-        attempts = Attempts(operation, self.retries)
+    async def send(self, operation: Operation[ValueT], retries: Retries | None = None) -> ValueT:
+        """Send an operation, with these retries or the client's. Raises a HookstreamError."""
+        attempts = Attempts(operation, self.retries if retries is None else retries)
         while True:
             step = attempts.next_step(await self._attempt(operation))
             if isinstance(step, Result):

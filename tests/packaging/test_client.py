@@ -16,7 +16,7 @@ import hookstream_keys_client
 ROOT = Path(__file__).parents[2]
 
 IMPORT = """
-import importlib.metadata, hookstream_keys_client as client
+import importlib.metadata, hookstream_keys_client as client, hookstream_keys_client.guards
 assert client.__version__ == importlib.metadata.version("hookstream-keys-client")
 assert repr(client.Client("http://127.0.0.1:1/v1")) == "Client('http://127.0.0.1:1/v1')"
 try:
@@ -30,8 +30,9 @@ except ModuleNotFoundError:
 def built(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the client's sdist, and the wheel that was built from it."""
     folder = tmp_path_factory.mktemp("client")
-    command = [sys.executable, "-m", "build", "--outdir", folder, checkout / "client"]
-    subprocess.run(command, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--outdir", folder, checkout / "client"], check=True
+    )
     return folder
 
 
@@ -63,8 +64,8 @@ def test_the_wheel_installs_and_imports_without_the_server(built: Path, tmp_path
     venv.create(tmp_path / "environment", with_pip=True)
     programs = tmp_path / "environment" / "bin"
     (wheel,) = built.glob("*.whl")
-    constraints = ["--constraint", ROOT / "constraints.txt"]
-    subprocess.run([programs / "pip", "install", "--quiet", *constraints, wheel], check=True)
+    constraint = f"--constraint={ROOT / 'constraints.txt'}"
+    subprocess.run([programs / "pip", "install", "--quiet", constraint, wheel], check=True)
     subprocess.run([programs / "pip", "check"], check=True)
     done = subprocess.run(
         [programs / "python", "-c", IMPORT],
