@@ -1,7 +1,8 @@
 """What is particular to one framework: documents, WebSockets, contexts, other authentication."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import fastapi
@@ -136,19 +137,22 @@ def socket_app(server: Server, tenant: Tenant) -> starlette.applications.Starlet
         await websocket.send_text(websocket.state.api_key.name)
         await websocket.close()
 
+    client = AsyncClient(server.url, tenant.key)
+
+    @asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[None]:
+        async with client:
+            yield
+
     app = starlette.applications.Starlette(
         routes=[
             starlette.routing.Route("/public", page),
             starlette.routing.Route("/private", page),
             starlette.routing.WebSocketRoute("/public", echo),
-        ]
+        ],
+        lifespan=lifespan,
     )
-    app.add_middleware(
-        KeyMiddleware,
-        client=AsyncClient(server.url, tenant.key),
-        scopes="events:read",
-        public=["/public"],
-    )
+    app.add_middleware(KeyMiddleware, client=client, scopes="events:read", public=["/public"])
     return app
 
 
