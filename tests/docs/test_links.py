@@ -10,6 +10,8 @@ PAGES = [
     *ROOT.glob("*.md"),
     *(ROOT / "docs").rglob("*.md"),
     *(ROOT / "bench").glob("*.md"),
+    *(ROOT / "client").glob("*.md"),
+    *(page for page in (ROOT / "examples").rglob("*.md") if "node_modules" not in page.parts),
     *(ROOT / "bench" / "scale").glob("*.md"),
 ]
 LINKS = [

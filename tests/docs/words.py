@@ -19,7 +19,20 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 LIST = Path(__file__).with_name("words.toml")
-SUFFIXES = {".c", ".ini", ".js", ".lua", ".md", ".mjs", ".py", ".toml", ".yaml", ".yml"}
+SUFFIXES = {
+    ".c",
+    ".go",
+    ".ini",
+    ".js",
+    ".lua",
+    ".md",
+    ".mjs",
+    ".py",
+    ".toml",
+    ".ts",
+    ".yaml",
+    ".yml",
+}
 STRINGS = {"STRING", "FSTRING_START", "FSTRING_MIDDLE", "FSTRING_END"}
 CODE = "\0"  # stands for what is neither prose nor a name, so that no phrase spans it
 GAP = r"""[\s#>"'\\]+"""  # a phrase may span lines, comments and adjacent string literals

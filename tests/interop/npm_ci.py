@@ -1,4 +1,6 @@
-"""Install what package-lock.json says, unless it is installed: `python npm_ci.py`.
+"""Install what package-lock.json says, unless it is installed: `python npm_ci.py [FOLDER]`.
+
+By default in the folder of this file.
 
 Where Node.js is missing this does nothing; the tests then say what to install.
 """
@@ -10,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(sys.argv[1]).absolute() if len(sys.argv) > 1 else Path(__file__).parent
 
 #: Holds what is installed, and for which Node.js it was compiled.
 INSTALLED = HERE / "node_modules" / ".installed"

@@ -1,0 +1,3 @@
+module example.com/go-guard
+
+go 1.19
