@@ -316,7 +316,7 @@ def remove_member(
 
 def list_environments(
     *, limit: int | None = None, cursor: str | None = None, org_id: str | None = None
-) -> PageOperation[types.EnvironmentPage, types.Environment]:
+) -> PageOperation[types.EnvironmentPage, types.KeyEnvironment]:
     """List the environments of an organization."""
     return PageOperation(
         "GET",
@@ -330,19 +330,19 @@ def list_environments(
 
 def create_environment(
     *, idempotency_key: str | None = None, **fields: Unpack[types.CreateEnvironmentRequest]
-) -> Operation[types.Environment]:
+) -> Operation[types.KeyEnvironment]:
     """Create an environment."""
     return _create("/environments", fields, idempotency_key, member("environment"))
 
 
-def get_environment(environment_id: str) -> Operation[types.Environment]:
+def get_environment(environment_id: str) -> Operation[types.KeyEnvironment]:
     """Get an environment."""
     return _get(f"/environments/{_id(environment_id)}", member("environment"))
 
 
 def update_environment(
     environment_id: str, **fields: Unpack[types.UpdateEnvironmentRequest]
-) -> Operation[types.Environment]:
+) -> Operation[types.KeyEnvironment]:
     """Change an environment's name or slug."""
     path = f"/environments/{_id(environment_id)}"
     return Operation("PATCH", path, member("environment"), body=fields)

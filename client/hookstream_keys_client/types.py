@@ -26,10 +26,10 @@ RequiredScopes: TypeAlias = str
 Secret: TypeAlias = str
 
 
-Metadata: TypeAlias = dict[str, str]
+MetadataValue: TypeAlias = str
 
 
-class RateLimit(TypedDict):
+class RateLimitRequest(TypedDict):
     requests: int
     window_seconds: int
 
@@ -89,7 +89,7 @@ class CreatedApiKey(TypedDict):
 OpenKeyState: TypeAlias = Literal["active", "disabled", "expired", "revoked"] | str
 
 
-NullableRevocationReason: TypeAlias = (
+KeyRevocationReason: TypeAlias = (
     Literal[
         "unspecified",
         "keyCompromise",
@@ -138,19 +138,6 @@ FailedRule: TypeAlias = (
 )
 
 
-class VerifiedApiKey(TypedDict):
-    id: str
-    org_id: str
-    env_id: str
-    name: str
-    key_prefix: str
-    scopes: str
-    expires_at: str | None
-    metadata: Metadata
-    external_id: str | None
-    rate_limit: RateLimit | None
-
-
 class RateLimitState(TypedDict):
     remaining: int
     reset_seconds: int
@@ -158,6 +145,11 @@ class RateLimitState(TypedDict):
 
 
 PrincipalType: TypeAlias = Literal["api_key", "session"] | str
+
+
+class RateLimit(TypedDict):
+    requests: int
+    window_seconds: int
 
 
 class User(TypedDict):
@@ -344,6 +336,9 @@ class VerifyBatchRequest(TypedDict):
     requests: list[VerifyRequest]
 
 
+Metadata: TypeAlias = dict[str, MetadataValue]
+
+
 class SignUpRequest(TypedDict):
     name: str
     email: Email
@@ -404,16 +399,17 @@ class Rotation(TypedDict):
     activated_at: str | None
 
 
-class Verification(TypedDict):
-    valid: bool
-    code: VerificationCode
-    api_key: NotRequired[VerifiedApiKey]
-    rate_limit: NotRequired[RateLimitState]
-    failed_rule: NotRequired[FailedRule | None]
-
-
-class VerificationBatch(TypedDict):
-    results: list[Verification]
+class VerifiedApiKey(TypedDict):
+    id: str
+    org_id: str
+    env_id: str
+    name: str
+    key_prefix: str
+    scopes: str
+    expires_at: str | None
+    metadata: Metadata
+    external_id: str | None
+    rate_limit: RateLimit | None
 
 
 class Whoami(TypedDict):
@@ -445,7 +441,7 @@ class MemberPage(TypedDict):
     has_more: HasMore
 
 
-class Environment(TypedDict):
+class KeyEnvironment(TypedDict):
     id: str
     org_id: str
     name: str
@@ -455,11 +451,11 @@ class Environment(TypedDict):
 
 
 class EnvironmentEnvelope(TypedDict):
-    environment: Environment
+    environment: KeyEnvironment
 
 
 class EnvironmentPage(TypedDict):
-    environments: list[Environment]
+    environments: list[KeyEnvironment]
     cursor: NextCursor | None
     has_more: HasMore
 
@@ -471,7 +467,7 @@ class AuditLogPage(TypedDict):
     next_cursor: str | None
 
 
-class Error(TypedDict):
+class ErrorResponse(TypedDict):
     error: str
     status: int
     request_id: str
@@ -490,7 +486,7 @@ class CreateApiKeyRequest(TypedDict):
     allowed_ips: NotRequired[AllowedIps]
     metadata: NotRequired[Metadata]
     external_id: NotRequired[ExternalId | None]
-    rate_limit: NotRequired[RateLimit | None]
+    rate_limit: NotRequired[RateLimitRequest | None]
 
 
 class UpdateApiKeyRequest(TypedDict):
@@ -502,7 +498,7 @@ class UpdateApiKeyRequest(TypedDict):
     allowed_ips: NotRequired[AllowedIps]
     metadata: NotRequired[Metadata]
     external_id: NotRequired[ExternalId | None]
-    rate_limit: NotRequired[RateLimit | None]
+    rate_limit: NotRequired[RateLimitRequest | None]
 
 
 class ApiKey(TypedDict):
@@ -531,7 +527,7 @@ class ApiKey(TypedDict):
     created_at: str
     revoked: Literal[0, 1]
     revoked_at: str | None
-    revocation_reason: NullableRevocationReason | None
+    revocation_reason: KeyRevocationReason | None
 
 
 class ApiKeyEnvelope(TypedDict):
@@ -547,3 +543,15 @@ class ApiKeyPage(TypedDict):
 class RotatedApiKey(TypedDict):
     rotation: Rotation
     key: str
+
+
+class Verification(TypedDict):
+    valid: bool
+    code: VerificationCode
+    api_key: NotRequired[VerifiedApiKey]
+    rate_limit: NotRequired[RateLimitState]
+    failed_rule: NotRequired[FailedRule | None]
+
+
+class VerificationBatch(TypedDict):
+    results: list[Verification]
