@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.types import Scope
-
 from hookstream_keys.domain.errors import Forbidden
+from hookstream_keys.sandbox.recorder import RecordedRequest
 
 #: The operations that would end or narrow what the sandbox's own key and session rest on, and the
 #: fact with the ID that each must not be used on.
@@ -20,17 +19,20 @@ _PROTECTED = {
 }
 
 
-def refusal(
-    facts: Mapping[str, Any], operation: str | None, scope: Scope, headers: Mapping[str, str]
-) -> Forbidden | None:
+def refusal(facts: Mapping[str, Any], request: RecordedRequest) -> Forbidden | None:
     """The error for a request that would end the sandbox's own key or session; None for others."""
-    fact = _PROTECTED.get(operation or "")
-    if fact is not None and facts[fact] in scope["path"].split("/"):
+    operation = request.operation or ""
+    fact = _PROTECTED.get(operation)
+    if fact is not None and facts[fact] in request.path.split("/"):
         return Forbidden(
             f"The sandbox keeps the {fact} of its facts as it is, so that its own key stays valid: "
             "make another one to change or delete."
         )
-    if operation == "signOut" and facts["session_token"] in " ".join(headers.values()):
+    if operation == "revokeBySecret" and facts["key"].encode() in request.body:
+        return Forbidden(
+            "The sandbox keeps the key of its facts: make another one to revoke by its secret."
+        )
+    if operation == "signOut" and facts["session_token"] in " ".join(request.headers.values()):
         return Forbidden(
             "The sandbox keeps the session of its facts: sign in, and sign out of that session."
         )

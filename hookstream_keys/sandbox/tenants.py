@@ -55,7 +55,7 @@ class Tenants:
         world = self._worlds.pop(name, None)
         if world is None:
             raise NotFound("There is no such tenant.")
-        await asyncio.to_thread(world.stop)
+        await world.delete()
 
     def start(self) -> None:
         """Begin to serve, on the event loop's thread."""

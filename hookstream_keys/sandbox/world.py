@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import shutil
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
@@ -15,6 +16,7 @@ from hookstream_keys.contract import spec
 from hookstream_keys.contract.routes import Routes
 from hookstream_keys.domain import ids, timestamps
 from hookstream_keys.domain.alphanumeric import alphanumeric
+from hookstream_keys.domain.errors import Overloaded
 from hookstream_keys.domain.limits import Limit
 from hookstream_keys.domain.sources import Random, Sources
 from hookstream_keys.runtime import rate_limit_names
@@ -23,6 +25,7 @@ from hookstream_keys.sandbox.answers import Answer, drop_connection, send_answer
 from hookstream_keys.sandbox.clock import Clock
 from hookstream_keys.sandbox.clock import Mode as ClockMode
 from hookstream_keys.sandbox.faults import Fault, Faults
+from hookstream_keys.sandbox.gate import Gate
 from hookstream_keys.sandbox.guard import refusal
 from hookstream_keys.sandbox.randomness import Streams
 from hookstream_keys.sandbox.recorder import RecordedRequest, Recorder
@@ -38,7 +41,7 @@ PREFIX = "/tenants/"
 
 
 class World:
-    """The application with what `seed` makes, in a database in `directory`.
+    """The application with what `seed` makes, in a folder of its own in `directory`.
 
     `name` is a tenant's, or "" for the sandbox's own world. `origin` is the sandbox's, such as
     `http://127.0.0.1:8080`. Of the `settings`, database and signing secret are the world's own.
@@ -61,9 +64,12 @@ class World:
         self.streams = Streams(number, name)
         self.faults = Faults()
         self.recorder = Recorder()
+        # A tenant's name may be any, also that of the sandbox's own folder.
+        self._folder = directory / (f"tenant-{name}" if name else "own")
+        self._folder.mkdir()
         settings = dataclasses.replace(
             settings,
-            database=f"sqlite:///{directory / (name or 'sandbox')}.db",
+            database=f"sqlite:///{self._folder / 'sandbox.db'}",
             auth_secret=alphanumeric(SECRET_LENGTH, self.streams.stream("auth secret")),
             auth_secrets=(),
         )
@@ -83,21 +89,23 @@ class World:
         self._run_periodic_tasks()
         self._snapshot = Snapshot(database_path(settings.database))
         self._restart()
-        #: How many requests are in the application; and, during a reset, what the others wait for.
-        self._active = 0
-        self._is_idle = asyncio.Event()
-        self._is_open = asyncio.Event()
+        self._gate = Gate()
 
     def start(self) -> None:
         """Begin to serve, on the event loop's thread."""
         self.application.start()
-        self._is_idle.set()
-        self._is_open.set()
 
     def stop(self) -> None:
-        """Finish all writes, and free what the world has."""
+        """Finish all writes, and delete what the world has."""
         self.application.stop()
         self._snapshot.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def delete(self) -> None:
+        """Stop when no request is in progress. Requests that arrive meanwhile get no answer."""
+        async with self._gate.closed():
+            self._gate.is_deleted = True
+            await asyncio.to_thread(self.stop)
 
     def resources(self, owner: Owner | None = None, purpose: str = "resources") -> Resources:
         """Makes resources now, of the owner or another one."""
@@ -105,26 +113,47 @@ class World:
         return Resources(self.application, owner or self.owner, self.clock.now(), random)
 
     async def write(self, job: Callable[[], Result]) -> Result:
-        """What `job` returns, on the writer's thread, in a transaction."""
-        return await self.application.writer.run(job)
+        """What `job` returns, on the writer's thread, in a transaction; not during a reset."""
+        await self._gate.opened()
+        with self._gate.inside():
+            return await self.application.writer.run(job)
 
     async def reset(self) -> None:
         """Put everything back as it was at the start, when no request is in progress."""
-        self._is_open.clear()
-        try:
-            await self._is_idle.wait()
+        async with self._gate.closed():
             self.clock = Clock(self._start, self._mode)
             # What was counted in memory belongs to the time before.
-            await self.write(self._run_final_tasks)
+            await self.application.writer.run(self._run_final_tasks)
             self._snapshot.restore()
             self.faults.clear()
             self.recorder.clear()
             self._restart()
-        finally:
-            self._is_open.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request to the API, whose path begins with the document's base path."""
+        body = RequestBody(receive)
+        content = await body.read(self.application.settings.max_body_bytes)
+        generation = await self._gate.opened()
+        if self._gate.is_deleted:
+            await drop_connection(scope, receive)
+            return
+        recorded = self._record(scope, content)
+        fault = self.faults.take(recorded.operation)
+        recorded.fault = fault is not None
+        if fault is not None and fault.delay_ms:
+            await asyncio.sleep(fault.delay_ms / 1000)
+        answer = None
+        if self._gate.generation == generation:
+            self.streams.begin_request(recorded.operation or "unknown")
+            answer = await self._answer(scope, body.replay, recorded, fault)
+        # A request that was delayed until after a reset has no effect on what follows.
+        if answer is None:
+            await drop_connection(scope, receive)
+            return
+        recorded.status = answer.status
+        await send_answer(answer, fault, scope, receive, send)
+
+    def _record(self, scope: Scope, body: bytes) -> RecordedRequest:
         operation = self._operation(scope)
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
@@ -136,23 +165,12 @@ class World:
             query=scope["query_string"].decode("latin-1"),
             operation=operation.id if operation else None,
             headers=headers,
+            body=body,
         )
-        body = RequestBody(receive)
-        recorded.body = await body.read(self.application.settings.max_body_bytes)
         recorded.problems = request_check.problems(
-            operation, scope["path"], scope["query_string"], headers, recorded.body
+            operation, scope["path"], scope["query_string"], headers, body
         )
-        fault = self.faults.take(recorded.operation)
-        if fault is not None and fault.delay_ms:
-            await asyncio.sleep(fault.delay_ms / 1000)
-        self.streams.begin_request(recorded.operation or "unknown")
-        answer = await self._answer(scope, body.replay, recorded, fault)
-        recorded.fault = fault is not None
-        if answer is None:
-            await drop_connection(scope, receive)
-            return
-        recorded.status = answer.status
-        await send_answer(answer, fault, scope, receive, send)
+        return recorded
 
     async def _answer(
         self, scope: Scope, receive: Receive, recorded: RecordedRequest, fault: Fault | None
@@ -161,27 +179,23 @@ class World:
         date = self.clock.now()
         if fault is not None and fault.replaces_answer and fault.is_before:
             return Answer.of_fault(fault, date, self._request_id())
-        refused = refusal(self.facts, recorded.operation, scope, recorded.headers)
+        refused = refusal(self.facts, recorded)
         if refused is not None:
             return Answer.of_error(refused, date, self._request_id())
         answer = Answer(date)
-        await self._run(self.application.asgi, scope, receive, answer.receive)
+        try:
+            await self._run(self.application.asgi, scope, receive, answer.receive)
+        except Overloaded as error:
+            return Answer.of_error(error, date, self._request_id())
         if fault is not None and fault.replaces_answer and not (fault.truncate or fault.malformed):
             return Answer.of_fault(fault, date, self._request_id())
         return answer
 
     async def _run(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._is_open.wait()
-        self._active += 1
-        self._is_idle.clear()
-        try:
+        with self._gate.inside():
             # What earlier requests have counted shows in this one's answer, at any speed.
-            await self.write(self._run_periodic_tasks)
+            await self.application.writer.run(self._run_periodic_tasks)
             await app(scope, receive, send)
-        finally:
-            self._active -= 1
-            if not self._active:
-                self._is_idle.set()
 
     def _request_id(self) -> str:
         """The ID of a request that the application does not get."""
