@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -58,9 +59,21 @@ START = "2026-01-01T00:00:00Z"
     help="The clock's time at the start, in UTC, or now. It is frozen.",
 )
 @click.option("--run-clock", is_flag=True, help="Let the clock run from the start.")
+@click.option(
+    "--directory",
+    type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
+    help="Where its temporary directory is made. Default: in memory, where the system has that.",
+)
 @with_json
 def sandbox_command(
-    host: str, port: int, seed: int, clock: str, *, run_clock: bool, as_json: bool
+    host: str,
+    port: int,
+    seed: int,
+    clock: str,
+    *,
+    run_clock: bool,
+    directory: Path | None,
+    as_json: bool,
 ) -> None:
     """Run the API on temporary data, for tests of clients, until SIGTERM or Ctrl-C.
 
@@ -85,13 +98,13 @@ def sandbox_command(
     address, bound_port = listener.getsockname()[:2]
     shown = f"[{address}]" if ":" in address else address
 
-    with temporary_directory() as directory:
+    with temporary_directory(directory) as own_directory:
 
         def make(name: str, start: datetime | None) -> World:
             return World(
                 name,
                 settings,
-                directory,
+                own_directory,
                 origin=f"http://{shown}:{bound_port}",
                 number=seed,
                 start=start or begin,
@@ -123,9 +136,9 @@ def _time(text: str) -> datetime:
     with suppress(ValueError):
         moment = datetime.fromisoformat(text)
     # The years are those of `GivenTime` in `control.yaml`.
-    if moment is None or moment.tzinfo is None or not 1971 <= moment.year < 9000:  # noqa: PLR2004
+    if moment is None or moment.tzinfo is None or not 2001 <= moment.year < 9000:  # noqa: PLR2004
         raise click.BadParameter(
-            f"is not now, or a time in UTC such as {START}, from the years 1971 to 8999",
+            f"is not now, or a time in UTC such as {START}, from the years 2001 to 8999",
             param_hint="--clock",
         )
     return moment.astimezone(UTC)

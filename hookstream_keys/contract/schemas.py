@@ -64,7 +64,7 @@ def checker(schema: Schema, where: str) -> Callable[[Any], list[Detail]]:
     is_valid = validator.is_valid
 
     def check(value: Any) -> list[Detail]:
-        return [] if is_valid(value) else _details(validator, value, where)
+        return [] if is_valid(value) else _details(validator, schema, value, where)
 
     return check
 
@@ -77,20 +77,32 @@ def check_value(schema: Schema, value: Any, where: str) -> list[Detail]:
     return checker(schema, where)(value)
 
 
-def _details(validator: jsonschema_rs.Draft4Validator, value: Any, where: str) -> list[Detail]:
+def _details(
+    validator: jsonschema_rs.Draft4Validator, schema: Schema, value: Any, where: str
+) -> list[Detail]:
     details = []
     for error in validator.iter_errors(value):
         location = "/".join([where, *map(str, error.instance_path)])
-        details.append(Detail(location, _message(error)))
+        details.append(Detail(location, _message(error, schema)))
         if len(details) == MAX_DETAILS:
             break
     return details
 
 
-def _message(error: jsonschema_rs.ValidationError) -> str:
-    """The validator's message; of an enumeration, it would name only the first choices."""
+#: Keywords whose messages tell nothing to a reader: a regular expression, or a list of schemas.
+_TECHNICAL = ("pattern", "oneOf")
+
+
+def _message(error: jsonschema_rs.ValidationError, schema: Any) -> str:
+    """The validator's message, or a better one: the schema's `x-expected`, or all choices."""
     if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Enum):
         return f"value is not one of {', '.join(map(str, error.kind.options))}"
+    *parents, keyword = error.schema_path
+    if keyword in _TECHNICAL:
+        for step in parents:
+            schema = schema[step]
+        if "x-expected" in schema:
+            return f"value is not {schema['x-expected']}"
     return error.message
 
 

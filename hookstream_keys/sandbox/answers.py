@@ -46,6 +46,8 @@ class Answer:
             (b"content-type", b"text/html"),
             (b"content-length", b"%d" % len(page)),
         ]
+        if fault.retry_after is not None:
+            answer._headers.append((b"retry-after", b"%d" % fault.retry_after))
         return answer
 
     async def receive(self, message: Message) -> None:

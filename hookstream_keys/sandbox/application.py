@@ -23,6 +23,7 @@ from hookstream_keys.http.per_operation import PerOperationMiddleware
 from hookstream_keys.http.rate_limiting import RateLimiting
 from hookstream_keys.http.responses import respond
 from hookstream_keys.sandbox import control
+from hookstream_keys.sandbox.document import document
 from hookstream_keys.sandbox.tenants import Tenants
 from hookstream_keys.sandbox.world import PREFIX
 
@@ -35,7 +36,7 @@ class SandboxApplication:
     def __init__(self, tenants: Tenants, max_body_bytes: int) -> None:
         self._tenants = tenants
         self._control = _control_api(tenants, max_body_bytes)
-        self._control_base = spec.base_path(control.document())
+        self._control_base = spec.base_path(document())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; the lifespan starts and stops the worlds."""
@@ -87,12 +88,12 @@ def _control_api(tenants: Tenants, max_body_bytes: int) -> ASGIApp:
         yield
         tenants.stop()
 
-    document = control.document()
+    described = document()
     middlewares = [Routing, Validation, partial(_ControlDispatcher, tenants=tenants)]
-    app = connexion_app(document, middlewares, lambda _: _not_a_view, lifespan)
+    app = connexion_app(described, middlewares, lambda _: _not_a_view, lifespan)
     return EdgeMiddleware(
         app,
-        routes=Routes(document),
+        routes=Routes(described),
         origins=Origins(),
         limiting=RateLimiting(tenants.own.application.counters, None),
         max_body_bytes=max_body_bytes,

@@ -15,12 +15,13 @@ _LOCK = "lock"
 
 
 @contextmanager
-def temporary_directory() -> Iterator[Path]:
+def temporary_directory(parent: Path | None = None) -> Iterator[Path]:
     """A directory that only this user can read, deleted at the end.
 
-    Those of sandboxes that were killed are deleted, too: a running one holds a lock.
+    It is made in `parent`; without one, in memory or where the system has temporary files. Those
+    of sandboxes that were killed are deleted there, too: a running one holds a lock.
     """
-    root = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+    root = parent or _default_parent()
     _delete_abandoned(root)
     directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
     try:
@@ -29,6 +30,10 @@ def temporary_directory() -> Iterator[Path]:
             yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _default_parent() -> Path:
+    return _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
 
 
 def _delete_abandoned(root: Path) -> None:
