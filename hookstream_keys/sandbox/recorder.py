@@ -4,13 +4,20 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
-from hookstream_keys.domain.errors import Detail
-from hookstream_keys.sandbox.redaction import redacted_headers, redacted_json, redacted_text
+from hookstream_keys.contract.schemas import parse_json
+from hookstream_keys.domain.errors import BadRequest, Detail
+from hookstream_keys.sandbox.redaction import (
+    redacted_document,
+    redacted_headers,
+    redacted_json,
+    redacted_query,
+    redacted_text,
+)
 
 #: How many requests are kept: the last.
 MAX_REQUESTS = 1_000
+#: How many bytes their bodies have at most, together.
+MAX_BYTES = 16_777_216
 
 
 @dataclass(slots=True)
@@ -36,13 +43,16 @@ class RecordedRequest:
             "at": self.at,
             "method": self.method,
             "path": redacted_text(self.path),
-            "query": redacted_text(self.query),
+            "query": redacted_query(self.query),
             "operation": self.operation,
             "headers": redacted_headers(self.headers),
             "body": _redacted_body(self.body),
             "valid": not self.problems,
             "problems": [
-                {"location": redacted_text(each.location), "message": each.message}
+                {
+                    "location": redacted_text(each.location),
+                    "message": redacted_text(each.message),
+                }
                 for each in self.problems
             ],
             "status": self.status,
@@ -54,14 +64,18 @@ class Recorder:
     """The last requests, oldest first."""
 
     def __init__(self) -> None:
-        self._requests: deque[RecordedRequest] = deque(maxlen=MAX_REQUESTS)
+        self._requests: deque[RecordedRequest] = deque()
         self._count = 0
+        self._bytes = 0
 
     def begin(self, **request: Any) -> RecordedRequest:
         """Record a request that has arrived, by the fields of `RecordedRequest`."""
         self._count += 1
         recorded = RecordedRequest(self._count, **request)
         self._requests.append(recorded)
+        self._bytes += len(recorded.body)
+        while len(self._requests) > MAX_REQUESTS or self._bytes > MAX_BYTES:
+            self._bytes -= len(self._requests.popleft().body)
         return recorded
 
     def clear(self) -> None:
@@ -72,6 +86,7 @@ class Recorder:
     def forget(self) -> None:
         """Forget all requests."""
         self._requests.clear()
+        self._bytes = 0
 
     def view(self, operation: str | None) -> dict[str, Any]:
         """The list as the control API shows it, of one operation or of all."""
@@ -86,6 +101,7 @@ def _redacted_body(body: bytes) -> Any:
     if not body:
         return None
     try:
-        return redacted_json(orjson.loads(body))
-    except orjson.JSONDecodeError:
-        return redacted_text(body.decode("utf-8", errors="replace"))
+        # As the API reads it: what is nested too deep is shown as text.
+        return redacted_json(parse_json(body))
+    except BadRequest:
+        return redacted_document(body.decode("utf-8", errors="replace"))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from functools import cache
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from hookstream_keys.contract import spec
 from hookstream_keys.contract.parameters import Parameter
@@ -37,8 +37,9 @@ class _OperationCheck:
         given: list[tuple[str, str, str]] = []
         found = self._path.fullmatch(path)
         if found is not None:
+            # Decoded already.
             given += [
-                ("path", name, unquote(value))
+                ("path", name, value)
                 for name, value in zip(self._path_names, found.groups(), strict=True)
             ]
         for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
