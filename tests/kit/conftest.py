@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.programs import missing, require
+from support.sandboxes import Sandbox, sandbox
 
 HERE = Path(__file__).parent
 
@@ -40,3 +41,17 @@ def silent_port() -> Iterator[int]:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         yield int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def running_sandbox() -> Iterator[Sandbox]:
+    """The module's sandbox, as its tests have left it."""
+    with sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+def world(running_sandbox: Sandbox) -> Sandbox:
+    """The module's sandbox, reset."""
+    running_sandbox.reset()
+    return running_sandbox

@@ -38,14 +38,18 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 SOON = 4
 
 
-def environment(database: Path, **settings: str) -> dict[str, str]:
-    """The process environment of a command under test: this one's, without its own settings."""
-    kept = {
+def without_settings() -> dict[str, str]:
+    """This process's environment without the product's settings."""
+    return {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("HOOKSTREAM_", "BETTER_AUTH_"))
     }
-    return kept | {
+
+
+def environment(database: Path, **settings: str) -> dict[str, str]:
+    """The process environment of a command under test: this one's, without its own settings."""
+    return without_settings() | {
         "HOOKSTREAM_DATABASE": f"sqlite:///{database}",
         "BETTER_AUTH_SECRET": SECRET,
         **settings,
