@@ -23,7 +23,11 @@ _SECRET_WORDS = frozenset(_SECRET.split("|")) | {f"{word}s" for word in _SECRET.
 #: Names of this API and of HTTP that only look like those of secrets.
 _HARMLESS = {"idempotency-key", "key_id", "key_prefix", "sec-websocket-key"}
 #: In text that is not JSON: a name, what ends it, and the value.
-_ASSIGNMENT = re.compile(rf"""(?i)((?:{_SECRET})s?\\?["']?\s*[:=]\s*)(?:bearer |basic )?(?:"[^"]*"?|'[^']*'?|[^\s&,;{{}}]+)""")
+_ASSIGNMENT = re.compile(
+    rf"""((?:{_SECRET})s?\\?["']?\s*[:=]\s*)"""
+    r"""(?:(?:bearer|basic)[ ])?(?:"[^"]*"?|'[^']*'?|[^\s&,;{}]+)""",
+    re.IGNORECASE,
+)
 #: Opaque positions in lists, which may look like tokens.
 _CURSOR = "cursor"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+
 from support import COMMAND, NO_TLS, without_settings
 
 #: When a sandbox begins, unless it is told otherwise.
