@@ -136,9 +136,9 @@ def _time(text: str) -> datetime:
     with suppress(ValueError):
         moment = datetime.fromisoformat(text)
     # The years are those of `GivenTime` in `control.yaml`.
-    if moment is None or moment.tzinfo is None or not 2001 <= moment.year < 9000:  # noqa: PLR2004
+    if moment is None or moment.tzinfo is None or not 2001 <= moment.year < 2200:  # noqa: PLR2004
         raise click.BadParameter(
-            f"is not now, or a time in UTC such as {START}, from the years 2001 to 8999",
+            f"is not now, or a time in UTC such as {START}, from the years 2001 to 2199",
             param_hint="--clock",
         )
     return moment.astimezone(UTC)

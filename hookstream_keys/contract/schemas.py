@@ -96,7 +96,7 @@ _TECHNICAL = ("pattern", "oneOf")
 def _message(error: jsonschema_rs.ValidationError, schema: Any) -> str:
     """The validator's message, or a better one: the schema's `x-expected`, or all choices."""
     if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Enum):
-        return f"value is not one of {', '.join(map(str, error.kind.options))}"
+        return f"value is not one of {', '.join(map(_choice, error.kind.options))}"
     *parents, keyword = error.schema_path
     if keyword in _TECHNICAL:
         for step in parents:
@@ -104,6 +104,10 @@ def _message(error: jsonschema_rs.ValidationError, schema: Any) -> str:
         if "x-expected" in schema:
             return f"value is not {schema['x-expected']}"
     return error.message
+
+
+def _choice(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def check_body(schema: Schema, body: Any) -> Any:

@@ -17,9 +17,9 @@ from hookstream_keys.sandbox.world import World
 
 Handler = Callable[..., Awaitable[Answer]]
 
-#: The latest time that the clock can be moved to: expiries that follow from it must have a year of
-#: four digits, too.
-LATEST = datetime.fromisoformat("8999-12-31T23:59:59Z")
+#: The latest time that the clock can be moved to: rate limits count in nanoseconds, and 64 bits
+#: hold those of 292 years after 1970.
+LATEST = datetime.fromisoformat("2199-12-31T23:59:59Z")
 
 
 async def get_facts(world: World, _: Tenants) -> Answer:
