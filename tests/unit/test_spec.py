@@ -369,6 +369,17 @@ def test_no_schema_has_a_name_that_generators_make_or_that_languages_reserve() -
     assert names & ({f"Nullable{name}" for name in names} | {"Error", "Environment"}) == set()
 
 
+def test_a_schema_that_may_be_null_has_its_name_as_its_title() -> None:
+    """openapi-python-client would call `RateLimit` without null `RateLimitType0`."""
+    nullable = {
+        name: each
+        for name, each in COMPONENTS["schemas"].items()
+        if each.get("nullable") and ("enum" in each or each["type"] == "object")
+    }
+    assert len(nullable) > 4
+    assert {name: each["title"] for name, each in nullable.items()} == {n: n for n in nullable}
+
+
 def test_everything_that_is_required_is_a_property() -> None:
     missing = [
         f"{at}: {name}"
