@@ -144,10 +144,9 @@ def test_the_answers_are_better_auths_own(
     server: Server, better_auth: BetterAuth, email: str
 ) -> None:
     seen = []
-    # Here it is a conflict, which every client knows to be no error of its request's form.
-    for origin, path, who, in_use in (
-        (server.origin, "/v1/auth", f"a{email}", 409),
-        (better_auth.url, "/api/auth", f"b{email}", 422),
+    for origin, path, who in (
+        (server.origin, "/v1/auth", f"a{email}"),
+        (better_auth.url, "/api/auth", f"b{email}"),
     ):
         up = {"name": "Ada", "email": who, "password": PASSWORD}
         password = {"email": who, "password": PASSWORD}

@@ -1,4 +1,4 @@
-"""A fault has the effect that it names: of which requests, before or after the commit, how often."""
+"""A fault has the effect that it names: of which requests, when, how often."""
 
 import time
 from typing import Any
@@ -107,7 +107,7 @@ def test_a_malformed_answer_is_whole_but_no_json(world: Sandbox) -> None:
     answer = create(world, "Half")
     assert answer.status_code == 201
     assert int(answer.headers["content-length"]) == len(answer.content) > 0
-    with pytest.raises(ValueError, match="Unterminated|Expecting"):
+    with pytest.raises(ValueError, match=r"Unterminated|Expecting"):
         answer.json()
     assert names(world) == ["Half"]
 
