@@ -23,7 +23,7 @@ class _OperationCheck:
         self._path = re.compile("([^/]+)".join(literals))
         self._path_names = _NAME.findall(path)
         parameters = [Parameter(each) for each in spec.parameters(document, operation.id)]
-        self._parameters = {(each.place, each.name.lower()): each for each in parameters}
+        self._parameters = {_key(each.place, each.name): each for each in parameters}
         self._consumes = operation.consumes
         self._schema = spec.request_schema(document, operation.id) if operation.consumes else {}
         _, described = spec.operation_of(document, operation.id)
@@ -42,21 +42,25 @@ class _OperationCheck:
                 ("path", name, value)
                 for name, value in zip(self._path_names, found.groups(), strict=True)
             ]
-        for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
-            if ("query", name.lower()) not in self._parameters:
-                details.append(Detail(f"query/{name}", "is not a parameter here"))
-            given.append(("query", name, value))
+        given += [
+            ("query", name, value)
+            for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+        ]
         given += [("header", name, value) for name, value in headers.items()]
-        sent = set()
+        values: dict[tuple[str, str], list[str]] = {}
         for place, name, value in given:
-            parameter = self._parameters.get((place, name.lower()))
+            values.setdefault(_key(place, name), []).append(value)
+        for key, sent in values.items():
+            parameter = self._parameters.get(key)
             if parameter is not None:
-                sent.add((place, name.lower()))
-                parameter.read(value, details)
+                # As the server does: a repeated parameter is a list, which no schema accepts.
+                parameter.read(sent[0] if len(sent) == 1 else sent, details)
+            elif key[0] == "query":
+                details.append(Detail(f"query/{key[1]}", "is not a parameter here"))
         details += [
             Detail(parameter.where, "is required")
             for key, parameter in self._parameters.items()
-            if parameter.required and key not in sent
+            if parameter.required and key not in values
         ]
         return details + self._problems_of_body(headers.get("content-type", ""), body)
 
@@ -71,6 +75,11 @@ class _OperationCheck:
             return check_value(self._schema, parse_json(body), "body")
         except BadRequest as error:
             return list(error.details)
+
+
+def _key(place: str, name: str) -> tuple[str, str]:
+    """What a parameter is found by: only header names may be in capital letters."""
+    return place, name.lower() if place == "header" else name
 
 
 @cache

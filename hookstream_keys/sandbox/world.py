@@ -16,7 +16,7 @@ from hookstream_keys.contract import spec
 from hookstream_keys.contract.routes import Routes
 from hookstream_keys.domain import ids, timestamps
 from hookstream_keys.domain.alphanumeric import alphanumeric
-from hookstream_keys.domain.errors import Overloaded
+from hookstream_keys.domain.errors import Detail, Overloaded
 from hookstream_keys.domain.limits import Limit
 from hookstream_keys.domain.sources import Random, Sources
 from hookstream_keys.runtime import rate_limit_names
@@ -132,12 +132,15 @@ class World:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request to the API, whose path begins with the document's base path."""
         body = RequestBody(receive)
-        content = await body.read(self.application.settings.max_body_bytes)
+        limit = self.application.settings.max_body_bytes
+        content = await body.read(limit)
         generation = await self._gate.opened()
         if self._gate.is_deleted:
             await drop_connection(scope, receive)
             return
-        recorded = self._record(scope, content)
+        recorded = self._record(scope, content[:limit])
+        if len(content) > limit:
+            recorded.problems = [Detail("body", f"is larger than {limit} bytes")]
         fault = self.faults.take(recorded.operation)
         recorded.fault = fault is not None
         if fault is not None and fault.delay_ms:

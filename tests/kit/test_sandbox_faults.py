@@ -1,4 +1,4 @@
-"""A fault has the effect that it names: of which requests, when, how often."""
+"""A fault does what it names: which requests fail, before or after the commit, how often."""
 
 import time
 from typing import Any
