@@ -8,10 +8,10 @@ import orjson
 
 from hookstream_keys.domain import timestamps
 from hookstream_keys.handlers.context import Answer
+from hookstream_keys.sandbox import states
 from hookstream_keys.sandbox.clock import Clock
 from hookstream_keys.sandbox.document import document
 from hookstream_keys.sandbox.faults import Fault
-from hookstream_keys.sandbox.states import STATES
 from hookstream_keys.sandbox.tenants import Tenants
 from hookstream_keys.sandbox.world import World
 
@@ -34,12 +34,12 @@ async def reset(world: World, _: Tenants) -> Answer:
 
 
 async def set_state(world: World, _: Tenants, body: dict[str, Any]) -> Answer:
-    """Make a state true."""
-    if body["action"] == "teardown":
-        return {}, 200
+    """Make a state true, or end it."""
     state, params = body["state"], body.get("params") or {}
-    make = world.resources(purpose=f"state {state}")
-    return await world.write(lambda: STATES[state](world, make, params)), 200
+    if body["action"] == "teardown":
+        states.tear_down(world, state, params)
+        return {}, 200
+    return await world.write(lambda: states.set_up(world, state, params)), 200
 
 
 async def get_clock(world: World, _: Tenants) -> Answer:

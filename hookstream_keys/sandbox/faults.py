@@ -102,9 +102,11 @@ class Faults:
                 return fault
         return None
 
-    def clear(self) -> None:
-        """Remove all."""
-        self._pending.clear()
+    def clear(self, operation: str | None = None) -> None:
+        """Remove those of an operation, or all."""
+        self._pending = [
+            fault for fault in self._pending if operation not in (None, fault.operation)
+        ]
 
     def view(self) -> dict[str, Any]:
         """The list as the control API shows it."""

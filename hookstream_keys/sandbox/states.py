@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 
-from hookstream_keys.domain.errors import Conflict
+from hookstream_keys.domain.errors import BadRequest, Conflict, Detail
 from hookstream_keys.domain.limits import Limit
 from hookstream_keys.runtime import rate_limit_names
+from hookstream_keys.sandbox.faults import Fault
 from hookstream_keys.sandbox.resources import HOUR, NETWORK, Resources, Values
 from hookstream_keys.sandbox.world import World
 
@@ -75,17 +77,58 @@ def _other_tenant(world: World, _: Resources, params: Params) -> Values:
     return world.resources(world.other_owner).key(**_fields(params))
 
 
-def _organization_limit(world: World, make: Resources, _: Params) -> Values:
+def _use_up_organization_limit(world: World, make: Resources, _: Params) -> Values:
+    name, limit = _organization_limit(world)
+    make.use_up(name, limit)
+    return {"org_id": world.owner.org_id}
+
+
+def _restore_organization_limit(world: World, _: Params) -> None:
+    name, limit = _organization_limit(world)
+    world.application.counters.refund(name, limit, limit.requests)
+
+
+def _organization_limit(world: World) -> tuple[str, Limit]:
     per_minute = world.application.settings.requests_per_minute
     if per_minute is None:
         raise Conflict("The sandbox was started without a rate limit (HOOKSTREAM_RATE_LIMIT=off).")
-    name = f"{rate_limit_names.OF_ORGANIZATIONS}{world.owner.org_id}"
-    make.use_up(name, Limit(per_minute, 60))
-    return {"org_id": world.owner.org_id}
+    return f"{rate_limit_names.OF_ORGANIZATIONS}{world.owner.org_id}", Limit(per_minute, 60)
+
+
+def _unavailable(world: World, _: Resources, params: Params) -> Values:
+    fault = Fault(
+        _operation(params),
+        times=params.get("times", 1),
+        when="before",
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        retry_after=params.get("retry_after"),
+    )
+    world.faults.add(fault)
+    return {}
+
+
+def _end_faults(world: World, params: Params) -> None:
+    world.faults.clear(_operation(params))
+
+
+def _operation(params: Params) -> str:
+    """The operation that a state is about. Raises BadRequest."""
+    if "operation" not in params:
+        raise BadRequest(
+            "The request body is not valid.",
+            details=[Detail("body/params/operation", "is required for this state")],
+        )
+    operation: str = params["operation"]
+    return operation
+
+
+def _nothing(world: World, _: Resources, __: Params) -> Values:
+    return {"org_id": world.owner.org_id, "env_id": world.owner.env_id}
 
 
 #: By the names of `State` in `control.yaml`; a test holds them equal.
 STATES: dict[str, Callable[[World, Resources, Params], Values]] = {
+    "": _nothing,
     "an environment": _environment,
     "an active key": _active_key,
     "a disabled key": lambda _, make, params: make.disabled_key(**_fields(params)),
@@ -104,5 +147,24 @@ STATES: dict[str, Callable[[World, Resources, Params], Values]] = {
     "a live session": lambda _, make, __: {"session_token": make.session()},
     "an expired session": _expired_session,
     "a key of another tenant": _other_tenant,
-    "the organization's limit is used up": _organization_limit,
+    "the organization's limit is used up": _use_up_organization_limit,
+    "the service is unavailable": _unavailable,
 }
+
+#: What ends a state that would change the answers to other interactions.
+TEARDOWNS: dict[str, Callable[[World, Params], None]] = {
+    "the organization's limit is used up": _restore_organization_limit,
+    "the service is unavailable": _end_faults,
+}
+
+
+def set_up(world: World, state: str, params: Params) -> Values:
+    """Make a state true, in a transaction: its values. Raises BadRequest, Conflict."""
+    make = world.resources(purpose=f"state {state}")
+    return {"api_key": world.facts["key"], **STATES[state](world, make, params)}
+
+
+def tear_down(world: World, state: str, params: Params) -> None:
+    """End a state. Raises BadRequest, Conflict."""
+    if state in TEARDOWNS:
+        TEARDOWNS[state](world, params)
