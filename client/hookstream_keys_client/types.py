@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
+
+class CreatedApiKey(TypedDict):
+    id: str
+    name: str
+    key: str
+    key_prefix: str
+    scopes: str
+    created_at: str
+
+
 KeyState: TypeAlias = Literal["active", "disabled", "expired", "revoked"]
 
 
@@ -17,78 +27,6 @@ RevocationReason: TypeAlias = Literal[
 ]
 
 
-ExternalId: TypeAlias = str | None
-
-
-RequiredScopes: TypeAlias = str
-
-
-Secret: TypeAlias = str
-
-
-MetadataValue: TypeAlias = str
-
-
-class RateLimitRequest(TypedDict):
-    requests: int
-    window_seconds: int
-
-
-Network: TypeAlias = str
-
-
-Expiry: TypeAlias = str | None
-
-
-CallbackUrl: TypeAlias = str
-
-
-RememberMe: TypeAlias = bool
-
-
-class CreateOrganizationRequest(TypedDict):
-    name: str
-    slug: NotRequired[str]
-
-
-class UpdateOrganizationRequest(TypedDict):
-    name: NotRequired[str]
-    slug: NotRequired[str]
-
-
-Role: TypeAlias = Literal["owner", "admin", "member"]
-
-
-class UpdateMemberRequest(TypedDict):
-    role: Role
-
-
-class UpdateEnvironmentRequest(TypedDict):
-    name: NotRequired[str]
-    slug: NotRequired[str]
-
-
-EnvironmentMode: TypeAlias = Literal["live", "test"]
-
-
-Email: TypeAlias = str
-
-
-Id: TypeAlias = str
-
-
-class CreatedApiKey(TypedDict):
-    id: str
-    name: str
-    key: str
-    key_prefix: str
-    scopes: str
-    created_at: str
-
-
-OpenKeyState: TypeAlias = Literal["active", "disabled", "expired", "revoked"] | str
-
-
 KeyRevocationReason: TypeAlias = (
     Literal[
         "unspecified",
@@ -98,9 +36,11 @@ KeyRevocationReason: TypeAlias = (
         "cessationOfOperation",
         "privilegeWithdrawn",
     ]
-    | str
     | None
 )
+
+
+ExternalId: TypeAlias = str | None
 
 
 RestrictingRole: TypeAlias = str
@@ -114,7 +54,10 @@ RefusalCode: TypeAlias = (
 )
 
 
-RotationState: TypeAlias = Literal["pending", "grace"] | str
+RotationState: TypeAlias = Literal["pending", "grace"]
+
+
+RequiredScopes: TypeAlias = str
 
 
 VerificationCode: TypeAlias = (
@@ -144,12 +87,35 @@ class RateLimitState(TypedDict):
     retry_after_seconds: int
 
 
-PrincipalType: TypeAlias = Literal["api_key", "session"] | str
+PrincipalType: TypeAlias = Literal["api_key", "session"]
+
+
+Secret: TypeAlias = str
+
+
+MetadataValue: TypeAlias = str
+
+
+class RateLimitRequest(TypedDict):
+    requests: int
+    window_seconds: int
 
 
 class RateLimit(TypedDict):
     requests: int
     window_seconds: int
+
+
+Network: TypeAlias = str
+
+
+Expiry: TypeAlias = str | None
+
+
+CallbackUrl: TypeAlias = str
+
+
+RememberMe: TypeAlias = bool
 
 
 class User(TypedDict):
@@ -195,6 +161,16 @@ class CurrentSession(TypedDict):
     user: User
 
 
+class CreateOrganizationRequest(TypedDict):
+    name: str
+    slug: NotRequired[str]
+
+
+class UpdateOrganizationRequest(TypedDict):
+    name: NotRequired[str]
+    slug: NotRequired[str]
+
+
 class Organization(TypedDict):
     id: str
     name: str
@@ -205,6 +181,13 @@ class Organization(TypedDict):
 
 class OrganizationEnvelope(TypedDict):
     organization: Organization
+
+
+Role: TypeAlias = Literal["owner", "admin", "member"]
+
+
+class UpdateMemberRequest(TypedDict):
+    role: Role
 
 
 class Member(TypedDict):
@@ -227,7 +210,15 @@ class MemberKeys(TypedDict):
     rotated: int
 
 
-OpenEnvironmentMode: TypeAlias = Literal["live", "test"] | str
+class UpdateEnvironmentRequest(TypedDict):
+    name: NotRequired[str]
+    slug: NotRequired[str]
+
+
+EnvironmentMode: TypeAlias = Literal["live", "test"]
+
+
+Email: TypeAlias = str
 
 
 NextCursor: TypeAlias = str | None
@@ -251,17 +242,20 @@ class AuditLogEntry(TypedDict):
 
 
 class Health(TypedDict):
-    status: Literal["ok"] | str
+    status: Literal["ok"]
 
 
 class Readiness(TypedDict):
-    status: Literal["ready"] | str
+    status: Literal["ready"]
 
 
 class OpenapiDocument(TypedDict):
-    openapi: Literal["3.0.3"] | str
+    openapi: Literal["3.0.3"]
     info: dict[str, Any]
     paths: dict[str, Any]
+
+
+Id: TypeAlias = str
 
 
 RequestId: TypeAlias = str
@@ -314,9 +308,36 @@ class ErrorDetail(TypedDict):
 AllowedIps: TypeAlias = list[Network]
 
 
+class RestrictedBy(TypedDict):
+    scopes: NotRequired[RestrictingRole]
+    role: NotRequired[RestrictingRole]
+    enabled: NotRequired[RestrictingRole]
+    expires_at: NotRequired[RestrictingRole]
+    allowed_ips: NotRequired[RestrictingRole]
+    rate_limit: NotRequired[RestrictingRole]
+    secret: NotRequired[RestrictingRole]
+
+
+class FailedAttempts(TypedDict):
+    reason: RefusalCode
+    count: int
+    last_at: str
+    last_ip: str | None
+
+
 class RotateRequest(TypedDict):
     grace_period_seconds: int
     expires_at: NotRequired[Expiry | None]
+
+
+class Rotation(TypedDict):
+    id: str
+    state: RotationState
+    key_prefix: str
+    grace_period_seconds: int
+    expires_at: str | None
+    created_at: str
+    activated_at: str | None
 
 
 class RevokeBySecretRequest(TypedDict):
@@ -334,6 +355,18 @@ class VerifyRequest(TypedDict):
 
 class VerifyBatchRequest(TypedDict):
     requests: list[VerifyRequest]
+
+
+class Whoami(TypedDict):
+    type: PrincipalType
+    key_id: NotRequired[str]
+    org_id: NotRequired[str]
+    env_id: NotRequired[str]
+    scopes: NotRequired[str]
+    role: NotRequired[str | None]
+    expires_at: NotRequired[str | None]
+    user_id: NotRequired[str]
+    session_id: NotRequired[str]
 
 
 Metadata: TypeAlias = dict[str, MetadataValue]
@@ -360,74 +393,15 @@ class SignOutRequest(TypedDict):
     disableRedirect: NotRequired[bool]
 
 
-class AddMemberRequest(TypedDict):
-    email: Email
-    role: Role
-
-
-class CreateEnvironmentRequest(TypedDict):
-    name: str
-    slug: str
-    mode: NotRequired[EnvironmentMode]
-    org_id: NotRequired[str]
-
-
-class RestrictedBy(TypedDict):
-    scopes: NotRequired[RestrictingRole]
-    role: NotRequired[RestrictingRole]
-    enabled: NotRequired[RestrictingRole]
-    expires_at: NotRequired[RestrictingRole]
-    allowed_ips: NotRequired[RestrictingRole]
-    rate_limit: NotRequired[RestrictingRole]
-    secret: NotRequired[RestrictingRole]
-
-
-class FailedAttempts(TypedDict):
-    reason: RefusalCode
-    count: int
-    last_at: str
-    last_ip: str | None
-
-
-class Rotation(TypedDict):
-    id: str
-    state: RotationState
-    key_prefix: str
-    grace_period_seconds: int
-    expires_at: str | None
-    created_at: str
-    activated_at: str | None
-
-
-class VerifiedApiKey(TypedDict):
-    id: str
-    org_id: str
-    env_id: str
-    name: str
-    key_prefix: str
-    scopes: str
-    expires_at: str | None
-    metadata: Metadata
-    external_id: str | None
-    rate_limit: RateLimit | None
-
-
-class Whoami(TypedDict):
-    type: PrincipalType
-    key_id: NotRequired[str]
-    org_id: NotRequired[str]
-    env_id: NotRequired[str]
-    scopes: NotRequired[str]
-    role: NotRequired[str | None]
-    expires_at: NotRequired[str | None]
-    user_id: NotRequired[str]
-    session_id: NotRequired[str]
-
-
 class OrganizationPage(TypedDict):
     organizations: list[Organization]
     cursor: NextCursor | None
     has_more: HasMore
+
+
+class AddMemberRequest(TypedDict):
+    email: Email
+    role: Role
 
 
 class ChangedMember(TypedDict):
@@ -441,12 +415,19 @@ class MemberPage(TypedDict):
     has_more: HasMore
 
 
+class CreateEnvironmentRequest(TypedDict):
+    name: str
+    slug: str
+    mode: NotRequired[EnvironmentMode]
+    org_id: NotRequired[str]
+
+
 class KeyEnvironment(TypedDict):
     id: str
     org_id: str
     name: str
     slug: str
-    mode: OpenEnvironmentMode
+    mode: EnvironmentMode
     created_at: str
 
 
@@ -511,7 +492,7 @@ class ApiKey(TypedDict):
     scopes: str
     role: str | None
     restricted_by: RestrictedBy
-    state: OpenKeyState
+    state: KeyState
     enabled: bool
     expires_at: str | None
     allowed_ips: list[str]
@@ -543,6 +524,19 @@ class ApiKeyPage(TypedDict):
 class RotatedApiKey(TypedDict):
     rotation: Rotation
     key: str
+
+
+class VerifiedApiKey(TypedDict):
+    id: str
+    org_id: str
+    env_id: str
+    name: str
+    key_prefix: str
+    scopes: str
+    expires_at: str | None
+    metadata: Metadata
+    external_id: str | None
+    rate_limit: RateLimit | None
 
 
 class Verification(TypedDict):

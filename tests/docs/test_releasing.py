@@ -32,6 +32,7 @@ def test_every_variable_that_is_named_is_passed_on(tox: configparser.ConfigParse
 def test_the_version_is_where_the_page_says() -> None:
     places = {
         "hookstream_keys/__init__.py": r'^__version__ = "(.+)"$',
+        "client/hookstream_keys_client/__init__.py": r'^__version__ = "(.+)"$',
         "openapi.yaml": r"^  version: (.+)$",
     }
     for path, line in places.items():
