@@ -99,5 +99,8 @@ PAGES: dict[str, Handler] = {
     "getOpenapiYaml": documentation.get_openapi_yaml,
     "getSwaggerUi": documentation.get_swagger_ui,
     "getSwaggerUiAsset": documentation.get_swagger_ui_asset,
+    "getReference": documentation.get_reference,
+    "getReferenceAsset": documentation.get_reference_asset,
+    "redirectToReference": documentation.redirect_to_reference,
     "redirectToSwaggerUi": documentation.redirect_to_swagger_ui,
 }

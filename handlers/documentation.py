@@ -1,4 +1,4 @@
-"""The document itself and Swagger UI, from the package's own files."""
+"""The document itself, Swagger UI and the reference, from the package's own files."""
 
 from functools import cache
 from importlib import resources
@@ -7,7 +7,10 @@ from pathlib import PurePath
 from hookstream_keys.contract.served_document import ServedDocument
 from hookstream_keys.handlers.context import Answer
 
-_ASSETS = resources.files("hookstream_keys") / "swagger_ui"
+_PACKAGE = resources.files("hookstream_keys")
+
+#: The folders of the pages.
+_SWAGGER_UI, _REFERENCE = "swagger_ui", "reference"
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".png": "image/png"}
 
@@ -18,10 +21,14 @@ CONTENT_SECURITY_POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-_PAGE_HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "Referrer-Policy": "no-referrer",
-}
+#: Of the one inline style sheet that Stoplight Elements adds, Font Awesome's rules for its icons;
+#: `tests/browser/test_reference.py` fails when an upgrade changes it.
+ICON_STYLES = "'sha256-MBVp6JYxbC/wICelYC6eULCRpgi9kGezXXSaq/TS2+I='"
+
+#: The same for the reference.
+REFERENCE_POLICY = CONTENT_SECURITY_POLICY.replace(
+    "style-src 'self'", f"style-src 'self' {ICON_STYLES}"
+)
 
 
 def get_openapi_yaml(served: ServedDocument) -> Answer:
@@ -41,16 +48,43 @@ def redirect_to_swagger_ui(_: ServedDocument) -> Answer:
 
 def get_swagger_ui(_: ServedDocument) -> Answer:
     """The page."""
-    return _read("index.html"), 200, {"Content-Type": "text/html", **_PAGE_HEADERS}
+    return _page(_SWAGGER_UI, CONTENT_SECURITY_POLICY)
 
 
 def get_swagger_ui_asset(_: ServedDocument, asset: str) -> Answer:
     """A script, a style sheet or an icon of the page."""
-    content_type = _TYPES[PurePath(asset).suffix]
-    headers = {"Content-Type": content_type, "Cache-Control": "max-age=3600", **_PAGE_HEADERS}
-    return _read(asset), 200, headers
+    return _asset(_SWAGGER_UI, asset, CONTENT_SECURITY_POLICY)
+
+
+def redirect_to_reference(served: ServedDocument) -> Answer:
+    """Redirect to the reference, by its absolute path: this is answered at two URLs."""
+    return None, 302, {"Location": f"{served.base_path}/reference"}
+
+
+def get_reference(_: ServedDocument) -> Answer:
+    """The reference's page."""
+    return _page(_REFERENCE, REFERENCE_POLICY)
+
+
+def get_reference_asset(_: ServedDocument, asset: str) -> Answer:
+    """A script or style sheet of the reference."""
+    return _asset(_REFERENCE, asset, REFERENCE_POLICY)
+
+
+def _page(folder: str, policy: str) -> Answer:
+    return _read(folder, "index.html"), 200, {"Content-Type": "text/html", **_headers(policy)}
+
+
+def _asset(folder: str, name: str, policy: str) -> Answer:
+    content_type = _TYPES[PurePath(name).suffix]
+    headers = {"Content-Type": content_type, "Cache-Control": "max-age=3600", **_headers(policy)}
+    return _read(folder, name), 200, headers
+
+
+def _headers(policy: str) -> dict[str, str]:
+    return {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"}
 
 
 @cache
-def _read(name: str) -> bytes:
-    return (_ASSETS / name).read_bytes()
+def _read(folder: str, name: str) -> bytes:
+    return (_PACKAGE / folder / name).read_bytes()

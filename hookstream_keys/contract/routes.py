@@ -33,6 +33,8 @@ class Routes:
             route = by_path.setdefault(path, Route(path, spec.pattern(path).fullmatch, {}))
             route.operations[operation.method] = operation
         self._literal = {path: route for path, route in by_path.items() if "{" not in path}
+        for url, path in spec.urls_of_paths(document):
+            self._literal[url] = by_path[base + path]
         self._templated = [route for path, route in by_path.items() if "{" in path]
 
     def find(self, path: str, raw: bytes = b"") -> Route | None:

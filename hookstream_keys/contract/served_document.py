@@ -30,6 +30,11 @@ class ServedDocument:
         self._public_url = public_url
 
     @cached_property
+    def base_path(self) -> str:
+        """The path under which clients reach the API: that of the public URL before `/v1`."""
+        return urlsplit(self._public_url).path + spec.base_path(spec.document())
+
+    @cached_property
     def as_yaml(self) -> bytes:
         """The body of `GET /openapi.yaml`: the file, unchanged except for the settings."""
         text = spec.source().decode()
@@ -50,9 +55,9 @@ class ServedDocument:
         cookie = f"{DEFAULT_COOKIE_PREFIX}{_NAME}", f"{self._prefix}{_NAME}"
         if not self._public_url:
             return [cookie]
-        base = spec.base_path(spec.document())
         parts = urlsplit(self._public_url)
-        server = f"  - url: {self._public_url}{base}\n    description: The public URL\n"
+        url = f"{parts.scheme}://{parts.netloc}{self.base_path}"
+        server = f"  - url: {url}\n    description: The public URL\n"
         return [
             cookie,
             (_SERVERS, _SERVERS + server),

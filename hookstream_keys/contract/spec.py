@@ -91,6 +91,16 @@ def base_path(document: Document) -> str:
     return url.rstrip("/")
 
 
+def urls_of_paths(document: Document) -> Iterator[tuple[str, str]]:
+    """The URLs of paths that have servers of their own, each with its path in the document.
+
+    Such a path has no parameters.
+    """
+    for path, item in document["paths"].items():
+        for server in item.get("servers", []):
+            yield server["url"].rstrip("/") + path, path
+
+
 def operations(document: Document) -> Iterator[Operation]:
     """Every operation, in the document's order."""
     for path, item in document["paths"].items():

@@ -131,6 +131,9 @@ class EdgeMiddleware:
             await self._answer_without_operation(route, method, response)
             return
         _check_address(scope, request)
+        if path != root + route.path and "{" not in route.path:
+            # The routers behind know the path below the API's base path only.
+            scope = {**scope, "path": root + route.path}
         if self._requests > MAX_REQUESTS and operation.may_be_unavailable:
             raise Overloaded
         if operation.same_site:

@@ -2,6 +2,7 @@
 
 import re
 
+import httpx
 import pytest
 import yaml
 from support import Database, Server, assert_error, cookie, serving
@@ -59,14 +60,54 @@ def test_200_the_page_and_every_file_that_it_names(server: Server) -> None:
     names = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert len(names) >= 3
     for name in names:
-        answer = server.request("GET", f"/ui/{name.removeprefix('./')}")
+        answer = server.request("GET", str(page.url.join(name)).removeprefix(server.url))
         assert answer.status_code == 200, name
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+def test_200_the_reference_and_every_file_that_it_names(server: Server) -> None:
+    page = server.request("GET", "/reference")
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    policy = page.headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "://" not in page.text + policy
+    names = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(names) >= 6
+    for name in names:
+        answer = server.request("GET", f"/{name}")
+        assert answer.status_code == 200, name
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/"])
+def test_302_from_the_root_to_the_reference(server: Server, path: str) -> None:
+    answer = httpx.get(server.origin + path)
+    assert answer.status_code == 302
+    assert answer.headers["location"] == "/v1/reference"
+    assert answer.url.join(answer.headers["location"]) == f"{server.url}/reference"
+    # HEAD and other methods are as on every path.
+    assert httpx.head(server.origin + path).headers["location"] == "/v1/reference"
+    assert_error(httpx.post(server.origin + path), 405, "method_not_allowed")
+
+
+def test_302_from_the_root_below_the_path_of_the_public_url(database: Database) -> None:
+    database.init()
+    with serving(database, HOOKSTREAM_PUBLIC_URL="https://example.com/keys") as server:
+        assert httpx.get(server.origin).headers["location"] == "/keys/v1/reference"
+
+
+@pytest.mark.parametrize("path", ["//", "/index.html", "/?a=b", "/ui/", "/reference"])
+def test_nothing_else_is_outside_the_base_path(server: Server, path: str) -> None:
+    with httpx.Client(base_url=server.origin) as client:
+        answer = client.send(client.build_request("GET", server.origin + path))
+    assert answer.status_code in (400, 404)
+
+
+@pytest.mark.parametrize("page", ["ui", "reference"])
 @pytest.mark.parametrize("name", ["nothing.js", "LICENSE", "NOTICE", "index.html"])
-def test_400_an_unknown_asset(server: Server, name: str) -> None:
-    assert_error(server.request("GET", f"/ui/{name}"), 400, "bad_request", "path/asset")
+def test_400_an_unknown_asset(server: Server, page: str, name: str) -> None:
+    assert_error(server.request("GET", f"/{page}/{name}"), 400, "bad_request", "path/asset")
 
 
 @pytest.mark.parametrize(

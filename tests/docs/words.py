@@ -158,7 +158,8 @@ def _is_foreign(folder: Path) -> bool:
     name = folder.name
     return (
         (name.startswith(".") and folder != ROOT)
-        or name in {"node_modules", "swagger_ui", "build", "dist", "reports", "__pycache__"}
+        or name in {"node_modules", "build", "dist", "reports", "__pycache__"}
+        or name in {"reference", "swagger_ui"}
         or name.endswith(".egg-info")
         or (folder / "pyvenv.cfg").exists()
     )

@@ -40,6 +40,7 @@ def test_the_wheel_is_one_import_name_with_the_document_inside(distributions: Pa
     assert inside == (ROOT / "openapi.yaml").read_bytes()
     for name in (
         "py.typed",
+        "reference/index.html",
         "swagger_ui/index.html",
         "handlers/api_keys.py",
         "store/sqlite/engine.py",
@@ -76,6 +77,7 @@ def test_the_wheel_serves_and_issues_where_nothing_else_is(
             headers={"X-API-Key": tenant.key},
         )
         assert server.request("GET", "/ui/swagger-ui.css").status_code == 200
+        assert server.request("GET", "/reference/styles.min.css").status_code == 200
     assert answer.status_code == 201
     _assert_valid(programs, database, answer.json()["key"])
     files, _ = _where(programs, database.path.parent)

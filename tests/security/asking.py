@@ -24,8 +24,8 @@ PATHS = {"/organizations/": "org", "/environments/": "env", "/auth/api-keys/": "
 #: Names that end like an id and are none of a resource that could be another tenant's.
 NO_IDS = {"external_id", "resource_id"}
 
-#: The parameter that names a file of Swagger UI, and such a file.
-ASSET = ("{asset}", "swagger-ui.css")
+#: The parameter that names a file of a page, and a file of each.
+ASSET = ("{asset}", "init.js")
 
 #: A valid body for each operation that takes one, but for ids and secrets.
 BODIES: dict[str, dict[str, Any]] = {

@@ -188,5 +188,6 @@ _PARTS: dict[str, Callable[[Maker], dict[str, Any]]] = {
     "updateEnvironment": lambda m: {"id": m.environment(), "name": "Renamed"},
     "deleteEnvironment": lambda m: {"id": m.environment()},
     "listAuditLog": lambda m: {"query": m.in_org()},
+    "getReferenceAsset": lambda _: {"asset": "init.js"},
     "getSwaggerUiAsset": lambda _: {"asset": "swagger-ui.css"},
 }

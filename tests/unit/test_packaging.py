@@ -33,9 +33,10 @@ def test_package_metadata_and_document_have_one_version() -> None:
     assert spec.load()["info"]["version"] == hookstream_keys.__version__
 
 
-def test_the_package_has_the_files_of_swagger_ui_that_the_document_names() -> None:
-    (parameter,) = spec.load()["paths"]["/ui/{asset}"]["get"]["parameters"]
-    folder = PACKAGE.joinpath("swagger_ui")
+@pytest.mark.parametrize(("page", "name"), [("ui", "swagger_ui"), ("reference", "reference")])
+def test_the_package_has_the_files_of_a_page_that_the_document_names(page: str, name: str) -> None:
+    (parameter,) = spec.load()["paths"][f"/{page}/{{asset}}"]["get"]["parameters"]
+    folder = PACKAGE.joinpath(name)
     assert folder.joinpath("index.html").is_file()
-    for name in parameter["schema"]["enum"]:
-        assert folder.joinpath(name).is_file(), name
+    for asset in parameter["schema"]["enum"]:
+        assert folder.joinpath(asset).is_file(), asset

@@ -17,6 +17,9 @@ def check(data: bytes) -> None:
 
 def _find(path: str) -> str | None:
     """The path of the document with the most segments that are literally the same."""
+    if path == "/":
+        # The one path with servers of its own.
+        return "/v1/"
     segments = path.split("/")
     best: list[str] | None = None
     for known in _PATHS:
