@@ -1,103 +1,16 @@
-// Starts Swagger UI, and makes its "Authorize" dialog work for cookie schemes.
+// Starts Swagger UI.
 'use strict';
 
-(() => {
-  // The API's base path is one level above this folder: /v1/ui/ -> /v1/.
-  // A ';' in it would end the cookie's Path attribute, hence the replacement.
-  const COOKIE_PATH = new URL('..', location.href).pathname.replaceAll(';', '%3B');
-  const SECURE = location.protocol === 'https:';
+(async () => {
+  const url = new URL('../openapi.json', location.href);
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url} answered ${response.status}`);
+  const document = await response.json();
 
-  // Cookies written by this page and still in force: scheme name -> cookie.
-  const cookies = new Map();
-
-  // On https the server uses the "__Secure-" name, which browsers accept only
-  // for cookies that are Secure.
-  function cookieName(schema) {
-    const name = schema.get('name');
-    return SECURE && !/^__(Secure|Host)-/.test(name) ? `__Secure-${name}` : name;
-  }
-
-  // A cookie's value is pasted either as the browser shows it (already
-  // percent-encoded) or raw. Text made of the characters RFC 6265 allows goes
-  // through untouched, so nothing is encoded twice. Anything else is encoded,
-  // so that ';', blanks or line breaks cannot add attributes to the cookie.
-  function cookieValue(text) {
-    return /^[\x21\x23-\x2B\x2D-\x3A\x3C-\x5B\x5D-\x7E]+$/.test(text) ? text : encodeURIComponent(text);
-  }
-
-  // No Max-Age, so it is a session cookie (some browsers restore those after a crash).
-  function writeCookie(cookie, extra = '') {
-    document.cookie = `${cookie}; Path=${COOKIE_PATH}; SameSite=Strict${SECURE ? '; Secure' : ''}${extra}`;
-  }
-
-  function deleteCookie(cookie) {
-    writeCookie(`${cookie.split('=', 1)[0]}=`, '; Max-Age=0');
-  }
-
-  // The browser refuses silently (too long, cookies blocked, an HttpOnly cookie
-  // of the same name and path exists), so look whether it is there.
-  function cookieExists(cookie) {
-    return document.cookie.split('; ').includes(cookie);
-  }
-
-  const isCookieScheme = (schema) => schema?.get('type') === 'apiKey' && schema.get('in') === 'cookie';
-
-  // A page script cannot set the Cookie request header. So when a cookie scheme
-  // is authorized this stores a real cookie, which the browser then sends, and
-  // logging out removes it. The dialog calls authorizeWithPersistOption and
-  // logoutWithPersistOption, which call the two actions wrapped here.
-  const cookieAuthPlugin = {
-    statePlugins: {
-      auth: {
-        wrapActions: {
-          authorize: (original, { errActions }) => (payload) => {
-            const accepted = {};
-            for (const [scheme, auth] of Object.entries(payload)) {
-              errActions.clear({ authId: scheme, type: 'auth', source: 'auth' });
-              const value = typeof auth?.value === 'string' ? auth.value.trim() : auth?.value;
-              // Left empty: Swagger UI would count it as authorized and send
-              // the text "[object Object]".
-              if (!value) continue;
-              if (isCookieScheme(auth.schema)) {
-                const cookie = `${cookieName(auth.schema)}=${cookieValue(value)}`;
-                writeCookie(cookie);
-                if (!cookieExists(cookie)) {
-                  errActions.newAuthErr({
-                    authId: scheme, source: 'auth', level: 'error',
-                    message: 'The browser did not accept this cookie.',
-                  });
-                  continue;
-                }
-                cookies.set(scheme, cookie);
-              }
-              accepted[scheme] = { ...auth, value };
-            }
-            return original(accepted);
-          },
-          logout: (original) => (schemes) => {
-            for (const scheme of schemes) {
-              if (cookies.has(scheme)) deleteCookie(cookies.get(scheme));
-              cookies.delete(scheme);
-            }
-            return original(schemes);
-          },
-        },
-      },
-    },
-  };
-
-  // The page forgets what was typed when it is left, so the cookie must go too;
-  // it comes back if the browser brings the page back as it was ("back" button).
-  addEventListener('pagehide', () => cookies.forEach(deleteCookie));
-  addEventListener('pageshow', (event) => {
-    if (event.persisted) cookies.forEach((cookie) => writeCookie(cookie));
-  });
-
-  SwaggerUIBundle({
+  const system = SwaggerUIBundle({
     dom_id: '#swagger-ui',
-    // Absolute, because relative "servers" entries are resolved against it.
-    url: new URL('../openapi.json', location.href).href,
-    plugins: [cookieAuthPlugin],
+    spec: caller.prepare(document),
+    plugins: [authorization.plugin, caller.plugin(document), samples.plugin],
     // The default layout has no top bar, so no other document can be loaded.
     layout: 'BaseLayout',
     // By default the document would be sent to a public validator.
@@ -108,18 +21,23 @@
     // ?url=... must not be able to point this page at another document.
     queryConfigEnabled: false,
     deepLinking: true,
+    filter: true,
     tryItOutEnabled: true,
     requestSnippetsEnabled: false,
     displayRequestDuration: true,
     // The list of schemas is there but folded, to keep the operations in view.
     defaultModelsExpandDepth: 0,
     requestInterceptor: (request) => {
-      // The browser ignores this header; it only feeds the curl command shown.
-      // Put there what is really sent (the "__Secure-" name, encoded once).
-      if (request.headers?.Cookie && cookies.size) {
-        request.headers.Cookie = [...cookies.values()].join('; ');
-      }
+      authorization.show(request);
       return request;
+    },
+    responseInterceptor: (answer) => {
+      caller.notice(answer);
+      return answer;
+    },
+    onComplete: () => {
+      authorization.restore(system);
+      caller.refresh();
     },
   });
 })();

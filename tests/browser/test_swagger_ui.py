@@ -63,7 +63,7 @@ def test_with_the_session_cookie(
     ui.authorize(page, "sessionCookie", quote(value, safe="") if encoded else value)
     (cookie,) = context.cookies()
     assert (cookie["name"], cookie["path"], cookie["sameSite"]) == (COOKIE, "/v1/", "Strict")
-    assert page.evaluate("[localStorage.length, sessionStorage.length]") == [0, 0]
+    assert page.evaluate("[localStorage.length, sessionStorage.length]") == [0, 1]
     assert_created(page, tenant)
     ui.logout(page, "sessionCookie")
     assert context.cookies() == []

@@ -1,0 +1,340 @@
+"""Exploring the API in Swagger UI: what is filled in, shown, folded and kept."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from support import Database, Server, Tenant, serving, signed
+from support import swagger_page as ui
+
+from hookstream_keys.contract import spec
+
+PLACEHOLDERS = ("YOUR_ORG_ID", "YOUR_ENV_ID")
+BODY = "textarea.body-param__text"
+
+
+def body_of(page: Page, operation_id: str) -> Locator:
+    return ui.expand(page, operation_id).locator(BODY)
+
+
+def parameter(block: Locator, name: str, place: str) -> Locator:
+    row = block.locator(f'tr[data-param-name="{name}"][data-param-in="{place}"]')
+    return row.locator("input, select").first
+
+
+def sideways(page: Page) -> int:
+    """By how many pixels the page is wider than the window."""
+    wide: int = page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    return wide
+
+
+SCREENS: list[tuple[int, Any]] = [
+    (width, scheme) for width in (390, 768, 1440) for scheme in ("light", "dark")
+]
+
+
+def test_it_fits_every_screen(
+    context: BrowserContext, server: Server, tenant: Tenant, reports: Path
+) -> None:
+    page, seen = ui.open_page(context, f"{server.url}/ui/")
+    ui.authorize(page, "apiKeyHeader", tenant.key)
+    expect(body_of(page, "createApiKey")).to_have_value(re.compile(tenant.org_id))
+    status, text = ui.execute(page, "createApiKey")
+    assert status == 201, text
+    ui.execute(page, "listApiKeys")
+    for folded in ui.expand(page, "createApiKey").locator(".response-folded button").all()[::-1]:
+        folded.click()
+    for width, scheme in SCREENS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
+        assert sideways(page) == 0, width
+        page.screenshot(path=reports / f"swagger-ui-{scheme}-{width}.png")
+        ui.open_dialog(page)
+        assert sideways(page) == 0, width
+        ui.close_dialog(page)
+    seen.assert_clean()
+
+
+def is_dark(page: Page) -> bool:
+    color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return sum(map(int, re.findall(r"\d+", color))) < 3 * 128
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("path", "ready"), [("ui/", ".opblock"), ("reference", "elements-api h1")])
+def test_it_is_as_dark_as_the_system_until_a_person_chooses(
+    browser: Browser, server: Server, scheme: Any, path: str, ready: str
+) -> None:
+    context = browser.new_context(color_scheme=scheme)
+    page, seen = ui.open_page(context, f"{server.url}/{path}", ready)
+    assert is_dark(page) is (scheme == "dark")
+    page.locator("#theme").click()
+    assert is_dark(page) is (scheme == "light")
+    page.reload()
+    expect(page.locator(ready).first).to_be_visible(timeout=20_000)
+    assert is_dark(page) is (scheme == "light")
+    seen.assert_clean()
+    context.close()
+
+
+def test_no_field_has_an_id_that_does_not_exist(context: BrowserContext, server: Server) -> None:
+    page, seen = ui.open_page(context, f"{server.url}/ui/")
+    for operation_id in ("createApiKey", "updateApiKey", "listAuditLog", "deleteEnvironment"):
+        block = ui.expand(page, operation_id)
+        for field in block.locator(".parameters input").all():
+            # A page has a default length.
+            assert field.input_value() in ("", "20", "50")
+    sent = json.loads(body_of(page, "createApiKey").input_value())
+    assert (sent["org_id"], sent["env_id"]) == PLACEHOLDERS
+    # Nothing was asked that is refused.
+    assert seen.console == []
+    seen.assert_clean()
+
+
+def assert_filled(page: Page, tenant: Tenant) -> None:
+    """The fields have the tenant's organization and environment; what would delete is empty."""
+    expect(body_of(page, "createApiKey")).to_have_value(re.compile(tenant.org_id))
+    sent = json.loads(body_of(page, "createApiKey").input_value())
+    assert (sent["org_id"], sent["env_id"]) == (tenant.org_id, tenant.env_id)
+    listed = ui.expand(page, "listApiKeys")
+    expect(parameter(listed, "org_id", "query")).to_have_value(tenant.org_id)
+    expect(parameter(listed, "env_id", "query")).to_have_value(tenant.env_id)
+    shown = ui.expand(page, "getOrganization")
+    expect(parameter(shown, "id", "path")).to_have_value(tenant.org_id)
+    shown = ui.expand(page, "updateEnvironment")
+    expect(parameter(shown, "id", "path")).to_have_value(tenant.env_id)
+    for operation_id in ("deleteOrganization", "deleteEnvironment", "revokeApiKey"):
+        block = ui.expand(page, operation_id)
+        expect(parameter(block, "id", "path")).to_have_value("")
+
+
+@pytest.mark.parametrize("scheme", ["apiKeyHeader", "bearerToken"])
+def test_authorized_with_a_key_the_fields_have_its_organization(
+    context: BrowserContext, server: Server, tenant: Tenant, scheme: str
+) -> None:
+    page, seen = ui.open_page(context, f"{server.url}/ui/")
+    # One that is open already, and one that is not.
+    body_of(page, "createApiKey")
+    ui.authorize(page, scheme, tenant.key)
+    assert_filled(page, tenant)
+    ui.logout(page, scheme)
+    expect(body_of(page, "createApiKey")).to_have_value(re.compile("YOUR_ORG_ID"))
+    seen.assert_clean()
+
+
+def test_signed_in_on_the_page_the_fields_have_the_users_organization(
+    context: BrowserContext, server: Server, tenant: Tenant
+) -> None:
+    page, seen = ui.open_page(context, f"{server.url}/ui/")
+    credentials = {"email": tenant.email, "password": tenant.password}
+    assert ui.execute(page, "signInEmail", credentials)[0] == 200
+    assert_filled(page, tenant)
+    # The browser has the cookie, and the page asks again.
+    page.reload()
+    assert_filled(page, tenant)
+    assert ui.execute(page, "createApiKey")[0] == 201
+    assert ui.execute(page, "signOut")[0] == 200
+    expect(body_of(page, "createApiKey")).to_have_value(re.compile("YOUR_ORG_ID"))
+    seen.assert_clean()
+
+
+def test_what_a_person_typed_stays(context: BrowserContext, server: Server, tenant: Tenant) -> None:
+    page, seen = ui.open_page(context, f"{server.url}/ui/")
+    typed = {"name": "Typed", "org_id": PLACEHOLDERS[0], "env_id": "env_typed"}
+    body_of(page, "createApiKey").fill(json.dumps(typed))
+    listed = ui.expand(page, "listApiKeys")
+    parameter(listed, "env_id", "query").fill("env_typed")
+    ui.authorize(page, "apiKeyHeader", tenant.key)
+    expect(parameter(listed, "org_id", "query")).to_have_value(tenant.org_id)
+    expect(parameter(listed, "env_id", "query")).to_have_value("env_typed")
+    sent = json.loads(body_of(page, "createApiKey").input_value())
+    assert sent == {**typed, "org_id": tenant.org_id}
+    seen.assert_clean()
+
+
+@pytest.mark.parametrize(
+    ("words", "operation_ids"),
+    [
+        ("rotat", ["rotateApiKey", "cancelRotation"]),
+        ("WHOAMI", ["whoami"]),
+        ("liveness", ["getHealth"]),
+        ("nothing at all", []),
+    ],
+)
+def test_the_filter_finds_operations_by_path_summary_and_id(
+    context: BrowserContext, server: Server, words: str, operation_ids: list[str]
+) -> None:
+    page, seen = ui.open_page(context, f"{server.url}/ui/")
+    page.locator(".operation-filter-input").fill(words)
+    expect(page.locator(".opblock")).to_have_count(len(operation_ids))
+    for operation_id in operation_ids:
+        expect(page.locator(f'.opblock[id$="-{operation_id}"]')).to_be_visible()
+    seen.assert_clean()
+
+
+def test_error_responses_are_folded(context: BrowserContext, server: Server) -> None:
+    page, seen = ui.open_page(context, f"{server.url}/ui/")
+    block = ui.expand(page, "createApiKey")
+    codes = set(spec.document()["paths"]["/auth/api-keys"]["post"]["responses"])
+    folded = block.locator(".response-folded")
+    expect(folded).to_have_count(len(codes) - 1)
+    expect(block.locator('.response[data-code="201"] .example')).not_to_have_count(0)
+    row = block.locator('.response[data-code="404"]')
+    expect(row.locator("pre")).to_have_count(0)
+    row.locator("button").click()
+    expect(row.locator("pre").first).to_contain_text("Environment not found")
+    expect(folded).to_have_count(len(codes) - 2)
+    seen.assert_clean()
+
+
+def test_code_samples_are_shown_in_four_languages(context: BrowserContext, server: Server) -> None:
+    page, seen = ui.open_page(context, f"{server.url}/ui/")
+    block = ui.expand(page, "createApiKey")
+    samples = spec.document()["paths"]["/auth/api-keys"]["post"]["x-codeSamples"]
+    assert [each["lang"] for each in samples] == ["Shell", "JavaScript", "Python", "Go"]
+    shown = block.locator(".samples code")
+    for sample in samples:
+        block.locator(".samples-language", has_text=sample["lang"]).click()
+        expect(shown).to_have_text(sample["source"])
+    seen.assert_clean()
+
+
+def test_what_was_authorized_is_kept_in_the_tab_only(
+    context: BrowserContext, server: Server, tenant: Tenant
+) -> None:
+    page, seen = ui.open_page(context, f"{server.url}/ui/")
+    ui.authorize(page, "apiKeyHeader", tenant.key)
+    page.reload()
+    assert_filled(page, tenant)
+    assert ui.execute(page, "whoami")[0] == 200
+    assert page.evaluate("[localStorage.length, sessionStorage.length]") == [0, 1]
+    assert tenant.key not in json.dumps(context.storage_state())
+    other, _ = ui.open_page(context, f"{server.url}/ui/")
+    assert ui.execute(other, "whoami")[0] == 401
+    ui.logout(page, "apiKeyHeader")
+    assert page.evaluate("[localStorage.length, sessionStorage.length]") == [0, 0]
+    page.reload()
+    assert ui.execute(page, "whoami")[0] == 401
+    seen.assert_clean()
+
+
+def test_a_cookie_that_was_authorized_comes_back_with_the_page(
+    context: BrowserContext, server: Server, tenant: Tenant
+) -> None:
+    page, seen = ui.open_page(context, f"{server.url}/ui/")
+    ui.authorize(page, "sessionCookie", signed(server.database.add_session(tenant.user_id)))
+    page.goto(f"{server.url}/openapi.json")
+    assert context.cookies() == []
+    page.goto(f"{server.url}/ui/")
+    assert_filled(page, tenant)
+    assert len(context.cookies()) == 1
+    seen.assert_clean()
+
+
+# Every example, as it is given
+
+
+@pytest.fixture
+def fresh(database: Database) -> Iterator[Server]:
+    """A server after `init`, where the example of a sign-up is one, and then a member."""
+    database.init()
+    settings = {"HOOKSTREAM_SIGN_UP": "open", "HOOKSTREAM_ADD_UNVERIFIED_MEMBERS": "on"}
+    with serving(database, **settings) as server:
+        yield server
+
+
+#: What the owner is refused, and why.
+REFUSED = {
+    # Only keys are accepted there.
+    ("authorize", None): 403,
+}
+
+#: What begins the run, and what ends it, in this order.
+SIGN_IN = ("signUpEmail", "signInEmail")
+FIRST = (*SIGN_IN, "createApiKey", "createEnvironment", "addMember")
+LAST = ("revokeApiKey", "deleteEnvironment", "removeMember", "deleteOrganization", "signOut")
+
+
+def examples() -> list[tuple[str, str | None, str]]:
+    """Every operation of the API with each of its examples, and the success it has."""
+    found = []
+    for operation in spec.operations(spec.document()):
+        if operation.is_page:
+            continue
+        raw = spec.document()["paths"][operation.path][operation.method.lower()]
+        success = next(code for code in raw["responses"] if code.startswith("2"))
+        content = raw.get("requestBody", {}).get("content", {}).values()
+        names = [name for media in content for name in media.get("examples", {})]
+        found += [(operation.id, name, success) for name in names or [None]]
+    order = [*FIRST, "", *LAST]
+    return sorted(found, key=lambda each: order.index(each[0] if each[0] in order else ""))
+
+
+class Explorer:
+    """Executes examples as they are given, and remembers what they answered."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        #: The newest id by the name of the parameter, and for `id` by the start of the path.
+        self._ids: dict[str, str] = {}
+
+    def run(self, operation_id: str, example: str | None) -> tuple[int, str]:
+        """Execute one example. A required field that is empty gets the newest id there is."""
+        block = ui.expand(self._page, operation_id)
+        if example is not None and block.locator(".examples-select-element").count():
+            choice = block.locator(".opblock-section-request-body .examples-select-element")
+            if choice.count():
+                choice.first.select_option(example)
+        template = block.locator(".opblock-summary-path").get_attribute("data-path") or ""
+        for row in block.locator('tr[data-param-in="path"]').all():
+            field = row.locator("input")
+            name = row.get_attribute("data-param-name") or ""
+            if field.input_value() == "":
+                kind = template.split("/{id}")[0] if name == "id" else name
+                field.fill(self._ids.get(kind, "none_yet"))
+        status, text = ui.execute(self._page, operation_id)
+        self._remember(operation_id, status, text)
+        block.locator(".opblock-summary-control").click()
+        return status, text
+
+    def _remember(self, operation_id: str, status: int, text: str) -> None:
+        if not httpx.codes.is_success(status):
+            return
+        match operation_id:
+            case "createApiKey":
+                self._ids["/auth/api-keys"] = json.loads(text)["id"]
+            case "rotateApiKey":
+                self._ids["rotation_id"] = json.loads(text)["rotation"]["id"]
+            case "addMember":
+                self._ids["member_id"] = json.loads(text)["member"]["id"]
+            case "createOrganization":
+                self._ids["/organizations"] = json.loads(text)["organization"]["id"]
+            case "createEnvironment":
+                self._ids["/environments"] = json.loads(text)["environment"]["id"]
+
+
+def test_every_example_works_as_given_after_signing_in(
+    context: BrowserContext, fresh: Server
+) -> None:
+    tenant = fresh.database.tenant
+    page, seen = ui.open_page(context, f"{fresh.url}/ui/")
+    explorer = Explorer(page)
+    failed = {}
+    for operation_id, example, success in examples():
+        if operation_id == next(each for each in FIRST if each not in SIGN_IN):
+            # The user of the examples is another.
+            credentials = {"email": tenant.email, "password": tenant.password}
+            assert ui.execute(page, "signInEmail", credentials)[0] == 200
+            expect(body_of(page, "createApiKey")).to_have_value(re.compile(tenant.org_id))
+        status, text = explorer.run(operation_id, example)
+        if status != REFUSED.get((operation_id, example), int(success)):
+            failed[f"{operation_id} {example}"] = [status, text]
+    assert not failed, json.dumps(failed, indent=0)
+    seen.assert_clean()
