@@ -1,19 +1,23 @@
 """Breaking changes from one OpenAPI document to another: `python breaking_changes.py OLD NEW`.
 
-It prints them, and its exit status is 1 when there is one. api-smart-diff compares parameters,
-bodies and headers. What docs/compatibility.md promises beyond, or decides otherwise, is here.
+It prints them, and its exit status is 1 when there is one that accepted_changes.toml has not.
+api-smart-diff compares parameters, bodies and headers. What docs/compatibility.md promises beyond,
+or decides otherwise, is here.
 """
 
 import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 HERE = Path(__file__).parent
+ACCEPTED = HERE / "accepted_changes.toml"
 METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 
 #: Generated code uses the names of schemas and of enumerations' values, from this version on.
@@ -195,6 +199,23 @@ def _of_names(before: Document, after: Document) -> Iterator[str]:
                 yield f"schemas/{name}: the constant {constant} is removed"
 
 
+def accepted_changes() -> dict[str, str]:
+    """The breaking changes that the next release makes on purpose, as patterns: their reasons."""
+    stated = tomllib.loads(ACCEPTED.read_text(encoding="utf-8"))
+    return {
+        pattern: group["reason"]
+        for group in stated.get("accepted", [])
+        for pattern in group["changes"]
+    }
+
+
+def reason_of(change: str) -> str | None:
+    """Why a breaking change is accepted; None if it is not."""
+    return next(
+        (why for pattern, why in accepted_changes().items() if fnmatchcase(change, pattern)), None
+    )
+
+
 def read(path: Path) -> Document:
     """The document in a file of YAML or JSON."""
     document: Document = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -203,9 +224,12 @@ def read(path: Path) -> Document:
 
 def main() -> int:
     before, after = map(Path, sys.argv[1:])
-    found = breaking_changes(read(before), read(after))
-    print("\n".join(found) if found else "No breaking change.")
-    return 1 if found else 0
+    reasons = {change: reason_of(change) for change in breaking_changes(read(before), read(after))}
+    refused = [change for change, reason in reasons.items() if reason is None]
+    for change, reason in reasons.items():
+        print(change if reason is None else f"{change} (accepted: {reason})")
+    print(f"{len(refused)} breaking changes, {len(reasons) - len(refused)} accepted.")
+    return 1 if refused else 0
 
 
 if __name__ == "__main__":
