@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from kit.running_sandbox import Facts
 
 from hookstream_keys.contract import spec
+
+Facts = dict[str, Any]
 
 #: What a verification of an example key finds.
 OUTCOMES = (

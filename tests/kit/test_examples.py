@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 from kit import examples
-from kit.examples import Request
-from kit.running_sandbox import Facts, running_sandbox
+from kit.examples import Facts, Request
 from kit.write_examples import DOCUMENT as FILE
 from kit.write_examples import written
+from support.sandboxes import Sandbox
 
 from hookstream_keys.contract import spec
 from hookstream_keys.domain import keys
@@ -23,6 +23,7 @@ FREE = {
     "ChangeKey",
     "RotateKey",
     "SignUp",
+    "SignOut",
     "CreateOrganization",
     "ChangeName",
     "ChangeRole",
@@ -39,9 +40,8 @@ KEY = re.compile(r"hs_(?:live|test)_[0-9a-f]{64}")
 
 
 @pytest.fixture(scope="module")
-def facts() -> Iterator[Facts]:
-    with running_sandbox() as started:
-        yield started
+def facts(running_sandbox: Sandbox) -> Facts:
+    return running_sandbox.facts
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import yaml
 from kit import examples
-from kit.running_sandbox import Facts, running_sandbox
+from kit.examples import Facts
+from support.sandboxes import sandbox
 
 DOCUMENT = Path(__file__).parent.parent.parent / "openapi.yaml"
 
@@ -45,9 +46,9 @@ def _with_value(text: str, name: str, value: Any) -> str:
 
 
 def main() -> None:
-    with running_sandbox() as facts:
+    with sandbox() as running:
         text = DOCUMENT.read_text(encoding="utf-8")
-        DOCUMENT.write_text(written(text, facts), encoding="utf-8")
+        DOCUMENT.write_text(written(text, running.facts), encoding="utf-8")
 
 
 if __name__ == "__main__":
