@@ -1,5 +1,7 @@
 """The client's distribution: built from the sdist, and installed without the server."""
 
+import configparser
+import re
 import subprocess
 import sys
 import tarfile
@@ -93,4 +95,14 @@ def test_the_client_has_the_servers_version_python_and_licence() -> None:
     )
     for member in ("requires-python", "license"):
         assert client[member] == server[member]
-    assert client["dependencies"] == ["httpx>=0.27,<1"]
+
+
+def test_the_oldest_versions_promised_are_the_ones_tested() -> None:
+    tox = configparser.ConfigParser()
+    tox.read(ROOT / "tox.ini", encoding="utf-8")
+    tested = {line for line in tox["testenv:lowest-client"]["deps"].split() if "==" in line}
+    path = ROOT / "client" / "pyproject.toml"
+    project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"].values()
+    needed = [*project["dependencies"], *(line for lines in extras for line in lines)]
+    assert tested == {re.sub(r">=([^,]+).*", r"==\1", line) for line in needed}
