@@ -193,7 +193,7 @@ class Rules:
     def _refusal(self, found: Verification, scopes: str | None) -> Rejected:
         """The response for a key that is not valid for this request."""
         code = found.get("code")
-        key_id = found.get("api_key", {}).get("id")
+        key_id = _object(found, "api_key").get("id")
         log.info("rejected a request: code=%s key_id=%s", code, key_id)
         if code == "VALID" or not isinstance(code, str):
             log.error("the service's answer to a verification contradicts itself")
@@ -203,7 +203,7 @@ class Rules:
             return self._unauthorized(sent=True)
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             headers = _rate_limit_headers(found)
-            seconds = found.get("rate_limit", {}).get("retry_after_seconds", _RETRY_AFTER)
+            seconds = _object(found, "rate_limit").get("retry_after_seconds", _RETRY_AFTER)
             headers["Retry-After"] = str(seconds)
             message = "The key is used more often than its own limit allows."
             return Rejected(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited", message, headers)
@@ -301,15 +301,22 @@ def _cannot_ask(error: HookstreamError) -> Rejected:
 
 def _rate_limit_headers(found: Verification) -> dict[str, str]:
     """The headers of the key's own limit, as the API has them for its own."""
-    state = found.get("rate_limit")
-    limit = found.get("api_key", {}).get("rate_limit")
-    if not state or not limit:
-        return {}
-    return {
-        "RateLimit-Limit": str(limit["requests"]),
-        "RateLimit-Remaining": str(state["remaining"]),
-        "RateLimit-Reset": str(state["reset_seconds"]),
+    state = _object(found, "rate_limit")
+    limit = _object(_object(found, "api_key"), "rate_limit")
+    values = {
+        "RateLimit-Limit": limit.get("requests"),
+        "RateLimit-Remaining": state.get("remaining"),
+        "RateLimit-Reset": state.get("reset_seconds"),
     }
+    if None in values.values():
+        return {}
+    return {name: str(value) for name, value in values.items()}
+
+
+def _object(parent: Mapping[str, object], name: str) -> Mapping[str, Any]:
+    """A member that is an object; an empty one if it is missing, or anything else."""
+    value = parent.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def _canonical(scopes: str) -> str:

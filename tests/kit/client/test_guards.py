@@ -309,6 +309,17 @@ FAULTS: dict[str, tuple[Fault, int, str]] = {
     "not valid by its word": (Status(200, b'{"valid": "yes", "code": "VALID"}'), 503, "1"),
     "code and word differ": (Status(200, b'{"valid": false, "code": "VALID"}'), 503, "1"),
     "word and code differ": (Status(200, b'{"valid": true, "code": "REVOKED"}'), 401, ""),
+    "not valid, with odd members": (
+        Status(200, b'{"valid": false, "code": "REVOKED", "api_key": null, "rate_limit": 3}'),
+        401,
+        "",
+    ),
+    "limited, with odd members": (
+        Status(200, b'{"valid": false, "code": "RATE_LIMITED", "api_key": {"rate_limit": []}}'),
+        429,
+        "1",
+    ),
+    "a code that is none": (Status(200, b'{"valid": false, "code": ["REVOKED"]}'), 503, "1"),
     "a code of later": (Status(200, b'{"valid": false, "code": "QUOTA_USED_UP"}'), 403, ""),
 }
 
