@@ -219,7 +219,8 @@ def test_another_tenants_key_is_like_one_that_does_not_exist(world: Sandbox) -> 
 
 
 def test_a_used_up_organization_is_answered_429_until_its_time(world: Sandbox) -> None:
-    assert world.state("the organization's limit is used up") == {"org_id": world.facts["org_id"]}
+    found = world.state("the organization's limit is used up")
+    assert found == {"api_key": world.facts["key"], "org_id": world.facts["org_id"]}
     refused = world.call("GET", "/auth/api-keys")
     assert_error(refused, 429, "rate_limited")
     assert int(refused.headers["Retry-After"]) >= 1
@@ -229,6 +230,49 @@ def test_a_used_up_organization_is_answered_429_until_its_time(world: Sandbox) -
     assert world.call("GET", "/auth/api-keys", headers=other).status_code == 200
     world.advance(60)
     assert world.call("GET", "/auth/api-keys").status_code == 200
+
+
+def test_an_interaction_without_a_state_gets_what_a_request_needs(world: Sandbox) -> None:
+    assert world.state("") == {
+        "api_key": world.facts["key"],
+        "org_id": world.facts["org_id"],
+        "env_id": world.facts["env_id"],
+    }
+
+
+def test_the_service_is_unavailable_for_the_requests_given(world: Sandbox) -> None:
+    state = "the service is unavailable"
+    world.state(state, operation="whoami")
+    refused = world.call("GET", "/auth/whoami")
+    assert_error(refused, 503, "unavailable")
+    assert refused.headers["Retry-After"] == "1"
+    world.state(state, operation="whoami", times=2, retry_after=7)
+    answers = [world.call("GET", "/auth/whoami") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [503, 503, 200]
+    assert answers[1].headers["Retry-After"] == "7"
+
+
+def test_a_teardown_ends_what_changes_the_answers_to_others(world: Sandbox) -> None:
+    unavailable = {
+        "state": "the service is unavailable",
+        "params": {"operation": "whoami", "times": 9},
+    }
+    limited = {"state": "the organization's limit is used up"}
+    world.fail("getHealth", status=503)
+    for state, status in ((unavailable, 503), (limited, 429)):
+        world.do("POST", "/states", {**state, "action": "setup"})
+        assert world.call("GET", "/auth/whoami").status_code == status
+        assert world.do("POST", "/states", {**state, "action": "teardown"}) == {}
+        assert world.call("GET", "/auth/whoami").status_code == 200
+    # A fault of another operation stays.
+    assert world.call("GET", "/health").status_code == 503
+
+
+@pytest.mark.parametrize("action", ["setup", "teardown"])
+def test_a_state_about_an_operation_needs_its_name(world: Sandbox, action: str) -> None:
+    body = {"state": "the service is unavailable", "action": action}
+    refused = world.control("POST", "/states", body)
+    assert_error(refused, 400, "bad_request", "body/params/operation")
 
 
 @pytest.mark.parametrize(
@@ -244,6 +288,10 @@ def test_a_used_up_organization_is_answered_429_until_its_time(world: Sandbox) -
             "body/params/allowed_ips/0",
         ),
         ({"state": "an active key", "action": "undo"}, "body/action"),
+        (
+            {"state": "the service is unavailable", "params": {"operation": "makeKey"}},
+            "body/params/operation",
+        ),
     ],
 )
 def test_what_no_state_has_is_refused(world: Sandbox, body: Any, location: str) -> None:
