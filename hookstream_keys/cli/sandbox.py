@@ -114,7 +114,13 @@ def sandbox_command(
         tenants = Tenants(make)
         application = SandboxApplication(tenants, settings.max_body_bytes)
         ready = partial(_show, tenants.own.facts, as_json=as_json)
-        status = serving.run(application, listener, settings.log_level, ready)
+        status = serving.run(
+            application,
+            listener,
+            settings.log_level,
+            ready=ready,
+            stopping=tenants.interrupt,
+        )
     sys.exit(status)
 
 

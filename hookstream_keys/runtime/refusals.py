@@ -109,8 +109,9 @@ class Refusals:
         self._subjects: dict[_Key, _Subject] = {}
         #: How much of each quota is used.
         self._places: Counter[str] = Counter()
-        #: Subjects with a counter of which nothing was written.
-        self._fresh: set[_Key] = set()
+        #: Subjects with a counter of which nothing was written: a dictionary, so that events are in
+        #: the order of the refusals in every process.
+        self._fresh: dict[_Key, None] = {}
         self._dropped = 0
         #: What is written next. Used by the writer thread only.
         self._pending: list[Refused] = []
@@ -167,7 +168,7 @@ class Refusals:
                 last_at=max(before.last_at, refused.last_at), times=before.times + refused.times
             )
         if counter not in subject.written:
-            self._fresh.add(key)
+            self._fresh[key] = None
 
     def _take_over(self, now: float) -> list[Refused]:
         """Remove the subjects whose hour is over; returns their refusals."""
@@ -181,7 +182,7 @@ class Refusals:
                 self._places[share] -= 1
                 if not self._places[share]:
                     del self._places[share]
-            self._fresh.discard(key)
+            self._fresh.pop(key, None)
             found += subject.counted.values()
         return found
 
@@ -190,7 +191,7 @@ class Refusals:
         found: list[Refused] = []
         for key in self._fresh:
             subject = self._subjects[key]
-            for counter in subject.counted.keys() - subject.written:
+            for counter in [each for each in subject.counted if each not in subject.written]:
                 found.append(subject.counted.pop(counter))
                 subject.written.add(counter)
         self._fresh.clear()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 
 class Gate:
@@ -18,6 +18,7 @@ class Gate:
         self._is_open = asyncio.Event()
         self._is_open.set()
         self._closing = asyncio.Lock()
+        self._interrupted = asyncio.Event()
         #: How often it was closed: what began before is not to go on afterwards.
         self.generation = 0
         #: Whether the world is deleted.
@@ -27,6 +28,17 @@ class Gate:
         """Wait until it is open; returns the generation."""
         await self._is_open.wait()
         return self.generation
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so many seconds, or until the generation is another one."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._interrupted.wait(), seconds)
+
+    def interrupt(self) -> None:
+        """Begin another generation, and end all pauses of this one."""
+        self.generation += 1
+        self._interrupted.set()
+        self._interrupted = asyncio.Event()
 
     @contextmanager
     def inside(self) -> Iterator[None]:
@@ -44,7 +56,7 @@ class Gate:
     async def closed(self) -> AsyncIterator[None]:
         """Close it, once all that is inside has left; others wait until the block ends."""
         async with self._closing:
-            self.generation += 1
+            self.interrupt()
             self._is_open.clear()
             try:
                 await self._is_idle.wait()

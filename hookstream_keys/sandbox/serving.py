@@ -26,11 +26,13 @@ class SandboxProtocol(Protocol):
 
 
 class _Server(SingleProcess):
-    """Tells when it accepts connections."""
+    """Tells when it accepts connections, and when it stops."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], stopping: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._stopping = ready, stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -41,15 +43,21 @@ class _Server(SingleProcess):
         """Stop at once: a test that is over does not wait for its sandbox."""
         for connection in list(self.server_state.connections):
             connection.transport.abort()
+        self._stopping()
         await uvicorn.Server.shutdown(self, sockets)
 
 
 def run(
-    application: ASGIApp, listener: socket.socket, log_level: str, ready: Callable[[], None]
+    application: ASGIApp,
+    listener: socket.socket,
+    log_level: str,
+    *,
+    ready: Callable[[], None],
+    stopping: Callable[[], None],
 ) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status.
 
-    `ready` is called when connections are accepted.
+    `ready` is called when connections are accepted, `stopping` when they are closed.
     """
     raise_file_limit()
     config = uvicorn.Config(
@@ -66,7 +74,7 @@ def run(
         access_log=False,
         log_config=logs.config(log_level),
     )
-    server = _Server(config, ready)
+    server = _Server(config, ready, stopping)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
     server.run(sockets=[listener])

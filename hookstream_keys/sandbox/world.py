@@ -101,6 +101,10 @@ class World:
         self._snapshot.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def interrupt(self) -> None:
+        """Drop the requests that faults delay, since the sandbox stops."""
+        self._gate.interrupt()
+
     async def delete(self) -> None:
         """Stop when no request is in progress. Requests that arrive meanwhile get no answer."""
         async with self._gate.closed():
@@ -144,12 +148,12 @@ class World:
         fault = self.faults.take(recorded.operation)
         recorded.fault = fault is not None
         if fault is not None and fault.delay_ms:
-            await asyncio.sleep(fault.delay_ms / 1000)
+            await self._gate.pause(fault.delay_ms / 1000)
         answer = None
         if self._gate.generation == generation:
             self.streams.begin_request(recorded.operation or "unknown")
             answer = await self._answer(scope, body.replay, recorded, fault)
-        # A request that was delayed until after a reset has no effect on what follows.
+        # A request that a reset found delayed has no effect on what follows.
         if answer is None:
             await drop_connection(scope, receive)
             return

@@ -124,6 +124,17 @@ def test_reasons_addresses_users_and_keys_are_told_apart(recording: Recording) -
     assert Counter(recording.after()) == Counter(several)
 
 
+def test_refusals_of_one_moment_are_written_in_their_order(recording: Recording) -> None:
+    # So many that a set would hardly keep their order.
+    several = [
+        attempt(f"usr_{number}", reason=reason)
+        for number in range(20)
+        for reason in ("INVALID_PASSWORD", "BANNED_USER", "EMAIL_NOT_VERIFIED")
+    ]
+    recording.note(*several)
+    assert recording.after() == several
+
+
 def test_a_new_address_within_the_hour_is_written_at_once(recording: Recording) -> None:
     recording.note(attempt("usr_1"))
     recording.after()
