@@ -128,7 +128,6 @@ def _nothing(world: World, _: Resources, __: Params) -> Values:
 
 #: By the names of `State` in `control.yaml`; a test holds them equal.
 STATES: dict[str, Callable[[World, Resources, Params], Values]] = {
-    "": _nothing,
     "an environment": _environment,
     "an active key": _active_key,
     "a disabled key": lambda _, make, params: make.disabled_key(**_fields(params)),
@@ -149,6 +148,7 @@ STATES: dict[str, Callable[[World, Resources, Params], Values]] = {
     "a key of another tenant": _other_tenant,
     "the organization's limit is used up": _use_up_organization_limit,
     "the service is unavailable": _unavailable,
+    "": _nothing,
 }
 
 #: What ends a state that would change the answers to other interactions.
