@@ -107,7 +107,7 @@ def _message(error: jsonschema_rs.ValidationError, schema: Any) -> str:
 
 
 def _choice(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if value and isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def check_body(schema: Schema, body: Any) -> Any:
