@@ -82,7 +82,7 @@ def test_a_key_that_is_not_valid_is_refused(
 
 
 def test_a_key_whose_limit_is_used_up_waits(pact: Pact) -> None:
-    answer = {
+    answer: dict[str, Any] = {
         "valid": False,
         "code": "RATE_LIMITED",
         "rate_limit": {"retry_after_seconds": match.int(3600)},
@@ -107,7 +107,8 @@ def test_what_is_no_key_is_refused(pact: Pact) -> None:
 
 def test_it_fails_closed_without_an_answer(pact: Pact) -> None:
     # The state makes the next request of this operation fail. It returns no key: any will do.
-    state, params = "the service is unavailable", {"operation": "verifyApiKey"}
+    state = "the service is unavailable"
+    params: dict[str, object] = {"operation": "verifyApiKey"}
     answer = {"status": 503, "code": "unavailable", "error": match.str("Try again later.")}
     interaction = (
         pact.upon_receiving("a verification while the service is unavailable")
