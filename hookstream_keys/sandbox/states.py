@@ -5,7 +5,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
-from hookstream_keys.domain.errors import BadRequest, Conflict, Detail
+from hookstream_keys.domain.errors import Conflict
 from hookstream_keys.domain.limits import Limit
 from hookstream_keys.runtime import rate_limit_names
 from hookstream_keys.sandbox.faults import Fault
@@ -112,13 +112,8 @@ def _end_faults(world: World, params: Params) -> None:
 
 
 def _operation(params: Params) -> str:
-    """The operation that a state is about. Raises BadRequest."""
-    if "operation" not in params:
-        raise BadRequest(
-            "The request body is not valid.",
-            details=[Detail("body/params/operation", "is required for this state")],
-        )
-    operation: str = params["operation"]
+    """The operation that a state is about."""
+    operation: str = params.get("operation", "verifyApiKey")
     return operation
 
 
@@ -159,12 +154,12 @@ TEARDOWNS: dict[str, Callable[[World, Params], None]] = {
 
 
 def set_up(world: World, state: str, params: Params) -> Values:
-    """Make a state true, in a transaction: its values. Raises BadRequest, Conflict."""
+    """Make a state true, in a transaction: its values. Raises Conflict."""
     make = world.resources(purpose=f"state {state}")
     return {"api_key": world.facts["key"], **STATES[state](world, make, params)}
 
 
 def tear_down(world: World, state: str, params: Params) -> None:
-    """End a state. Raises BadRequest, Conflict."""
+    """End a state. Raises Conflict."""
     if state in TEARDOWNS:
         TEARDOWNS[state](world, params)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from support import assert_error, cookie
 from support.sandboxes import Sandbox, World
@@ -240,18 +241,6 @@ def test_an_interaction_without_a_state_gets_what_a_request_needs(world: Sandbox
     }
 
 
-def test_the_service_is_unavailable_for_the_requests_given(world: Sandbox) -> None:
-    state = "the service is unavailable"
-    world.state(state, operation="whoami")
-    refused = world.call("GET", "/auth/whoami")
-    assert_error(refused, 503, "unavailable")
-    assert refused.headers["Retry-After"] == "1"
-    world.state(state, operation="whoami", times=2, retry_after=7)
-    answers = [world.call("GET", "/auth/whoami") for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [503, 503, 200]
-    assert answers[1].headers["Retry-After"] == "7"
-
-
 def test_a_teardown_ends_what_changes_the_answers_to_others(world: Sandbox) -> None:
     unavailable = {
         "state": "the service is unavailable",
@@ -268,11 +257,22 @@ def test_a_teardown_ends_what_changes_the_answers_to_others(world: Sandbox) -> N
     assert world.call("GET", "/health").status_code == 503
 
 
-@pytest.mark.parametrize("action", ["setup", "teardown"])
-def test_a_state_about_an_operation_needs_its_name(world: Sandbox, action: str) -> None:
-    body = {"state": "the service is unavailable", "action": action}
-    refused = world.control("POST", "/states", body)
-    assert_error(refused, 400, "bad_request", "body/params/operation")
+@pytest.mark.parametrize("params", [{}, {"operation": "listApiKeys", "times": 2, "retry_after": 9}])
+def test_an_unavailable_service_is_503_for_the_operation_given(
+    world: Sandbox, params: dict[str, Any]
+) -> None:
+    world.state("the service is unavailable", **params)
+
+    def ask() -> httpx.Response:
+        if params:
+            return world.call("GET", "/auth/api-keys")
+        return world.call("POST", "/auth/api-keys/verify", {"key": world.facts["key"]})
+
+    for _ in range(params.get("times", 1)):
+        refused = ask()
+        assert_error(refused, 503, "unavailable")
+        assert refused.headers["Retry-After"] == str(params.get("retry_after", 1))
+    assert ask().status_code == 200
 
 
 @pytest.mark.parametrize(
