@@ -1,0 +1,3 @@
+module example.com/contract-tests
+
+go 1.19

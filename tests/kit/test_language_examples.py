@@ -1,0 +1,96 @@
+"""The examples of tests in other languages, run as their pages say, each with its own sandbox."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from support import COMMAND, without_settings
+from support.programs import missing, require
+from support.readme import code_blocks
+from support.sandboxes import Sandbox
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NODE, GO = EXAMPLES / "contract-tests" / "node", EXAMPLES / "contract-tests" / "go"
+
+#: A command that does not exist.
+NOWHERE = "/nowhere/hookstream-keys"
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's, with the command on the path as a user has it."""
+    path = f"{Path(COMMAND).parent}{os.pathsep}{os.environ['PATH']}"
+    return without_settings() | {"PATH": path} | more
+
+
+def page_commands(folder: Path) -> list[str]:
+    """The commands of an example's page."""
+    (block,) = code_blocks((folder / "README.md").read_text(encoding="utf-8"))
+    return block.splitlines()
+
+
+def run(command: list[str], folder: Path, variables: dict[str, str], *, fails: bool = False) -> str:
+    """What a command prints. Raises AssertionError unless it succeeds, or fails as it should."""
+    ended = subprocess.run(
+        command,
+        cwd=folder,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (ended.returncode != 0) == fails, ended.stdout
+    return ended.stdout
+
+
+def test_the_tests_for_node_run_as_their_page_says(
+    running_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    npm = require("npm", "nodejs npm")
+    if not (NODE / "node_modules" / ".installed").exists():
+        missing(f"its packages are missing; run: python tests/interop/npm_ci.py {NODE}")
+    folder = tmp_path / "node"
+    shutil.copytree(NODE, folder, ignore=shutil.ignore_patterns("node_modules", "dist", "*.d.ts"))
+    (folder / "node_modules").symlink_to(NODE / "node_modules")
+    # What npm_ci.py has run comes first.
+    assert page_commands(NODE) == ["npm ci", "npm run types", "npm run build", "npm test"]
+    variables = environment(HOOKSTREAM_URL=running_sandbox.facts["base_url"])
+    for command in (["run", "types"], ["run", "build"]):
+        run([npm, *command], folder, variables)
+    told = run([npm, "test"], folder, environment())
+    assert re.search(r"^\S+ pass 5$", told, re.MULTILINE), told
+    assert re.search(r"^\S+ fail 0$", told, re.MULTILINE), told
+    told = run([npm, "test"], folder, environment(HOOKSTREAM_KEYS=NOWHERE), fails=True)
+    assert NOWHERE in told
+
+
+def test_the_tests_for_go_run_as_their_page_says(tmp_path: Path) -> None:
+    go = require("go", "golang-go")
+    variables = environment(
+        # So that Go keeps nothing in the user's home.
+        GOCACHE=str(tmp_path / "cache"),
+        GOPATH=str(tmp_path / "path"),
+        GOFLAGS="-buildvcs=false",
+    )
+    assert page_commands(GO) == ["go test ./..."]
+    run([go, "vet", "./..."], GO, variables)
+    told = run([go, "test", "-v", "-count=1", "./..."], GO, variables)
+    passed = re.findall(r"--- PASS: (\S+)", told)
+    assert len(passed) == 6, told
+    assert "--- SKIP" not in told
+    variables["HOOKSTREAM_KEYS"] = NOWHERE
+    told = run([go, "test", "./..."], GO, variables, fails=True)
+    assert f"{NOWHERE} sandbox did not start" in told
+
+
+def test_the_lock_names_no_registry_and_has_hashes() -> None:
+    lock = json.loads((NODE / "package-lock.json").read_text("utf-8"))
+    packages = {name: package for name, package in lock["packages"].items() if name}
+    assert len(packages) > 10
+    for name, package in packages.items():
+        assert "resolved" not in package, name
+        assert package["integrity"].startswith("sha512-"), name
