@@ -23,6 +23,7 @@ from hookstream_keys.http.per_operation import PerOperationMiddleware
 from hookstream_keys.http.rate_limiting import RateLimiting
 from hookstream_keys.http.responses import respond
 from hookstream_keys.sandbox import control
+from hookstream_keys.sandbox.browsers import require_local
 from hookstream_keys.sandbox.document import document
 from hookstream_keys.sandbox.tenants import Tenants
 from hookstream_keys.sandbox.world import PREFIX
@@ -72,6 +73,7 @@ class _ControlDispatcher(PerOperationMiddleware):
 
     async def _handle(self, handler: control.Handler, scope: Scope, _: Receive, send: Send) -> None:
         request = requests.of(scope)
+        require_local(request)
         answer = await handler(scope[_WORLD], self._tenants, **request.arguments)
         await respond(request, answer, send)
 

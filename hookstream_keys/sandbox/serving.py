@@ -1,6 +1,5 @@
 """Runs a sandbox: one process, on a loopback address."""
 
-import ipaddress
 import signal
 import socket
 from collections.abc import Callable
@@ -9,6 +8,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from hookstream_keys.sandbox.answers import TRANSPORT
+from hookstream_keys.sandbox.browsers import is_loopback
 from hookstream_keys.server import logs
 from hookstream_keys.server.connections import raise_file_limit
 from hookstream_keys.server.processes import BACKLOG, SingleProcess
@@ -83,11 +83,7 @@ def run(
 
 def require_loopback(host: str) -> None:
     """Refuse an address that other machines can reach. Raises SettingsError."""
-    try:
-        is_loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = host == "localhost"
-    if not is_loopback:
+    if not is_loopback(host):
         raise SettingsError(
             "a sandbox listens on a loopback address only, since its keys can be predicted: "
             "127.0.0.1, ::1 or localhost"
