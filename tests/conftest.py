@@ -3,9 +3,11 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support import Database, Server, Tenant, serving
+from support import IN_SANDBOX, Database, Server, Tenant, serving
+from support.sandbox_server import serving_sandbox
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -44,6 +46,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "server(workers, **settings): how the module's `server` is started"
     )
+    config.addinivalue_line(
+        "markers", "not_in_sandbox(reason): what a sandbox does not do, or not so"
+    )
     # pytest-xdist would begin with the files that have the most tests, not with the slowest.
     config.option.loadscopereorder = False
 
@@ -54,6 +59,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     )
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    mark = item.get_closest_marker("not_in_sandbox")
+    if IN_SANDBOX and mark is not None:
+        pytest.skip(mark.kwargs["reason"])
+
+
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
     """A database that nothing has been done with."""
@@ -61,18 +72,43 @@ def database(tmp_path: Path) -> Database:
 
 
 @pytest.fixture(scope="module")
-def server_database(tmp_path_factory: pytest.TempPathFactory) -> Database:
+def settings(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The settings of the module's mark `pytest.mark.server(...)`."""
+    mark = request.node.get_closest_marker("server")
+    return dict(mark.kwargs) if mark else {}
+
+
+@pytest.fixture(scope="module")
+def sandbox_server(
+    settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A sandbox in the place of the module's server."""
+    with serving_sandbox(tmp_path_factory.mktemp("sandbox"), **settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Database:
     """The database of the module's server, with the tenant that `init` creates."""
+    if IN_SANDBOX:
+        running: Server = request.getfixturevalue("sandbox_server")
+        return running.database
     database = Database(tmp_path_factory.mktemp("server") / "hookstream.db")
     database.init()
     return database
 
 
 @pytest.fixture(scope="module")
-def server(request: pytest.FixtureRequest, server_database: Database) -> Iterator[Server]:
-    """The module's server, with the settings of its mark `pytest.mark.server(...)`."""
-    mark = request.node.get_closest_marker("server")
-    with serving(server_database, **(mark.kwargs if mark else {})) as running:
+def server(
+    request: pytest.FixtureRequest, settings: dict[str, Any], server_database: Database
+) -> Iterator[Server]:
+    """The module's server."""
+    if IN_SANDBOX:
+        yield request.getfixturevalue("sandbox_server")
+        return
+    with serving(server_database, **settings) as running:
         yield running
 
 

@@ -137,7 +137,7 @@ def _settings(environment: Mapping[str, str]) -> Settings:
 
 def _time(text: str) -> datetime:
     if text == "now":
-        return datetime.now(UTC).replace(microsecond=0)
+        return datetime.now(UTC)
     moment = None
     with suppress(ValueError):
         moment = datetime.fromisoformat(text)

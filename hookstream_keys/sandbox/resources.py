@@ -157,7 +157,12 @@ class Resources:
     ) -> Any:
         """The body of the answer to the owner, or to another principal."""
         moment = at or self._now
-        sources = Sources(now=lambda: moment)
+        dependencies = dataclasses.replace(
+            self._application.dependencies,
+            sources=Sources(now=lambda: moment),
+            # Whatever the sandbox is started with: what it begins with has a member.
+            adds_unverified_members=True,
+        )
         context = RequestContext(
             store=self._application.store,
             principal=by or _signed_in(self._owner.user_id, self._owner.org_id),
@@ -165,7 +170,7 @@ class Resources:
             address=None,
             now=moment,
             random=self._random,
-            dependencies=dataclasses.replace(self._application.dependencies, sources=sources),
+            dependencies=dependencies,
         )
         return in_process.answer(
             context, self._application.store, operation_id, body, prepared=prepared, **given

@@ -51,6 +51,7 @@ def key(tenant: Tenant) -> dict[str, str]:
 # 200
 
 
+@pytest.mark.not_in_sandbox(reason="all environments of a sandbox are in test mode")
 def test_200_an_entry_says_who_did_what_from_where(
     server: Server, tenant: Tenant, create: Create, owner: dict[str, str]
 ) -> None:

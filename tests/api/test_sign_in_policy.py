@@ -33,6 +33,9 @@ def sign_in(server: Server, tenant: Tenant, password: str | None = None) -> http
     return server.request("POST", "/auth/sign-in/email", json=body)
 
 
+@pytest.mark.not_in_sandbox(
+    reason="better-auth's columns are there when a server starts, and a sandbox starts first"
+)
 @pytest.mark.parametrize(
     ("columns", "code"),
     [
@@ -63,6 +66,9 @@ def test_200_after_a_ban_has_ended(server: Server, tenant: Tenant) -> None:
     assert sign_in(server, tenant).status_code == 200
 
 
+@pytest.mark.not_in_sandbox(
+    reason="better-auth's columns are there when a server starts, and a sandbox starts first"
+)
 def test_401_to_every_session_of_a_banned_user_on_every_worker(
     server: Server, tenant: Tenant
 ) -> None:

@@ -311,6 +311,15 @@ def test_a_run_does_not_end_its_own_credentials(
         assert world.call("GET", "/auth/whoami", headers=headers).status_code == 200
 
 
+def test_it_starts_with_every_setting_of_a_real_server() -> None:
+    with sandbox(HOOKSTREAM_ADD_UNVERIFIED_MEMBERS="off", HOOKSTREAM_SIGN_UP="closed") as world:
+        path = f"/organizations/{world.facts['org_id']}/members"
+        member = {"email": world.facts["users"]["member"]["email"], "role": "member"}
+        assert_error(world.call("POST", path, member, world.owner), 409, "email_not_verified")
+        sign_up = {"name": "U", "email": "u@example.com", "password": "long enough"}
+        assert world.call("POST", "/auth/sign-up/email", sign_up, {}).status_code == 403
+
+
 def test_settings_apply_but_those_that_only_a_server_has(tmp_path: Path) -> None:
     settings = environment(tmp_path / "none.db", HOOKSTREAM_MAX_BODY_BYTES="2000")
     kept = {name: value for name, value in settings.items() if name == "HOOKSTREAM_MAX_BODY_BYTES"}

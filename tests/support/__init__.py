@@ -17,22 +17,29 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx
+import pytest
 
 COMMAND = str(Path(sys.executable).with_name("hookstream-keys"))
 
 #: Shared by the servers and the tests, which sign cookies by themselves.
 SECRET = "a-secret-for-tests-only-0123456789abcdef"
 
+#: What signs the cookies of the servers under test: `SECRET`, or what a sandbox has made.
+signing = {"secret": SECRET}
+
 #: Without it a client reads all certificates that the machine trusts, which takes longer than the
 #: request: nothing here speaks TLS, and this context trusts no certificate.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+#: Whether a sandbox takes the place of the tests' server: its API is the same.
+IN_SANDBOX = os.environ.get("HOOKSTREAM_TESTS_SERVER") == "sandbox"
 
 #: In so many seconds even a busy machine answers a few requests; a test can wait for their end.
 SOON = 4
@@ -107,9 +114,12 @@ class Database:
         """Run `init`."""
         answer = run("init", "--json", database=self.path)
         assert answer.returncode == 0, answer.stderr
-        facts = json.loads(answer.stdout)
-        del facts["key_prefix"]
-        self._tenant = Tenant(**facts)
+        return self.begin_with(json.loads(answer.stdout))
+
+    def begin_with(self, facts: Mapping[str, Any]) -> "Tenant":
+        """Take the tenant of these facts for the one that the database began with."""
+        names = [each.name for each in fields(Tenant)]
+        self._tenant = Tenant(**{name: facts[name] for name in names})
         return self._tenant
 
     def execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -215,13 +225,15 @@ def _initialized() -> tuple[bytes, Tenant]:
         return database.path.read_bytes(), tenant
 
 
-def signed(token: str, secret: str = SECRET) -> str:
+def signed(token: str, secret: str | None = None) -> str:
     """A session token with better-auth's signature, computed apart from the code under test."""
-    mac = hmac.new(secret.encode(), token.encode(), hashlib.sha256).digest()
+    mac = hmac.new((secret or signing["secret"]).encode(), token.encode(), hashlib.sha256).digest()
     return f"{token}.{base64.b64encode(mac).decode()}"
 
 
-def cookie(token: str, *, name: str = "better-auth.session_token", secret: str = SECRET) -> str:
+def cookie(
+    token: str, *, name: str = "better-auth.session_token", secret: str | None = None
+) -> str:
     """The Cookie header that a browser sends for a session."""
     return f"{name}={quote(signed(token, secret), safe='')}"
 
@@ -279,6 +291,8 @@ def serving(
 
     It leads a process group of its own, so that it can be killed with its workers.
     """
+    if IN_SANDBOX:
+        pytest.skip("it starts a server on a database of its own, which a sandbox refuses")
     log = database.path.with_name("server.log")
     settings = {"HOOKSTREAM_VALIDATE_RESPONSES": "on", **settings}
     with log.open("a", encoding="utf-8") as sink:
