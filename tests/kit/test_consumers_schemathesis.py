@@ -5,10 +5,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from kit.running_sandbox import Facts, running_sandbox
+from support.sandboxes import sandbox
+
+Facts = dict[str, Any]
 
 #: The same requests in every run, so that a failure in CI is one anywhere.
 OPTIONS = ("--seed", "1", "--max-examples", "10", "--no-color")
@@ -21,8 +24,8 @@ CHECKS = ("--checks", "all", "--exclude-checks", "use_after_free")
 @pytest.fixture
 def facts() -> Iterator[Facts]:
     """Of a sandbox of the test's own: the run changes it."""
-    with running_sandbox() as started:
-        yield started
+    with sandbox() as started:
+        yield started.facts
 
 
 def run(folder: Path, *arguments: str) -> str:
