@@ -138,6 +138,16 @@ class Resources:
         member_id: str = added["member"]["id"]
         return member_id
 
+    def spare(self, at: datetime) -> Values:
+        """Another organization of the owner, and another environment in the first one."""
+        organization = self.call("createOrganization", {"name": "Spare organization"}, at=at)
+        body = {"name": "Spare", "slug": "spare", "org_id": self._owner.org_id}
+        environment = self.call("createEnvironment", body, at=at)
+        return {
+            "org_id": organization["organization"]["id"],
+            "env_id": environment["environment"]["id"],
+        }
+
     def use_up(self, name: str, limit: Limit) -> None:
         """Use up a limit by its name."""
         counters = self._application.counters

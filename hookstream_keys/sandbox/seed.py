@@ -53,6 +53,8 @@ def seed(application: Application, clock: Clock, streams: Streams) -> Seeded:
     member = make("member").sign_up("Member", MEMBER_EMAIL)
     member_id = make("membership").member(MEMBER_EMAIL)
     other = make("other tenant").sign_up("Other", OTHER_EMAIL)
+    # A minute later, so that it is not the organization that requests mean which name none.
+    spare = make("spare").spare(at=begun + timedelta(minutes=1))
     others = Resources(application, other, begun, streams.stream("seed other key"))
     other_key = others.key(name="Other key")
     lifetime = application.dependencies.lifetimes.first_end(now, brief=False) - now
@@ -95,6 +97,7 @@ def seed(application: Application, clock: Clock, streams: Streams) -> Seeded:
                 "password": PASSWORD,
             },
         },
+        "spare": spare,
         "other_tenant": other_key,
     }
     return Seeded(facts, owner, other)

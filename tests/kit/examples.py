@@ -82,6 +82,8 @@ def parameters(facts: Facts) -> dict[str, str]:
     return {
         "organization": facts["org_id"],
         "environment": facts["env_id"],
+        "spare organization": facts["spare"]["org_id"],
+        "spare environment": facts["spare"]["env_id"],
         "key": facts["keys"]["active"]["id"],
         "key with a rotation": facts["keys"]["rotation_pending"]["id"],
         "rotation": facts["keys"]["rotation_pending"]["rotation_id"],
