@@ -224,9 +224,7 @@ def test_200_to_a_header_within_the_limit(server: Server) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        b"/",
         b"/v1",
-        b"/v1/",
         b"/nope",
         b"/v1/nope",
         b"/v1/auth/api-keys/",
