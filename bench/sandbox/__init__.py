@@ -1,0 +1,1 @@
+"""How fast a sandbox starts, resets and makes tenants."""
