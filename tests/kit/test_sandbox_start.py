@@ -315,7 +315,9 @@ def test_it_starts_with_every_setting_of_a_real_server() -> None:
     with sandbox(HOOKSTREAM_ADD_UNVERIFIED_MEMBERS="off", HOOKSTREAM_SIGN_UP="closed") as world:
         path = f"/organizations/{world.facts['org_id']}/members"
         member = {"email": world.facts["users"]["member"]["email"], "role": "member"}
-        assert_error(world.call("POST", path, member, world.owner), 409, "email_not_verified")
+        assert_error(
+            world.call("POST", path, member, world.owner), 409, "email_not_verified", "body/email"
+        )
         sign_up = {"name": "U", "email": "u@example.com", "password": "long enough"}
         assert world.call("POST", "/auth/sign-up/email", sign_up, {}).status_code == 403
 
