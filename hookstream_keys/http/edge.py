@@ -43,6 +43,9 @@ DRAIN_BYTES = 8 * 1024 * 1024
 #: rejects more before their body is read; a body takes up to `HOOKSTREAM_MAX_BODY_BYTES` of memory.
 MAX_REQUESTS = 4_000
 
+#: What may stand around the value of a header field (RFC 9110, section 5.6.3).
+OPTIONAL_WHITE_SPACE = b" \t"
+
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
 #: A host and perhaps a port (RFC 9112, section 3.2). Without a comma: several are one with commas.
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]+)(:[0-9]*)?")
@@ -159,7 +162,7 @@ class EdgeMiddleware:
 
     async def _body(self, request: Request, operation: spec.Operation, receive: Receive) -> bytes:
         """The complete body, where the operation takes one, of an accepted media type."""
-        declared = request.headers.get(b"content-length", b"0").strip(b" \t")
+        declared = request.headers.get(b"content-length", b"0")
         if not declared.isdigit():
             raise BadRequest(
                 "The request's header fields are not valid.",
@@ -170,7 +173,7 @@ class EdgeMiddleware:
             raise await self._too_large(receive, 0)
         body = b""
         coding = request.headers.get(b"transfer-encoding")
-        if coding is not None and coding.strip(b" \t").lower() != b"chunked":
+        if coding is not None and coding.lower() != b"chunked":
             raise BadRequest(
                 "The request's header fields are not valid.",
                 details=[Detail("header/transfer-encoding", "is not chunked, and nothing else")],
@@ -214,7 +217,9 @@ class EdgeMiddleware:
 
 def _request(scope: Scope, sources: Sources) -> Request:
     headers: dict[bytes, bytes] = {}
-    for name, value in scope["headers"]:
+    for name, untrimmed in scope["headers"]:
+        # RFC 9110, section 5.5: white space around a field's value is no part of it.
+        value = untrimmed.strip(OPTIONAL_WHITE_SPACE)
         if name not in headers:
             headers[name] = value
         elif name == b"cookie":

@@ -22,6 +22,7 @@ from hookstream_keys.domain.errors import (
     RequestTimeout,
     UriTooLong,
 )
+from hookstream_keys.http.edge import OPTIONAL_WHITE_SPACE
 from hookstream_keys.http.responses import REQUEST_ID, error_response
 from hookstream_keys.server.connections import ConnectionLimit
 from hookstream_keys.server.graceful_shutdown import GracefulShutdown
@@ -87,10 +88,13 @@ class Protocol(GracefulShutdown, ConnectionLimit, TimedProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header field. A trailer field is counted and dropped: it is never used."""
+        """Count a header field. A trailer field is counted and dropped: it is never used.
+
+        The parser leaves white space behind the value.
+        """
         self._count(len(name) + len(value) + FIELD_OVERHEAD, HeaderFieldsTooLarge, HEADER)
         if self._in_header:
-            super().on_header(name, value)
+            super().on_header(name, value.strip(OPTIONAL_WHITE_SPACE))
 
     def on_headers_complete(self) -> None:
         """The header is whole, and within the limit.

@@ -112,6 +112,38 @@ def test_201_the_last_of_two_members_of_one_name_counts_and_is_the_one_validated
     assert_shape(request(server, tenant, body=text + b', "name": ""}'), 400)
 
 
+# How the header is written
+
+
+@pytest.mark.parametrize("end", [b"", b" ", b"\t", b" \t  "])
+@pytest.mark.parametrize("begin", [b"", b" ", b"\t "])
+def test_white_space_around_a_field_is_no_part_of_its_value(
+    server: Server, tenant: Tenant, begin: bytes, end: bytes
+) -> None:
+    key = tenant.key.encode()
+    for credential in (b"X-API-Key:%s%s%s", b"Authorization:%sBearer %s%s"):
+        sent = credential % (begin, key, end) + b"\r\n"
+        idempotent = sent + b"Idempotency-Key:%sone-request-0001%s\r\n" % (begin, end)
+        json_type = b"Content-Type:%sapplication/json%s\r\n" % (begin, end)
+        answer = request(server, None, headers=idempotent + json_type, body=valid(tenant))
+        assert status(answer) == 201, answer
+        # The same key each time: every spelling is the same request.
+        assert header(answer, b"idempotency-replayed") in (None, b"true")
+    expected = b"Host:%st%s\r\nExpect:%s100-continue%s\r\n" % (begin, end, begin, end)
+    length = b"Content-Length: %d\r\n\r\n" % len(valid(tenant))
+    head = b"POST %s HTTP/1.1\r\nX-API-Key: %s\r\nConnection: close\r\n" % (PATH, key)
+    answer = server.raw(head + expected + JSON + length + valid(tenant))
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 ")
+
+
+@pytest.mark.parametrize("space", [b"\xa0", b"\x0b", b"\x0c", b"\xe2\x80\x89"])
+def test_no_other_character_is_white_space_of_a_field(
+    server: Server, tenant: Tenant, space: bytes
+) -> None:
+    key = b"X-API-Key: " + tenant.key.encode() + space + b"\r\n"
+    assert status(request(server, None, headers=JSON + key, body=valid(tenant))) in (400, 401)
+
+
 # What the body is said to be
 
 
