@@ -339,6 +339,16 @@ def test_204_a_key_can_be_revoked_by_presenting_it(create: Create, server: Serve
     assert_error(create(headers=key_header(created)), 401, "unauthorized")
 
 
+@pytest.mark.parametrize("pasted", ["{}\n", "{}\r\n", "{} ", " {}", "\t{}\t", "\n\n{}\n"])
+def test_204_a_key_is_revoked_that_was_pasted_with_white_space(
+    create: Create, server: Server, pasted: str
+) -> None:
+    created = create().json()
+    body = {"key": pasted.format(created["key"])}
+    assert ask(server, "POST", "/revoke", {}, json=body).status_code == 204
+    assert_error(create(headers=key_header(created)), 401, "unauthorized")
+
+
 def test_204_the_same_answer_when_there_is_no_such_key(create: Create, server: Server) -> None:
     revoked = create().json()["key"]
     answers = [
