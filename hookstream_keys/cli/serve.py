@@ -37,6 +37,11 @@ def serve_command(host: str, port: int, workers: int, database: str) -> None:
     from hookstream_keys.server import processes  # noqa: PLC0415
 
     settings = settings_for(database)
+    # First: where the address cannot be used, no database is made.
+    try:
+        listener = listening.bind(host, port)
+    except listening.BindError as error:
+        raise click.ClickException(str(error)) from error
     store = open_store(database)
     store.migrate()
     path = database_path(database)
@@ -45,10 +50,6 @@ def serve_command(host: str, port: int, workers: int, database: str) -> None:
     if warning is not None:
         note(f"WARNING: {warning}")
     RateLimitCounters(limits_path(path)).close()
-    try:
-        listener = listening.bind(host, port)
-    except listening.BindError as error:
-        raise click.ClickException(str(error)) from error
     address, bound_port = listener.getsockname()[:2]
     shown = f"[{address}]" if ":" in address else address
     url = f"http://{shown}:{bound_port}{spec.base_path(spec.load())}"

@@ -39,7 +39,15 @@ class BindError(Exception):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Bind a socket to `host` and `port`; port 0 chooses a free one. Raises BindError."""
+    """Bind a socket to `host` and `port`; port 0 chooses a free one. Raises BindError.
+
+    An empty host is refused: to the system it is every address of the machine.
+    """
+    if not host:
+        raise BindError(
+            "the host is empty: it takes an address to listen on, such as 127.0.0.1; every "
+            "address of the machine is 0.0.0.0, or :: with IPv6"
+        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     try:

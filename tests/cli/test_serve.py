@@ -163,6 +163,18 @@ def test_a_port_in_use_is_one_clear_error_line(database: Database) -> None:
     assert "in use" in answer.stderr
 
 
+@pytest.mark.parametrize("command", ["serve", "sandbox"])
+def test_an_empty_host_is_refused_and_nothing_is_made(database: Database, command: str) -> None:
+    # A sandbox makes a database of its own.
+    of_a_sandbox = {"HOOKSTREAM_DATABASE": "", "BETTER_AUTH_SECRET": ""}
+    settings = of_a_sandbox if command == "sandbox" else {}
+    answer = run(command, "--host", "", "--port", "0", database=database.path, **settings)
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr.count("\n") == 1
+    assert "127.0.0.1" in answer.stderr
+    assert list(database.path.parent.iterdir()) == []
+
+
 def test_it_listens_on_ipv6(database: Database) -> None:
     if not socket.has_ipv6 or not _has_ipv6_loopback():
         pytest.skip("this machine has no IPv6 loopback")
