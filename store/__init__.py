@@ -57,6 +57,7 @@ from hookstream_keys.store.records import (
 )
 from hookstream_keys.store.sqlite import SqliteStore
 from hookstream_keys.store.sqlite.sandbox import SandboxStore, Snapshot
+from hookstream_keys.store.sqlite.version import require_version
 from hookstream_keys.store.state_check import StateCheck, StateFault
 
 __all__ = [
@@ -121,9 +122,15 @@ _SQLITE = "sqlite:///"
 def database_path(url: str) -> Path:
     """The file that `url` names: `sqlite:///relative.db`, or `sqlite:////absolute.db`.
 
-    Raises UnsupportedDatabase for any other address.
+    Raises UnsupportedDatabase for any other address: there are no parameters, and no database in
+    memory, which each worker would have for itself.
     """
     path = url.removeprefix(_SQLITE)
+    if path != url and (path == ":memory:" or path.startswith("file:") or set(path) & set("?#")):
+        raise UnsupportedDatabase(
+            f"the database's address names no file: {_SQLITE}FILE takes no parameters after ? or "
+            "#, no file: and no :memory:; write it as in sqlite:///hookstream.db"
+        )
     if path == url or not path:
         raise UnsupportedDatabase(
             # Not quoted: the URL of another engine may contain a password.
@@ -135,12 +142,15 @@ def database_path(url: str) -> Path:
 
 def open_sandbox_store(url: str) -> Store:
     """The same for a sandbox's database, which `open_store` refuses when it is used."""
+    require_version()
     return SandboxStore(database_path(url))
 
 
 def open_store(url: str) -> Store:
     """Open the database at `url` without changing it; `Store.migrate` creates and upgrades it.
 
-    Raises UnsupportedDatabase for an address that no engine here serves.
+    Raises UnsupportedDatabase for an address that no engine here serves, and when the engine's
+    library is too old.
     """
+    require_version()
     return SqliteStore(database_path(url))

@@ -11,6 +11,7 @@ from hookstream_keys.contract import spec
 from hookstream_keys.runtime.new_secret import secrets_at_start
 from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters, limits_path
 from hookstream_keys.server import listening
+from hookstream_keys.settings import Settings
 from hookstream_keys.store import database_path, open_store
 
 
@@ -42,6 +43,20 @@ def serve_command(host: str, port: int, workers: int, database: str) -> None:
         listener = listening.bind(host, port)
     except listening.BindError as error:
         raise click.ClickException(str(error)) from error
+    with listener:
+        _prepare(settings, database)
+        address, bound_port = listener.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        url = f"http://{shown}:{bound_port}{spec.base_path(spec.load())}"
+        click.echo(f"API         {url}")
+        click.echo(f"Swagger UI  {url}/ui/")
+        sys.stdout.flush()
+        status = processes.run(settings, listener, workers)
+    sys.exit(status)
+
+
+def _prepare(settings: Settings, database: str) -> None:
+    """Upgrade the database, and make the files beside it, before several workers open them."""
     store = open_store(database)
     store.migrate()
     path = database_path(database)
@@ -50,10 +65,3 @@ def serve_command(host: str, port: int, workers: int, database: str) -> None:
     if warning is not None:
         note(f"WARNING: {warning}")
     RateLimitCounters(limits_path(path)).close()
-    address, bound_port = listener.getsockname()[:2]
-    shown = f"[{address}]" if ":" in address else address
-    url = f"http://{shown}:{bound_port}{spec.base_path(spec.load())}"
-    click.echo(f"API         {url}")
-    click.echo(f"Swagger UI  {url}/ui/")
-    sys.stdout.flush()
-    sys.exit(processes.run(settings, listener, workers))

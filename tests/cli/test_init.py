@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support import Database, run
+from support.backups import command
 
 FACTS = ["org_id", "env_id", "user_id", "email", "password", "key", "key_prefix"]
 
@@ -131,6 +132,20 @@ class TestADatabaseThatCannotBeUsed:
         answer = run(*command, "--database", "mysql://x", database=database.path)
         assert "sqlite:///" in one_line(answer)
 
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "sqlite:///hookstream.db?mode=ro",
+            "sqlite:////hookstream.db#a",
+            "sqlite:///:memory:",
+            "sqlite:///file:hookstream.db",
+        ],
+    )
+    def test_is_no_file(self, command: tuple[str, ...], database: Database, url: str) -> None:
+        answer = run(*command, "--database", url, database=database.path)
+        assert "names no file" in one_line(answer)
+        assert list(database.path.parent.iterdir()) == []
+
     def test_an_invalid_setting(self, command: tuple[str, ...], database: Database) -> None:
         answer = run(*command, database=database.path, HOOKSTREAM_MAX_BODY_BYTES="much")
         assert "HOOKSTREAM_MAX_BODY_BYTES" in one_line(answer)
@@ -141,6 +156,17 @@ class TestADatabaseThatCannotBeUsed:
         database.path.with_name("hookstream.db.secret").write_text("short")
         answer = run(*command, database=database.path, BETTER_AUTH_SECRET="")
         assert "secret file" in one_line(answer)
+
+
+@pytest.mark.parametrize("words", [("init",), ("serve", "--port", "0")])
+def test_an_old_sqlite_is_one_line_and_nothing_is_made(
+    database: Database, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 36, 0))
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.36.0")
+    error = one_line(command(database, *words))
+    assert error.startswith("hookstream-keys: Python here uses SQLite 3.36.0; 3.37 or later")
+    assert list(database.path.parent.iterdir()) == []
 
 
 def test_an_old_database_is_upgraded(database: Database) -> None:

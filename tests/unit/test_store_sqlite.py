@@ -17,9 +17,11 @@ from hookstream_keys.domain import keys
 from hookstream_keys.store import (
     DatabaseTooNew,
     SqliteStore,
+    Store,
     StoreUnavailable,
     UnsupportedDatabase,
     database_path,
+    open_sandbox_store,
     open_store,
 )
 from hookstream_keys.store.sqlite import engine
@@ -75,11 +77,33 @@ def test_an_address_names_a_file(url: str, path: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "keys.db", "/srv/keys.db", "sqlite:", "sqlite:///", "sqlite://keys.db", "mysql:///x"],
+    [
+        "",
+        "keys.db",
+        "/srv/keys.db",
+        "sqlite:",
+        "sqlite:///",
+        "sqlite://keys.db",
+        "mysql:///x",
+        "sqlite:///keys.db?mode=ro",
+        "sqlite:///keys.db#a",
+        "sqlite:///:memory:",
+        "sqlite:///file:keys.db",
+    ],
 )
 def test_another_address_is_refused(url: str) -> None:
     with pytest.raises(UnsupportedDatabase, match="sqlite:///"):
         open_store(url)
+
+
+@pytest.mark.parametrize("opened", [open_store, open_sandbox_store])
+def test_an_old_sqlite_is_refused_before_a_file_is_made(
+    tmp_path: Path, opened: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 36, 0))
+    with pytest.raises(UnsupportedDatabase, match=r"3\.37 or later is needed"):
+        opened(f"sqlite:///{tmp_path}/keys.db")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
