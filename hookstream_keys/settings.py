@@ -4,6 +4,8 @@ import ipaddress
 import os
 import re
 import secrets
+import shlex
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
@@ -341,6 +343,12 @@ def _read_secret(path: Path) -> str:
             f"the secret file {path} is empty, truncated or not text; put the secret back that was "
             "in it, or delete the file to have a new one created (every session cookie then stops "
             "working, and backups that were made before are restored with --unsealed only)"
+        )
+    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise SettingsError(
+            f"other users of this machine can use the secret file {path}; make it private: "
+            f"chmod 600 {shlex.quote(str(path))} (who has read it can sign session cookies and "
+            "backups: docs/signing-secret.md says how to change the secret)"
         )
     return secret
 

@@ -55,7 +55,7 @@ from hookstream_keys.store.records import (
     Tenant,
     User,
 )
-from hookstream_keys.store.sqlite import SqliteStore
+from hookstream_keys.store.sqlite import SqliteStore, permissions
 from hookstream_keys.store.sqlite.sandbox import SandboxStore, Snapshot
 from hookstream_keys.store.sqlite.version import require_version
 from hookstream_keys.store.state_check import StateCheck, StateFault
@@ -114,6 +114,7 @@ __all__ = [
     "database_path",
     "open_sandbox_store",
     "open_store",
+    "require_private",
 ]
 
 _SQLITE = "sqlite:///"
@@ -138,6 +139,14 @@ def database_path(url: str) -> Path:
             "sqlite:///hookstream.db"
         )
     return Path(path)
+
+
+def require_private(url: str) -> None:
+    """Refuse a database whose files every user of the machine can read or write.
+
+    Raises StoreUnavailable, with the command that changes it, and UnsupportedDatabase.
+    """
+    permissions.require_private(database_path(url))
 
 
 def open_sandbox_store(url: str) -> Store:

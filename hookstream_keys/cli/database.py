@@ -5,7 +5,13 @@ import os
 from pathlib import Path
 
 from hookstream_keys.settings import Settings
-from hookstream_keys.store import Store, StoreUnavailable, database_path, open_store
+from hookstream_keys.store import (
+    Store,
+    StoreUnavailable,
+    database_path,
+    open_store,
+    require_private,
+)
 
 
 def settings_for(database: str) -> Settings:
@@ -14,13 +20,17 @@ def settings_for(database: str) -> Settings:
 
 
 def existing_store(database: str) -> Store:
-    """Open the database; never create or upgrade it. Raises StoreError when it is not ready."""
+    """Open the database; never create or upgrade it.
+
+    Raises StoreError when it is not ready, or others can read it.
+    """
     path = database_path(database).absolute()
     if not path.exists():
         raise StoreUnavailable(
             f"{missing(path)}; hookstream-keys init makes a new one, and hookstream-keys restore "
             "makes one of a backup"
         )
+    require_private(database)
     store = open_store(database)
     store.check()
     return store

@@ -13,7 +13,7 @@ from hookstream_keys.contract.schemas import check_value
 from hookstream_keys.domain import passwords
 from hookstream_keys.handlers import bootstrap
 from hookstream_keys.runtime.new_secret import secrets_at_start
-from hookstream_keys.store import database_path, open_store
+from hookstream_keys.store import database_path, open_store, require_private
 
 _NAME = "is not a name of 1 to 100 characters, without control characters or a leading space"
 
@@ -61,6 +61,7 @@ def init_command(org: str, env: str, email: str, as_json: bool, database: str) -
     """
     require_output()
     settings = settings_for(database)
+    require_private(database)
     store = open_store(database)
     store.migrate()
     path = database_path(database)

@@ -12,7 +12,7 @@ from hookstream_keys.runtime.new_secret import secrets_at_start
 from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters, limits_path
 from hookstream_keys.server import listening
 from hookstream_keys.settings import Settings
-from hookstream_keys.store import database_path, open_store
+from hookstream_keys.store import database_path, open_store, require_private
 
 
 @click.command("serve")
@@ -57,6 +57,7 @@ def serve_command(host: str, port: int, workers: int, database: str) -> None:
 
 def _prepare(settings: Settings, database: str) -> None:
     """Upgrade the database, and make the files beside it, before several workers open them."""
+    require_private(database)
     store = open_store(database)
     store.migrate()
     path = database_path(database)

@@ -1,5 +1,7 @@
 """A database that is not there, or is empty: which file was looked for, and what says where."""
 
+import subprocess
+
 import pytest
 from support import Database, Tenant
 from support.backups import assert_refused, backup, command, init, lose
@@ -33,6 +35,48 @@ def test_a_command_names_the_file_and_what_decides_where_it_is(
         "hookstream-keys restore makes one of a backup\n"
     )
     assert list(database.path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [("init",), ("serve", "--port", "0"), *COMMANDS], ids=str)
+def test_a_command_refuses_a_database_that_others_can_read(
+    database: Database, tenant: Tenant, words: tuple[str, ...]
+) -> None:
+    wal = database.path.with_name("hookstream.db-wal")
+    wal.touch(0o600)
+    wal.chmod(0o644)
+    database.path.chmod(0o604)
+    before = database.path.read_bytes()
+    done = command(database, *words, stdin="hs_live_0")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"hookstream-keys: every user of this machine can use {database.path}, {wal}, which has "
+        f"session tokens; make it private: chmod o-rwx {database.path} {wal}\n"
+    )
+    assert database.path.read_bytes() == before
+    # What it says to do does it.
+    subprocess.run(done.stderr.partition("make it private: ")[2].split(), check=True)
+    listed = ("keys", "list", "--org", tenant.org_id)
+    assert command(database, *listed).returncode == 0
+
+
+def test_a_group_may_share_the_database(database: Database, tenant: Tenant) -> None:
+    database.path.chmod(0o660)
+    assert command(database, "keys", "list", "--org", tenant.org_id).returncode == 0
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604])
+def test_a_secret_that_others_can_read_is_refused(database: Database, mode: int) -> None:
+    own = {"BETTER_AUTH_SECRET": ""}
+    assert command(database, "init", **own).returncode == 0
+    secret = database.path.with_name("hookstream.db.secret")
+    secret.chmod(mode)
+    for words in ("init",), ("serve", "--port", "0"), ("backup", "b.db"):
+        done = command(database, *words, **own)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.count("\n") == 1
+        assert f"make it private: chmod 600 {secret} (" in done.stderr
+    # One that is not read does no harm.
+    assert command(database, "init").returncode == 0
 
 
 def test_restore_names_the_database_that_it_makes(database: Database, tenant: Tenant) -> None:

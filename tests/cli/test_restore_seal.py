@@ -207,6 +207,7 @@ def test_the_file_that_was_read_is_named_and_the_one_that_was_not(
     database: Database, path: Path
 ) -> None:
     file = database.path.with_name("hookstream.db.secret")
+    file.touch(0o600)
     file.write_text("x" * 32)
     says = f"another signing secret than the one in {file}, or"
     assert_refused(database, "restore", path, says, BETTER_AUTH_SECRET="")

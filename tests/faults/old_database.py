@@ -16,6 +16,7 @@ NEXT = "m0004_audit_chain"
 
 def make(database: Database, key: str, rows: int = 20) -> None:
     """Make a database as an early version left it, with this key and so many rows in its log."""
+    database.path.touch(0o600)
     tables = Tables(database.path)
     with contextlib.closing(tables.conn):
         tables.enable_wal()

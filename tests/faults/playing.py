@@ -106,6 +106,7 @@ def leave(folder: Path, files: dict[str, bytes]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for name, content in files.items():
+        (folder / name).touch(0o600)
         (folder / name).write_bytes(content)
 
 

@@ -108,6 +108,8 @@ def runner(node: str) -> Run:
     """Run better-auth's migration code on a file: what it prints, and its warnings."""
 
     def command(name: str, database: Database, **options: Any) -> tuple[str, str]:
+        # As an operator has to: others could read what better-auth creates.
+        database.path.touch(0o600)
         done = subprocess.run(
             [node, str(PEER), name, str(database.path)],
             capture_output=True,
