@@ -64,6 +64,12 @@ START = "2026-01-01T00:00:00Z"
     type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
     help="Where its temporary directory is made. Default: in memory, where the system has that.",
 )
+@click.option(
+    "--stop-with",
+    metavar="PID",
+    type=click.IntRange(min=1),
+    help="Stop when the process with this id has ended, such as the one that runs the tests.",
+)
 @with_json
 def sandbox_command(
     host: str,
@@ -73,6 +79,7 @@ def sandbox_command(
     *,
     run_clock: bool,
     directory: Path | None,
+    stop_with: int | None,
     as_json: bool,
 ) -> None:
     """Run the API on temporary data, for tests of clients, until SIGTERM or Ctrl-C.
@@ -81,7 +88,7 @@ def sandbox_command(
     Everything is gone when it stops.
     """
     # Imported here, so that the other commands start without the web server's libraries.
-    from hookstream_keys.sandbox import serving  # noqa: PLC0415
+    from hookstream_keys.sandbox import parent, serving  # noqa: PLC0415
     from hookstream_keys.sandbox.application import SandboxApplication  # noqa: PLC0415
     from hookstream_keys.sandbox.directory import temporary_directory  # noqa: PLC0415
     from hookstream_keys.sandbox.tenants import Tenants  # noqa: PLC0415
@@ -91,6 +98,8 @@ def sandbox_command(
     settings = _settings(os.environ)
     begin = _time(clock)
     serving.require_loopback(host)
+    if stop_with is not None and not parent.exists(stop_with):
+        raise click.BadParameter("is the id of no process", param_hint="--stop-with")
     try:
         listener = listening.bind(host, port)
     except listening.BindError as error:
@@ -113,6 +122,8 @@ def sandbox_command(
 
         tenants = Tenants(make)
         application = SandboxApplication(tenants, settings.max_body_bytes)
+        if stop_with is not None:
+            parent.stop_with(stop_with)
         ready = partial(_show, tenants.own.facts, as_json=as_json)
         status = serving.run(
             application,

@@ -12,7 +12,7 @@ from hookstream_keys.domain.records import record
 
 #: The maximum of `ErrorDetail`s.
 MAX_DETAILS = 10
-MAX_DETAIL_LENGTH = 500
+MAX_DETAIL_LENGTH = 1000
 MAX_LOCATION_LENGTH = 200
 
 #: The challenge of RFC 6750, section 3.

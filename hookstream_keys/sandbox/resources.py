@@ -22,6 +22,9 @@ PASSWORD = "sandbox-password"  # noqa: S105 - published
 #: A network of documentation (RFC 5737), which no client has an address of.
 NETWORK = "192.0.2.0/24"
 
+#: A scope that no service of an example asks for.
+FEW_SCOPES = "reports:read"
+
 HOUR = timedelta(hours=1)
 
 

@@ -11,6 +11,7 @@ from hookstream_keys.handlers.context import RequestContext
 from hookstream_keys.sandbox.clock import Clock
 from hookstream_keys.sandbox.randomness import Streams
 from hookstream_keys.sandbox.resources import (
+    FEW_SCOPES,
     HOUR,
     NETWORK,
     PASSWORD,
@@ -64,7 +65,7 @@ def seed(application: Application, clock: Clock, streams: Streams) -> Seeded:
         "expired": make("expired").expired_key(name="Expired key"),
         "revoked": make("revoked").revoked_key(name="Revoked key", reason="keyCompromise"),
         "ip_bound": make("ip_bound").key(name="Bound key", allowed_ips=[NETWORK]),
-        "out_of_scope": make("out_of_scope").key(name="Narrow key", scopes="events:read"),
+        "out_of_scope": make("out_of_scope").key(name="Narrow key", scopes=FEW_SCOPES),
         "rate_limited": make("rate_limited").key(name="Limited key", rate_limit=LIMIT),
         "rotation_pending": make("pending").rotated_key(GRACE, name="Key with a pending secret"),
         "rotation_in_grace": make("grace").rotated_key(

@@ -9,7 +9,7 @@ from hookstream_keys.domain.errors import Conflict
 from hookstream_keys.domain.limits import Limit
 from hookstream_keys.runtime import rate_limit_names
 from hookstream_keys.sandbox.faults import Fault
-from hookstream_keys.sandbox.resources import HOUR, NETWORK, Resources, Values
+from hookstream_keys.sandbox.resources import FEW_SCOPES, HOUR, NETWORK, Resources, Values
 from hookstream_keys.sandbox.world import World
 
 Params = Mapping[str, Any]
@@ -42,7 +42,7 @@ def _active_key(world: World, make: Resources, params: Params) -> Values:
 
 
 def _key_with_few_scopes(_: World, make: Resources, params: Params) -> Values:
-    return make.key(**{**_fields(params), "scopes": params.get("scopes", "events:read")})
+    return make.key(**{**_fields(params), "scopes": params.get("scopes", FEW_SCOPES)})
 
 
 def _key_bound_to_address(_: World, make: Resources, params: Params) -> Values:

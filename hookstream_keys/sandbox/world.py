@@ -67,8 +67,11 @@ class World:
         # A tenant's name may be any, also that of the sandbox's own folder.
         self._folder = directory / (f"tenant-{name}" if name else "own")
         self._folder.mkdir()
+        place = f"{origin}{PREFIX}{name}" if name else origin
         settings = dataclasses.replace(
             settings,
+            # So that the document's code samples work as they are printed.
+            public_url=place,
             database=f"sqlite:///{self._folder / 'sandbox.db'}",
             auth_secret=alphanumeric(SECRET_LENGTH, self.streams.stream("auth secret")),
             auth_secrets=(),
@@ -78,7 +81,6 @@ class World:
         seeded = seed(self.application, self.clock, self.streams)
         self.owner: Owner = seeded.owner
         self.other_owner: Owner = seeded.other
-        place = f"{origin}{PREFIX}{name}" if name else origin
         self.facts: dict[str, Any] = {
             "base_url": place + spec.base_path(spec.document()),
             "control_url": f"{place}/_sandbox",

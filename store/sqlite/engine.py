@@ -294,7 +294,7 @@ class Engine:
 
     def _open(self, *, create: bool) -> Connection:
         if create:
-            _create_private(self._path)
+            create_private(self._path)
         connection = connect(
             # Never mode=rwc: a file that SQLite creates is readable by others.
             f"{self._path.as_uri()}?mode=rw",
@@ -361,7 +361,8 @@ def assignments(changes: Mapping[str, Any], columns: Mapping[str, str] | None = 
     return ", ".join(f"{(columns or {}).get(name, name)} = :{name}" for name in changes)
 
 
-def _create_private(path: Path) -> None:
+def create_private(path: Path) -> None:
+    """Create the file, for its owner only, if it does not exist."""
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from hookstream_keys.store.sqlite import SqliteStore
-from hookstream_keys.store.sqlite.engine import SANDBOX_APPLICATION_ID, translated
+from hookstream_keys.store.sqlite.engine import SANDBOX_APPLICATION_ID, create_private, translated
 
 
 class SandboxStore(SqliteStore):
@@ -20,6 +20,7 @@ class SandboxStore(SqliteStore):
 
         Raises StoreUnavailable for a database that is not a sandbox's.
         """
+        create_private(self._path)
         with translated(), closing(sqlite3.connect(self._path)) as connection:
             if not Database(connection).table_names():
                 connection.execute(f"pragma application_id = {SANDBOX_APPLICATION_ID}")

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -327,3 +328,25 @@ def test_settings_apply_but_those_that_only_a_server_has(tmp_path: Path) -> None
     kept = {name: value for name, value in settings.items() if name == "HOOKSTREAM_MAX_BODY_BYTES"}
     with sandbox(**kept) as world:
         assert world.call("POST", "/auth/api-keys", {"name": "x" * 3000}).status_code == 413
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_it_stops_with_the_process_that_it_was_started_for(number: int, tmp_path: Path) -> None:
+    tests = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+    options = ("--directory", str(tmp_path), "--stop-with", str(tests.pid))
+    with started(*options) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert list(tmp_path.iterdir()) != []
+        # It is not waited for: until its parent asks, an ended process is still in the list.
+        tests.send_signal(number)
+        assert process.wait(timeout=20) == 0
+        assert list(tmp_path.iterdir()) == []
+    tests.wait()
+
+
+def test_the_process_that_it_stops_with_must_exist() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    with started("--stop-with", str(ended.pid)) as process:
+        assert process.wait(timeout=20) == 2

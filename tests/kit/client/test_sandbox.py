@@ -124,8 +124,7 @@ def test_the_guards_and_all_seeded_keys(app: Any, box: Sandbox) -> None:
         "expired": 401,
         "revoked": 401,
         "ip_bound": 401,
-        # It covers what this application asks for, and little else.
-        "out_of_scope": 200,
+        "out_of_scope": 403,
         "rate_limited": 429,
         "rotation_pending": 200,
         "rotation_in_grace": 200,
