@@ -133,7 +133,7 @@ def revoke_by_secret(context: WriteContext, body: types.RevokeBySecretRequest) -
     As in RFC 7009, the response does not tell whether the key exists.
     """
     # A leaked key is often pasted, and 204 must mean that it is revoked.
-    digest = keys.digest_of(body["key"].strip(" \t\r\n"))
+    digest = keys.digest_of(body["key"].strip(" \t\r\n"), context.random)
     if digest is not None:
         now, reason = timestamps.to_text(context.now), body["reason"]
         key = context.store.find_key(digest)

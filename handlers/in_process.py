@@ -1,11 +1,13 @@
 """The API's operations, called in this process, without HTTP and without a credential."""
 
 from contextlib import nullcontext, suppress
+from functools import cache
 from typing import Any
 
 from hookstream_keys.context.principal import Authenticated, Principal
-from hookstream_keys.contract import parameters, spec
-from hookstream_keys.contract.schemas import check_body
+from hookstream_keys.contract import spec
+from hookstream_keys.contract.parameters import Parameter, read_all
+from hookstream_keys.contract.schemas import Body
 from hookstream_keys.handlers import OPERATIONS, PREPARED, WRITING
 from hookstream_keys.handlers.context import Answer, RequestContext, RetryInWriteTransaction
 from hookstream_keys.handlers.recheck import write_context
@@ -26,10 +28,9 @@ def answer(
     Input is validated by the document, as over HTTP. `prepared` is the result of the slow work
     before a handler, where it has some (`handlers.PREPARED`). Raises ApiError.
     """
-    document = spec.document()
-    arguments = parameters.read_all(spec.parameters(document, operation_id), given)
+    arguments = read_all(_parameters(operation_id), given)
     if body is not None:
-        arguments["body"] = check_body(spec.request_schema(document, operation_id), body)
+        arguments["body"] = _body(operation_id).check(body)
     handler = OPERATIONS[operation_id]
     if operation_id in PREPARED:
         arguments["prepared"] = prepared
@@ -44,3 +45,15 @@ def answer(
 def _unchanged(principal: Principal, *_: object) -> Authenticated | None:
     """Replaces the check of credentials: there is none."""
     return principal if isinstance(principal, Authenticated) else None
+
+
+@cache
+def _parameters(operation_id: str) -> list[Parameter]:
+    """The operation's parameters, compiled once."""
+    return [Parameter(each) for each in spec.parameters(spec.document(), operation_id)]
+
+
+@cache
+def _body(operation_id: str) -> Body:
+    """The operation's body, compiled once."""
+    return Body(spec.request_schema(spec.document(), operation_id))

@@ -82,7 +82,10 @@ def _failures(context: RequestContext, email: str) -> tuple[_Bucket, _Bucket]:
     )
 
 
-def _successes(context: RequestContext, email: str) -> tuple[_Bucket, _Bucket]:
+def _successes(context: RequestContext, email: str) -> tuple[_Bucket, ...]:
+    if context.random.is_sandbox:
+        # While its clock is frozen, no bucket empties, and a suite signs in for each test.
+        return ()
     address = of_address(context.address or "")
     return (
         _Bucket(f"signed in {address} {email}", RIGHT_OF_ONE_USER, _SUCCEEDED),

@@ -142,7 +142,7 @@ def _find(
     env_id = wanted.get("env_id")
     return verification.verify(
         context.store,
-        keys.digest_of(wanted["key"]),
+        keys.digest_of(wanted["key"], context.random),
         verification.Use(
             now=timestamps.to_text(context.now),
             ip=wanted.get("ip"),

@@ -81,7 +81,7 @@ class Credentials:
         if not text:
             return None
         use = verification.Use(request.now, request.address or None)
-        return self._by_key(keys.digest_of(text), use, request.id)
+        return self._by_key(keys.digest_of(text, request.random), use, request.id)
 
     def bearer(self, request: Request) -> Principal | None:
         """The principal of the bearer token: a key, or a session's token, signed or not."""
@@ -93,7 +93,7 @@ class Credentials:
             return None
         token = token.strip()
         use = verification.Use(request.now, request.address or None)
-        principal = self._by_key(keys.digest_of(token), use, request.id)
+        principal = self._by_key(keys.digest_of(token, request.random), use, request.id)
         if principal is not None:
             return principal
         # better-auth percent-encodes tokens in cookies, and accepts them either way.

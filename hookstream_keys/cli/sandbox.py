@@ -22,6 +22,8 @@ DEFAULTS = {
     "HOOKSTREAM_ADD_UNVERIFIED_MEMBERS": "on",
     # While the clock is frozen, no bucket empties.
     "HOOKSTREAM_RATE_LIMIT": "1000000",
+    # The session of the facts must not end because a test has made many.
+    "HOOKSTREAM_MAX_SESSIONS_PER_USER": "off",
     "HOOKSTREAM_LOG_LEVEL": "warning",
 }
 #: The settings that only a real server has.

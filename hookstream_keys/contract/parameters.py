@@ -32,14 +32,14 @@ class Parameter:
         return value
 
 
-def read_all(described: Iterable[dict[str, Any]], given: Mapping[str, str | None]) -> Any:
+def read_all(parameters: Iterable[Parameter], given: Mapping[str, str | None]) -> Any:
     """The values of these parameters, by name, with their defaults.
 
     None is not given. Raises BadRequest, which names each invalid one.
     """
     read: dict[str, Any] = {}
     details: list[Detail] = []
-    for parameter in map(Parameter, described):
+    for parameter in parameters:
         text = given.get(parameter.name)
         if text is not None:
             read[parameter.name] = parameter.read(text, details)

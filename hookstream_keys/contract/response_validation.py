@@ -1,6 +1,7 @@
 """Connexion's validation of responses, where it is enabled, and its JSON encoder."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -8,7 +9,16 @@ from connexion.datastructures import MediaTypeDict
 from connexion.exceptions import NonConformingResponseBody
 from connexion.validators.abstract import AbstractResponseBodyValidator
 
-from hookstream_keys.contract.schemas import check_value
+from hookstream_keys.contract.schemas import checker
+from hookstream_keys.domain.errors import Detail
+
+
+@lru_cache(maxsize=1024)
+def _checker(schema: bytes) -> Callable[[Any], list[Detail]]:
+    """The check of a schema, as JSON: Connexion makes another object of it for each response."""
+    read = orjson.loads(schema)
+    # It is empty for a response that the document does not describe.
+    return checker(read, "body") if read else lambda _: []
 
 
 class JsonResponse(AbstractResponseBodyValidator):
@@ -19,7 +29,7 @@ class JsonResponse(AbstractResponseBodyValidator):
         return orjson.loads(raw) if raw else None
 
     def _validate(self, body: Any) -> None:
-        details = check_value(self._schema, body, "body")
+        details = _checker(orjson.dumps(self._schema))(body)
         if details:
             raise NonConformingResponseBody(
                 "; ".join(f"{detail.location}: {detail.message}" for detail in details)

@@ -25,9 +25,11 @@ PREFIX_LENGTH = 12
 
 _RANDOM_BYTES = 28
 #: The end of the random bytes of a sandbox's keys, which can be predicted, and of the published
-#: examples. No other key has it, and a server that is not a sandbox accepts none that does.
+#: examples. No other key has it, and a server that is not a sandbox finds none that does.
 SANDBOX_MARK = bytes.fromhex("5a4db0c5")
 _MARK = SANDBOX_MARK.hex()
+#: No key has this digest.
+_NO_KEY = bytes(32)
 _FORM = re.compile(r"hs_(?:live|test)_[0-9a-f]{64}", re.ASCII)
 
 
@@ -58,19 +60,22 @@ def is_well_formed(text: str) -> bool:
     return _FORM.fullmatch(text) is not None and _checksum(text[:-8]) == text[-8:]
 
 
-def digest_of(text: str) -> bytes | None:
-    """The digest of a well-formed key; None for other text."""
-    return digest(text) if is_well_formed(text) else None
+def digest_of(text: str, random: Random = SYSTEM_RANDOM) -> bytes | None:
+    """The digest by which a well-formed key is found; None for other text.
+
+    Of a key with `SANDBOX_MARK` it is one that no key has, unless `random` is a sandbox's: a
+    published key is unknown even to a server whose database has it.
+    """
+    if not is_well_formed(text):
+        return None
+    if text[-16:-8] == _MARK and not random.is_sandbox:
+        return _NO_KEY
+    return digest(text)
 
 
 def digest(secret: str) -> bytes:
-    """The SHA-256 by which a key is stored and found.
-
-    Of a key with `SANDBOX_MARK` it is the hash of the hash: even if the SHA-256 of a published key
-    got into a database, the key would not be found by it.
-    """
-    hashed = hashlib.sha256(secret.encode()).digest()
-    return hashlib.sha256(hashed).digest() if secret[-16:-8] == _MARK else hashed
+    """The SHA-256 by which a key is stored and found."""
+    return hashlib.sha256(secret.encode()).digest()
 
 
 def _checksum(head: str) -> str:

@@ -79,8 +79,12 @@ class Answer:
 async def send_answer(
     answer: Answer, fault: Fault | None, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """Send an answer, damaged as a fault says."""
-    if fault is not None and fault.truncate and answer.body:
+    """Send an answer, damaged as a fault says; one without a body is not sent at all."""
+    damaged = fault is not None and (fault.truncate or fault.malformed)
+    if damaged and (not answer.body or scope["method"] == "HEAD"):
+        await drop_connection(scope, receive)
+        return
+    if fault is not None and fault.truncate:
         await answer.begin(send)
         half = answer.body[: len(answer.body) // 2]
         await send({"type": "http.response.body", "body": half, "more_body": True})

@@ -15,7 +15,7 @@ from hookstream_keys.context import request as requests
 from hookstream_keys.context.origins import Origins
 from hookstream_keys.contract import spec
 from hookstream_keys.contract.routes import Routes
-from hookstream_keys.domain.sources import SYSTEM
+from hookstream_keys.domain.sources import Sources
 from hookstream_keys.http.connexion_app import connexion_app
 from hookstream_keys.http.edge import EdgeMiddleware
 from hookstream_keys.http.middlewares import Routing, Validation
@@ -25,6 +25,7 @@ from hookstream_keys.http.responses import respond
 from hookstream_keys.sandbox import control
 from hookstream_keys.sandbox.browsers import require_local
 from hookstream_keys.sandbox.document import document
+from hookstream_keys.sandbox.randomness import current_random
 from hookstream_keys.sandbox.tenants import Tenants
 from hookstream_keys.sandbox.world import PREFIX
 
@@ -55,6 +56,7 @@ class SandboxApplication:
                 scope = {**scope, "path": f"/{rest}", "raw_path": scope["raw_path"][before:]}
         if scope["path"].startswith(self._control_base):
             scope[_WORLD] = world
+            world.streams.begin_request("control")
             await self._control(scope, receive, send)
         else:
             await world(scope, receive, send)
@@ -99,7 +101,7 @@ def _control_api(tenants: Tenants, max_body_bytes: int) -> ASGIApp:
         origins=Origins(),
         limiting=RateLimiting(tenants.own.application.counters, None),
         max_body_bytes=max_body_bytes,
-        sources=SYSTEM,
+        sources=Sources(random=current_random),
     )
 
 

@@ -17,6 +17,8 @@ class Clock:
 
     def __init__(self, start: datetime, mode: Mode = "frozen") -> None:
         self._moment = start
+        #: By how much it was moved back.
+        self._set_back = timedelta(0)
         #: When it began to run, by `time.monotonic_ns`; None while it is frozen.
         self._since: int | None = None
         if mode == "running":
@@ -35,11 +37,15 @@ class Clock:
         return self._moment + timedelta(microseconds=elapsed)
 
     def monotonic_ns(self) -> int:
-        """Its current time in nanoseconds since 1970, for rate limits: it moves with the clock."""
-        return (self.now() - _EPOCH) // _MICROSECOND * (SECOND // 1_000_000)
+        """Nanoseconds for rate limits: they move forward with the clock, and never back.
+
+        Otherwise what was used before the clock was moved back would count as used later.
+        """
+        return (self.now() + self._set_back - _EPOCH) // _MICROSECOND * (SECOND // 1_000_000)
 
     def set(self, moment: datetime) -> None:
         """Move it to a moment, earlier or later."""
+        self._set_back += max(self.now() - moment, timedelta(0))
         self._moment = moment
         if self._since is not None:
             self._since = time.monotonic_ns()

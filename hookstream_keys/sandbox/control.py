@@ -108,9 +108,10 @@ async def delete_tenant(world: World, tenants: Tenants, name: str) -> Answer:
     return None, 204
 
 
-async def get_control_document(_: World, __: Tenants) -> Answer:
-    """The document of this API."""
-    return orjson.dumps(document()), 200
+async def get_control_document(world: World, _: Tenants) -> Answer:
+    """The document of this API, with the world's own control URL."""
+    servers = [{"url": world.facts["control_url"], "description": "This sandbox"}]
+    return orjson.dumps({**document(), "servers": servers}), 200
 
 
 #: The handler of every operation of the document. A test holds it against the document.

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
-from hookstream_keys.domain.errors import Forbidden
+from hookstream_keys.contract.schemas import parse_json
+from hookstream_keys.domain.errors import BadRequest, Forbidden
 from hookstream_keys.sandbox.recorder import RecordedRequest
 
 #: The operations that would end or narrow what the sandbox's own key and session rest on, and the
@@ -28,12 +30,23 @@ def refusal(facts: Mapping[str, Any], request: RecordedRequest) -> Forbidden | N
             f"The sandbox keeps the {fact} of its facts as it is, so that its own key stays valid: "
             "make another one to change or delete."
         )
-    if operation == "revokeBySecret" and facts["key"].encode() in request.body:
+    if operation == "revokeBySecret" and _secret(request.body) == facts["key"]:
         return Forbidden(
             "The sandbox keeps the key of its facts: make another one to revoke by its secret."
         )
-    if operation == "signOut" and facts["session_token"] in " ".join(request.headers.values()):
+    sent = unquote(" ".join(request.headers.values()))
+    if operation == "signOut" and facts["session_token"] in sent:
         return Forbidden(
             "The sandbox keeps the session of its facts: sign in, and sign out of that session."
         )
     return None
+
+
+def _secret(body: bytes) -> str | None:
+    """The key that a request to revoke by secret names."""
+    try:
+        value = parse_json(body)
+    except BadRequest:
+        return None
+    key = value.get("key") if isinstance(value, dict) else None
+    return key.strip() if isinstance(key, str) else None

@@ -15,6 +15,11 @@ from hookstream_keys.domain.sources import Random
 _current: ContextVar[Random] = ContextVar("random")
 
 
+def current_random() -> Random:
+    """The stream of the request that this task serves, of any world. Raises LookupError."""
+    return _current.get()
+
+
 class Streams:
     """The streams of random bytes of one world, which is `name`d under a `seed`."""
 

@@ -4,12 +4,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from hookstream_keys.contract.schemas import parse_json
-from hookstream_keys.domain.errors import BadRequest, Detail
+from hookstream_keys.domain.errors import Detail
 from hookstream_keys.sandbox.redaction import (
-    redacted_document,
+    redacted_body,
     redacted_headers,
-    redacted_json,
     redacted_query,
     redacted_text,
 )
@@ -43,10 +41,10 @@ class RecordedRequest:
             "at": self.at,
             "method": self.method,
             "path": redacted_text(self.path),
-            "query": redacted_query(self.query),
+            "query": redacted_query(self.query, self.operation),
             "operation": self.operation,
             "headers": redacted_headers(self.headers),
-            "body": _redacted_body(self.body),
+            "body": redacted_body(self.body, self.operation),
             "valid": not self.problems,
             "problems": [
                 {
@@ -95,13 +93,3 @@ class Recorder:
                 each.view() for each in self._requests if operation in (None, each.operation)
             ]
         }
-
-
-def _redacted_body(body: bytes) -> Any:
-    if not body:
-        return None
-    try:
-        # As the API reads it: what is nested too deep is shown as text.
-        return redacted_json(parse_json(body))
-    except BadRequest:
-        return redacted_document(body.decode("utf-8", errors="replace"))

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 from hookstream_keys.contract import spec
 from hookstream_keys.contract.parameters import Parameter
-from hookstream_keys.contract.schemas import check_value, parse_json
+from hookstream_keys.contract.schemas import checker, parse_json
 from hookstream_keys.domain.errors import BadRequest, Detail
 
 _NAME = re.compile(r"\{([^}]*)\}")
@@ -25,7 +25,8 @@ class _OperationCheck:
         parameters = [Parameter(each) for each in spec.parameters(document, operation.id)]
         self._parameters = {_key(each.place, each.name): each for each in parameters}
         self._consumes = operation.consumes
-        self._schema = spec.request_schema(document, operation.id) if operation.consumes else {}
+        schema = spec.request_schema(document, operation.id) if operation.consumes else {}
+        self._check_body = checker(schema, "body")
         _, described = spec.operation_of(document, operation.id)
         self._is_body_required = described.get("requestBody", {}).get("required", False)
 
@@ -72,7 +73,7 @@ class _OperationCheck:
         if content_type.partition(";")[0].strip().lower() not in self._consumes:
             return [Detail("header/content-type", f"is not {' or '.join(self._consumes)}")]
         try:
-            return check_value(self._schema, parse_json(body), "body")
+            return self._check_body(parse_json(body))
         except BadRequest as error:
             return list(error.details)
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
+from hookstream_keys.domain import timestamps
 from hookstream_keys.domain.errors import Conflict
 from hookstream_keys.domain.limits import Limit
 from hookstream_keys.runtime import rate_limit_names
@@ -33,7 +34,7 @@ def _environment(world: World, make: Resources, params: Params) -> Values:
 def _active_key(world: World, make: Resources, params: Params) -> Values:
     seconds = params.get("expires_in_seconds")
     end = None if seconds is None else world.clock.now() + timedelta(seconds=seconds)
-    expires_at = None if end is None else end.strftime("%Y-%m-%dT%H:%M:%SZ")
+    expires_at = None if end is None else timestamps.to_text(end)
     rules: Values = {"allowed_ips": params.get("allowed_ips"), "expires_at": expires_at}
     limit = {name: params[name] for name in ("requests", "window_seconds") if name in params}
     if limit:

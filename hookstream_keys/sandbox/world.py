@@ -19,6 +19,7 @@ from hookstream_keys.domain.alphanumeric import alphanumeric
 from hookstream_keys.domain.errors import Detail, Overloaded
 from hookstream_keys.domain.limits import Limit
 from hookstream_keys.domain.sources import Random, Sources
+from hookstream_keys.http.edge import DRAIN_BYTES
 from hookstream_keys.runtime import rate_limit_names
 from hookstream_keys.sandbox import request_check
 from hookstream_keys.sandbox.answers import Answer, drop_connection, send_answer
@@ -164,9 +165,10 @@ class World:
 
     def _record(self, scope: Scope, body: bytes) -> RecordedRequest:
         operation = self._operation(scope)
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
+        headers: dict[str, str] = {}
+        for name, value in scope["headers"]:
+            # Of several of one name the API reads the first.
+            headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
         recorded = self.recorder.begin(
             at=timestamps.to_text(self.clock.now()),
             method=scope["method"],
@@ -259,10 +261,13 @@ class RequestBody:
         self._messages: deque[Message] = deque()
 
     async def read(self, limit: int) -> bytes:
-        """The body, or the beginning of one that is longer than the limit."""
+        """The body; of one that is longer than the limit, more bytes than that.
+
+        What the application would discard is read as well: a client that stalls delays no reset.
+        """
         body = b""
         more = True
-        while more and len(body) <= limit:
+        while more and len(body) <= limit + DRAIN_BYTES:
             message = await self._receive()
             self._messages.append(message)
             body += message.get("body", b"")

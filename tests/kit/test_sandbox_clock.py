@@ -260,3 +260,15 @@ def test_what_is_no_move_is_refused_in_words(world: Sandbox, body: dict[str, obj
     assert all(location.startswith("body") for location in locations)
     assert "^" not in str(found)
     assert world.do("GET", "/clock")["now"] == START
+
+
+def test_a_clock_that_is_moved_back_leaves_limits_as_they_were(world: Sandbox) -> None:
+    key = world.create(rate_limit={"requests": 2, "window_seconds": 3600})["key"]
+    world.advance(7200)
+    assert world.code(key) == "VALID"
+    world.set_clock(START)
+    # One use is left, and the organization's limit is not used up either.
+    assert [world.code(key), world.code(key)] == ["VALID", "RATE_LIMITED"]
+    assert world.call("GET", "/auth/whoami").status_code == 200
+    world.advance(3600)
+    assert world.code(key) == "VALID"

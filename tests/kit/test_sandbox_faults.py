@@ -202,3 +202,13 @@ def test_what_is_no_fault_is_refused_with_what_there_is(
     found = assert_error(refused, 400, "bad_request", location)
     assert told in found["details"][0]["message"]
     assert world.do("GET", "/faults") == {"faults": []}
+
+
+@pytest.mark.parametrize("damage", ["truncate", "malformed"])
+def test_an_answer_without_a_body_is_dropped(world: Sandbox, damage: str) -> None:
+    key_id = world.create()["id"]
+    world.fail("revokeApiKey", **{damage: True})
+    with pytest.raises(httpx.RemoteProtocolError):
+        world.call("DELETE", f"/auth/api-keys/{key_id}")
+    # It was done.
+    assert world.call("GET", f"/auth/api-keys/{key_id}").json()["api_key"]["revoked"] == 1

@@ -1,5 +1,6 @@
 """A reset puts everything back, and nothing that was begun before it goes on."""
 
+import socket
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -160,3 +161,14 @@ def test_several_at_once_are_one_after_another(world: Sandbox, directory: Path) 
         assert set(pool.map(reset_and_create, range(24))) == {201}
     world.reset()
     assert dump(directory) == before
+
+
+def test_a_client_that_stalls_in_a_large_body_delays_no_reset(world: Sandbox) -> None:
+    host, port = world.facts["base_url"].split("/")[2].split(":")
+    head = b"POST /v1/auth/api-keys HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    with socket.create_connection((host, int(port))) as stalled:
+        stalled.sendall(head + b"Content-Length: 1000000\r\n\r\n" + b" " * 70_000)
+        time.sleep(0.2)
+        begun = time.monotonic()
+        world.reset()
+        assert time.monotonic() - begun < 10

@@ -190,3 +190,15 @@ def test_there_are_64_at_most(tenants: Sandbox) -> None:
     assert sorted(statuses) == [201] * 64 + [409] * 2
     tenants.do("DELETE", f"/tenants/{tenants.do('GET', '/tenants')['tenants'][0]}")
     assert create(99) == 201
+
+
+def test_a_tenants_documents_and_redirects_lead_to_the_tenant(world: Sandbox) -> None:
+    tenant = world.tenant("documented")
+    base, control = tenant.facts["base_url"], tenant.facts["control_url"]
+    for url, server in ((base, base), (control, control)):
+        served = world.client.get(f"{url}/openapi.json").json()
+        assert served["servers"][0]["url"] == server
+    root = world.client.get(base.removesuffix("v1"))
+    assert root.status_code == 302
+    assert world.client.get(str(root.next_request.url)).status_code == 200
+    assert str(root.next_request.url).startswith(base)

@@ -4,12 +4,11 @@ import pytest
 
 from hookstream_keys.contract import spec
 from hookstream_keys.contract.parameters import Parameter, read_all, read_integer
-from hookstream_keys.contract.schemas import Schema
 from hookstream_keys.domain.errors import BadRequest
 
 CANARY = "CanaryThatMustNotBeRepeated"
-LIST = spec.parameters(spec.load(), "listApiKeys")
-GET = spec.parameters(spec.load(), "getApiKey")
+LIST = [Parameter(each) for each in spec.parameters(spec.load(), "listApiKeys")]
+GET = [Parameter(each) for each in spec.parameters(spec.load(), "getApiKey")]
 
 
 def test_parameters_are_read_as_they_are_typed_and_get_the_defaults() -> None:
@@ -31,7 +30,7 @@ def test_parameters_are_read_as_they_are_typed_and_get_the_defaults() -> None:
     ],
 )
 def test_wrong_parameters_are_named_and_not_repeated(
-    parameters: list[Schema], given: dict[str, str | None], expected: list[str]
+    parameters: list[Parameter], given: dict[str, str | None], expected: list[str]
 ) -> None:
     with pytest.raises(BadRequest) as caught:
         read_all(parameters, given)

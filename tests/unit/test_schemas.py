@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookstream_keys.contract import spec
-from hookstream_keys.contract.schemas import MAX_DEPTH, Schema, check_body, check_value, parse_json
+from hookstream_keys.contract.schemas import MAX_DEPTH, Body, Schema, check_value, parse_json
 from hookstream_keys.domain.errors import BadRequest
 
 CREATE = spec.request_schema(spec.load(), "createApiKey")
@@ -165,16 +165,16 @@ def test_nesting_of_100_000_levels_is_rejected(raw: bytes) -> None:
 
 
 def test_a_valid_body_gets_the_defaults() -> None:
-    assert check_body(CREATE, VALID) == {**VALID, "scopes": "*"}
+    assert Body(CREATE).check(VALID) == {**VALID, "scopes": "*"}
 
 
 def test_a_value_that_was_sent_is_kept() -> None:
-    assert check_body(CREATE, {**VALID, "scopes": "events:read"})["scopes"] == "events:read"
+    assert Body(CREATE).check({**VALID, "scopes": "events:read"})["scopes"] == "events:read"
 
 
 def test_the_value_that_was_checked_is_not_changed() -> None:
     body = dict(VALID)
-    check_body(CREATE, body)
+    Body(CREATE).check(body)
     assert body == VALID
 
 
@@ -201,7 +201,7 @@ def test_a_wrong_body_is_refused_where_it_is_wrong(
     changes: dict[str, Any], expected: list[str]
 ) -> None:
     with pytest.raises(BadRequest) as caught:
-        check_body(CREATE, {**VALID, **changes})
+        Body(CREATE).check({**VALID, **changes})
     assert sorted({detail.location for detail in caught.value.details}) == expected
 
 
@@ -240,10 +240,6 @@ def test_at_most_10_places_are_named() -> None:
     schema = {"type": "array", "items": {"type": "integer"}}
     assert len(check_value(schema, ["x"] * 9, "body")) == 9
     assert len(check_value(schema, ["x"] * 50, "body")) == 10
-
-
-def test_without_a_schema_everything_is_valid() -> None:
-    assert check_value({}, object(), "body") == []
 
 
 # Of every word that a schema may have, one that the canary does not obey.
@@ -294,7 +290,7 @@ def test_a_message_never_repeats_a_number(schema: Schema, value: Any) -> None:
 @given(name=st.sampled_from([*CREATE["properties"]]), inner=json_values)
 def test_no_body_is_repeated(name: str, inner: Any) -> None:
     with pytest.raises(BadRequest) as caught:
-        check_body(CREATE, {**VALID, name: [CANARY, inner]})
+        Body(CREATE).check({**VALID, name: [CANARY, inner]})
     assert CANARY not in repr((caught.value.message, caught.value.details))
 
 
