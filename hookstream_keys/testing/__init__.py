@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hookstream_keys.testing.control import SandboxError
     from hookstream_keys.testing.process import running_sandbox
-    from hookstream_keys.testing.records import Environment, Key, RecordedRequest, RotatedKey
+    from hookstream_keys.testing.records import (
+        Environment,
+        Key,
+        PendingFault,
+        RecordedRequest,
+        RotatedKey,
+    )
     from hookstream_keys.testing.sandbox import KeyState, RotationState, Sandbox, SessionState
 
 #: The module of each public name, which is imported at the first use.
@@ -17,6 +23,7 @@ _MODULES = {
     "Environment": "records",
     "Key": "records",
     "KeyState": "sandbox",
+    "PendingFault": "records",
     "RecordedRequest": "records",
     "RotatedKey": "records",
     "RotationState": "sandbox",
@@ -33,6 +40,7 @@ __all__ = [  # noqa: RUF022 - the class first that the fixtures return
     "RotatedKey",
     "Environment",
     "RecordedRequest",
+    "PendingFault",
     "KeyState",
     "RotationState",
     "SessionState",

@@ -29,6 +29,10 @@ class Control:
         self._path = parts.path
         self._explain = explain
 
+    def at(self, url: str) -> "Control":
+        """The same sandbox's control API at another URL, a tenant's."""
+        return Control(url, self._explain)
+
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """The JSON value of the answer, or None when it has no body.
 

@@ -33,6 +33,19 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingFault:
+    """A fault that is still to come."""
+
+    operation: str
+    #: How many requests are still to fail.
+    times: int
+    #: `before` or `after_commit`: whether the request has no effect, or only its answer is lost.
+    when: str
+    #: How they fail, such as `{"status": 503, "retry_after": 2}`; `Fault` of `control.yaml`.
+    how: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedRequest:
     """A request that the client has sent. Secrets are redacted."""
 

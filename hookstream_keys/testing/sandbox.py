@@ -6,7 +6,14 @@ from typing import Any, Literal, TypedDict, Unpack
 from urllib.parse import urlencode
 
 from hookstream_keys.testing.control import Control
-from hookstream_keys.testing.records import Environment, Key, RecordedRequest, RotatedKey
+from hookstream_keys.testing.records import (
+    Environment,
+    Key,
+    PendingFault,
+    RecordedRequest,
+    RotatedKey,
+)
+from hookstream_keys.testing.tenants import Tenants
 
 KeyState = Literal[
     "active",
@@ -64,8 +71,11 @@ class Sandbox:
     Every method raises SandboxError when the sandbox does not answer, or refuses its arguments.
     """
 
-    def __init__(self, facts: Mapping[str, Any], control: Control) -> None:
+    def __init__(
+        self, facts: Mapping[str, Any], control: Control, tenants: Tenants | None = None
+    ) -> None:
         self._control = control
+        self._tenants = Tenants(control) if tenants is None else tenants
         #: All that the sandbox began with; `Facts` of `control.yaml` describes it.
         self.facts = facts
         #: The URL of the API: what a client under test is configured with.
@@ -192,6 +202,18 @@ class Sandbox:
         """Remove all faults that are still to come."""
         self._control.call("DELETE", "/faults")
 
+    def faults(self) -> list[PendingFault]:
+        """The faults that are still to come, in the order in which they were added."""
+        found = self._control.call("GET", "/faults")["faults"]
+        return [_pending_fault(**each) for each in found]
+
+    def assert_faults_used(self) -> None:
+        """Raise AssertionError if a fault is still to come: the test proves nothing of it."""
+        __tracebackhide__ = True  # pytest shows the test instead
+        unused = [f"{each.operation}: {each.how}, times: {each.times}" for each in self.faults()]
+        if unused:
+            raise AssertionError("\n".join(["faults that no request has used:", *unused]))
+
     # Requests
 
     def requests(self, operation: str | None = None) -> list[RecordedRequest]:
@@ -210,13 +232,21 @@ class Sandbox:
 
     # Everything
 
-    def create_tenant(self, name: str) -> dict[str, Any]:
-        """Make an isolated tenant, and return its facts; not of a tenant."""
-        facts: dict[str, Any] = self._control.call("POST", "/tenants", {"name": name})
-        return facts
+    def create_tenant(self, name: str) -> "Sandbox":
+        """Make an isolated tenant, which the next `reset()` deletes.
+
+        `name` has small letters, digits, - and _. A tenant can make tenants, too.
+        """
+        facts, tenants = self._tenants.create(name)
+        return Sandbox(facts, self._control.at(facts["control_url"]), tenants)
+
+    def delete_tenant(self, name: str) -> None:
+        """Delete a tenant by the name that `create_tenant` was given."""
+        self._tenants.delete(name)
 
     def reset(self) -> None:
-        """Put everything back: data, clock, faults and recorded requests."""
+        """Put everything back: data, clock, faults, recorded requests; delete its tenants."""
+        self._tenants.delete_all()
         self._control.call("POST", "/reset")
 
     def _add_fault(
@@ -236,6 +266,10 @@ def _named(states: Mapping[Any, str], state: str, what: str) -> str:
 
 def _time(clock: Mapping[str, str]) -> datetime:
     return datetime.fromisoformat(clock["now"])
+
+
+def _pending_fault(operation: str, times: int, when: str, **how: Any) -> PendingFault:
+    return PendingFault(operation, times, when, how)
 
 
 def _problems(requests: list[RecordedRequest]) -> Iterator[str]:

@@ -38,8 +38,7 @@ def tenant_of_worker(
             facts = _facts(folder) or _start(folder, options, command, log)
             fcntl.flock(users, fcntl.LOCK_SH)
         try:
-            whole = process.sandbox_of(facts, log)
-            yield process.sandbox_of(whole.create_tenant(worker), log)
+            yield process.sandbox_of(facts, log).create_tenant(worker)
         finally:
             with _alone(folder):
                 _stop_after_last(folder, users.fileno())

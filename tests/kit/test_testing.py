@@ -5,7 +5,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.client import IncompleteRead, RemoteDisconnected
 from typing import Any, get_args
 
@@ -13,7 +13,7 @@ import pytest
 
 from hookstream_keys import testing
 from hookstream_keys.sandbox.document import document
-from hookstream_keys.testing import Sandbox, SandboxError, running_sandbox
+from hookstream_keys.testing import PendingFault, Sandbox, SandboxError, running_sandbox
 from hookstream_keys.testing.sandbox import (
     KEY_STATES,
     ROTATION_STATES,
@@ -216,3 +216,75 @@ def test_mistakes_in_a_test_are_explained(sandbox: Sandbox) -> None:
         sandbox.state("a key of gold")
     with pytest.raises(ValueError, match="there is no key state 'golden'; there are: active, "):
         sandbox.key("golden")  # type: ignore[arg-type]  # it is what is refused
+
+
+def test_a_tenant_is_used_as_the_sandbox_is_and_deleted_by_its_reset(sandbox: Sandbox) -> None:
+    tenant = sandbox.create_tenant("other")
+    assert tenant.org_id != sandbox.org_id
+    assert code(sandbox, tenant.key().key) == "NOT_FOUND"
+    assert code(tenant, tenant.key("revoked").key) == "REVOKED"
+    tenant.advance(hours=1)
+    assert tenant.now() - sandbox.now() == timedelta(hours=1)
+    tenant.reset()
+    assert tenant.now() == sandbox.now()
+    sandbox.reset()
+    with pytest.raises(SandboxError):
+        tenant.now()
+    assert sandbox.create_tenant("other").org_id == tenant.org_id
+
+
+def test_a_tenant_is_deleted_by_its_name(sandbox: Sandbox) -> None:
+    sandbox.create_tenant("other")
+    with pytest.raises(SandboxError, match="A tenant has this name"):
+        sandbox.create_tenant("other")
+    sandbox.delete_tenant("other")
+    sandbox.create_tenant("other")
+    sandbox.delete_tenant("other")
+    with pytest.raises(SandboxError, match="There is no such tenant"):
+        sandbox.delete_tenant("other")
+
+
+def test_a_tenant_makes_tenants_of_its_own(sandbox: Sandbox) -> None:
+    workers = [sandbox.create_tenant(name) for name in ("gw0", "gw1")]
+    others = [worker.create_tenant("other") for worker in workers]
+    assert len({each.org_id for each in (sandbox, *workers, *others)}) == 5
+    workers[0].reset()
+    with pytest.raises(SandboxError):
+        others[0].now()
+    assert others[1].now()
+    others[1].create_tenant("further")
+    sandbox.reset()
+    for name in ("gw0-other", "gw1-other", "gw1-other-further"):
+        sandbox.create_tenant(name)
+
+
+def test_tenants_that_something_else_has_deleted_hinder_no_reset(sandbox: Sandbox) -> None:
+    sandbox.create_tenant("other")
+    request = urllib.request.Request(  # noqa: S310 - the sandbox's own address
+        f"{sandbox.control_url}/tenants/other", method="DELETE"
+    )
+    urllib.request.urlopen(request, timeout=20).close()  # noqa: S310 - likewise
+    sandbox.reset()
+    sandbox.create_tenant("other")
+
+
+def test_faults_that_no_request_has_used_are_an_error(sandbox: Sandbox) -> None:
+    sandbox.assert_faults_used()
+    sandbox.fail_next("whoami", 503, times=2, retry_after=2)
+    sandbox.drop_next("createApiKey", after_commit=True)
+    assert sandbox.faults() == [
+        PendingFault("whoami", 2, "before", {"status": 503, "retry_after": 2}),
+        PendingFault("createApiKey", 1, "after_commit", {"drop": True}),
+    ]
+    send(sandbox, "GET", "/auth/whoami")
+    assert [fault.times for fault in sandbox.faults()] == [1, 1]
+    with pytest.raises(AssertionError) as raised:
+        sandbox.assert_faults_used()
+    assert str(raised.value).splitlines() == [
+        "faults that no request has used:",
+        "whoami: {'status': 503, 'retry_after': 2}, times: 1",
+        "createApiKey: {'drop': True}, times: 1",
+    ]
+    send(sandbox, "GET", "/auth/whoami")
+    sandbox.clear_faults()
+    sandbox.assert_faults_used()
