@@ -70,12 +70,16 @@ class Generators:
                 _script("openapi-python-client"),
                 "generate",
                 f"--path={document}",
-                f"--output-path={target}",
+                # The package's name is its folder's. By default it would be the official client's.
+                "--meta=none",
+                f"--output-path={target / 'key_service_api'}",
             ],
             "openapi-typescript": [
                 str(self._bin / "openapi-typescript"),
                 document,
                 f"--output={target / 'schema.ts'}",
+                # Otherwise a request must have each field that has a default.
+                "--default-non-nullable=false",
             ],
             "hey-api": [
                 str(self._bin / "openapi-ts"),

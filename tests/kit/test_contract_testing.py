@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from support.readme import ROOT
 from support.sandboxes import Sandbox, sandbox
 
 from hookstream_keys.sandbox.document import document
+from hookstream_keys.sandbox.tenants import MAX_TENANTS
 from hookstream_keys.testing.sandbox import KEY_STATES, ROTATION_STATES
 from hookstream_keys.testing.sandbox import Sandbox as PluginSandbox
 
@@ -85,7 +87,8 @@ def running() -> Iterator[Sandbox]:
 
 
 def variables(running: Sandbox) -> dict[str, str]:
-    return {"BASE": running.facts["base_url"], "KEY": running.facts["key"]}
+    facts = running.facts
+    return {"BASE": facts["base_url"], "CONTROL": facts["control_url"], "KEY": facts["key"]}
 
 
 def test_the_shell_examples_print_what_the_page_shows(tmp_path: Path) -> None:
@@ -97,7 +100,7 @@ def test_the_shell_examples_print_what_the_page_shows(tmp_path: Path) -> None:
             script.append(text.replace("facts.json &\n", "facts.json & SANDBOX=$!\n"))
         else:
             expected.append(text)
-    assert len(expected) == 7
+    assert len(expected) == 8
     done = shell("\n".join(script), tmp_path)
     assert done.stdout == "".join(expected), done.stderr
     assert done.returncode == 0
@@ -174,13 +177,18 @@ class _WrongMock(http.server.BaseHTTPRequestHandler):
         """Print nothing."""
 
 
+@pytest.mark.parametrize("credential", ["a key", "a session"])
 def test_schemathesis_tells_a_mock_that_is_like_the_service_from_one_that_is_not(
-    running: Sandbox, tmp_path: Path
+    running: Sandbox, tmp_path: Path, credential: str
 ) -> None:
-    command = block("Schemathesis: is your own mock like the service?")
+    number = ["a key", "a session"].index(credential)
+    command = block("Schemathesis: is your own mock like the service?", number)
+    operation = ["whoami", "listMembers"][number]
     given = variables(running)
+    running.reset()
     done = shell(command, tmp_path, **given, MOCK=given["BASE"])
     assert done.returncode == 0, (tmp_path / "report.txt").read_text()
+    assert 200 in {request["status"] for request in running.requests(operation)}
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _WrongMock) as mock:
         threading.Thread(target=mock.serve_forever, daemon=True).start()
         done = shell(command, tmp_path, **given, MOCK=f"http://127.0.0.1:{mock.server_port}/v1")
@@ -189,12 +197,72 @@ def test_schemathesis_tells_a_mock_that_is_like_the_service_from_one_that_is_not
     assert "Response violates schema" in (tmp_path / "report.txt").read_text()
 
 
+def test_a_key_may_not_call_what_the_second_run_reaches(running: Sandbox) -> None:
+    members = f"/organizations/{running.facts['org_id']}/members"
+    assert running.call("GET", members).status_code == 403
+    assert running.call("GET", members, headers=running.owner).status_code == 200
+
+
 @pytest.mark.usefixtures("node_modules")
 def test_clients_are_generated(running: Sandbox, tmp_path: Path) -> None:
     done = shell(block("Generated clients"), tmp_path, **variables(running))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert list((tmp_path / "python-client").rglob("create_api_key.py"))
-    assert "createApiKey" in (tmp_path / "api.d.ts").read_text(encoding="utf-8")
+    both = (
+        "import key_service_api, hookstream_keys_client;"
+        "print(key_service_api.AuthenticatedClient, hookstream_keys_client.Client)"
+    )
+    imported = python(tmp_path, "-c", both)
+    assert imported.returncode == 0, imported.stderr
+    types = (tmp_path / "api.d.ts").read_text(encoding="utf-8")
+    (request,) = re.findall(r"^        CreateApiKeyRequest: \{$.*?^        \};$", types, FLAGS)
+    assert re.findall(r"^ {12}(name|scopes)\b(\??):", request, FLAGS) == [
+        ("name", ""),
+        ("scopes", "?"),
+    ]
+
+
+FLAGS = re.MULTILINE | re.DOTALL
+
+
+def test_everything_is_installed_from_the_checkout() -> None:
+    installed = re.findall(r"`pip install '?([^'`]+)'?`", PAGE)
+    assert len(installed) == PAGE.count("pip install") == 2
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert installed == [".", *(f".[{extra}]" for extra in project["optional-dependencies"])]
+
+
+def test_only_the_credentials_of_the_tests_cannot_be_revoked(running: Sandbox) -> None:
+    running.reset()
+    facts = running.facts
+    keys = {facts["key_id"], *(key["id"] for key in facts["keys"].values())}
+    statuses = {
+        key: running.call("DELETE", f"/auth/api-keys/{key}", headers=running.owner).status_code
+        for key in keys
+    }
+    assert statuses.pop(facts["key_id"]) == 403
+    assert set(statuses.values()) == {204}
+    tokens = facts["session_token"], facts["sessions"]["live"]
+    signed_out = [
+        running.call("POST", "/auth/sign-out", {}, {"Authorization": f"Bearer {token}"})
+        for token in tokens
+    ]
+    assert [answer.status_code for answer in signed_out] == [403, 200]
+
+
+def test_faults_have_the_retry_after_that_the_page_says(running: Sandbox) -> None:
+    running.reset()
+    for status in (429, 503):
+        for how, seconds in (({}, "1"), ({"retry_after": 0}, "0")):
+            running.fail("whoami", status=status, **how)
+            assert running.call("GET", "/auth/whoami").headers["Retry-After"] == seconds
+
+
+def test_the_facts_and_swagger_ui_are_where_the_page_says(running: Sandbox) -> None:
+    assert running.do("GET", "/facts") == running.facts
+    assert "auth_secret" in running.facts
+    page = running.client.get(f"{running.facts['base_url']}/ui/")
+    assert "swagger-ui" in page.text
+    assert f"at most {MAX_TENANTS} tenants" in PAGE
 
 
 def rows() -> dict[str, tuple[set[str], set[str]]]:

@@ -12,7 +12,9 @@ from support.programs import missing, require
 from support.readme import code_blocks
 from support.sandboxes import Sandbox
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+GUIDE = (ROOT / "docs" / "contract-testing.md").read_text(encoding="utf-8")
 NODE, GO = EXAMPLES / "contract-tests" / "node", EXAMPLES / "contract-tests" / "go"
 
 #: A command that does not exist.
@@ -29,6 +31,14 @@ def page_commands(folder: Path) -> list[str]:
     """The commands of an example's page."""
     (block,) = code_blocks((folder / "README.md").read_text(encoding="utf-8"))
     return block.splitlines()
+
+
+def guide_commands(heading: str, folder: Path) -> list[str]:
+    """The commands of a section of the guide, which begin in the checkout."""
+    (block,) = code_blocks(GUIDE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0])
+    first, *commands = block.splitlines()
+    assert first == f"cd {folder.relative_to(ROOT)}"
+    return commands
 
 
 def run(command: list[str], folder: Path, variables: dict[str, str], *, fails: bool = False) -> str:
@@ -58,6 +68,10 @@ def test_the_tests_for_node_run_as_their_page_says(
     (folder / "node_modules").symlink_to(NODE / "node_modules")
     # What npm_ci.py has run comes first.
     assert page_commands(NODE) == ["npm ci", "npm run types", "npm run build", "npm test"]
+    commands = [
+        line.replace('HOOKSTREAM_URL="$BASE" ', "") for line in guide_commands("Node.js", NODE)
+    ]
+    assert commands == page_commands(NODE)
     variables = environment(HOOKSTREAM_URL=running_sandbox.facts["base_url"])
     for command in (["run", "types"], ["run", "build"]):
         run([npm, *command], folder, variables)
@@ -76,7 +90,7 @@ def test_the_tests_for_go_run_as_their_page_says(tmp_path: Path) -> None:
         GOPATH=str(tmp_path / "path"),
         GOFLAGS="-buildvcs=false",
     )
-    assert page_commands(GO) == ["go test ./..."]
+    assert page_commands(GO) == guide_commands("Go", GO) == ["go test ./..."]
     run([go, "vet", "./..."], GO, variables)
     told = run([go, "test", "-v", "-count=1", "./..."], GO, variables)
     passed = re.findall(r"--- PASS: (\S+)", told)

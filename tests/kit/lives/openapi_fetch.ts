@@ -12,7 +12,7 @@ function must<T>(answer: { data?: T; error?: unknown }): T {
 }
 
 const verify = async (key: string) =>
-  must(await client.POST("/auth/api-keys/verify", { body: { key, explain: false } }));
+  must(await client.POST("/auth/api-keys/verify", { body: { key } }));
 
 const created = must(
   await client.POST("/auth/api-keys", {

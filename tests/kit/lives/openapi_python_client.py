@@ -1,13 +1,13 @@
 """The life of a key by the client that openapi-python-client makes."""
 
-# The generated package has the name of the one in `client/`, which mypy would take it for.
+# The package is generated when the tests run.
 # mypy: ignore-errors
 
 import json
 import os
 
-from hookstream_keys_client import AuthenticatedClient
-from hookstream_keys_client.api.api_keys import (
+from key_service_api import AuthenticatedClient
+from key_service_api.api.api_keys import (
     create_api_key,
     get_api_key,
     list_api_keys,
@@ -15,8 +15,8 @@ from hookstream_keys_client.api.api_keys import (
     rotate_api_key,
     update_api_key,
 )
-from hookstream_keys_client.api.verification import verify_api_key
-from hookstream_keys_client.models import (
+from key_service_api.api.verification import verify_api_key
+from key_service_api.models import (
     CreateApiKeyRequest,
     ErrorCode,
     ErrorResponse,
