@@ -4,8 +4,10 @@ import io
 import os
 import sys
 from contextlib import suppress
+from typing import NoReturn
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from hookstream_keys import __version__
 from hookstream_keys.cli.audit import audit_group
@@ -40,11 +42,25 @@ for command in (
 
 
 def main() -> None:
-    """Run the command. Errors that the operator can fix are one line on stderr, and status 1."""
+    """Run the command. Errors that the operator can fix are one line on stderr, and status 1.
+
+    Where the command line itself is wrong, its usage comes before the line, and the status is 2.
+    """
     _escape_unencodable_output()
     try:
         _require_utf8_arguments(sys.argv[1:])
-        cli()
+        # Not standalone: click would print errors in a form of its own.
+        sys.exit(cli(standalone_mode=False))
+    except NoArgsIsHelpError as error:
+        # The help, which is no error message.
+        error.show()
+        sys.exit(error.exit_code)
+    except click.UsageError as error:
+        _fail_usage(error)
+    except click.ClickException as error:
+        _fail(error.format_message(), error.exit_code)
+    except click.Abort:
+        _fail("interrupted")
     except OutputError as error:
         _discard_output()
         _fail(str(error))
@@ -80,7 +96,16 @@ def _discard_output() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _fail(message: str) -> None:
+def _fail_usage(error: click.UsageError) -> NoReturn:
+    if error.ctx is not None:
+        usage = error.ctx.get_usage()
+        click.echo(f"{usage}\nTry '{error.ctx.command_path} --help' for help.\n", err=True)
+    # Click lists choices on lines of their own, and begins with a capital letter.
+    message = " ".join(line.strip() for line in error.format_message().splitlines())
+    _fail(message[:1].lower() + message[1:], error.exit_code)
+
+
+def _fail(message: str, status: int = 1) -> NoReturn:
     # It may contain a field's or a file's name, so control characters are escaped.
     click.echo(f"hookstream-keys: {printable(message)}", err=True)
-    sys.exit(1)
+    sys.exit(status)

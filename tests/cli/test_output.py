@@ -1,10 +1,11 @@
-"""What is shown once: a secret that cannot be written to standard output is of no use."""
+"""What commands print: a secret that cannot be shown is undone, and errors have one form."""
 
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
-from support import COMMAND, Database, Tenant, environment
+from support import COMMAND, Database, Tenant, environment, run
 
 FULL = Path("/dev/full")
 NEEDS_FULL = pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
@@ -67,3 +68,43 @@ def test_other_answers_that_cannot_be_written_are_an_error(
         1,
         "hookstream-keys: standard output: No space left on device\n",
     )
+
+
+def test_a_port_in_use_is_an_error_in_the_form_of_all_others(database: Database) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        done = run("serve", "--port", port, database=database.path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith("hookstream-keys: ")
+    assert port in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("serve", "--port", "many"), "invalid value for '--port'"),
+        (("serve", "--ports", "1"), "no such option"),
+        (("keys", "lst"), "no such command 'lst'"),
+        (("keys", "verify", "hs_test_0"), "the key is read from standard input"),
+        (("audit", "prune"), "missing option"),
+    ],
+)
+def test_a_wrong_command_line_gets_its_usage_and_an_error_in_the_same_form(
+    database: Database, arguments: tuple[str, ...], error: str
+) -> None:
+    done = run(*arguments, database=database.path)
+    usage, hint, empty, told = done.stderr.splitlines()
+    assert (done.returncode, done.stdout, empty) == (2, "", "")
+    assert usage.startswith(f"Usage: hookstream-keys {arguments[0]} ")
+    assert hint.startswith(f"Try 'hookstream-keys {arguments[0]}")
+    assert told.startswith(f"hookstream-keys: {error}")
+
+
+@pytest.mark.parametrize("arguments", [(), ("keys",)])
+def test_a_group_without_a_command_shows_its_help(
+    database: Database, arguments: tuple[str, ...]
+) -> None:
+    done = run(*arguments, database=database.path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Commands:" in done.stderr
+    assert "hookstream-keys: " not in done.stderr
