@@ -27,6 +27,8 @@ class Routes:
 
     def __init__(self, document: spec.Document) -> None:
         base = spec.base_path(document)
+        #: Where the document itself is.
+        self.document_url = f"{base}/openapi.json"
         by_path: dict[str, Route] = {}
         for operation in spec.operations(document):
             path = base + operation.path

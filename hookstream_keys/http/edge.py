@@ -129,7 +129,9 @@ class EdgeMiddleware:
             # The principal of other requests is not known yet.
             self.limiting.limit_anonymous(request)
         if route is None:
-            raise NotFound("There is nothing at this path; /v1/openapi.json lists all paths.")
+            raise NotFound(
+                f"There is nothing at this path; {self.routes.document_url} lists all paths."
+            )
         if operation is None:
             await self._answer_without_operation(route, method, response)
             return

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import without_settings
+from support import assert_error, without_settings
 from support.sandboxes import Sandbox
 
 from hookstream_keys.contract import spec
@@ -52,6 +52,17 @@ def test_the_served_document_is_the_one_that_it_runs_from(world: Sandbox) -> Non
     (server,) = served["servers"]
     assert server["url"] == world.facts["control_url"]
     assert {**served, "servers": document()["servers"]} == document()
+
+
+@pytest.mark.parametrize("path", ["", "/", "/nothing", "/reset/nothing"])
+def test_an_unknown_path_is_404_that_names_the_control_apis_own_document(
+    world: Sandbox, path: str
+) -> None:
+    error = assert_error(world.control("GET", path), 404, "not_found")
+    assert "; /_sandbox/openapi.json lists all paths" in error["error"]
+    # As before, the API's own.
+    outside = world.call("GET", "/nothing")
+    assert "; /v1/openapi.json lists all paths" in outside.json()["error"]
 
 
 @pytest.mark.parametrize(
