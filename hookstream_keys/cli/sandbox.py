@@ -29,6 +29,19 @@ DEFAULTS = {
 #: The settings that only a real server has.
 REFUSED = ("HOOKSTREAM_DATABASE", "BETTER_AUTH_SECRET", "BETTER_AUTH_SECRETS")
 
+#: The facts that are printed without `--json`, beside the keys.
+FOR_A_PERSON = (
+    "base_url",
+    "control_url",
+    "now",
+    "org_id",
+    "env_id",
+    "key",
+    "email",
+    "password",
+    "session_token",
+)
+
 START = "2026-01-01T00:00:00Z"
 
 
@@ -86,8 +99,8 @@ def sandbox_command(
 ) -> None:
     """Run the API on temporary data, for tests of clients, until SIGTERM or Ctrl-C.
 
-    Prints what tests need to begin with once it accepts connections: with --json as one line.
-    Everything is gone when it stops.
+    Once it accepts connections it prints what tests need to begin with: with --json all of it, as
+    one line. Everything is gone when it stops.
     """
     # Imported here, so that the other commands start without the web server's libraries.
     from hookstream_keys.sandbox import parent, serving  # noqa: PLC0415
@@ -167,5 +180,22 @@ def _show(facts: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         show_json(facts)
     else:
-        show({name: value for name, value in facts.items() if isinstance(value, str)}, as_json)
+        _show_to_a_person(facts)
     sys.stdout.flush()
+
+
+def _show_to_a_person(facts: Mapping[str, Any]) -> None:
+    """Print the facts that exploring begins with, by their names, and how to go on."""
+    base, control = facts["base_url"], facts["control_url"]
+    pages = {"swagger_ui": f"{base}/ui/", "reference": f"{base}/reference"}
+    own = {name: facts[name] for name in FOR_A_PERSON}
+    keys = {}
+    for state, values in facts["keys"].items():
+        keys[f"  {state}"] = values["key"]
+        if "new_key" in values:
+            keys[f"  {state}.new_key"] = values["new_key"]
+    show({**pages, **own}, as_json=False)
+    click.echo("\nKeys by state:")
+    show(keys, as_json=False)
+    click.echo(f"\nMore is at {control}/facts; {control}/openapi.json describes the control API.")
+    click.echo("Ctrl-C stops the sandbox and deletes its data.")

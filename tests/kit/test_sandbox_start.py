@@ -63,16 +63,35 @@ def test_it_prints_one_line_of_json_with_all_that_a_test_begins_with() -> None:
         assert world.process.stdout.read() == ""
 
 
-def test_without_json_it_prints_lines_to_read() -> None:
+def test_without_json_it_prints_what_a_person_begins_with() -> None:
     with subprocess.Popen(
-        [COMMAND, "sandbox"], env=without_settings(), stdout=subprocess.PIPE, text=True
+        [COMMAND, "sandbox"],
+        env=without_settings(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(2)]
-        process.terminate()
-        lines += process.stdout.readlines()
-    names = [line.split()[0].strip(":") for line in lines if line.strip()]
-    assert {"base_url", "control_url", "key", "org_id", "env_id"} <= set(names)
+        lines: list[str] = []
+        # The last line says how to stop it.
+        while not (lines and "Ctrl-C" in lines[-1]):
+            lines.append(process.stdout.readline())
+            assert lines[-1], lines
+        told = dict(line.strip().split(maxsplit=1) for line in lines if line.count("  "))
+        with httpx.Client(trust_env=False, verify=NO_TLS) as client:
+            facts = client.get(f"{told['control_url']}/facts").json()
+            for name in ("swagger_ui", "reference"):
+                page = client.get(told[name]).raise_for_status()
+                assert page.headers["Content-Type"].startswith("text/html")
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=30)
+    assert (process.returncode, rest) == (0, ("", ""))
+    names = ("base_url", "org_id", "env_id", "key", "email", "password", "session_token")
+    assert {name: told[name] for name in names} == {name: facts[name] for name in names}
+    # A key for each state, and the new secret of each that is rotated.
+    for state, values in facts["keys"].items():
+        assert told[state] == values["key"]
+        assert told.get(f"{state}.new_key") == values.get("new_key")
 
 
 def test_the_first_request_after_the_line_succeeds_every_time() -> None:
@@ -146,7 +165,10 @@ def test_options_that_mean_nothing_are_refused(options: tuple[str, str]) -> None
 
 def test_a_port_that_is_taken_is_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        assert "port" in start_fails("--port", str(listener.getsockname()[1]))
+        port = str(listener.getsockname()[1])
+        told = start_fails("--port", port)
+    assert (told.startswith("hookstream-keys: "), told.count("\n")) == (True, 1)
+    assert port in told
 
 
 def test_only_the_sandbox_has_the_control_api(server_database: Database) -> None:
