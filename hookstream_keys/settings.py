@@ -242,8 +242,7 @@ class Settings:
                 "with a password need sign-in by password, so open both or close sign-up"
             )
         _check_proxies(settings.trusted_proxies)
-        for origin in settings.trusted_origins:
-            _check_origin(origin)
+        _check_origins(settings.trusted_origins)
         settings.check_secrets()
         return settings
 
@@ -370,7 +369,8 @@ def _parse(variable: str, text: str, default: Any) -> Any:
 
 def _check(variable: str, value: Any, takes: Takes | None) -> None:
     if takes is not None and not takes.pattern.fullmatch(value):
-        raise SettingsError(f"{variable} is {value!r}; it takes {takes.words}")
+        given = f"is {value!r}" if takes.shown else "has another form"
+        raise SettingsError(f"{variable} {given}; it takes {takes.words}")
 
 
 def _print(value: Any) -> str:
@@ -381,16 +381,26 @@ def _print(value: Any) -> str:
 
 def _check_proxies(proxies: str) -> None:
     """Accept IP addresses and networks only: a name would match no proxy, `*` any client."""
-    for proxy in filter(None, map(str.strip, proxies.split(","))):
+    for position, proxy in enumerate(proxies.split(","), 1):
+        if not proxy.strip():
+            continue
         try:
-            ipaddress.ip_network(proxy)
-        except ValueError as error:
+            ipaddress.ip_network(proxy.strip())
+            continue
+        except ValueError:
+            pass
+        # Outside of `except`: that exception quotes the entry, which may be a URL with a password.
+        raise SettingsError(
+            f"entry {position} of HOOKSTREAM_TRUSTED_PROXIES is no address and no network; it takes "
+            "addresses such as 10.0.0.1, and networks such as 10.0.0.0/8, whose bits after the "
+            "prefix are 0"
+        )
+
+
+def _check_origins(origins: tuple[str, ...]) -> None:
+    for position, origin in enumerate(origins, 1):
+        if not ORIGIN.pattern.fullmatch(origin):
             raise SettingsError(
-                f"HOOKSTREAM_TRUSTED_PROXIES has {proxy!r}; it takes addresses such as 10.0.0.1, "
-                f"and networks such as 10.0.0.0/8 ({error})"
-            ) from error
-
-
-def _check_origin(origin: str) -> None:
-    if not ORIGIN.pattern.fullmatch(origin):
-        raise SettingsError(f"HOOKSTREAM_TRUSTED_ORIGINS has {origin!r}; it takes {ORIGIN.words}")
+                f"entry {position} of HOOKSTREAM_TRUSTED_ORIGINS has another form; it takes "
+                f"{ORIGIN.words}"
+            )

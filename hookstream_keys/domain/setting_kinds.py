@@ -16,11 +16,13 @@ class Takes:
 
     pattern: re.Pattern[str]
     words: str
+    #: Whether a message may show a text that is refused: a URL may have a password in it.
+    shown: bool = True
 
     @classmethod
-    def of(cls, pattern: str, words: str) -> "Takes":
+    def of(cls, pattern: str, words: str, *, shown: bool = True) -> "Takes":
         """From a pattern's text; letters and digits are ASCII."""
-        return cls(re.compile(pattern, re.ASCII), words)
+        return cls(re.compile(pattern, re.ASCII), words, shown)
 
 
 def one_of(*choices: str) -> Takes:
@@ -41,22 +43,27 @@ COOKIE_PREFIX = Takes.of(
     r"(?!__)[A-Za-z0-9._-]{1,64}",
     "letters, digits, dots, hyphens and underscores, at most 64, and does not begin with __",
 )
+#: 1 to 65535, without leading zeros.
+_PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 #: As a browser writes `Origin` (RFC 6454, section 6.1): never with the scheme's own port.
 _ORIGIN = (
     r"(?!http://[^/]*:80(/|$)|https://[^/]*:443(/|$))"
-    r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?"
+    rf"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:{_PORT})?"
 )
 ORIGIN = Takes.of(
     _ORIGIN,
-    "an origin: a scheme, a host in lower case and perhaps a port other than the scheme's own, "
-    "such as https://console.example.com",
+    "an origin: http or https, a host in lower case, perhaps a port from 1 to 65535 other than the "
+    "scheme's own, and nothing else, such as https://console.example.com",
+    shown=False,
 )
 #: Nothing that YAML, a shell or JavaScript reads as more than text: it stands in code samples.
 PUBLIC_URL = Takes.of(
-    # No `.` or `..` as a segment, which clients resolve.
-    rf"({_ORIGIN}(/(?!\.{{1,2}}(/|$))[A-Za-z0-9._~-]+)*)?",
-    "a scheme, a host in lower case, perhaps a port other than the scheme's own, and perhaps a "
-    "path without a slash at its end, such as https://keys.example.com or https://example.com/keys",
+    # No `.` or `..` as a segment, which clients resolve; no /v1 at the end, which follows it.
+    rf"(?!.*/v1$)({_ORIGIN}(/(?!\.{{1,2}}(/|$))[A-Za-z0-9._~-]+)*)?",
+    "a URL without user and password: http or https, a host in lower case, perhaps a port from 1 "
+    "to 65535 other than the scheme's own, and perhaps a path without /v1 and without a slash at "
+    "its end, such as https://keys.example.com or https://example.com/keys (the server adds /v1)",
+    shown=False,
 )
 NUMBER_OR_OFF = Takes.of(f"{POSITIVE}|off", "a whole number above 0, or off")
 

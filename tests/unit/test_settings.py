@@ -2,6 +2,7 @@ import os
 import secrets
 import stat
 import threading
+import traceback
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -97,6 +98,7 @@ def test_a_list_may_have_spaces_and_end_with_a_comma() -> None:
         ("https://keys.example.com", "https://keys.example.com"),
         ("http://[::1]:8080/a/b", "http://[::1]:8080"),
         ("https://example.com:80/v1.2", "https://example.com:80"),
+        ("https://example.com:65535/v1/keys", "https://example.com:65535"),
     ],
 )
 def test_the_origin_of_the_public_url_is_accepted(url: str, origin: str) -> None:
@@ -186,6 +188,12 @@ BODY = "HOOKSTREAM_MAX_BODY_BYTES"
         (PUBLIC, "https://Keys.example.com"),
         (PUBLIC, "ftp://keys.example.com"),
         (PUBLIC, "https://keys.example.com\n"),
+        (PUBLIC, "https://keys.example.com:99999"),
+        (PUBLIC, "https://keys.example.com:65536/keys"),
+        (PUBLIC, "https://keys.example.com:0"),
+        (PUBLIC, "https://keys.example.com:08443"),
+        (PUBLIC, "https://keys.example.com/v1"),
+        (PUBLIC, "https://example.com/keys/v1"),
         (ORIGINS, "console.example.com"),
         (ORIGINS, "//console.example.com"),
         (ORIGINS, "https://"),
@@ -203,6 +211,7 @@ BODY = "HOOKSTREAM_MAX_BODY_BYTES"
         (ORIGINS, "https://user@console.example.com"),
         (ORIGINS, "https://console.example.com:port"),
         (ORIGINS, "https://console.example.com:"),
+        (ORIGINS, "https://console.example.com:65536"),
         (ORIGINS, "https://console example.com"),
     ],
 )
@@ -218,6 +227,30 @@ def test_a_message_says_what_is_accepted() -> None:
     ):
         with pytest.raises(SettingsError, match=f"{variable} is 'x'; it takes {words}"):
             Settings.from_environment({variable: "x"})
+
+
+def test_a_message_says_that_the_public_url_is_without_the_apis_own_path() -> None:
+    with pytest.raises(SettingsError, match=r"a path without /v1 .*\(the server adds /v1\)"):
+        Settings.from_environment({PUBLIC: "https://keys.example.com/v1"})
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        (PUBLIC, "https://ada:pass-word@keys.example.com"),
+        (PUBLIC, "https://keys.example.com/keys?token=pass-word"),
+        (ORIGINS, "https://a.example,https://ada:pass-word@b.example"),
+        ("HOOKSTREAM_TRUSTED_PROXIES", "10.0.0.1, http://ada:pass-word@proxy"),
+        ("HOOKSTREAM_TRUSTED_PROXIES", "10.0.0.1,ada:pass-word"),
+    ],
+)
+def test_a_password_in_a_url_is_refused_and_not_shown(variable: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=variable) as refused:
+        Settings.from_environment({variable: text})
+    shown = "".join(traceback.format_exception(refused.value))
+    assert "pass-word" not in shown
+    # A list names the entry.
+    assert variable == PUBLIC or "entry 2 of" in shown
 
 
 def test_sign_up_cannot_be_open_where_sign_in_is_closed() -> None:
