@@ -6,7 +6,7 @@ from typing import Any
 from hookstream_keys.auth import verification
 from hookstream_keys.context.principal import KeyPrincipal, SessionPrincipal
 from hookstream_keys.contract import types
-from hookstream_keys.domain import keys, timestamps
+from hookstream_keys.domain import keys, networks, timestamps
 from hookstream_keys.domain.errors import Forbidden, InsufficientScope, RateLimited, Unauthorized
 from hookstream_keys.domain.limits import Decision
 from hookstream_keys.domain.scopes import Scopes
@@ -145,7 +145,7 @@ def _find(
         keys.digest_of(wanted["key"], context.random),
         verification.Use(
             now=timestamps.to_text(context.now),
-            ip=wanted.get("ip"),
+            ip=_address_in(wanted),
             scopes=Scopes.parse(wanted["scopes"]).names if "scopes" in wanted else (),
         ),
         is_visible if env_id is None else lambda key: is_visible(key) and env_id == key.env_id,
@@ -168,7 +168,7 @@ def _outcome(
     answer: dict[str, Any] = {"valid": found.code == "VALID", "code": found.code}
     if found.key is not None:
         key = found.key
-        _count(context, key.id, key.prefix, key.org_id, found.code, wanted.get("ip"))
+        _count(context, key.id, key.prefix, key.org_id, found.code, _address_in(wanted))
         answer["api_key"] = _view(key)
         if found.limit is not None:
             answer["rate_limit"] = {
@@ -179,6 +179,11 @@ def _outcome(
         if wanted.get("explain"):
             answer["failed_rule"] = found.rule
     return answer
+
+
+def _address_in(wanted: types.VerifyRequest) -> str | None:
+    """The end client's address, or None: an IPv4-mapped one is IPv4."""
+    return networks.canonical_address(wanted["ip"]) if "ip" in wanted else None
 
 
 def _view(key: ApiKey) -> dict[str, Any]:

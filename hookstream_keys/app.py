@@ -26,6 +26,7 @@ from hookstream_keys.handlers.context import Dependencies
 from hookstream_keys.http.connexion_app import connexion_app
 from hookstream_keys.http.documentation_pages import page
 from hookstream_keys.http.edge import EdgeMiddleware
+from hookstream_keys.http.forwarded import TrustedProxies
 from hookstream_keys.http.middlewares import (
     HandlerDispatcher,
     ResponseValidation,
@@ -149,6 +150,7 @@ def assemble(
         limiting=limiting,
         max_body_bytes=settings.max_body_bytes,
         sources=sources,
+        proxies=TrustedProxies(settings.trusted_proxies),
     )
     application: Application = Application(
         asgi=edge,

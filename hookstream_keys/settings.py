@@ -92,8 +92,9 @@ class Settings:
     trusted_proxies: str = _setting(
         "HOOKSTREAM_TRUSTED_PROXIES",
         "",
-        "Addresses or networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are "
-        "trusted, separated by commas. Default: none.",
+        "Addresses or networks of proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and "
+        "`X-Forwarded-Prefix` are trusted, separated by commas. Lists are read from their end. "
+        "Default: none.",
     )
     sign_up: str = _setting(
         "HOOKSTREAM_SIGN_UP",

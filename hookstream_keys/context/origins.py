@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from hookstream_keys.context.request import Request
 from hookstream_keys.domain.errors import Detail, UntrustedOrigin
 
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
 
 class Origins:
     """The accepted origins: the server's own, which is in each request, and `trusted`."""
@@ -59,11 +61,18 @@ class Origins:
             parts = urlsplit(url)
         except ValueError:
             return False
-        return f"{parts.scheme}://{parts.netloc}" in self._trusted
+        return _without_default_port(f"{parts.scheme}://{parts.netloc}") in self._trusted
 
     def _is_ours(self, origin: str, request: Request) -> bool:
         own = f"{request.scheme}://{request.header(b'host') or ''}".lower()
-        return origin == own or origin in self._trusted
+        same = _without_default_port(origin)
+        return same == _without_default_port(own) or same in self._trusted
+
+
+def _without_default_port(origin: str) -> str:
+    """The origin as a browser writes it (RFC 6454, section 6.1); a proxy may add the port."""
+    scheme = origin.partition(":")[0]
+    return origin.removesuffix(_DEFAULT_PORTS.get(scheme, "")).removesuffix(":")
 
 
 def _untrusted(message: str) -> UntrustedOrigin:

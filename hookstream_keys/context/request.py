@@ -30,6 +30,8 @@ class Request:
     headers: dict[bytes, bytes] = field(repr=False)
     #: What its new identifiers and secrets are made of.
     random: Random = SYSTEM_RANDOM
+    #: The path before the server's own, where a trusted proxy has removed one.
+    prefix: str = ""
     operation: spec.Operation | None = None
     principal: Principal = ANONYMOUS
     #: The validated path, query and body, by the handler's names.

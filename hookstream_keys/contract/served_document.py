@@ -17,6 +17,7 @@ SAMPLE_URL = "http://127.0.0.1:8080"
 _CLIENT = 'baseURL: "{}", basePath: "{}/'
 
 _SERVERS = "\nservers:\n"
+_BELOW_A_PROXY = "Behind the reverse proxy"
 
 
 class ServedDocument:
@@ -50,6 +51,13 @@ class ServedDocument:
         document = spec.document() if unchanged else spec.parse(self.as_yaml)
         return json.dumps(document, separators=(",", ":")).encode()
 
+    def below(self, prefix: str) -> "ServedDocument":
+        """The document for clients that reach the server below the path `prefix`.
+
+        It is the same document where there is no prefix, or a public URL, which says it already.
+        """
+        return _PrefixedDocument(self, prefix) if prefix and not self._public_url else self
+
     def _replacements(self) -> list[tuple[str, str]]:
         """What stands in the file, and what the settings put in its place, in this order."""
         cookie = f"{DEFAULT_COOKIE_PREFIX}{_NAME}", f"{self._prefix}{_NAME}"
@@ -67,3 +75,33 @@ class ServedDocument:
             ),
             (SAMPLE_URL, self._public_url),
         ]
+
+
+class _PrefixedDocument(ServedDocument):
+    """A document whose first server is the API below a proxy's path.
+
+    Clients can make proxies send many prefixes, so nothing is parsed or stored for one.
+    """
+
+    def __init__(self, document: ServedDocument, prefix: str) -> None:
+        super().__init__()
+        self._document = document
+        self._path = prefix
+
+    @property
+    def base_path(self) -> str:
+        return self._path + self._document.base_path
+
+    @property
+    def as_yaml(self) -> bytes:
+        server = f"  - url: {self.base_path}\n    description: {_BELOW_A_PROXY}\n"
+        return self._with_server(self._document.as_yaml, _SERVERS, server)
+
+    @property
+    def as_json(self) -> bytes:
+        server = f'{{"url":"{self.base_path}","description":"{_BELOW_A_PROXY}"}},'
+        return self._with_server(self._document.as_json, '"servers":[', server)
+
+    @staticmethod
+    def _with_server(document: bytes, key: str, server: str) -> bytes:
+        return document.replace(key.encode(), f"{key}{server}".encode(), 1)

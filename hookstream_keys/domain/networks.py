@@ -1,10 +1,19 @@
-"""Addresses and the networks that a key may be used from, in CIDR notation, IPv4 and IPv6."""
+"""Addresses and the networks that a key may be used from, in CIDR notation, IPv4 and IPv6.
+
+An IPv4 client reaches an IPv6 socket as an IPv4-mapped address, `::ffff:a.b.c.d` (RFC 4291, section
+2.5.5.2). It is the same client, so everything here reads such an address, or a network of them, as
+IPv4.
+"""
 
 import functools
 import ipaddress
 from collections.abc import Iterable
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+#: The longest text of an address: IPv6 with an IPv4 address at its end, and a zone.
+_MAX_LENGTH = 64
 
 
 def canonical(networks: Iterable[str]) -> tuple[str, ...]:
@@ -18,25 +27,19 @@ def canonical(networks: Iterable[str]) -> tuple[str, ...]:
 
 def contain(networks: Iterable[str], address: str | None) -> bool:
     """Whether `address` is in one of the networks; False for what is not an address."""
-    if address is None:
-        return False
-    try:
-        wanted = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    # An IPv4 client reaches an IPv6 socket as ::ffff:a.b.c.d; it is the same client.
-    names = {wanted, getattr(wanted, "ipv4_mapped", None) or wanted}
-    return any(name in network for network in map(_network, networks) for name in names)
+    wanted = None if address is None else _address(address)
+    return wanted is not None and any(wanted in network for network in map(_network, networks))
+
+
+def canonical_address(text: str) -> str:
+    """The address in its usual spelling, an IPv4-mapped one as IPv4; empty for other text."""
+    return _canonical_address(text) if len(text) <= _MAX_LENGTH else ""
 
 
 @functools.lru_cache(maxsize=4096)
-def is_address(text: str) -> bool:
-    """Whether this is one IP address."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+def _canonical_address(text: str) -> str:
+    address = _address(text)
+    return "" if address is None else str(address)
 
 
 def beyond(networks: Iterable[str], others: Iterable[str]) -> list[str]:
@@ -58,5 +61,17 @@ def _inside(inner: Network, outer: Network) -> bool:
     return isinstance(outer, ipaddress.IPv6Network) and inner.subnet_of(outer)
 
 
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
 def _network(text: str) -> Network:
-    return ipaddress.ip_network(text, strict=False)
+    network = ipaddress.ip_network(text, strict=False)
+    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
+        address = network.network_address.ipv4_mapped
+        return ipaddress.ip_network((str(address), network.prefixlen - _MAPPED.prefixlen))
+    return network

@@ -56,10 +56,13 @@ ORIGIN = Takes.of(
     "scheme's own, and nothing else, such as https://console.example.com",
     shown=False,
 )
-#: Nothing that YAML, a shell or JavaScript reads as more than text: it stands in code samples.
+#: A URL's path, or nothing: no slash at its end, and no `.` or `..` as a segment, which clients
+#: resolve. Nothing that YAML, a shell or JavaScript reads as more than text: it stands in the
+#: document and its code samples.
+URL_PATH = r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*"
 PUBLIC_URL = Takes.of(
-    # No `.` or `..` as a segment, which clients resolve; no /v1 at the end, which follows it.
-    rf"(?!.*/v1$)({_ORIGIN}(/(?!\.{{1,2}}(/|$))[A-Za-z0-9._~-]+)*)?",
+    # No /v1 at the end, which follows it.
+    rf"(?!.*/v1$)({_ORIGIN}{URL_PATH})?",
     "a URL without user and password: http or https, a host in lower case, perhaps a port from 1 "
     "to 65535 other than the scheme's own, and perhaps a path without /v1 and without a slash at "
     "its end, such as https://keys.example.com or https://example.com/keys (the server adds /v1)",

@@ -22,9 +22,10 @@ def page(operation_id: str, served: ServedDocument) -> Handler:
         if operation.operation_id != operation_id:
             # Connexion's router and Flask's disagree: fail closed.
             raise RuntimeError(f"{operation_id} was reached as {operation.operation_id}")
-        body, status, *headers = handler(served, **arguments)
+        request = requests.of(scope)
+        body, status, *headers = handler(served.below(request.prefix), **arguments)
         # Here as well as in `EdgeMiddleware`: the document requires it of validated responses.
-        request_id = {"X-Request-Id": requests.of(scope).id}
+        request_id = {"X-Request-Id": request.id}
         return body, status, {**request_id, **(headers[0] if headers else {})}
 
     return answer

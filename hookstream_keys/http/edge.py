@@ -29,6 +29,8 @@ from hookstream_keys.domain.errors import (
     UnsupportedMediaType,
 )
 from hookstream_keys.domain.sources import Sources
+from hookstream_keys.http import forwarded
+from hookstream_keys.http.forwarded import TrustedProxies
 from hookstream_keys.http.rate_limiting import RateLimiting
 from hookstream_keys.http.responses import Response, as_api_error, send_error
 from hookstream_keys.store import StoreError
@@ -67,6 +69,7 @@ class EdgeMiddleware:
         limiting: RateLimiting,
         max_body_bytes: int,
         sources: Sources,
+        proxies: TrustedProxies,
     ) -> None:
         self.app = app
         self.routes = routes
@@ -74,6 +77,7 @@ class EdgeMiddleware:
         self.limiting = limiting
         self.max_body_bytes = max_body_bytes
         self._sources = sources
+        self._proxies = proxies
         self._requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,7 +85,7 @@ class EdgeMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request = _request(scope, self._sources)
+        request = _request(scope, self._sources, self._proxies)
         response = Response(request, scope["method"], send)
         self._requests += 1
         try:
@@ -217,7 +221,7 @@ class EdgeMiddleware:
         )
 
 
-def _request(scope: Scope, sources: Sources) -> Request:
+def _request(scope: Scope, sources: Sources, proxies: TrustedProxies) -> Request:
     headers: dict[bytes, bytes] = {}
     for name, untrimmed in scope["headers"]:
         # RFC 9110, section 5.5: white space around a field's value is no part of it.
@@ -230,17 +234,20 @@ def _request(scope: Scope, sources: Sources) -> Request:
         elif name == b"content-type":
             # Of two it is not known which one applies.
             headers[name] = b""
-        elif name == b"host":
+        elif name == b"host" or name in forwarded.LISTS:
             headers[name] += b"," + value
-    client = scope.get("client")
+    peer = scope.get("client")
+    # As an ASGI server tells it: of a Unix socket there is none.
+    address = networks.canonical_address(peer[0]) if peer else ""
+    client = proxies.client(address, scope["scheme"], headers)
     moment, random = sources.now(), sources.random()
     request = Request(
         id=ids.new("req", random),
         moment=moment,
         now=timestamps.to_text(moment),
-        # A proxy may forward any value.
-        address=client[0] if client and networks.is_address(client[0]) else "",
-        scheme=scope["scheme"],
+        address=client.address,
+        scheme=client.scheme,
+        prefix=client.prefix,
         headers=headers,
         random=random,
     )

@@ -81,8 +81,9 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> int:
         ws="none",
         # A server that cannot start must stop, not answer 500 to everything.
         lifespan="on",
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies or None,
+        # `hookstream_keys.http.forwarded` reads them: uvicorn does not read lists of schemes, nor
+        # recognize an IPv4 proxy on an IPv6 socket.
+        proxy_headers=False,
         server_header=False,
         # `EdgeMiddleware` writes the access log; uvicorn's would contain the whole URL.
         access_log=False,

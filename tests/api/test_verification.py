@@ -76,6 +76,29 @@ def test_200_each_rule_has_its_code_in_a_fixed_order(
     assert code() == ("REVOKED", "revoked")
 
 
+def test_200_an_ipv4_mapped_address_is_ipv4(
+    create: Create, server: Server, tenant: Tenant, owner: dict[str, str], verify: Verify
+) -> None:
+    mapped = ("::ffff:10.1.2.3", "::ffff:a01:203", "::FFFF:10.1.2.3")
+    networks = (["10.0.0.0/8"], ["::ffff:10.0.0.0/104"], ["::ffff:a00:0/104"])
+    for allowed in networks:
+        created = create(allowed_ips=allowed).json()
+        path = f"/auth/api-keys/{created['id']}"
+        for ip in ("10.1.2.3", *mapped):
+            assert verify(created["key"], ip=ip).json()["code"] == "VALID", (allowed, ip)
+        requests = [{"key": created["key"], "ip": ip} for ip in ("10.1.2.3", *mapped)]
+        answer = server.request(
+            "POST",
+            "/auth/api-keys/verify-batch",
+            json={"requests": requests},
+            headers={"X-API-Key": tenant.key},
+        )
+        assert [each["code"] for each in answer.json()["results"]] == ["VALID"] * 4
+        assert verify(created["key"], ip="::ffff:192.0.2.7").json()["code"] == "IP_NOT_ALLOWED"
+        shown = server.request("GET", path, headers=owner).json()["api_key"]
+        assert shown["allowed_ips"] == ["10.0.0.0/8"]
+
+
 def test_200_a_key_with_allowed_ips_is_invalid_without_an_address(
     create: Create, verify: Verify
 ) -> None:

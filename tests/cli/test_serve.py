@@ -217,3 +217,23 @@ def test_x_forwarded_for_is_accepted_from_trusted_proxies_only(database: Databas
             "select ip_address from audit_log where resource_id = ?", (answer.json()["id"],)
         )
         assert rows == [(expected,)]
+
+
+@pytest.mark.skipif(not _has_ipv6_loopback(), reason="this machine has no IPv6")
+def test_an_ipv4_client_of_an_ipv6_socket_is_known_by_its_ipv4_address(database: Database) -> None:
+    tenant = database.init()
+    settings = {"HOOKSTREAM_TRUSTED_PROXIES": "127.0.0.1"}
+    with serving(database, options=("--host", "::"), **settings) as server:
+        for forwarded, expected in (
+            ({}, "127.0.0.1"),
+            ({"X-Forwarded-For": "192.0.2.7"}, "192.0.2.7"),
+        ):
+            answer = httpx.post(
+                f"http://127.0.0.1:{server.address[1]}/v1/auth/api-keys",
+                json={"name": "n", "org_id": tenant.org_id, "env_id": tenant.env_id},
+                headers={"X-API-Key": tenant.key, **forwarded},
+            )
+            rows = database.execute(
+                "select ip_address from audit_log where resource_id = ?", (answer.json()["id"],)
+            )
+            assert rows == [(expected,)]

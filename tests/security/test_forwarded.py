@@ -131,6 +131,8 @@ def test_an_unauthenticated_client_is_limited_whatever_addresses_it_claims(
         (f"{CLIENT}:51234", CLIENT),
         ("2001:db8::7", "2001:db8::7"),
         ("[2001:db8::7]:51234", "2001:db8::7"),
+        (f"::ffff:{CLIENT}", CLIENT),
+        (f"{CLIENT}, ::ffff:10.1.2.3", CLIENT),
         # What the client itself wrote in front is ignored.
         (f"{LIE}, {CLIENT}", CLIENT),
         (f"{PROXY}, {CLIENT}", CLIENT),
@@ -181,6 +183,31 @@ def test_x_forwarded_proto_is_accepted_from_trusted_proxies(proxied: Dependencie
     assert proxied.changes_from("https://evil.example", https | OTHER_LIES) == 403
 
 
+def test_x_forwarded_proto_of_two_proxies_is_the_outer_ones(proxied: Dependencies) -> None:
+    lists = {"X-Forwarded-Proto": "https, http", "X-Forwarded-For": f"{CLIENT}, 10.1.2.3"}
+    assert proxied.is_secure(lists)
+    assert not proxied.is_secure(lists | {"X-Forwarded-For": f"10.1.2.3, {CLIENT}"})
+    origin = {"Host": "keys.example.com:443"}
+    assert proxied.changes_from("https://keys.example.com", lists | origin) == 201
+
+
+def test_x_forwarded_prefix_is_accepted_from_trusted_proxies_only(
+    proxied: Dependencies, direct: Dependencies
+) -> None:
+    def servers(of: Dependencies, prefix: str) -> list[str]:
+        answer = of.client.send("GET", "/openapi.json", {"X-Forwarded-Prefix": prefix})
+        document = answer.json()
+        return [each["url"] for each in document["servers"]]
+
+    assert servers(proxied, "/keys") == ["/keys/v1", "/v1"]
+    assert servers(proxied, "/evil, /keys") == ["/keys/v1", "/v1"]
+    assert servers(proxied, "//evil.example") == ["/v1"]
+    assert servers(direct, "/keys") == ["/v1"]
+    for told, location in ((proxied, "/keys/v1/reference"), (direct, "/v1/reference")):
+        answer = told.client.send("GET", "/", {"X-Forwarded-Prefix": "/keys"})
+        assert answer.headers["location"] == location
+
+
 def test_a_key_with_allowed_ips_is_invalid_elsewhere(proxied: Dependencies) -> None:
     tenant = proxied.tenant
     body = {
@@ -194,6 +221,7 @@ def test_a_key_with_allowed_ips_is_invalid_elsewhere(proxied: Dependencies) -> N
     for said, status in (
         (CLIENT, 200),
         (f"{LIE}, {CLIENT}", 200),
+        (f"::ffff:{CLIENT}", 200),
         (f"{CLIENT}, {LIE}", 401),
         ("unknown", 401),
         (f"{CLIENT}.", 401),

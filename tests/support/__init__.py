@@ -285,6 +285,7 @@ def serving(
     workers: int = 1,
     stop: bool = True,
     command: Sequence[str] = (COMMAND,),
+    options: Sequence[str] = (),
     **settings: str,
 ) -> Iterator[Server]:
     """Run `hookstream-keys serve` on a free port until the block ends.
@@ -297,7 +298,7 @@ def serving(
     settings = {"HOOKSTREAM_VALIDATE_RESPONSES": "on", **settings}
     with log.open("a", encoding="utf-8") as sink:
         process = subprocess.Popen(
-            [*command, "serve", "--port", "0", "--workers", str(workers)],
+            [*command, "serve", "--port", "0", "--workers", str(workers), *options],
             stdout=subprocess.PIPE,
             stderr=sink,
             text=True,

@@ -12,6 +12,8 @@ from hookstream_keys.domain import networks
 
 SCHEMAS = yaml.safe_load(spec.source())["components"]["schemas"]
 NETWORK = re.compile(SCHEMAS["Network"]["pattern"].removesuffix("$") + r"\Z", re.ASCII)
+IP = SCHEMAS["VerifyRequest"]["properties"]["ip"]
+ADDRESS = re.compile(IP["pattern"].removesuffix("$") + r"\Z", re.ASCII)
 EXPIRY = re.compile(SCHEMAS["Expiry"]["pattern"].removesuffix("$") + r"\Z", re.ASCII)
 
 ADDRESSES = st.ip_addresses().map(str)
@@ -34,17 +36,20 @@ def test_the_document_lets_every_network_through(text: str) -> None:
 
 @given(NETWORKS, ADDRESSES)
 def test_a_network_contains_what_is_in_it(network: str, address: str) -> None:
-    if ipaddress.ip_address(address) in ipaddress.ip_network(network, strict=False):
+    if ipv4(address) in ipaddress.ip_network(network, strict=False):
         assert networks.contain([network], address)
 
 
 @given(NETWORKS, ADDRESSES)
 def test_a_network_contains_nothing_else(network: str, address: str) -> None:
-    wanted = ipaddress.ip_address(address)
-    if wanted not in ipaddress.ip_network(network, strict=False):
-        mapped = getattr(wanted, "ipv4_mapped", None)
-        same = mapped is not None and mapped in ipaddress.ip_network(network, strict=False)
-        assert networks.contain([network], address) == same
+    if ipv4(address) not in ipaddress.ip_network(network, strict=False):
+        assert not networks.contain([network], address)
+
+
+def ipv4(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address, as IPv4 if it is mapped."""
+    parsed = ipaddress.ip_address(address)
+    return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
 @pytest.mark.parametrize("address", [None, "", "here", "10.0.0.0/8", "::1%eth0x"])
@@ -52,9 +57,44 @@ def test_an_invalid_address_is_in_no_network(address: str | None) -> None:
     assert not networks.contain(["0.0.0.0/0"], address)
 
 
-def test_a_client_of_ipv4_is_the_same_on_a_socket_of_ipv6() -> None:
-    assert networks.contain(["192.0.2.0/24"], "::ffff:192.0.2.7")
-    assert not networks.contain(["192.0.2.0/24"], "::ffff:198.51.100.7")
+MAPPED = st.tuples(st.ip_addresses(v=4), st.integers(0, 32))
+
+
+@given(MAPPED, st.ip_addresses(v=4))
+def test_mapped_addresses_and_networks_are_ipv4(
+    pair: tuple[ipaddress.IPv4Address, int], client: ipaddress.IPv4Address
+) -> None:
+    address, length = pair
+    inside = networks.contain([f"{address}/{length}"], str(client))
+    number = int(address)
+    hexadecimal = f"::ffff:{number >> 16:x}:{number & 0xFFFF:x}"
+    dotted = (f"::ffff:{address}", f"::FFFF:{address}", f"0:0:0:0:0:ffff:{address}")
+    for spelling in (*dotted, hexadecimal):
+        network = f"{spelling}/{96 + length}"
+        assert NETWORK.match(network)
+        assert ADDRESS.match(spelling)
+        assert networks.canonical([network]) == networks.canonical([f"{address}/{length}"])
+        assert networks.canonical_address(spelling) == str(address)
+        for text in (str(client), f"::ffff:{client}"):
+            assert networks.contain([network], text) is inside
+
+
+@given(st.ip_addresses(v=4), st.integers(0, 95))
+def test_no_network_of_ipv6_contains_an_ipv4_client(
+    client: ipaddress.IPv4Address, length: int
+) -> None:
+    for text in (str(client), f"::ffff:{client}"):
+        assert not networks.contain([f"::ffff:{client}/{length}"], text)
+
+
+@given(st.from_regex(ADDRESS, fullmatch=True))
+def test_every_address_the_document_accepts_is_parsed(text: str) -> None:
+    assert networks.canonical_address(text) == str(ipv4(text))
+
+
+@pytest.mark.parametrize("text", ["", "here", "10.0.0.0/8", "127.1", "01.2.3.4", "1" * 40_000])
+def test_other_text_is_no_address(text: str) -> None:
+    assert networks.canonical_address(text) == ""
 
 
 @given(NETWORKS)
@@ -75,7 +115,7 @@ def test_one_family_is_never_within_the_other() -> None:
 
 
 def test_networks_are_kept_once_and_without_host_bits() -> None:
-    given_ = ["10.1.2.3/8", "10.0.0.0/8", "2001:DB8::1"]
+    given_ = ["10.1.2.3/8", "10.0.0.0/8", "2001:DB8::1", "::ffff:10.0.0.0/104"]
     assert networks.canonical(given_) == ("10.0.0.0/8", "2001:db8::1/128")
 
 

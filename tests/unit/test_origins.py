@@ -38,6 +38,41 @@ def test_a_trusted_origin(origin: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("scheme", "host", "origin"),
+    [
+        ("https", "keys.example.com:443", "https://keys.example.com"),
+        ("https", "keys.example.com", "https://keys.example.com:443"),
+        ("http", "keys.example.com:80", "http://keys.example.com"),
+        ("http", "[2001:db8::443]:80", "http://[2001:db8::443]"),
+        ("https", "keys.example.com:", "https://keys.example.com"),
+        ("https", "KEYS.example.com:443", "https://keys.example.com"),
+        ("https", "other.example", "https://console.example.com:443"),
+    ],
+)
+def test_a_default_port_makes_no_other_origin(scheme: str, host: str, origin: str) -> None:
+    headers = {"host": host, "origin": origin}
+    assert ours(headers, scheme)
+    assert not foreign(headers, scheme)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "host", "origin"),
+    [
+        ("https", "keys.example.com:80", "https://keys.example.com"),
+        ("http", "keys.example.com:443", "http://keys.example.com"),
+        ("http", "keys.example.com:443", "https://keys.example.com"),
+        ("https", "keys.example.com:8443", "https://keys.example.com"),
+        ("https", "keys.example.com:4430", "https://keys.example.com"),
+        ("https", "[2001:db8::443]", "https://[2001:db8:]"),
+    ],
+)
+def test_another_port_makes_another_origin(scheme: str, host: str, origin: str) -> None:
+    headers = {"host": host, "origin": origin}
+    assert not ours(headers, scheme)
+    assert foreign(headers, scheme)
+
+
+@pytest.mark.parametrize(
     "origin",
     [
         "null",

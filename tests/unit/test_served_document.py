@@ -77,6 +77,26 @@ def test_both_settings_hold_in_one_document() -> None:
     assert document["servers"][0]["url"] == "https://keys.example.com/v1"
 
 
+@pytest.mark.parametrize("prefix", ["/keys", "/a/b.c", "/~0/-_1"])
+def test_below_a_proxys_path_the_first_server_is_there(prefix: str) -> None:
+    served = ServedDocument("acme")
+    below = served.below(prefix)
+    document = yaml.safe_load(below.as_yaml)
+    assert json.loads(below.as_json) == document
+    first, *others = document.pop("servers")
+    assert first == {"url": f"{prefix}/v1", "description": "Behind the reverse proxy"}
+    unchanged = yaml.safe_load(served.as_yaml)
+    assert others == unchanged.pop("servers")
+    assert document == unchanged
+    assert below.base_path == f"{prefix}/v1"
+
+
+def test_a_public_url_precedes_a_proxys_path() -> None:
+    served = ServedDocument(public_url="https://keys.example.com")
+    assert served.below("/keys") is served
+    assert ServedDocument().below("").as_yaml == spec.source()
+
+
 def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
     items = document["paths"].values()
     return [item[method] for item in items for method in spec.METHODS if method in item]

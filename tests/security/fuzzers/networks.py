@@ -1,5 +1,6 @@
 """`domain.networks`: the document's pattern, and which address is inside, in bits."""
 
+import ipaddress
 import socket
 
 from hookstream_keys.contract import spec
@@ -7,6 +8,9 @@ from hookstream_keys.contract.schemas import check_value
 from hookstream_keys.domain import networks
 
 _SCHEMA = spec.document()["components"]["schemas"]["Network"]
+
+#: The beginning of an IPv4-mapped address (RFC 4291, section 2.5.5.2).
+_MAPPED = bytes(10) + b"\xff\xff"
 
 #: Bits of the address, how many there are, and how many of them count.
 Bits = tuple[int, int, int]
@@ -25,6 +29,7 @@ def check(data: bytes) -> None:
         return
     (canonical,) = networks.canonical([network])
     assert networks.canonical([canonical]) == (canonical,)
+    assert networks.canonical_address(client) == _spelled(client)
     assert _read(canonical) == mine
     assert networks.contain([network], client) == _contains(mine, client), (network, client)
     if others is not None:
@@ -38,7 +43,7 @@ def check(data: bytes) -> None:
 def _read(text: str) -> Bits | None:
     address, slash, length = text.partition("/")
     raw = _packed(address)
-    if raw is None or len(text) > 43 or ("." in address and ":" in address):
+    if raw is None or len(text) > 49:
         return None
     size = 8 * len(raw)
     if not slash:
@@ -46,6 +51,9 @@ def _read(text: str) -> Bits | None:
     plain = length in {str(number) for number in range(size + 1)}
     if not plain:
         return None
+    if raw.startswith(_MAPPED) and int(length) >= 96:
+        # The network has no address but mapped ones.
+        raw, size, length = raw[12:], 32, str(int(length) - 96)
     unused = size - int(length)
     return int.from_bytes(raw, "big") >> unused, size, int(length)
 
@@ -63,15 +71,28 @@ def _packed(address: str) -> bytes | None:
 def _contains(network: Bits, client: str) -> bool:
     address, percent, zone = client.partition("%")
     raw = _packed(address)
-    if raw is None or "/" in zone or (percent and (not zone or "%" in zone or ":" not in address)):
+    if raw is None or not _is_zone(address, percent, zone):
         return False
-    names = [raw]
-    if len(raw) == 16 and raw[:12] == bytes(10) + b"\xff\xff":
-        names.append(raw[12:])
+    if raw.startswith(_MAPPED):
+        raw = raw[12:]
     bits, size, length = network
-    return any(
-        8 * len(name) == size and int.from_bytes(name, "big") >> (size - length) == bits
-        for name in names
+    return 8 * len(raw) == size and int.from_bytes(raw, "big") >> (size - length) == bits
+
+
+def _is_zone(address: str, percent: str, zone: str) -> bool:
+    return not percent or bool(zone and "%" not in zone and "/" not in zone and ":" in address)
+
+
+def _spelled(client: str) -> str:
+    """As the system spells it; an address too long to be one is not read at all."""
+    address, percent, zone = client.partition("%")
+    raw = _packed(address)
+    if raw is None or len(client) > 64 or not _is_zone(address, percent, zone):
+        return ""
+    if raw.startswith(_MAPPED):
+        return socket.inet_ntop(socket.AF_INET, raw[12:])
+    return str(ipaddress.IPv6Address(raw) if len(raw) == 16 else ipaddress.IPv4Address(raw)) + (
+        percent + zone
     )
 
 
