@@ -26,6 +26,7 @@ from hookstream_keys.http.edge import OPTIONAL_WHITE_SPACE
 from hookstream_keys.http.responses import REQUEST_ID, error_response
 from hookstream_keys.server.connections import ConnectionLimit
 from hookstream_keys.server.graceful_shutdown import GracefulShutdown
+from hookstream_keys.server.half_close import HalfClose
 from hookstream_keys.server.slow_clients import TimedProtocol
 from hookstream_keys.settings import Settings
 
@@ -43,7 +44,7 @@ def max_header_bytes() -> int:
     return Settings.from_environment().max_header_bytes
 
 
-class Protocol(GracefulShutdown, ConnectionLimit, TimedProtocol):
+class Protocol(HalfClose, GracefulShutdown, ConnectionLimit, TimedProtocol):
     """uvicorn's HTTP/1.1 connection, with a limit on every request's header."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -124,6 +125,14 @@ class Protocol(GracefulShutdown, ConnectionLimit, TimedProtocol):
         super().on_response_complete()
         if self._refused and is_last and not self.transport.is_closing():
             self._send_refusal()
+
+    def eof_received(self) -> bool:  # type: ignore[override] # see `HalfClose`
+        """Answer 400 to a request that the client's end of sending leaves incomplete."""
+        if self._in_message and not self._refused:
+            self._refusal = BadRequest("The connection ended before the request was complete.")
+            self.send_400_response("")
+            return True
+        return super().eof_received()
 
     def too_slow(self) -> None:
         """Answer 408 to a request that is incomplete, and close; without a request, just close."""

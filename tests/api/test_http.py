@@ -5,6 +5,7 @@ Each row was wrong in Connexion or uvicorn as shipped, or could be.
 
 import json
 import re
+import socket
 from typing import Any
 
 import pytest
@@ -370,6 +371,56 @@ def test_several_requests_on_one_connection_each_have_the_whole_limit(server: Se
     last = b"GET /v1/health HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
     answer = server.raw(one * 3 + last)
     assert answer.count(b"HTTP/1.1 200 OK") == 4
+
+
+# A client that ends its side of the connection
+
+
+def half_closed(server: Server, data: bytes) -> bytes:
+    """What is received by a client that sends bytes, and then only reads."""
+    with socket.create_connection(server.address, timeout=5) as connection:
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+HEALTH = b"GET /v1/health HTTP/1.1\r\nHost: t\r\n\r\n"
+
+
+def post(path: bytes, body: bytes, more: bytes = b"") -> bytes:
+    head = b"POST /v1/%s HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n" % (path, len(body))
+    return head + JSON + more + b"\r\n" + body
+
+
+def statuses(answers: bytes) -> list[int]:
+    return [int(each) for each in re.findall(rb"HTTP/1\.1 (\d+) ", answers)]
+
+
+def test_a_half_closed_connection_is_answered_and_closed(server: Server, tenant: Tenant) -> None:
+    key = b"X-API-Key: %s\r\n" % tenant.key.encode()
+    create = post(b"auth/api-keys", valid(tenant), key)
+    body = json.dumps({"email": tenant.email, "password": tenant.password}).encode()
+    # It takes the time of a password check.
+    sign_in = post(b"auth/sign-in/email", body)
+    assert statuses(half_closed(server, HEALTH)) == [200]
+    assert statuses(half_closed(server, create)) == [201]
+    assert statuses(half_closed(server, sign_in)) == [200]
+    assert statuses(half_closed(server, HEALTH + create + sign_in + HEALTH)) == [200, 201, 200, 200]
+    assert half_closed(server, b"") == half_closed(server, b"\r\n") == b""
+
+
+@pytest.mark.parametrize("before", [b"", HEALTH], ids=["first", "second"])
+@pytest.mark.parametrize(
+    "cut",
+    [HEALTH[:-2], HEALTH[:9], post(b"auth/api-keys", b"{}")[:-1]],
+    ids=["header", "line", "body"],
+)
+def test_400_to_what_a_half_closed_connection_leaves_incomplete(
+    server: Server, before: bytes, cut: bytes
+) -> None:
+    answers = half_closed(server, before + cut)
+    assert statuses(answers) == [200, 400][not before :]
+    assert b"ended before the request was complete" in answers
 
 
 # What the log says of all this

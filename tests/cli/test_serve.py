@@ -222,8 +222,8 @@ def test_x_forwarded_for_is_accepted_from_trusted_proxies_only(database: Databas
 @pytest.mark.skipif(not _has_ipv6_loopback(), reason="this machine has no IPv6")
 def test_an_ipv4_client_of_an_ipv6_socket_is_known_by_its_ipv4_address(database: Database) -> None:
     tenant = database.init()
-    settings = {"HOOKSTREAM_TRUSTED_PROXIES": "127.0.0.1"}
-    with serving(database, options=("--host", "::"), **settings) as server:
+    every_address = ("--host", "::")
+    with serving(database, options=every_address, HOOKSTREAM_TRUSTED_PROXIES="127.0.0.1") as server:
         for forwarded, expected in (
             ({}, "127.0.0.1"),
             ({"X-Forwarded-For": "192.0.2.7"}, "192.0.2.7"),
