@@ -1,5 +1,6 @@
 """The operator's settings, read from the environment once and checked before anything starts."""
 
+import difflib
 import ipaddress
 import os
 import re
@@ -32,6 +33,12 @@ from hookstream_keys.domain.setting_kinds import (
 
 DEFAULT_DATABASE = "sqlite:///hookstream.db"
 DEFAULT_COOKIE_PREFIX = "better-auth"
+
+#: What the names of settings begin with, besides better-auth's own.
+PREFIX = "HOOKSTREAM_"
+#: Variables that this project's examples read, perhaps in the same shell: the base URL and the key
+#: of an application, and the path of this command.
+OF_CLIENTS = frozenset({"HOOKSTREAM_URL", "HOOKSTREAM_KEY", "HOOKSTREAM_KEYS"})
 
 #: The minimum length of a secret, as in better-auth.
 SECRET_LENGTH = 32
@@ -227,7 +234,11 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read the settings. Raises SettingsError for a value that cannot be used."""
+        """Read the settings.
+
+        Raises SettingsError for a value that cannot be used, and for a variable that is none.
+        """
+        refuse_unknown(environment)
         values: dict[str, Any] = {}
         for item in fields(cls):
             variable = item.metadata["variable"]
@@ -284,6 +295,22 @@ class Settings:
         return {
             item.metadata["variable"]: _print(getattr(self, item.name)) for item in fields(self)
         }
+
+
+def refuse_unknown(environment: Mapping[str, str] = os.environ) -> None:
+    """Refuse variables that look like settings and are none: a mistyped one would do nothing.
+
+    An empty one is not set, as everywhere. Raises SettingsError, which suggests the closest.
+    """
+    known = {item.metadata["variable"] for item in fields(Settings)}
+    for variable, text in sorted(environment.items()):
+        if not text or not variable.startswith(PREFIX) or variable in known | OF_CLIENTS:
+            continue
+        # Without the prefix, which they have in common.
+        names = [name.removeprefix(PREFIX) for name in sorted(known) if name.startswith(PREFIX)]
+        closest = difflib.get_close_matches(variable.removeprefix(PREFIX), names, n=1)
+        meant = f"did you mean {PREFIX}{closest[0]}?" if closest else "README.md lists the settings"
+        raise SettingsError(f"{variable} is not a setting: {meant}")
 
 
 def signing_secrets(settings: Settings, database: Path) -> tuple[str, ...]:
@@ -392,8 +419,8 @@ def _check_proxies(proxies: str) -> None:
             pass
         # Outside of `except`: that exception quotes the entry, which may be a URL with a password.
         raise SettingsError(
-            f"entry {position} of HOOKSTREAM_TRUSTED_PROXIES is no address and no network; it takes "
-            "addresses such as 10.0.0.1, and networks such as 10.0.0.0/8, whose bits after the "
+            f"entry {position} of HOOKSTREAM_TRUSTED_PROXIES is no address and no network; "
+            "it takes addresses such as 10.0.0.1, and networks such as 10.0.0.0/8, whose bits after the "
             "prefix are 0"
         )
 

@@ -4,7 +4,7 @@ import dataclasses
 import os
 from pathlib import Path
 
-from hookstream_keys.settings import Settings
+from hookstream_keys.settings import Settings, refuse_unknown
 from hookstream_keys.store import (
     Store,
     StoreUnavailable,
@@ -22,8 +22,9 @@ def settings_for(database: str) -> Settings:
 def existing_store(database: str) -> Store:
     """Open the database; never create or upgrade it.
 
-    Raises StoreError when it is not ready, or others can read it.
+    Raises StoreError when it is not ready, or others can read it, and SettingsError.
     """
+    refuse_unknown()
     path = database_path(database).absolute()
     if not path.exists():
         raise StoreUnavailable(

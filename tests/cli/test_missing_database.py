@@ -38,6 +38,18 @@ def test_a_command_names_the_file_and_what_decides_where_it_is(
 
 
 @pytest.mark.parametrize("words", [("init",), ("serve", "--port", "0"), *COMMANDS], ids=str)
+def test_a_command_refuses_a_variable_that_is_no_setting(
+    database: Database, words: tuple[str, ...]
+) -> None:
+    done = command(database, *words, stdin="hs_live_0", HOOKSTREAM_DATABSE="sqlite:///x.db")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "hookstream-keys: HOOKSTREAM_DATABSE is not a setting: did you mean HOOKSTREAM_DATABASE?\n"
+    )
+    assert list(database.path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [("init",), ("serve", "--port", "0"), *COMMANDS], ids=str)
 def test_a_command_refuses_a_database_that_others_can_read(
     database: Database, tenant: Tenant, words: tuple[str, ...]
 ) -> None:

@@ -146,6 +146,10 @@ def test_a_real_database_or_secret_is_refused(variable: str, value: str) -> None
     assert value not in told
 
 
+def test_a_variable_that_is_no_setting_is_refused() -> None:
+    assert "did you mean HOOKSTREAM_SIGN_UP?" in start_fails(HOOKSTREAM_SIGNUP="open")
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -39,7 +39,7 @@ signing = {"secret": SECRET}
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 #: Whether a sandbox takes the place of the tests' server: its API is the same.
-IN_SANDBOX = os.environ.get("HOOKSTREAM_TESTS_SERVER") == "sandbox"
+IN_SANDBOX = os.environ.get("TESTS_SERVER") == "sandbox"
 
 #: In so many seconds even a busy machine answers a few requests; a test can wait for their end.
 SOON = 4

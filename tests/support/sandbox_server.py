@@ -1,4 +1,4 @@
-"""A sandbox in the place of a server under test: `HOOKSTREAM_TESTS_SERVER=sandbox`."""
+"""A sandbox in the place of a server under test: `TESTS_SERVER=sandbox`."""
 
 import json
 import subprocess

@@ -253,6 +253,26 @@ def test_a_password_in_a_url_is_refused_and_not_shown(variable: str, text: str) 
     assert variable == PUBLIC or "entry 2 of" in shown
 
 
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("HOOKSTREAM_SIGNUP", "did you mean HOOKSTREAM_SIGN_UP?"),
+        ("HOOKSTREAM_DATABSE", "did you mean HOOKSTREAM_DATABASE?"),
+        ("HOOKSTREAM_PROXIES", "did you mean HOOKSTREAM_TRUSTED_PROXIES?"),
+        ("HOOKSTREAM_XYZ", "README.md lists the settings"),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_refused(variable: str, meant: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_environment(TOGETHER | {variable: "open"})
+    assert str(refused.value) == f"{variable} is not a setting: {meant}"
+
+
+def test_variables_of_other_programs_and_empty_ones_are_ignored() -> None:
+    others = {"BETTER_AUTH_URL": "x", "HOOKSTREAM_KEY": "x", "MY_HOOKSTREAM_A": "x"}
+    assert Settings.from_environment(others | {"HOOKSTREAM_SIGNUP": ""}) == Settings()
+
+
 def test_sign_up_cannot_be_open_where_sign_in_is_closed() -> None:
     with pytest.raises(SettingsError, match="HOOKSTREAM_SIGN_UP is open while HOOKSTREAM_SIGN_IN"):
         Settings.from_environment(VALUES)
