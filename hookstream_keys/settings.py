@@ -420,8 +420,8 @@ def _check_proxies(proxies: str) -> None:
         # Outside of `except`: that exception quotes the entry, which may be a URL with a password.
         raise SettingsError(
             f"entry {position} of HOOKSTREAM_TRUSTED_PROXIES is no address and no network; "
-            "it takes addresses such as 10.0.0.1, and networks such as 10.0.0.0/8, whose bits after the "
-            "prefix are 0"
+            "it takes addresses such as 10.0.0.1, and networks such as 10.0.0.0/8, whose bits "
+            "after the prefix are 0"
         )
 
 

@@ -25,21 +25,31 @@ def existing_store(database: str) -> Store:
     Raises StoreError when it is not ready, or others can read it, and SettingsError.
     """
     refuse_unknown()
-    path = database_path(database).absolute()
-    if not path.exists():
-        raise StoreUnavailable(
-            f"{missing(path)}; hookstream-keys init makes a new one, and hookstream-keys restore "
-            "makes one of a backup"
-        )
+    require_database(
+        database,
+        "hookstream-keys init makes a new one, and hookstream-keys restore makes one of a backup",
+    )
     require_private(database)
     store = open_store(database)
     store.check()
     return store
 
 
-def missing(path: Path) -> str:
-    """The message for a database that does not exist, with the setting that names it."""
-    return f"there is no database {path}: --database, or HOOKSTREAM_DATABASE, says where it is"
+def require_database(database: str, remedy: str) -> None:
+    """Refuse a database that does not exist, or is an empty file. Raises StoreUnavailable.
+
+    The message has the setting that names it, and the remedy.
+    """
+    path = database_path(database).absolute()
+    if not path.exists():
+        found = f"there is no database {path}"
+    elif is_empty(path):
+        found = f"the database {path} is an empty file"
+    else:
+        return
+    raise StoreUnavailable(
+        f"{found}: --database, or HOOKSTREAM_DATABASE, says where it is; {remedy}"
+    )
 
 
 def is_empty(path: Path) -> bool:

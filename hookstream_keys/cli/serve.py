@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from hookstream_keys.cli.database import settings_for
+from hookstream_keys.cli.database import require_database, settings_for
 from hookstream_keys.cli.options import with_database
 from hookstream_keys.cli.output import note
 from hookstream_keys.contract import spec
@@ -31,13 +31,29 @@ from hookstream_keys.store import database_path, open_store, require_private
     show_default=True,
     help="The number of worker processes.",
 )
+@click.option(
+    "--init",
+    "creates",
+    is_flag=True,
+    help="Create the database if it does not exist. It is empty: hookstream-keys init, also while"
+    " the server runs, makes an owner and a first key.",
+)
 @with_database
-def serve_command(host: str, port: int, workers: int, database: str) -> None:
-    """Run the server until SIGTERM or Ctrl-C; requests in flight are answered first."""
+def serve_command(host: str, port: int, workers: int, *, creates: bool, database: str) -> None:
+    """Run the server until SIGTERM or Ctrl-C; requests in flight are answered first.
+
+    The database must exist, and is upgraded.
+    """
     # Imported here, so that the other commands start without the web server's libraries.
     from hookstream_keys.server import processes  # noqa: PLC0415
 
     settings = settings_for(database)
+    if not creates:
+        require_database(
+            database,
+            "hookstream-keys init makes a new one, serve --init an empty one, and "
+            "hookstream-keys restore one of a backup",
+        )
     # First: where the address cannot be used, no database is made.
     try:
         listener = listening.bind(host, port)

@@ -99,9 +99,10 @@ def one_line(answer: subprocess.CompletedProcess[str]) -> str:
     return answer.stderr
 
 
-@pytest.mark.parametrize("command", [("init",), ("serve", "--port", "0")])
+@pytest.mark.parametrize("command", [("init",), ("serve", "--init", "--port", "0")])
 class TestADatabaseThatCannotBeUsed:
     def test_is_no_database(self, command: tuple[str, ...], database: Database) -> None:
+        database.path.touch(0o600)
         database.path.write_text("This is a text, and longer than a header of SQLite is.\n" * 9)
         assert "not a database" in one_line(run(*command, database=database.path))
 
@@ -158,7 +159,7 @@ class TestADatabaseThatCannotBeUsed:
         assert "secret file" in one_line(answer)
 
 
-@pytest.mark.parametrize("words", [("init",), ("serve", "--port", "0")])
+@pytest.mark.parametrize("words", [("init",), ("serve", "--init", "--port", "0")])
 def test_an_old_sqlite_is_one_line_and_nothing_is_made(
     database: Database, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,7 +28,22 @@ def test_it_says_where_everything_is_and_nothing_secret(database: Database) -> N
     assert tenant.password not in log
 
 
-def test_it_makes_the_database_where_there_is_none(database: Database) -> None:
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_a_database_that_does_not_exist_is_refused(database: Database, *, is_empty: bool) -> None:
+    if is_empty:
+        database.path.touch(0o600)
+    found = f"the database {database.path} is an empty file" if is_empty else None
+    answer = run("serve", "--port", "0", database=database.path)
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr == (
+        f"hookstream-keys: {found or f'there is no database {database.path}'}: --database, or "
+        "HOOKSTREAM_DATABASE, says where it is; hookstream-keys init makes a new one, serve --init "
+        "an empty one, and hookstream-keys restore one of a backup\n"
+    )
+    assert [path.name for path in database.path.parent.iterdir()] == ["hookstream.db"] * is_empty
+
+
+def test_with_init_it_makes_the_database_where_there_is_none(database: Database) -> None:
     with serving(database, workers=2) as server:
         assert server.request("GET", "/health/ready").status_code == 200
     assert stat.S_IMODE(database.path.stat().st_mode) == 0o600
@@ -168,7 +183,8 @@ def test_an_empty_host_is_refused_and_nothing_is_made(database: Database, comman
     # A sandbox makes a database of its own.
     of_a_sandbox = {"HOOKSTREAM_DATABASE": "", "BETTER_AUTH_SECRET": ""}
     settings = of_a_sandbox if command == "sandbox" else {}
-    answer = run(command, "--host", "", "--port", "0", database=database.path, **settings)
+    options = ("--init",) if command == "serve" else ()
+    answer = run(command, *options, "--host", "", database=database.path, **settings)
     assert (answer.returncode, answer.stdout) == (1, "")
     assert answer.stderr.count("\n") == 1
     assert "127.0.0.1" in answer.stderr
@@ -179,7 +195,7 @@ def test_it_listens_on_ipv6(database: Database) -> None:
     if not socket.has_ipv6 or not _has_ipv6_loopback():
         pytest.skip("this machine has no IPv6 loopback")
     process = subprocess.Popen(
-        [COMMAND, "serve", "--host", "::1", "--port", "0"],
+        [COMMAND, "serve", "--init", "--host", "::1", "--port", "0"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

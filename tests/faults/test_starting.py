@@ -47,7 +47,7 @@ def test_processes_that_start_concurrently_all_succeed(found: Database) -> None:
     is_old = found.path.exists()
     with contextlib.ExitStack() as stack:
         inits = [_start(stack, found, "init", "--json") for _ in range(MANY)]
-        servers = [_start(stack, found, "serve", "--port", "0") for _ in range(MANY // 2)]
+        servers = [_start(stack, found, "serve", "--init", "--port", "0") for _ in range(MANY // 2)]
         told = [process.communicate(timeout=DEADLINE_SECONDS) for process in inits]
         assert [process.returncode for process in inits] == [0] * MANY, told
         for process in servers:

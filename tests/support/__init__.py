@@ -298,7 +298,7 @@ def serving(
     settings = {"HOOKSTREAM_VALIDATE_RESPONSES": "on", **settings}
     with log.open("a", encoding="utf-8") as sink:
         process = subprocess.Popen(
-            [*command, "serve", "--port", "0", "--workers", str(workers), *options],
+            [*command, "serve", "--init", "--port", "0", "--workers", str(workers), *options],
             stdout=subprocess.PIPE,
             stderr=sink,
             text=True,

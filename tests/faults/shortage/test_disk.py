@@ -93,7 +93,7 @@ def test_nothing_starts_on_a_new_database_that_cannot_be_written(
     database: Database, own_injector: Injector, fault: Fault
 ) -> None:
     with own_injector.faulty(fault):
-        answer = run("serve", database=database.path, **own_injector.environment)
+        answer = run("serve", "--init", database=database.path, **own_injector.environment)
     assert_one_clear_line(answer)
     # What is left of the attempt does no harm.
     database.run_init()
@@ -111,7 +111,8 @@ def test_nothing_starts_where_limits_cannot_be_kept(
     database: Database, own_injector: Injector
 ) -> None:
     with own_injector.faulty(Fault(Kind.LIMITS, write=errno.ENOSPC)):
-        answer = run("serve", "--workers", "2", database=database.path, **own_injector.environment)
+        words = ("serve", "--init", "--workers", "2")
+        answer = run(*words, database=database.path, **own_injector.environment)
     assert_one_clear_line(answer)
     assert ".limits: No space left" in answer.stderr
 
