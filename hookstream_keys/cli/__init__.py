@@ -3,7 +3,6 @@
 import io
 import os
 import sys
-from contextlib import suppress
 from typing import NoReturn
 
 import click
@@ -14,13 +13,15 @@ from hookstream_keys.cli.audit import audit_group
 from hookstream_keys.cli.backup import backup_command
 from hookstream_keys.cli.init import init_command
 from hookstream_keys.cli.keys import keys_group
-from hookstream_keys.cli.output import OutputError, printable
+from hookstream_keys.cli.output import OutputError, discard_output, printable
 from hookstream_keys.cli.restore import restore_command
 from hookstream_keys.cli.sandbox import sandbox_command
 from hookstream_keys.cli.serve import serve_command
 from hookstream_keys.domain.errors import ApiError
 from hookstream_keys.settings import SettingsError
 from hookstream_keys.store import StoreError
+
+_STANDARD_ERROR = 2
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -46,6 +47,7 @@ def main() -> None:
 
     Where the command line itself is wrong, its usage comes before the line, and the status is 2.
     """
+    _occupy_closed_descriptors()
     _escape_unencodable_output()
     try:
         _require_utf8_arguments(sys.argv[1:])
@@ -62,12 +64,12 @@ def main() -> None:
     except click.Abort:
         _fail("interrupted")
     except OutputError as error:
-        _discard_output()
+        discard_output()
         _fail(str(error))
     except (SettingsError, StoreError) as error:
         _fail(str(error))
     except OSError as error:
-        _discard_output()
+        discard_output()
         _fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
     except ApiError as error:
         details = "; ".join(f"{detail.location}: {detail.message}" for detail in error.details)
@@ -89,11 +91,11 @@ def _require_utf8_arguments(arguments: list[str]) -> None:
             _fail(f"the argument {argument!r} is not UTF-8")
 
 
-def _discard_output() -> None:
-    # Otherwise Python tries to flush the rest again at exit, and exits with status 120.
-    if sys.stdout is not None:
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _occupy_closed_descriptors() -> None:
+    # Otherwise the next file that is opened, such as the listener, is standard output to others.
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        pass
+    os.close(descriptor)
 
 
 def _fail_usage(error: click.UsageError) -> NoReturn:

@@ -1,8 +1,10 @@
 """A command's output: lines of text, or JSON for a program."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -18,6 +20,13 @@ def require_output() -> None:
         raise OutputError(
             "standard output is closed: a secret could not be shown; nothing was done"
         )
+
+
+def discard_output() -> None:
+    """Discard what was not written: Python would try again at exit, and exit with status 120."""
+    if sys.stdout is not None:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def show_once(

@@ -1,12 +1,13 @@
 """`hookstream-keys serve`."""
 
 import sys
+from functools import partial
 
 import click
 
 from hookstream_keys.cli.database import require_database, settings_for
 from hookstream_keys.cli.options import with_database
-from hookstream_keys.cli.output import note
+from hookstream_keys.cli.output import OutputError, discard_output, note, require_output
 from hookstream_keys.contract import spec
 from hookstream_keys.runtime.new_secret import secrets_at_start
 from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters, limits_path
@@ -64,11 +65,18 @@ def serve_command(host: str, port: int, workers: int, *, creates: bool, database
         address, bound_port = listener.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         url = f"http://{shown}:{bound_port}{spec.base_path(spec.load())}"
-        click.echo(f"API         {url}")
-        click.echo(f"Swagger UI  {url}/ui/")
-        sys.stdout.flush()
-        status = processes.run(settings, listener, workers)
+        status = processes.run(settings, listener, workers, partial(_show, url))
     sys.exit(status)
+
+
+def _show(url: str) -> None:
+    """Say where the server is. One that serves is not stopped by its output."""
+    try:
+        require_output()
+        click.echo(f"API         {url}\nSwagger UI  {url}/ui/")
+    except (OutputError, OSError):
+        discard_output()
+        note(f"WARNING: standard output is closed or cannot be written; the API is {url}")
 
 
 def _prepare(settings: Settings, database: str) -> None:

@@ -1,6 +1,5 @@
 """Runs a sandbox: one process, on a loopback address."""
 
-import signal
 import socket
 from collections.abc import Callable
 
@@ -9,7 +8,7 @@ from starlette.types import ASGIApp
 
 from hookstream_keys.sandbox.answers import TRANSPORT
 from hookstream_keys.sandbox.browsers import is_loopback
-from hookstream_keys.server import logs
+from hookstream_keys.server import logs, signals
 from hookstream_keys.server.connections import raise_file_limit
 from hookstream_keys.server.processes import BACKLOG, SingleProcess
 from hookstream_keys.server.protocol import Protocol
@@ -31,13 +30,17 @@ class _Server(SingleProcess):
     def __init__(
         self, config: uvicorn.Config, ready: Callable[[], None], stopping: Callable[[], None]
     ) -> None:
-        super().__init__(config)
-        self._ready, self._stopping = ready, stopping
+        super().__init__(config, self._tell)
+        self._tell_ready, self._stopping = ready, stopping
+        #: Why `ready` failed.
+        self.failure: OSError | None = None
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._ready()
+    def _tell(self) -> None:
+        try:
+            self._tell_ready()
+        except OSError as error:
+            # Raised here, it would end the event loop before the worlds stop.
+            self.failure, self.should_exit = error, True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop at once: a test that is over does not wait for its sandbox."""
@@ -55,9 +58,10 @@ def run(
     ready: Callable[[], None],
     stopping: Callable[[], None],
 ) -> int:
-    """Serve until SIGTERM or SIGINT; returns the exit status.
+    """Serve until a signal; returns the exit status.
 
-    `ready` is called when connections are accepted, `stopping` when they are closed.
+    `ready` is called when connections are accepted, `stopping` when they are closed. An OSError of
+    `ready`, which has to show the keys, stops the sandbox and is raised.
     """
     raise_file_limit()
     config = uvicorn.Config(
@@ -75,9 +79,10 @@ def run(
         log_config=logs.config(log_level),
     )
     server = _Server(config, ready, stopping)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, server.handle_exit)
+    signals.handle(server.handle_exit)
     server.run(sockets=[listener])
+    if server.failure is not None:
+        raise server.failure
     return 0 if server.started else 1
 
 

@@ -6,11 +6,12 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from hookstream_keys.server import logs
+from hookstream_keys.server import logs, signals
 from hookstream_keys.server.connections import raise_file_limit
 from hookstream_keys.server.listening import drain_accept_queue, drop_new_syns
 from hookstream_keys.server.protocol import Protocol
@@ -25,13 +26,25 @@ GRACE_SECONDS = 30
 HUNG_SECONDS = 15
 #: How long after `GRACE_SECONDS` workers that still run are killed, in seconds.
 MARGIN_SECONDS = 5
+#: How often starting workers are asked whether they are ready, in seconds.
+POLL_SECONDS = 0.05
 #: The listen backlog. Beyond it a SYN is dropped, and sent again after a second, then two, four and
 #: so on. Linux allows no more by default (net.core.somaxconn).
 BACKLOG = 4096
 
 
 class SingleProcess(uvicorn.Server):
-    """The server as the only process."""
+    """The server as the only process. Calls `ready` once it accepts connections."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start as uvicorn does, and say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain the accept queue, then stop as uvicorn does."""
@@ -43,7 +56,44 @@ class SingleProcess(uvicorn.Server):
 
 
 class Supervisor(Multiprocess):
-    """The process that starts the workers, and replaces those that die."""
+    """The process that starts the workers, and replaces those that die.
+
+    Calls `ready` once every worker accepts connections.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, sockets: list[socket.socket], ready: Callable[[], None]
+    ) -> None:
+        # uvicorn handles every signal, also one that was ignored.
+        hangup = signal.SIG_IGN if signals.is_hangup_ignored() else None
+        super().__init__(config, sockets)
+        if hangup is not None:
+            signal.signal(signal.SIGHUP, hangup)
+        self._ready = ready
+
+    def init_processes(self) -> None:
+        """Start the workers, and wait for them; signals are handled meanwhile."""
+        super().init_processes()
+        while not all(each.is_ready(HUNG_SECONDS) for each in self.processes):
+            self.handle_signals()
+            self.keep_subprocess_alive()
+            if self.should_exit.wait(POLL_SECONDS):
+                return
+        self._ready()
+
+    def handle_hup(self) -> None:
+        """Stop, as with one process."""
+        self.handle_term()
+
+    def handle_quit(self) -> None:
+        """Stop, as with one process."""
+        self.handle_term()
+
+    def handle_ttin(self) -> None:
+        """Do nothing: the number of workers is that of the command."""
+
+    def handle_ttou(self) -> None:
+        """Do nothing: the number of workers is that of the command."""
 
     def terminate_all(self) -> None:
         """Drain the accept queue, close the listener and send SIGTERM to the workers."""
@@ -66,8 +116,13 @@ class Supervisor(Multiprocess):
         super().join_all()
 
 
-def run(settings: Settings, listener: socket.socket, workers: int) -> int:
-    """Serve until SIGTERM or SIGINT, then stop gracefully and return the exit status."""
+def run(
+    settings: Settings, listener: socket.socket, workers: int, ready: Callable[[], None]
+) -> int:
+    """Serve until a signal, then stop gracefully and return the exit status.
+
+    `ready` is called once connections are accepted; the signals are those of `signals`.
+    """
     raise_file_limit()
     # The workers are new processes: they read their settings from the environment.
     os.environ.update(settings.to_environment())
@@ -92,12 +147,11 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> int:
         timeout_worker_healthcheck=HUNG_SECONDS,
     )
     if workers == 1:
-        server = SingleProcess(config)
+        server = SingleProcess(config, ready)
         # uvicorn installs its handlers later, and raises the signal again when it is done: an
         # early signal must not be lost, and a stop by signal exits with 0.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, server.handle_exit)
+        signals.handle(server.handle_exit)
         server.run(sockets=[listener])
         return 0 if server.started else 1
-    Supervisor(config, sockets=[listener]).run()
+    Supervisor(config, [listener], ready).run()
     return 0

@@ -9,6 +9,7 @@ from multiprocessing.process import BaseProcess
 from starlette.types import ASGIApp
 
 from hookstream_keys.app import from_environment
+from hookstream_keys.server import signals
 
 
 def application() -> ASGIApp:
@@ -18,6 +19,7 @@ def application() -> ASGIApp:
     """
     parent = multiprocessing.parent_process()
     if parent is not None:
+        signals.leave_to_supervisor()
         threading.Thread(target=_stop_after, args=(parent,), name="orphan", daemon=True).start()
     return from_environment()
 

@@ -1,23 +1,25 @@
 """What commands print: a secret that cannot be shown is undone, and errors have one form."""
 
+import re
 import socket
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
-from support import COMMAND, Database, Tenant, environment, run
+from support import COMMAND, NO_TLS, Database, Tenant, environment, run
 
 FULL = Path("/dev/full")
 NEEDS_FULL = pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
 
 
-def run_into(output: str, database: Database, *arguments: str) -> tuple[int, str]:
+def run_into(output: str, database: Database, *arguments: str, **settings: str) -> tuple[int, str]:
     """The status and standard error of a command whose standard output is `output`."""
     line = f'"$0" "$@" >{output}'
     done = subprocess.run(
         ["/bin/sh", "-c", line, COMMAND, *arguments],
         check=False,
-        env=environment(database.path),
+        env=environment(database.path, **settings),
         capture_output=True,
         text=True,
         timeout=60,
@@ -57,6 +59,37 @@ def test_an_owner_whose_password_could_not_be_shown_is_not_created(
     assert "standard output" in said
     # So it can be run again.
     assert database.run_init().password
+
+
+@pytest.mark.parametrize("output", [pytest.param("/dev/full", marks=NEEDS_FULL), "&-"])
+def test_a_server_serves_also_where_its_address_cannot_be_shown(
+    database: Database, tenant: Tenant, output: str
+) -> None:
+    with subprocess.Popen(
+        ["/bin/sh", "-c", f'exec "$0" "$@" >{output}', COMMAND, "serve", "--port", "0"],
+        env=environment(database.path),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stderr is not None
+            told = process.stderr.readline()
+            found = re.fullmatch(r"WARNING: standard output .*; the API is (http://\S+)\n", told)
+            assert found, told
+            assert httpx.get(f"{found[1]}/health", trust_env=False, verify=NO_TLS).is_success
+        finally:
+            process.terminate()
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("output", [pytest.param("/dev/full", marks=NEEDS_FULL), "&-"])
+def test_a_sandbox_whose_facts_could_not_be_shown_stops(tmp_path: Path, output: str) -> None:
+    nothing = Database(tmp_path / "none.db")
+    own = {"HOOKSTREAM_DATABASE": "", "BETTER_AUTH_SECRET": ""}
+    status, said = run_into(output, nothing, "sandbox", "--directory", str(tmp_path), **own)
+    assert (status, said.count("\n")) == (1, 1), said
+    assert "standard output" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 @NEEDS_FULL
