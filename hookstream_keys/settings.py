@@ -21,11 +21,13 @@ from hookstream_keys.domain.setting_kinds import (
     DAYS_OR_OFF,
     NUMBER_OR_OFF,
     ORIGIN,
+    PORT,
     POSITIVE,
     PUBLIC_URL,
     SECONDS,
     SECONDS_FROM_0,
     SECONDS_OR_OFF,
+    WORKERS,
     Takes,
     number,
     one_of,
@@ -66,6 +68,17 @@ class Settings:
 
     database: str = _setting(
         "HOOKSTREAM_DATABASE", DEFAULT_DATABASE, "The database: `sqlite:///FILE`."
+    )
+    host: str = _setting("HOOKSTREAM_HOST", "127.0.0.1", "The address that `serve` listens on.")
+    port: str = _setting(
+        "HOOKSTREAM_PORT",
+        "8080",
+        "The port that `serve` listens on; 0 chooses a free one. Without it `PORT`, which hosting "
+        "platforms set, has the same meaning.",
+        takes=PORT,
+    )
+    workers: str = _setting(
+        "HOOKSTREAM_WORKERS", "1", "The number of `serve`'s processes.", takes=WORKERS
     )
     auth_secret: str = _setting(
         "BETTER_AUTH_SECRET",

@@ -15,21 +15,34 @@ from hookstream_keys.server import listening
 from hookstream_keys.settings import Settings
 from hookstream_keys.store import database_path, open_store, require_private
 
+_DEFAULTS = Settings()
+
 
 @click.command("serve")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--host",
+    default=_DEFAULTS.host,
+    envvar="HOOKSTREAM_HOST",
+    show_default=True,
+    show_envvar=True,
+    help="The address to listen on.",
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    default=8080,
+    default=int(_DEFAULTS.port),
+    envvar=["HOOKSTREAM_PORT", "PORT"],
     show_default=True,
+    show_envvar=True,
     help="The port to listen on; 0 chooses a free one.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(1, 256),
-    default=1,
+    default=int(_DEFAULTS.workers),
+    envvar="HOOKSTREAM_WORKERS",
     show_default=True,
+    show_envvar=True,
     help="The number of worker processes.",
 )
 @click.option(

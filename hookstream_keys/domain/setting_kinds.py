@@ -68,6 +68,12 @@ PUBLIC_URL = Takes.of(
     "its end, such as https://keys.example.com or https://example.com/keys (the server adds /v1)",
     shown=False,
 )
+PORT = Takes.of(
+    r"0*(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])",
+    "a port, 0 to 65535; 0 chooses a free one",
+)
+#: At most 256, as many as `serve` starts.
+WORKERS = Takes.of(r"0*([1-9]\d?|1\d\d|2[0-4]\d|25[0-6])", "a whole number of processes, 1 to 256")
 NUMBER_OR_OFF = Takes.of(f"{POSITIVE}|off", "a whole number above 0, or off")
 
 

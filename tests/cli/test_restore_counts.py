@@ -90,6 +90,7 @@ def assert_all_counted(database: Database, path: Path, *options: str) -> dict[st
     assert rows(database.path) == before
     copy = database.path.with_name("copy.db")
     copy.unlink(missing_ok=True)
+    copy.touch(0o600)
     edit(database.path, f"vacuum into '{copy}'")
     done = command(Database(copy), "restore", str(path), *options)
     assert done.stdout == rehearsed[0]

@@ -111,6 +111,44 @@ def test_a_signal_to_the_group_stops_it_gracefully(
     assert database.execute("select sum(count) from key_usage") == [(1,)]
 
 
+@pytest.mark.parametrize("variable", ["HOOKSTREAM_PORT", "PORT"])
+def test_the_environment_says_where_it_listens(database: Database, variable: str) -> None:
+    database.init()
+    with socket.create_server(("127.0.0.2", 0)) as probe:
+        port = probe.getsockname()[1]
+    settings = {"HOOKSTREAM_HOST": "127.0.0.2", "HOOKSTREAM_WORKERS": "2", variable: str(port)}
+    with subprocess.Popen(
+        [COMMAND, "serve"],
+        stdout=subprocess.PIPE,
+        text=True,
+        # `PORT` has no effect beside the other.
+        env=environment(database.path, **{"PORT": "1", **settings}),
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == f"API         http://127.0.0.2:{port}/v1\n"
+            assert len(children(process.pid)) == 2
+        finally:
+            process.terminate()
+
+
+@pytest.mark.parametrize(
+    ("variable", "option", "text"),
+    [
+        ("HOOKSTREAM_PORT", "--port", "65536"),
+        ("PORT", "--port", "http"),
+        ("HOOKSTREAM_WORKERS", "--workers", "0"),
+    ],
+)
+def test_a_variable_that_no_option_takes_is_refused_by_name(
+    database: Database, variable: str, option: str, text: str
+) -> None:
+    answer = run("serve", database=database.path, **{variable: text})
+    assert answer.returncode == 2
+    assert f"Invalid value for '{option}' (env var: '" in answer.stderr
+    assert f"'{variable}'" in answer.stderr
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_nohup_lets_it_ignore_the_end_of_its_terminal(database: Database, workers: int) -> None:
     database.init()
@@ -211,10 +249,15 @@ def test_a_worker_that_dies_is_replaced(database: Database) -> None:
 
 
 def _workers(server: Server) -> list[int]:
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
+    return children(server.process.pid)
+
+
+def children(parent: int) -> list[int]:
+    """The worker processes of a supervisor."""
+    found = Path(f"/proc/{parent}/task/{parent}/children").read_text()
     return [
         int(pid)
-        for pid in children.split()
+        for pid in found.split()
         # multiprocessing has a helper process of its own beside the workers.
         if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()
     ]

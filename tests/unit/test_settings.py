@@ -16,6 +16,9 @@ SECRET = "0123456789abcdef0123456789abcdef"
 # Each variable with a value that is not its default.
 VALUES = {
     "HOOKSTREAM_DATABASE": "sqlite:////srv/keys, and more.db",
+    "HOOKSTREAM_HOST": "::1",
+    "HOOKSTREAM_PORT": "0",
+    "HOOKSTREAM_WORKERS": "256",
     "BETTER_AUTH_SECRET": SECRET,
     "BETTER_AUTH_SECRETS": "2:" + "n" * 32 + ",1:" + "o" * 32,
     "HOOKSTREAM_PUBLIC_URL": "https://example.com:8443/keys",
@@ -128,6 +131,11 @@ BODY = "HOOKSTREAM_MAX_BODY_BYTES"
 @pytest.mark.parametrize(
     ("variable", "text"),
     [
+        ("HOOKSTREAM_PORT", "65536"),
+        ("HOOKSTREAM_PORT", "-1"),
+        ("HOOKSTREAM_PORT", "http"),
+        ("HOOKSTREAM_WORKERS", "0"),
+        ("HOOKSTREAM_WORKERS", "257"),
         (BODY, "0"),
         (BODY, "-1"),
         (BODY, "+1"),
