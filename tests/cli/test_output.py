@@ -106,7 +106,7 @@ def test_other_answers_that_cannot_be_written_are_an_error(
 def test_a_port_in_use_is_an_error_in_the_form_of_all_others(database: Database) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
-        done = run("serve", "--port", port, database=database.path)
+        done = run("serve", "--init", "--port", port, database=database.path)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.startswith("hookstream-keys: ")
     assert port in done.stderr

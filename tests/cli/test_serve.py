@@ -145,7 +145,7 @@ def test_a_variable_that_no_option_takes_is_refused_by_name(
 ) -> None:
     answer = run("serve", database=database.path, **{variable: text})
     assert answer.returncode == 2
-    assert f"Invalid value for '{option}' (env var: '" in answer.stderr
+    assert f"invalid value for '{option}' (env var: '" in answer.stderr
     assert f"'{variable}'" in answer.stderr
 
 
