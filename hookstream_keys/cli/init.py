@@ -100,4 +100,10 @@ def _show(first: bootstrap.FirstTenant, password: str, as_json: bool) -> None:
         "key_prefix": first.tenant.key.prefix,
     }
     # Without the password the owner could not sign in: it is shown before the tenant is stored.
-    show_once(facts, as_json, undo=lambda: None, title="Created, and shown this once:")
+    show_once(
+        facts,
+        as_json,
+        undo=lambda: None,
+        undone="nothing was created",
+        title="Created, and shown this once:",
+    )

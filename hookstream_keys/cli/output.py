@@ -9,6 +9,9 @@ from typing import Any
 
 import click
 
+from hookstream_keys.domain.errors import ApiError
+from hookstream_keys.store import StoreError
+
 
 class OutputError(Exception):
     """The output cannot be written. The text says why, and whether the change was undone."""
@@ -35,23 +38,28 @@ def show_once(
     facts: Mapping[str, Any] | None = None,
     *,
     undo: Callable[[], object],
+    undone: str,
+    by_hand: str = "",
     title: str | None = None,
 ) -> None:
     """Show an answer with a secret, which cannot be shown again, as `show` does.
 
-    As text, a title comes first. Calls `undo` and raises OutputError when it cannot be written.
+    As text, a title comes first. When it cannot be written, calls `undo` and raises OutputError,
+    which says what is `undone`, or how to do that `by_hand` where `undo` fails: the disk may be
+    full.
     """
     try:
         if title and not as_json:
             click.echo(title)
         show(answer, as_json, facts)
     except OSError as error:
-        undo()
         reason = error.strerror or "unknown error"
-        raise OutputError(
-            f"standard output cannot be written ({reason}), so the secret could not be shown; "
-            "what was done is undone"
-        ) from error
+        failed = f"standard output cannot be written ({reason}), so the secret could not be shown; "
+        try:
+            undo()
+        except (StoreError, ApiError) as failure:
+            raise OutputError(f"{failed}undoing that failed ({failure}): {by_hand}") from error
+        raise OutputError(failed + undone) from error
 
 
 def show(answer: Mapping[str, Any], as_json: bool, facts: Mapping[str, Any] | None = None) -> None:

@@ -3,11 +3,15 @@
 import re
 import socket
 import subprocess
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 from support import COMMAND, NO_TLS, Database, Tenant, environment, run
+
+from hookstream_keys.cli.output import OutputError, show_once
+from hookstream_keys.store import StoreUnavailable
 
 FULL = Path("/dev/full")
 NEEDS_FULL = pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
@@ -35,9 +39,29 @@ def test_a_key_that_could_not_be_shown_is_revoked(
     status, said = run_into(output, database, *create)
     assert (status, said.count("\n")) == (1, 1)
     assert "standard output" in said
-    assert database.execute(
-        "select count(*) from api_key where name = 'lost' and revoked_at is null"
-    ) == [(0,)]
+    lost = database.execute("select id, revoked_at is null from api_key where name = 'lost'")
+    # Where it is closed, that is known before.
+    assert lost == [] or (lost[0][1] == 0 and f"key {lost[0][0]} is revoked" in said)
+
+
+@NEEDS_FULL
+def test_what_could_not_be_undone_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    def undo() -> None:
+        raise StoreUnavailable("the disk is full")
+
+    # Closing the file fails, too.
+    with (
+        suppress(OSError),
+        FULL.open("w") as full,
+        redirect_stdout(full),
+        pytest.raises(OutputError) as raised,
+    ):
+        show_once({"key": "hs_live_0"}, as_json=False, undo=undo, undone="", by_hand="do it")
+    assert str(raised.value) == (
+        "standard output cannot be written (No space left on device), so the secret could not be "
+        "shown; undoing that failed (the disk is full): do it"
+    )
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("output", [pytest.param("/dev/full", marks=NEEDS_FULL), "&-"])

@@ -80,4 +80,11 @@ def create_command(as_json: bool, database: str, **fields: Any) -> None:
     require_output()
     store = existing_store(database)
     created = ask(store, "createApiKey", body)
-    show_once(created, as_json, undo=lambda: ask(store, "revokeApiKey", id=created["id"]))
+    key_id = created["id"]
+    show_once(
+        created,
+        as_json,
+        undo=lambda: ask(store, "revokeApiKey", id=key_id),
+        undone=f"key {key_id} is revoked",
+        by_hand=f"run hookstream-keys keys revoke {key_id}",
+    )

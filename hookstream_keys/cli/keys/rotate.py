@@ -54,6 +54,8 @@ def rotate_command(
         as_json,
         _facts(key_id, **rotated),
         undo=lambda: ask(store, "cancelRotation", **of),
+        undone=f"rotation {of['rotation_id']} of key {key_id} is cancelled",
+        by_hand=f"rotate key {key_id} again, which replaces the pending secret",
     )
 
 
