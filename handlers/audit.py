@@ -20,7 +20,6 @@ from hookstream_keys.store import (
     Rotation,
     Session,
     Store,
-    Tenancy,
     User,
     audit_details,
     chain,
@@ -231,10 +230,17 @@ def cancelled_with(context: RequestContext, cause: str) -> Callable[[Rotation], 
     return event
 
 
-def user_created(context: RequestContext, user: User, tenancy: Tenancy) -> AuditEvent:
-    """A user signed up."""
-    org_id, details = tenancy.organization.id, {"email": user.email}
+def user_created(context: RequestContext, user: User, org_id: str) -> AuditEvent:
+    """A user signed up, or was created by the operator, whose organization is their own id."""
+    details = {"email": user.email}
     return _event(context, "user.created", org_id=org_id, resource_id=user.id, details=details)
+
+
+def password_set(context: RequestContext, user: User) -> AuditEvent:
+    """The operator gave a user another password."""
+    # Without an organization it is recorded by their own id.
+    org_id = next(iter(context.store.roles_of(user.id)), user.id)
+    return _event(context, "user.password_set", org_id=org_id, resource_id=user.id, details={})
 
 
 def session_created(context: RequestContext, session: Session) -> AuditEvent:

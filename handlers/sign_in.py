@@ -71,7 +71,7 @@ def sign_up_email(context: WriteContext, body: types.SignUpRequest, prepared: st
     begun = _tenancy(context, user)
     brief = not body["rememberMe"]
     session = None
-    events = [audit.user_created(context, user, begun)]
+    events = [audit.user_created(context, user, begun.organization.id)]
     if not context.dependencies.sign_in.requires_verified_email:
         session = _session(context, user, begun.organization.id, brief=brief)
         events.append(audit.session_created(context, session))

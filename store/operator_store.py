@@ -1,4 +1,4 @@
-"""The operator's interface of the database: backups, restores, checks of the audit log."""
+"""The operator's interface of the database: users, backups, restores, checks of the audit log."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -9,17 +9,49 @@ from hookstream_keys.store.records import (
     AuditEvent,
     Backup,
     ChainCheck,
+    Credential,
+    Organization,
+    Page,
     Progress,
     Pruned,
     RestoreChange,
     Restored,
     SealKeys,
+    Session,
+    User,
 )
 from hookstream_keys.store.state_check import StateCheck
 
 
 class OperatorStore(Protocol):
     """A database, for its operator. Every method may raise StoreUnavailable."""
+
+    def list_users(self, page: Page) -> list[User]:
+        """A page of all users, newest first."""
+
+    def list_all_organizations(self, page: Page) -> list[Organization]:
+        """A page of all organizations, newest first, without a role."""
+
+    def create_user(self, user: User, credential: Credential, event: AuditEvent) -> None:
+        """Store a user without an organization, with the audit event.
+
+        Raises UniqueViolation when another user has their email address.
+        """
+
+    def set_password(
+        self, credential: Credential, event: AuditEvent, ended: Callable[[Session], AuditEvent]
+    ) -> int:
+        """Make the password that of the credential's user, who may have none, with the event.
+
+        All their sessions end, each with the event that `ended` makes. Returns how many. Raises
+        ForeignKeyViolation when the user was deleted.
+        """
+
+    def end_sessions(self, user_id: str, ended: Callable[[Session], AuditEvent]) -> int:
+        """End all sessions of the user, each with the event that `ended` makes; returns how many.
+
+        No process accepts one of them afterwards.
+        """
 
     def backup(self, path: Path, now: str, seal_key: bytes) -> tuple[Backup, StateCheck]:
         """Write a snapshot of the database to a new file, readable by its owner only.

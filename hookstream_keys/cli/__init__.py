@@ -11,12 +11,15 @@ from click.exceptions import NoArgsIsHelpError
 from hookstream_keys import __version__
 from hookstream_keys.cli.audit import audit_group
 from hookstream_keys.cli.backup import backup_command
+from hookstream_keys.cli.envs import envs_group
 from hookstream_keys.cli.init import init_command
 from hookstream_keys.cli.keys import keys_group
+from hookstream_keys.cli.orgs import orgs_group
 from hookstream_keys.cli.output import OutputError, discard_output, printable
 from hookstream_keys.cli.restore import restore_command
 from hookstream_keys.cli.sandbox import sandbox_command
 from hookstream_keys.cli.serve import serve_command
+from hookstream_keys.cli.users import users_group
 from hookstream_keys.domain.errors import ApiError
 from hookstream_keys.settings import SettingsError
 from hookstream_keys.store import StoreError
@@ -34,6 +37,9 @@ for command in (
     init_command,
     serve_command,
     keys_group,
+    users_group,
+    orgs_group,
+    envs_group,
     audit_group,
     backup_command,
     restore_command,

@@ -1,33 +1,18 @@
 """`hookstream-keys init`."""
 
-from collections.abc import Callable
-
 import click
 
 from hookstream_keys.cli.database import settings_for
 from hookstream_keys.cli.operations import operator_context
-from hookstream_keys.cli.options import with_database, with_json
-from hookstream_keys.cli.output import note, require_output, show_json, show_once
-from hookstream_keys.contract import spec
-from hookstream_keys.contract.schemas import check_value
+from hookstream_keys.cli.options import EMAIL, NAME, as_in, with_database, with_json
+from hookstream_keys.cli.output import note, printable, require_output, show_json, show_once
 from hookstream_keys.domain import passwords
-from hookstream_keys.handlers import bootstrap
+from hookstream_keys.handlers import bootstrap, users
 from hookstream_keys.runtime.new_secret import secrets_at_start
-from hookstream_keys.store import database_path, open_store, require_private
+from hookstream_keys.store import Store, database_path, open_store, require_private
 
-_NAME = "is not a name of 1 to 100 characters, without control characters or a leading space"
-
-
-def _as_in(operation_id: str, field: str, otherwise: str) -> Callable[..., str]:
-    """A callback that validates a value by the schema of a request's field."""
-
-    def check(_: click.Context, __: click.Parameter, value: str) -> str:
-        schema = spec.request_schema(spec.document(), operation_id)["properties"][field]
-        if check_value(schema, value, field):
-            raise click.BadParameter(otherwise)
-        return value
-
-    return check
+#: How many users a run on a used database names.
+_NAMED = 20
 
 
 @click.command("init")
@@ -35,21 +20,21 @@ def _as_in(operation_id: str, field: str, otherwise: str) -> Callable[..., str]:
     "--org",
     default="My organization",
     show_default=True,
-    callback=_as_in("createOrganization", "name", _NAME),
+    callback=as_in("createOrganization", "name", NAME),
     help="The organization's name.",
 )
 @click.option(
     "--env",
     default="Production",
     show_default=True,
-    callback=_as_in("createEnvironment", "name", _NAME),
+    callback=as_in("createEnvironment", "name", NAME),
     help="The environment's name.",
 )
 @click.option(
     "--email",
     default="owner@hookstream.invalid",
     show_default=True,
-    callback=_as_in("signInEmail", "email", "is not an email address such as you@example.com"),
+    callback=as_in("signInEmail", "email", EMAIL),
     help="The email address that the owner signs in with.",
 )
 @with_json
@@ -57,7 +42,8 @@ def _as_in(operation_id: str, field: str, otherwise: str) -> Callable[..., str]:
 def init_command(org: str, env: str, email: str, as_json: bool, database: str) -> None:
     """Create or upgrade the database; in an empty one, make an owner and a first key.
 
-    The owner's password and the key are shown once. Running it again changes nothing.
+    The owner's password and the key are shown once. Running it again changes nothing, and names
+    the users.
     """
     require_output()
     settings = settings_for(database)
@@ -82,11 +68,23 @@ def init_command(org: str, env: str, email: str, as_json: bool, database: str) -
         if first is not None:
             _show(first, password, as_json)
     if first is None:
-        message = "The database has users already; nothing was changed."
-        if as_json:
-            show_json({"message": message})
-        else:
-            click.echo(message)
+        _show_users(store, as_json=as_json)
+
+
+def _show_users(store: Store, *, as_json: bool) -> None:
+    """Name the users, for an operator who lost what the first run printed."""
+    message = "The database has users already; nothing was changed."
+    found = users.list_users(operator_context(store), store, _NAMED)
+    named = [{"id": each["id"], "email": each["email"]} for each in found["users"]]
+    if as_json:
+        show_json({"message": message, "users": named})
+        return
+    click.echo(message)
+    for each in named:
+        click.echo(f"  {printable(each['email'])}")
+    if found["has_more"]:
+        click.echo("  and more: hookstream-keys users list")
+    click.echo("For another password: hookstream-keys users set-password EMAIL")
 
 
 def _show(first: bootstrap.FirstTenant, password: str, as_json: bool) -> None:

@@ -3,6 +3,8 @@
 from typing import Any
 
 from hookstream_keys.context.principal import Operator
+from hookstream_keys.contract import spec
+from hookstream_keys.contract.parameters import Parameter, read_all
 from hookstream_keys.domain import ids, timestamps
 from hookstream_keys.handlers import in_process
 from hookstream_keys.handlers.context import Answer, RequestContext
@@ -20,6 +22,16 @@ def ask(store: Store, operation_id: str, body: Any = None, **given: str | None) 
 def answer(store: Store, operation_id: str, body: Any = None, **given: str | None) -> Answer:
     """The whole response, of which `ask` returns the body. Raises ApiError."""
     return in_process.answer(operator_context(store), store, operation_id, body, **given)
+
+
+def page_of(limit: str | None, cursor: str | None) -> dict[str, Any]:
+    """The arguments of a list that the API does not have, as its lists take them.
+
+    Raises ApiError.
+    """
+    described = map(Parameter, spec.parameters(spec.document(), "listOrganizations"))
+    found: dict[str, Any] = read_all(described, {"limit": limit, "cursor": cursor})
+    return found
 
 
 def operator_context(store: Store) -> RequestContext:

@@ -6,9 +6,38 @@ from typing import Any, TypeVar
 
 import click
 
+from hookstream_keys.contract import spec
+from hookstream_keys.contract.schemas import check_value
 from hookstream_keys.settings import DEFAULT_DATABASE
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+#: What the message says of a value that `as_in` refuses.
+NAME = "is not a name of 1 to 100 characters, without control characters or a leading space"
+EMAIL = "is not an email address such as you@example.com"
+
+
+def as_in(operation_id: str, field: str, otherwise: str) -> Callable[..., str]:
+    """A callback that validates an option by the schema of a request's field."""
+
+    def check(_: click.Context, __: click.Parameter, value: str) -> str:
+        schema = spec.request_schema(spec.document(), operation_id)["properties"][field]
+        if check_value(schema, value, field):
+            raise click.BadParameter(otherwise)
+        return value
+
+    return check
+
+
+def with_page(command: Command) -> Command:
+    """Add the options `--limit` and `--cursor` to a command that lists."""
+    limit = click.option(
+        "--limit",
+        metavar="N",
+        help="Maximum number of rows to show.",
+    )
+    return limit(click.option("--cursor", help="Continue from this cursor.")(command))
 
 
 def with_database(command: Command) -> Command:

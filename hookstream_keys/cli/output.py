@@ -78,6 +78,32 @@ def show_json(answer: Any) -> None:
     click.echo(json.dumps(answer))
 
 
+def show_page(
+    name: str,
+    page: Mapping[str, Any],
+    lines: Callable[[list[dict[str, Any]]], list[str]],
+    *,
+    as_json: bool,
+) -> None:
+    """Print a page of a list, as JSON, or as text a line for each of its items under `name`."""
+    if as_json:
+        show_json(page)
+        return
+    for line in lines(page[name]):
+        click.echo(line)
+    if page["has_more"]:
+        note(f"There are more; continue with --cursor {page['cursor']}")
+    elif not page[name]:
+        note("There are none.")
+
+
+def columns(rows: list[list[str]]) -> list[str]:
+    """A line for each row, in columns."""
+    cells = [list(map(printable, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+
+
 def note(message: str) -> None:
     """Print a message that is not part of the answer, on standard error."""
     click.echo(message, err=True)

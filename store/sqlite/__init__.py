@@ -8,6 +8,7 @@ from hookstream_keys.store.sqlite.backups import Backups
 from hookstream_keys.store.sqlite.environments import Environments
 from hookstream_keys.store.sqlite.keys import Keys
 from hookstream_keys.store.sqlite.members import Members
+from hookstream_keys.store.sqlite.operator_users import OperatorUsers
 from hookstream_keys.store.sqlite.organizations import Organizations
 from hookstream_keys.store.sqlite.retention import Retention
 from hookstream_keys.store.sqlite.revocations import Revocations
@@ -28,6 +29,7 @@ class SqliteStore(
     Environments,
     Keys,
     Members,
+    OperatorUsers,
     Organizations,
     Retention,
     Revocations,

@@ -161,8 +161,9 @@ class Engine:
         if page.before is not None:
             words.append(f"({', '.join(order)}) < (?, ?)")
             parameters += page.before
+        added = "".join(f" and {condition}" for condition in words)
         return self.all(
-            f"{select} and {' and '.join(words)} order by {order[0]} desc, {order[1]} desc limit ?",
+            f"{select}{added} order by {order[0]} desc, {order[1]} desc limit ?",
             (*parameters, page.limit),
         )
 

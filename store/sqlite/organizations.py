@@ -21,6 +21,7 @@ from hookstream_keys.store.sqlite.revocations import revoke_all
 _COLUMNS = 'o.id, o.name, o.slug, o."createdAt"'
 # All of these are constants of this module; values are bound.
 _FIND = f"select {_COLUMNS} from organization o where o.id = ?"  # noqa: S608
+_ALL = f"select {_COLUMNS} from organization o where true"  # noqa: S608
 _OF_USER = (
     f"select {_COLUMNS}, m.role from organization o"  # noqa: S608
     ' join "member" m on m."organizationId" = o.id where true'
@@ -36,6 +37,10 @@ class Organizations(Engine):
 
     def list_organizations(self, user_id: str, page: Page) -> list[Organization]:
         rows = self.page(_OF_USER, {'m."userId" = ?': user_id}, page, ('o."createdAt"', "o.id"))
+        return [_organization(row) for row in rows]
+
+    def list_all_organizations(self, page: Page) -> list[Organization]:
+        rows = self.page(_ALL, {}, page, ('o."createdAt"', "o.id"))
         return [_organization(row) for row in rows]
 
     def add_organization(

@@ -116,11 +116,23 @@ def end_oldest(connection: Connection, newest: Session, most: int) -> list[Sessi
         if session_id != newest.id and _readable(expires) > now
     )
     excess = others[: max(0, min(len(others) + 1 - most, MAX_ENDED_AT_ONCE))]
+    return _end(connection, [session_id for *_, session_id in excess])
+
+
+def end_all(connection: Connection, user_id: str) -> list[Session]:
+    """End every session of a user inside a transaction, also those that have expired."""
+    found = connection.execute('select id from "session" where "userId" = ?', (user_id,))
+    return _end(connection, [session_id for (session_id,) in found.fetchall()])
+
+
+def _end(connection: Connection, session_ids: list[str]) -> list[Session]:
     ended = [
-        connection.execute(f'{_SELECT} from "session" s where s.id = ?', (each[-1],)).fetchone()
-        for each in excess
+        connection.execute(f'{_SELECT} from "session" s where s.id = ?', (each,)).fetchone()
+        for each in session_ids
     ]
-    connection.executemany('delete from "session" where id = ?', [each[-1:] for each in excess])
+    connection.executemany(
+        'delete from "session" where id = ?', [(session_id,) for session_id in session_ids]
+    )
     # As they are stored, since their times may be none.
     return [Session(*row[:3], *map(str, row[3:6]), *row[6:]) for row in ended]
 

@@ -18,7 +18,7 @@ _CREDENTIAL = """
 
 
 @cache
-def _select(columns: frozenset[str], more: str = "") -> str:
+def select_users(columns: frozenset[str], more: str = "") -> str:
     """The beginning of a query of users, with the alias `u`."""
     own = [f"u.{column}" for column in _COLUMNS.split(", ")]
     plugins = [better_auth.plugin_column(name, "u", columns) for name in _PLUGIN_COLUMNS]
@@ -29,24 +29,25 @@ class Users(BetterAuth):
     """Queries of users."""
 
     def find_user(self, user_id: str) -> User | None:
-        row = self.one(f"{_select(self.user_columns)} where u.id = ?", (user_id,))
-        return _user(row) if row else None
+        row = self.one(f"{select_users(self.user_columns)} where u.id = ?", (user_id,))
+        return user_of(row) if row else None
 
     def find_user_by_email(self, email: str) -> User | None:
-        row = self.one(f"{_select(self.user_columns)} where u.email = ?", (email,))
-        return _user(row) if row else None
+        row = self.one(f"{select_users(self.user_columns)} where u.email = ?", (email,))
+        return user_of(row) if row else None
 
     def find_credential(self, email: str) -> tuple[User, Credential] | None:
-        select = _select(self.user_columns, ', a.id, a.password, a."createdAt"')
+        select = select_users(self.user_columns, ', a.id, a.password, a."createdAt"')
         row = self.one(f"{select} {_CREDENTIAL}", (email,))
         if row is None:
             return None
-        user = _user(row[:-3])
+        user = user_of(row[:-3])
         account_id, password_hash, created_at = row[-3:]
         return user, Credential(account_id, user.id, password_hash, better_auth.text(created_at))
 
 
-def _user(row: Row) -> User:
+def user_of(row: Row) -> User:
+    """The user of a row of `select_users`."""
     user_id, name, email, created_at, updated_at, verified, image = row[:7]
     banned, ban_expires, two_factor = row[7:]
     return User(
@@ -80,6 +81,11 @@ def insert_user(connection: Connection, user: User, credential: Credential) -> N
                 user.image,
             ),
         )
+    insert_credential(connection, credential)
+
+
+def insert_credential(connection: Connection, credential: Credential) -> None:
+    """Store the password of a user who has none, in a transaction."""
     connection.execute(
         # better-auth: a password's account has the user's own id as accountId.
         """insert into "account" (id, "accountId", "providerId", "userId", password,

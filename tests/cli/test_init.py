@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support import Database, run
-from support.backups import command
+from support.backups import answer, command
 
 FACTS = ["org_id", "env_id", "user_id", "email", "password", "key", "key_prefix"]
 
@@ -72,7 +72,25 @@ def test_run_again_it_changes_nothing_and_says_so(database: Database) -> None:
     assert "nothing was changed" in answer.stdout
     assert "hs_" not in answer.stdout
     assert database.dump() == before
-    assert json.loads(run("init", "--json", database=database.path).stdout)["message"]
+    again = json.loads(run("init", "--json", database=database.path).stdout)
+    assert again["message"] in answer.stdout
+
+
+def test_run_again_it_names_the_users(database: Database) -> None:
+    tenant = database.init()
+    named = [{"id": tenant.user_id, "email": tenant.email}]
+    assert answer(database, "init")["users"] == named
+    for _ in range(19):
+        database.add_user()
+    assert len(answer(database, "init")["users"]) == 20
+    assert "and more" not in command(database, "init").stdout
+    added = database.add_user()
+    lines = command(database, "init").stdout.splitlines()
+    assert lines[1] == f"  {added}@example.com"
+    assert lines[21:] == [
+        "  and more: hookstream-keys users list",
+        "For another password: hookstream-keys users set-password EMAIL",
+    ]
 
 
 def test_what_it_makes_is_for_the_owner_only(database: Database, tmp_path: Path) -> None:

@@ -116,6 +116,21 @@ def test_a_sandbox_whose_facts_could_not_be_shown_stops(tmp_path: Path, output: 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("output", [pytest.param("/dev/full", marks=NEEDS_FULL), "&-"])
+def test_a_password_that_could_not_be_shown_is_not_stored(
+    database: Database, tenant: Tenant, output: str
+) -> None:
+    before = database.dump()
+    for words in (
+        ("create", "--email", "ada@example.com", "--name", "Ada"),
+        ("set-password", tenant.email),
+    ):
+        status, said = run_into(output, database, "users", *words)
+        assert (status, said.count("\n")) == (1, 1)
+        assert "standard output" in said
+    assert database.dump() == before
+
+
 @NEEDS_FULL
 def test_other_answers_that_cannot_be_written_are_an_error(
     database: Database, tenant: Tenant

@@ -6,7 +6,7 @@ from hookstream_keys.cli.database import existing_store
 from hookstream_keys.cli.keys import text
 from hookstream_keys.cli.operations import ask
 from hookstream_keys.cli.options import with_database, with_json
-from hookstream_keys.cli.output import note, show_json
+from hookstream_keys.cli.output import show_page
 
 
 @click.command("list")
@@ -32,12 +32,4 @@ def list_command(as_json: bool, database: str, **wanted: str | None) -> None:
     if not page["api_keys"]:
         # The operator sees every organization, so a nonexistent one has an empty list.
         ask(store, "getOrganization", id=wanted["org_id"])
-    if as_json:
-        show_json(page)
-        return
-    for line in text.lines(page["api_keys"]):
-        click.echo(line)
-    if page["has_more"]:
-        note(f"There are more; continue with --cursor {page['cursor']}")
-    elif not page["api_keys"]:
-        note("There are none.")
+    show_page("api_keys", page, text.lines, as_json=as_json)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hookstream_keys.cli.output import printable
+from hookstream_keys.cli.output import columns
 
 #: A key as the API shows it: `ApiKey` of the document.
 Key = dict[str, Any]
@@ -35,9 +35,7 @@ def facts(key: Key) -> dict[str, str]:
 
 def lines(keys: list[Key]) -> list[str]:
     """A line for each key, in columns."""
-    rows = [list(map(printable, _cells(key))) for key in keys]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    return columns([_cells(key) for key in keys])
 
 
 def _cells(key: Key) -> list[str]:

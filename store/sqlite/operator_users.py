@@ -1,0 +1,53 @@
+"""Users, their passwords and sessions, and all organizations, for the operator."""
+
+from collections.abc import Callable
+
+from hookstream_keys.store.records import AuditEvent, Credential, Page, Session, User
+from hookstream_keys.store.sqlite.audit import insert_event
+from hookstream_keys.store.sqlite.better_auth import BetterAuth
+from hookstream_keys.store.sqlite.connection import Connection
+from hookstream_keys.store.sqlite.sessions import end_all
+from hookstream_keys.store.sqlite.users import insert_credential, insert_user, select_users, user_of
+
+_CREDENTIAL_OF = """select id from "account" where "userId" = ? and "providerId" = 'credential'"""
+_REPLACE = 'update "account" set password = ?, "updatedAt" = ? where id = ?'
+
+
+class OperatorUsers(BetterAuth):
+    """Queries and changes of users by the operator."""
+
+    def list_users(self, page: Page) -> list[User]:
+        select = f"{select_users(self.user_columns)} where true"
+        return [user_of(row) for row in self.page(select, {}, page, ('u."createdAt"', "u.id"))]
+
+    def create_user(self, user: User, credential: Credential, event: AuditEvent) -> None:
+        with self.write_transaction() as connection:
+            insert_user(connection, user, credential)
+            insert_event(connection, event)
+
+    def set_password(
+        self, credential: Credential, event: AuditEvent, ended: Callable[[Session], AuditEvent]
+    ) -> int:
+        with self.write_transaction() as connection:
+            found = connection.execute(_CREDENTIAL_OF, (credential.user_id,)).fetchone()
+            if found is None:
+                # They signed in elsewhere so far, such as by a link.
+                insert_credential(connection, credential)
+            else:
+                values = (credential.password_hash, credential.created_at, found[0])
+                connection.execute(_REPLACE, values)
+            insert_event(connection, event)
+            return _end_sessions(connection, credential.user_id, ended)
+
+    def end_sessions(self, user_id: str, ended: Callable[[Session], AuditEvent]) -> int:
+        with self.write_transaction() as connection:
+            return _end_sessions(connection, user_id, ended)
+
+
+def _end_sessions(
+    connection: Connection, user_id: str, ended: Callable[[Session], AuditEvent]
+) -> int:
+    sessions = end_all(connection, user_id)
+    for session in sessions:
+        insert_event(connection, ended(session))
+    return len(sessions)
