@@ -9,8 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from hookstream_keys.testing.control import Control, SandboxError
 from hookstream_keys.testing.sandbox import Sandbox
@@ -36,10 +35,11 @@ def running_sandbox(
 
     `options` are those of `hookstream-keys sandbox`, such as `("--seed", "7")`. Raises
     SandboxError.
+
+    The default command stops also when this process is killed.
     """
-    with tempfile.TemporaryDirectory(prefix="hookstream-sandbox-") as folder:
-        log = Path(folder) / "log"
-        process, facts = start(options, command, log)
+    with tempfile.TemporaryFile() as log:
+        process, facts = start(options, command, log, os.getpid())
         try:
             yield sandbox_of(facts, log)
         finally:
@@ -52,28 +52,29 @@ def running_sandbox(
 
 
 def start(
-    options: Sequence[str], command: Sequence[str], log: Path
+    options: Sequence[str], command: Sequence[str], log: IO[bytes], tests: int
 ) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
     """Start a sandbox that writes its log to a file: its process and its facts.
 
-    Raises SandboxError.
+    `tests` is the id of the process with which it stops. Raises SandboxError.
     """
-    whole = [*command, *options, "--json"]
+    # Another command may be one of a container, where this id is no process's or another one's.
+    stop = ("--stop-with", str(tests)) if tuple(command) == COMMAND else ()
+    whole = [*command, *stop, *options, "--json"]
     environment = {name: text for name, text in os.environ.items() if name not in _OF_A_SERVER}
-    with log.open("wb") as errors:
-        try:
-            process = subprocess.Popen(  # noqa: S603 - the command is the test suite's own
-                whole,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env=environment,
-            )
-        except OSError as error:
-            raise SandboxError(
-                f"the sandbox's command cannot be run: {whole[0]}: {error.strerror}; install "
-                "hookstream-keys[pytest] here, or set hookstream_command"
-            ) from error
+    try:
+        process = subprocess.Popen(  # noqa: S603 - the command is the test suite's own
+            whole,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=environment,
+        )
+    except OSError as error:
+        raise SandboxError(
+            f"the sandbox's command cannot be run: {whole[0]}: {error.strerror}; install "
+            "hookstream-keys[pytest] here, or set hookstream_command"
+        ) from error
     try:
         with process.stdout:  # type: ignore[union-attr]  # it is a pipe
             return process, json.loads(_first_line(process))
@@ -88,7 +89,7 @@ def start(
         ) from error
 
 
-def sandbox_of(facts: dict[str, Any], log: Path) -> Sandbox:
+def sandbox_of(facts: dict[str, Any], log: IO[bytes]) -> Sandbox:
     """The sandbox with these facts, whose log is in a file."""
 
     def explain() -> str:
@@ -97,12 +98,11 @@ def sandbox_of(facts: dict[str, Any], log: Path) -> Sandbox:
     return Sandbox(facts, Control(facts["control_url"], explain))
 
 
-def tail(log: Path) -> str:
+def tail(log: IO[bytes]) -> str:
     """The last lines of a log, for a message."""
-    try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
+    number = log.fileno()
+    # Not by `read`, which would move the place where the sandbox writes: the two share it.
+    lines = os.pread(number, os.fstat(number).st_size, 0).decode(errors="replace").splitlines()
     return "\n".join(lines[-_SHOWN_LINES:]) or "(empty)"
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from hookstream_keys.testing import process
 from hookstream_keys.testing.control import Control, SandboxError
@@ -32,8 +32,7 @@ def tenant_of_worker(
     Raises SandboxError.
     """
     folder.mkdir(exist_ok=True)
-    log = folder / "log"
-    with (folder / "users").open("a") as users:
+    with (folder / "users").open("a") as users, (folder / "log").open("a+b") as log:
         with _alone(folder):
             facts = _facts(folder) or _start(folder, options, command, log)
             fcntl.flock(users, fcntl.LOCK_SH)
@@ -61,9 +60,10 @@ def _facts(folder: Path) -> dict[str, Any] | None:
 
 
 def _start(
-    folder: Path, options: Sequence[str], command: Sequence[str], log: Path
+    folder: Path, options: Sequence[str], command: Sequence[str], log: IO[bytes]
 ) -> dict[str, Any]:
-    started, facts = process.start(options, command, log)
+    # With the controller: a worker can crash, and be replaced, while others use the sandbox.
+    started, facts = process.start(options, command, log, os.getppid())
     (folder / "pid").write_text(str(started.pid), encoding="utf-8")
     (folder / "facts").write_text(json.dumps(facts), encoding="utf-8")
     # Another worker may stop it; its status is then collected here.

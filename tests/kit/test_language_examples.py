@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 from support import COMMAND, without_settings
@@ -57,6 +58,22 @@ def run(command: list[str], folder: Path, variables: dict[str, str], *, fails: b
     return ended.stdout
 
 
+def command_with_data_in(folder: Path, data: Path) -> Path:
+    """A command that starts the sandbox with its data in a folder."""
+    command = folder / "hookstream-keys"
+    command.write_text(f'#!/bin/sh\nexec "{COMMAND}" "$@" --directory "{data}"\n')
+    command.chmod(0o700)
+    return command
+
+
+def assert_emptied(data: Path) -> None:
+    """Wait until the sandbox has deleted its data, which it does when it stops."""
+    deadline = time.monotonic() + 20
+    while left := list(data.iterdir()):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
+
+
 def test_the_tests_for_node_run_as_their_page_says(
     running_sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -80,6 +97,18 @@ def test_the_tests_for_node_run_as_their_page_says(
     assert re.search(r"^\S+ fail 0$", told, re.MULTILINE), told
     told = run([npm, "test"], folder, environment(HOOKSTREAM_KEYS=NOWHERE), fails=True)
     assert NOWHERE in told
+    # Tests that are killed leave no sandbox behind.
+    data = tmp_path / "data"
+    data.mkdir()
+    killed = (
+        "const { startSandbox } = await import('./dist/sandbox.js'); await startSandbox();"
+        f"console.log(require('fs').readdirSync('{data}')); process.kill(process.pid, 'SIGKILL')"
+    )
+    variables = environment(HOOKSTREAM_KEYS=str(command_with_data_in(tmp_path, data)))
+    program = f"(async () => {{ {killed} }})()"
+    told = run([require("node", "nodejs npm"), "-e", program], folder, variables, fails=True)
+    assert "hookstream-keys-sandbox-" in told
+    assert_emptied(data)
 
 
 def test_the_tests_for_go_run_as_their_page_says(tmp_path: Path) -> None:
@@ -99,6 +128,13 @@ def test_the_tests_for_go_run_as_their_page_says(tmp_path: Path) -> None:
     variables["HOOKSTREAM_KEYS"] = NOWHERE
     told = run([go, "test", "./..."], GO, variables, fails=True)
     assert f"{NOWHERE} sandbox did not start" in told
+    # The timeout of go test ends the process without what it has deferred.
+    data = tmp_path / "data"
+    data.mkdir()
+    variables["HOOKSTREAM_KEYS"] = str(command_with_data_in(tmp_path, data))
+    told = run([go, "test", "-timeout=1ms", "./..."], GO, variables, fails=True)
+    assert "panic: test timed out" in told
+    assert_emptied(data)
 
 
 def test_the_lock_names_no_registry_and_has_hashes() -> None:

@@ -34,7 +34,8 @@ func inSandbox(run func() int) int {
 	if command == "" {
 		command = "hookstream-keys"
 	}
-	process := exec.Command(command, "sandbox", "--json")
+	// It stops also when this process is killed, or ends by the timeout of go test.
+	process := exec.Command(command, "sandbox", "--json", "--stop-with", fmt.Sprint(os.Getpid()))
 	process.Stderr = os.Stderr
 	output, err := process.StdoutPipe()
 	if err == nil {

@@ -52,7 +52,9 @@ export class World {
 /** Starts a sandbox. HOOKSTREAM_KEYS names the command where it is not on the path. */
 export async function startSandbox(): Promise<{ world: World; stop: () => Promise<void> }> {
   const command = process.env.HOOKSTREAM_KEYS ?? "hookstream-keys";
-  const child = spawn(command, ["sandbox", "--json"], { stdio: ["ignore", "pipe", "inherit"] });
+  // It stops also when this process is killed.
+  const options = ["sandbox", "--json", "--stop-with", String(process.pid)];
+  const child = spawn(command, options, { stdio: ["ignore", "pipe", "inherit"] });
   const ended = once(child, "exit");
   // One line, once it accepts connections.
   for await (const line of createInterface(child.stdout)) {
