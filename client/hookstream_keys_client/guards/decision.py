@@ -34,8 +34,8 @@ _SCOPES = re.compile(rf"{_SCOPE}([ ,] ?{_SCOPE})*")
 _MAX_SCOPES = 1000
 #: The longest text that the API accepts as a key.
 _MAX_SECRET = 512
-#: A request waits for the retries of its verification. So there is one, soon, and a `Retry-After`
-#: of the service is passed on instead of waited for.
+#: A request waits for the retries of its verification. So there is at most one, soon, and none
+#: after a 503 or 429 with a `Retry-After` above 0, which is passed on instead of waited for.
 RETRIES = Retries(count=1, first_delay=0.05, max_retry_after=0)
 #: Seconds to wait for a service that cannot be asked and names no time.
 _RETRY_AFTER = 1

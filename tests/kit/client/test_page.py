@@ -21,7 +21,7 @@ from support.readme import ROOT, code_blocks
 import hookstream_keys_client
 from hookstream_keys_client import AsyncClient, Client, HookstreamError, Retries, operations
 from hookstream_keys_client.client import DEFAULT_TIMEOUT
-from hookstream_keys_client.guards import Principal
+from hookstream_keys_client.guards import Principal, Rules
 from hookstream_keys_client.guards.decision import STATUSES
 
 PAGE = (ROOT / "docs" / "python-client.md").read_text(encoding="utf-8")
@@ -205,6 +205,14 @@ def test_the_table_of_retries_is_what_operations_are() -> None:
     assert "two retries" in text
     assert f"up to {defaults.max_retry_after:.0f} seconds" in text
     assert f"a timeout of {DEFAULT_TIMEOUT:.0f} seconds" in text
+
+
+def test_the_retry_of_a_guard_is_what_the_page_says() -> None:
+    """That it is sent when the page says so is proved by test_guards.py."""
+    text = " ".join(section("## Guards").split())
+    retries = Rules().retries
+    assert (retries.count, retries.max_retry_after) == (1, 0)
+    assert f"once, within {retries.first_delay * 1000:.0f} milliseconds" in text
 
 
 def test_the_table_of_statuses_is_the_guards() -> None:
