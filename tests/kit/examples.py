@@ -131,7 +131,7 @@ def responses(facts: Facts) -> dict[str, Request]:
         "EnvironmentPage": Request("listEnvironments"),
         "CreatedEnvironment": Request("createEnvironment", "CreateEnvironment"),
         "Environment": Request("getEnvironment"),
-        "ChangedEnvironment": Request("updateEnvironment", "ChangeName"),
+        "ChangedEnvironment": Request("updateEnvironment", "ChangeEnvironmentName"),
         "AuditLogPage": Request("listAuditLog"),
     }
 

@@ -1,6 +1,7 @@
 """Every example of the document is what the sandbox's default seed has, and works as given."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,7 @@ FREE = {
     "SignUp",
     "SignOut",
     "CreateOrganization",
+    "ChangeEnvironmentName",
     "ChangeName",
     "ChangeRole",
     "CreateEnvironment",
@@ -108,6 +110,20 @@ def parameters() -> dict[str, str]:
     }
     assert all(len(each) == 1 for each in found.values()), found
     return {name: next(iter(each)) for name, each in found.items()}
+
+
+def test_an_example_of_a_request_belongs_to_one_operation() -> None:
+    used = Counter(
+        example["$ref"]
+        for operation in spec.operations(DOCUMENT)
+        for media in DOCUMENT["paths"][operation.path][operation.method.lower()]
+        .get("requestBody", {})
+        .get("content", {})
+        .values()
+        for example in media.get("examples", {}).values()
+    )
+    assert used
+    assert [name for name, times in used.items() if times > 1] == []
 
 
 def test_every_example_of_a_parameter_has_the_value_of_the_seed(facts: Facts) -> None:
