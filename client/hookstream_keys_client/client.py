@@ -29,6 +29,8 @@ PageT = TypeVar("PageT")
 #: Seconds for each of: connecting, sending, waiting for the next part of the response.
 DEFAULT_TIMEOUT = 10.0
 
+#: Nothing after the path, no user, and no backslash, which some read as a slash.
+_BASE_URL = re.compile(r"(?i:https?)://[^\s\x00-\x20\x7f?#@\\]+")
 _CREDENTIAL = re.compile(r"[\x21-\x7e]+")
 
 
@@ -327,15 +329,23 @@ class AsyncClient(_Settings):
 
 
 def _base_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+    """The base URL without slashes at its end. Raises ValueError, which never has the text."""
+    if not _BASE_URL.fullmatch(text) or not _is_url(text):
+        # Raised here, so that no other exception, which has the text, is its context.
         raise ValueError(
-            "base_url is an http or https URL without user and password, such as "
-            "http://127.0.0.1:8080/v1"
+            "base_url is an http or https URL without user and password, query, fragment and white "
+            "space, with a port up to 65535 or none, such as http://127.0.0.1:8080/v1"
         )
-    if parts.query or parts.fragment:
-        raise ValueError("base_url has no query or fragment, such as http://127.0.0.1:8080/v1")
     return text.rstrip("/")
+
+
+def _is_url(text: str) -> bool:
+    """Whether httpx, which sends to it, reads the URL as one of a host."""
+    try:
+        url, port = httpx.URL(text), urlsplit(text).port
+    except (ValueError, httpx.InvalidURL):
+        return False
+    return bool(url.host) and not url.userinfo and port != 0
 
 
 def _credential(text: str | None) -> Secret | None:

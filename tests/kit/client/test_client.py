@@ -234,6 +234,26 @@ def test_a_limit_of_the_api_is_an_error_with_retry_after(
         "http://ada:secret@host/v1",
         "http://host/v1?key=secret",
         "http://host/v1#secret",
+        "http://host/v1?",
+        "http://host/v1#",
+        "http://@host/v1",
+        "http://host/v1 ",
+        "http://host/v1\n",
+        " http://host/v1",
+        "http://host/v1\N{NO-BREAK SPACE}",
+        "http://ho st/v1",
+        "http://host/\tv1",
+        "http://host\\@secret/v1",
+        "http://host:99999/v1",
+        "http://host:65536/v1",
+        "http://host:0/v1",
+        "http://host:-1/v1",
+        "http://host:secret/v1",
+        "http://[::1/v1",
+        "http://[secret]/v1",
+        "http://xn--secret-\N{SNOWMAN}/v1",
+        "https://",
+        "",
     ],
 )
 def test_a_base_url_that_is_none_is_refused_without_repeating_it(url: str) -> None:
@@ -241,6 +261,21 @@ def test_a_base_url_that_is_none_is_refused_without_repeating_it(url: str) -> No
         with pytest.raises(ValueError, match=r"such as http://127\.0\.0\.1:8080/v1") as refused:
             cls(url)
         assert "secret" not in str(refused.value)
+        assert refused.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:8080/v1",
+        "HTTPS://keys.example.com:65535/a/v1",
+        "http://[::1]:8080/v1",
+        "https://b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher.example/v1",
+    ],
+)
+def test_a_base_url_loses_only_the_slashes_at_its_end(url: str) -> None:
+    for cls in (Client, AsyncClient):
+        assert cls(url).base_url == cls(f"{url}/").base_url == url
 
 
 @pytest.mark.parametrize("key", ["", "a b", "a\r\nX-Evil: 1", "schlüssel", "a\x00"])
