@@ -164,7 +164,8 @@ class Client(_Settings):
     `base_url` ends in `/v1`, such as `http://127.0.0.1:8080/v1`. `api_key` is a key or a session
     token; some operations need none. `timeout` is in seconds, for each part of an attempt;
     `retries` says how often and how soon an operation is retried. `http` replaces httpx's client,
-    with its timeout, for a proxy or another certificate authority; the caller closes it. Raises
+    with its timeout, for a proxy or another certificate authority; the caller closes it. Redirects
+    are never followed, whatever it is set to: a key would be sent to another host. Raises
     ValueError for a base URL or a key that cannot be sent.
 
     Methods raise a `HookstreamError`: an `ApiError` for an error response, else `ConnectionFailed`
@@ -231,8 +232,9 @@ class Client(_Settings):
 
     def _attempt(self, operation: Operation[Any]) -> Response | ConnectionFailed:
         try:
-            return Response.of(self._http.send(self._build(operation, self._http)))
-        except httpx.RequestError as error:
+            request = self._build(operation, self._http)
+            return Response.of(self._http.send(request, follow_redirects=False))
+        except (httpx.RequestError, httpx.InvalidURL) as error:
             # Returned, not raised: an exception would refer to this one, which has the request.
             return connection_failed(error, f"{operation.method} {operation.path}")
 
@@ -311,8 +313,9 @@ class AsyncClient(_Settings):
 
     async def _attempt(self, operation: Operation[Any]) -> Response | ConnectionFailed:
         try:
-            return Response.of(await self._http.send(self._build(operation, self._http)))
-        except httpx.RequestError as error:
+            request = self._build(operation, self._http)
+            return Response.of(await self._http.send(request, follow_redirects=False))
+        except (httpx.RequestError, httpx.InvalidURL) as error:
             # Returned, not raised: an exception would refer to this one, which has the request.
             return connection_failed(error, f"{operation.method} {operation.path}")
 

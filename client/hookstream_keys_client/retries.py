@@ -76,8 +76,10 @@ def effect_of(error: HookstreamError) -> Effect:
             return "final"
 
 
-def connection_failed(error: httpx.RequestError, what: str) -> ConnectionFailed:
+def connection_failed(error: httpx.RequestError | httpx.InvalidURL, what: str) -> ConnectionFailed:
     """The exception for a request `what`, such as `GET /health`, that got no response.
+
+    The base URL is checked before, so an InvalidURL is that of a redirect.
 
     It has the text of httpx's exception, and not the exception itself, which has the request.
     """

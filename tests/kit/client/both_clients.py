@@ -42,17 +42,23 @@ async def _all(items: AsyncIterator[Any]) -> list[Any]:
 def client_of(
     kind: str, url: str, key: str | None, retries: Retries = AT_ONCE, timeout: float = 5
 ) -> Iterator[Client]:
-    """A client of this kind, `sync` or `async`."""
+    """A client of this kind, `sync` or `async`. Its httpx client would follow redirects."""
+    options: dict[str, Any] = {
+        "trust_env": False,
+        "verify": NO_TLS,
+        "timeout": timeout,
+        "follow_redirects": True,
+    }
     if kind == "sync":
         with (
-            httpx.Client(trust_env=False, verify=NO_TLS, timeout=timeout) as http,
+            httpx.Client(**options) as http,
             Client(url, key, retries=retries, http=http) as client,
         ):
             yield client
         return
     with asyncio.Runner() as runner:
         # Made in the loop that it is used in.
-        http_async = httpx.AsyncClient(trust_env=False, verify=NO_TLS, timeout=timeout)
+        http_async = httpx.AsyncClient(**options)
         client_async = AsyncClient(url, key, retries=retries, http=http_async)
         yield cast(Client, Blocking(client_async, runner))
         runner.run(http_async.aclose())

@@ -38,6 +38,13 @@ def proxy(server: Server) -> Iterator[FaultyProxy]:
 
 
 @pytest.fixture
+def elsewhere(server: Server) -> Iterator[FaultyProxy]:
+    """Another host, which has seen nothing yet."""
+    with faulty_proxy(server.origin) as running:
+        yield running
+
+
+@pytest.fixture
 def unsteady(kind: str, proxy: FaultyProxy, tenant: Tenant) -> Iterator[Client]:
     """A client whose requests go through the proxy, which has no fault left of another test."""
     proxy.fail_next()

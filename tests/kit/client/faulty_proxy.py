@@ -19,6 +19,13 @@ class Status:
     status: int
     body: bytes = b"<html>the proxy's own page</html>"
     retry_after: str | None = None
+    location: str | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the answer that a test sets."""
+        fields = {"Retry-After": self.retry_after, "Location": self.location}
+        return {name: text for name, text in fields.items() if text is not None}
 
 
 #: `drop`: close the connection instead of forwarding. The others forward the request, so that the
@@ -64,8 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "drop":
             self.close_connection = True
         elif isinstance(fault, Status):
-            headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
-            self._respond(fault.status, headers, fault.body)
+            self._respond(fault.status, fault.headers, fault.body)
         else:
             self._pass_on(self._forward(body), fault)
 

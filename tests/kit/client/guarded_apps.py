@@ -44,17 +44,27 @@ class Setting:
     address: Address | None = None
     timeout: float = 5
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of the httpx client, which would follow redirects."""
+        return {
+            "trust_env": False,
+            "verify": NO_TLS,
+            "timeout": self.timeout,
+            "follow_redirects": True,
+        }
+
     @contextmanager
     def client(self) -> Iterator[Client]:
         """The guard's client."""
-        with httpx.Client(trust_env=False, verify=NO_TLS, timeout=self.timeout) as http:
+        with httpx.Client(**self.options) as http:
             yield Client(self.url, self.key, retries=AT_ONCE, http=http)
 
     @contextmanager
     def async_client(self) -> Iterator[tuple[AsyncClient, asyncio.Runner]]:
         """The guard's client, and the loop that it is for."""
         with asyncio.Runner() as runner:
-            http = httpx.AsyncClient(trust_env=False, verify=NO_TLS, timeout=self.timeout)
+            http = httpx.AsyncClient(**self.options)
             yield AsyncClient(self.url, self.key, retries=AT_ONCE, http=http), runner
             runner.run(http.aclose())
 

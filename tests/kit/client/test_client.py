@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from kit.client.both_clients import client_of
+from kit.client.faulty_proxy import FaultyProxy, Status
 from support import Database, Server, Tenant, serving
 
 from hookstream_keys_client import (
@@ -204,6 +205,33 @@ def test_a_base_url_that_is_not_the_apis_is_an_invalid_response(kind: str, serve
             client.request("GET", "/")
         with pytest.raises(InvalidResponse, match="unexpected status 308; is base_url the API's"):
             client.request("GET", "")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_an_invalid_response_and_never_followed(
+    unsteady: Client, proxy: FaultyProxy, elsewhere: FaultyProxy, status: int
+) -> None:
+    url = elsewhere.url
+    for request in (
+        lambda: unsteady.verify_api_key(key="hs_live_of-an-end-user"),
+        unsteady.whoami,
+    ):
+        proxy.fail_next(Status(status, location=f"{url}/auth/api-keys/verify"))
+        with pytest.raises(InvalidResponse, match=f"unexpected status {status}") as redirected:
+            request()
+        assert redirected.value.status == status
+        assert url not in str(redirected.value)
+    assert elsewhere.seen == []
+
+
+@pytest.mark.parametrize("location", ["https://[", "http://h:port/", "http:", "x:" + "y" * 70000])
+def test_a_redirect_to_no_url_is_an_error_of_the_client(
+    unsteady: Client, proxy: FaultyProxy, location: str
+) -> None:
+    # httpx reads the header field even when it does not follow it.
+    proxy.fail_next(*[Status(307, location=location)] * 3)
+    with pytest.raises((InvalidResponse, ConnectionFailed)):
+        unsteady.whoami()
 
 
 def test_a_limit_of_the_api_is_an_error_with_retry_after(

@@ -342,6 +342,18 @@ def test_a_service_that_answers_oddly_lets_nothing_through(
     assert unsteady_get("/events", bearer(key)).status_code == 200
 
 
+@pytest.mark.parametrize("status", [302, 307, 308])
+def test_a_guard_sends_no_key_to_another_host_and_trusts_none(
+    unsteady_get: Application, proxy: FaultyProxy, elsewhere: FaultyProxy, keys: Keys, status: int
+) -> None:
+    # That host is a real service: it would say that the key is valid.
+    redirect = Status(status, location=f"{elsewhere.url}/auth/api-keys/verify")
+    proxy.fail_next(*[redirect] * 2)
+    assert unsteady_get("/events", bearer(keys.new())).status_code == 503
+    assert elsewhere.seen == []
+    assert unsteady_get.calls == []
+
+
 BUSY = b'{"error": "busy", "code": "unavailable"}'
 
 
