@@ -24,6 +24,9 @@ LEFT_OUT = {
     "redirectToSwaggerUi": "documentation",
     "getSwaggerUi": "documentation",
     "getSwaggerUiAsset": "documentation",
+    "redirectToReference": "documentation",
+    "getReference": "documentation",
+    "getReferenceAsset": "documentation",
 }
 
 #: Values for the parameters of any method, and how the document writes them in a path.
