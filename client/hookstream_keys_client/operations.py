@@ -14,6 +14,7 @@ from typing import Any, Generic, Literal, TypeVar, Unpack, cast
 from urllib.parse import quote, urlencode
 
 from hookstream_keys_client import types
+from hookstream_keys_client.errors import InvalidResponse
 from hookstream_keys_client.responses import (
     Parse,
     Response,
@@ -27,6 +28,7 @@ ValueT = TypeVar("ValueT")
 ItemT = TypeVar("ItemT")
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_COUNT = re.compile(r"[0-9]{1,18}")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{16,255}")
 
 
@@ -69,12 +71,20 @@ class PageOperation(Operation[ValueT], Generic[ValueT, ItemT]):
 
     def items(self, page: ValueT) -> list[ItemT]:
         """The items of a page. Raises InvalidResponse."""
-        return cast(list[ItemT], cast(Mapping[str, Any], page).get(self.items_member, []))
+        found = cast(Mapping[str, Any], page).get(self.items_member)
+        if not isinstance(found, list):
+            raise InvalidResponse(f"200: {self.items_member!r} is no list", status=200)
+        return cast(list[ItemT], found)
 
     def following(self, page: ValueT) -> "PageOperation[ValueT, ItemT] | None":
-        """The next page; None after the last."""
+        """The next page; None after the last. Raises InvalidResponse."""
         cursor = cast(Mapping[str, Any], page).get("cursor")
-        return replace(self, query={**self.query, "cursor": cursor}) if cursor else None
+        if cursor is None:
+            return None
+        # The same again would be iterated without an end.
+        if not isinstance(cursor, str) or cursor in ("", self.query.get("cursor")):
+            raise InvalidResponse("200: 'cursor' is not that of a next page", status=200)
+        return replace(self, query={**self.query, "cursor": cursor})
 
 
 @dataclass(frozen=True)
@@ -88,11 +98,9 @@ class Revocation:
 
     @classmethod
     def of(cls, response: Response) -> "Revocation":
-        """Read the headers of the response."""
-        revoked, rotated = (
-            response.headers.get(f"x-{name}-keys") for name in ("revoked", "rotated")
-        )
-        return cls(int(revoked or 0), None if rotated is None else int(rotated))
+        """Read the headers of the response. Raises InvalidResponse."""
+        revoked, rotated = (_count(response, f"X-{name}-Keys") for name in ("Revoked", "Rotated"))
+        return cls(revoked or 0, rotated)
 
 
 # API keys
@@ -456,6 +464,14 @@ def _idempotency(value: str) -> dict[str, str]:
             "an idempotency key has 16 to 255 visible ASCII characters, such as a UUID"
         )
     return {"Idempotency-Key": value}
+
+
+def _count(response: Response, name: str) -> int | None:
+    """The number in a header field; None if it is missing. Raises InvalidResponse."""
+    text = response.headers.get(name)
+    if text is not None and not _COUNT.fullmatch(text):
+        raise InvalidResponse(f"{response.status}: {name} is no number", status=response.status)
+    return None if text is None else int(text)
 
 
 def _text(value: Any) -> str:

@@ -15,6 +15,9 @@ import httpx
 
 from hookstream_keys_client.errors import ApiError, Detail, InvalidResponse, error_class
 
+#: A day: the API names no longer time, and infinity is no time to wait.
+MAX_RETRY_AFTER = 86_400.0
+
 
 class Secret(str):
     """The secret of a new key: a string whose `repr` shows only its first 12 characters.
@@ -54,7 +57,7 @@ class Response:
         failure = InvalidResponse(f"{self.status}: the body is not JSON", status=self.status)
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):  # RecursionError: 100,000 times `[`
             pass
         # Outside of `except`, so that the exception does not refer to the text of the body.
         raise failure
@@ -91,6 +94,8 @@ def object_with_secret(response: Response) -> dict[str, Any]:
     """The body of a response that shows a new key. Raises InvalidResponse."""
     body = json_object(response)
     key = member("key")(response)
+    if not isinstance(key, str):
+        raise InvalidResponse(f"{response.status}: 'key' is no text", status=response.status)
     return body | {"key": Secret(key)}
 
 
@@ -141,16 +146,17 @@ def _details(value: Any) -> tuple[Detail, ...]:
 def retry_after(value: str | None, now: datetime) -> float | None:
     """The seconds that a `Retry-After` names, as a number or a date (RFC 9110, section 10.2.3).
 
-    None for a missing or invalid one.
+    At most MAX_RETRY_AFTER. None for a missing or invalid one.
     """
     if value is None:
         return None
     if value.isascii() and value.isdigit():
-        return float(value)
+        return min(float(value), MAX_RETRY_AFTER)
     try:
         moment = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError, IndexError):
+        # It raises all three for texts that are no dates, or dates that cannot exist.
         return None
     if moment.tzinfo is None:  # "-0000": a time in UTC
         moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
+    return min(max(0.0, (moment - now).total_seconds()), MAX_RETRY_AFTER)

@@ -37,6 +37,8 @@ _MAX_SECRET = 512
 #: A request waits for the retries of its verification. So there is at most one, soon, and none
 #: after a 503 or 429 with a `Retry-After` above 0, which is passed on instead of waited for.
 RETRIES = Retries(count=1, first_delay=0.05, max_retry_after=0)
+#: What the API counts, requests and seconds, is below it: 32 bits.
+_MAX_NUMBER = 2**31 - 1
 #: Seconds to wait for a service that cannot be asked and names no time.
 _RETRY_AFTER = 1
 
@@ -141,19 +143,19 @@ class Rules:
         try:
             key = found["api_key"]
             return Principal(
-                key_id=key["id"],
-                org_id=key["org_id"],
-                env_id=key["env_id"],
-                name=key["name"],
-                key_prefix=key["key_prefix"],
-                scopes=key["scopes"],
-                expires_at=key["expires_at"],
-                metadata=key["metadata"],
-                external_id=key["external_id"],
+                key_id=_text(key["id"]),
+                org_id=_text(key["org_id"]),
+                env_id=_text(key["env_id"]),
+                name=_text(key["name"]),
+                key_prefix=_text(key["key_prefix"]),
+                scopes=_text(key["scopes"]),
+                expires_at=_text_or_none(key["expires_at"]),
+                metadata={_text(name): _text(text) for name, text in key["metadata"].items()},
+                external_id=_text_or_none(key["external_id"]),
                 rate_limit_headers=_rate_limit_headers(found),
             )
-        except (KeyError, TypeError) as error:
-            log.exception("the service's answer to a verification lacks a member")
+        except (KeyError, TypeError, AttributeError) as error:
+            log.exception("the service's answer to a verification has another form")
             raise unavailable() from error
 
     def has_key(self, headers: Headers) -> bool:
@@ -203,8 +205,8 @@ class Rules:
             return self._unauthorized(sent=True)
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             headers = _rate_limit_headers(found)
-            seconds = _object(found, "rate_limit").get("retry_after_seconds", _RETRY_AFTER)
-            headers["Retry-After"] = str(seconds)
+            seconds = _number(_object(found, "rate_limit").get("retry_after_seconds"))
+            headers["Retry-After"] = str(_RETRY_AFTER if seconds is None else seconds)
             message = "The key is used more often than its own limit allows."
             return Rejected(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited", message, headers)
         if code == "INSUFFICIENT_SCOPE":
@@ -304,13 +306,31 @@ def _rate_limit_headers(found: Verification) -> dict[str, str]:
     state = _object(found, "rate_limit")
     limit = _object(_object(found, "api_key"), "rate_limit")
     values = {
-        "RateLimit-Limit": limit.get("requests"),
-        "RateLimit-Remaining": state.get("remaining"),
-        "RateLimit-Reset": state.get("reset_seconds"),
+        "RateLimit-Limit": _number(limit.get("requests")),
+        "RateLimit-Remaining": _number(state.get("remaining")),
+        "RateLimit-Reset": _number(state.get("reset_seconds")),
     }
     if None in values.values():
         return {}
     return {name: str(value) for name, value in values.items()}
+
+
+def _number(value: object) -> int | None:
+    """A whole number that can stand in a header field; None for anything else."""
+    # `True` is an int, which no header field has.
+    return value if type(value) is int and 0 <= value <= _MAX_NUMBER else None
+
+
+def _text(value: object) -> str:
+    """A text. Raises TypeError."""
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} in the place of a text")
+    return value
+
+
+def _text_or_none(value: object) -> str | None:
+    """A text or None. Raises TypeError."""
+    return None if value is None else _text(value)
 
 
 def _object(parent: Mapping[str, object], name: str) -> Mapping[str, Any]:

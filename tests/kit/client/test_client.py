@@ -18,6 +18,7 @@ from hookstream_keys_client import (
     Conflict,
     ConnectionFailed,
     Detail,
+    HookstreamError,
     IdempotencyKeyReused,
     InsufficientScope,
     InvalidResponse,
@@ -26,6 +27,7 @@ from hookstream_keys_client import (
     Revocation,
     Unauthorized,
 )
+from hookstream_keys_client.responses import Response
 
 
 def test_a_key_is_created_verified_changed_rotated_and_revoked(
@@ -232,6 +234,50 @@ def test_a_redirect_to_no_url_is_an_error_of_the_client(
     proxy.fail_next(*[Status(307, location=location)] * 3)
     with pytest.raises((InvalidResponse, ConnectionFailed)):
         unsteady.whoami()
+
+
+ODD_BODIES = [b"[" * 100_000, b"1" * 10_000, b"\xff", b"null", b"[]", b'{"api_key": ', b"{}"]
+
+
+@pytest.mark.parametrize("body", ODD_BODIES, ids=lambda body: str(body[:12]))
+@pytest.mark.parametrize("status", [200, 400, 503])
+def test_an_odd_body_is_an_error_of_the_client(
+    unsteady: Client, proxy: FaultyProxy, status: int, body: bytes
+) -> None:
+    proxy.fail_next(*[Status(status, body)] * 3)
+    with pytest.raises(HookstreamError) as odd:
+        unsteady.get_api_key("ak_1")
+    assert odd.value.__context__ is None
+
+
+def test_members_of_another_type_are_an_invalid_response(
+    unsteady: Client, proxy: FaultyProxy
+) -> None:
+    proxy.fail_next(*[Status(201, b'{"id": "ak_1", "key": 7}')] * 3)
+    with pytest.raises(InvalidResponse, match="'key' is no text"):
+        unsteady.create_api_key(name="n", org_id="o", env_id="e")
+    for items in (b"{}", b'{"api_keys": null}', b'{"api_keys": "ak"}'):
+        proxy.fail_next(Status(200, items))
+        with pytest.raises(InvalidResponse, match="'api_keys' is no list"):
+            list(unsteady.iter_api_keys())
+    for cursor in (b"7", b'["c"]', b'""'):
+        proxy.fail_next(Status(200, b'{"api_keys": [], "cursor": %s}' % cursor))
+        with pytest.raises(InvalidResponse, match="'cursor' is not that of a next page"):
+            list(unsteady.iter_api_keys())
+
+
+def test_a_list_whose_cursor_leads_nowhere_ends(unsteady: Client, proxy: FaultyProxy) -> None:
+    proxy.fail_next(*[Status(200, b'{"api_keys": [], "cursor": "the same"}')] * 9)
+    with pytest.raises(InvalidResponse, match="'cursor' is not that of a next page"):
+        list(unsteady.iter_api_keys())
+    assert len(proxy.seen) == 2
+
+
+@pytest.mark.parametrize("count", ["many", "-1", "1.5", "9" * 5000])
+def test_counts_that_are_no_numbers_are_an_invalid_response(count: str) -> None:
+    response = Response(204, httpx.Headers({"X-Revoked-Keys": count}), b"")
+    with pytest.raises(InvalidResponse, match="X-Revoked-Keys is no number"):
+        Revocation.of(response)
 
 
 def test_a_limit_of_the_api_is_an_error_with_retry_after(

@@ -1,5 +1,6 @@
 """Every guard in a real application of its framework, with keys of the real server."""
 
+import json
 import logging
 import secrets
 import time
@@ -284,6 +285,31 @@ def test_a_service_that_is_down_lets_nothing_through(
 
 
 VALID = b'{"valid": true, "code": "VALID"'
+#: What is put into the members of a limit: a header field that a client of ours must not get.
+TEXTS = (b'"soon"', rb'"1\r\nX-Evil: 1"', b"{}", b"[7]")
+LIMITED = (
+    b'{"valid": false, "code": "RATE_LIMITED", "api_key": {"rate_limit": {"requests": %s}},'
+    b' "rate_limit": {"remaining": 0, "reset_seconds": %s, "retry_after_seconds": %s}}'
+)
+VERIFIED: dict[str, Any] = {
+    "id": "ak_1",
+    "org_id": "org_1",
+    "env_id": "env_1",
+    "name": "n",
+    "key_prefix": "hs_test_0123",
+    "scopes": "*",
+    "expires_at": None,
+    "metadata": {},
+    "external_id": None,
+}
+
+
+def of_another_form(member: str) -> bytes:
+    """A verification whose key has a member of another type."""
+    body = {"valid": True, "code": "VALID", "api_key": VERIFIED | {member: [{}]}}
+    return json.dumps(body).encode()
+
+
 FAULTS: dict[str, tuple[Fault, int, str]] = {
     "overloaded": (Status(503, b'{"error": "", "code": "unavailable"}', "7"), 503, "7"),
     "overloaded for long": (Status(503, retry_after="90"), 503, "90"),
@@ -319,6 +345,27 @@ FAULTS: dict[str, tuple[Fault, int, str]] = {
         429,
         "1",
     ),
+    "nested too deep": (Status(200, b"[" * 100_000), 503, "1"),
+    "an error nested too deep": (Status(401, b"[" * 100_000), 503, "1"),
+    "digits without an end": (Status(200, b"1" * 10_000), 503, "1"),
+    "an endless wait": (Status(503, retry_after="9" * 400), 503, "86400"),
+    "a date that cannot be": (
+        Status(503, retry_after=f"Thu, 01 Jan 2026 00:00:07 +{'9' * 40}"),
+        503,
+        "1",
+    ),
+    **{
+        f"limited, and retry after {text!r}": (
+            Status(200, LIMITED % (text, text, text)),
+            429,
+            text.decode() if text == b"7" else "1",
+        )
+        for text in (b"7", b"null", b"-1", b"1.5", b"true", b"NaN", b"1e999", b"9" * 400, *TEXTS)
+    },
+    **{
+        f"valid with a {member} that is none": (Status(200, of_another_form(member)), 503, "1")
+        for member in VERIFIED
+    },
     "a code that is none": (Status(200, b'{"valid": false, "code": ["REVOKED"]}'), 503, "1"),
     "a code of later": (Status(200, b'{"valid": false, "code": "QUOTA_USED_UP"}'), 403, ""),
 }
@@ -337,6 +384,9 @@ def test_a_service_that_answers_oddly_lets_nothing_through(
     assert time.monotonic() - begun < SOON
     assert answer.status_code == status
     assert answer.headers.get("Retry-After", "") == retry_after
+    assert "X-Evil" not in answer.headers
+    limits = [text for name, text in answer.headers.items() if name.lower().startswith("ratelimit")]
+    assert all(text.isdigit() for text in limits)
     assert unsteady_get.calls == []
     proxy.fail_next()
     assert unsteady_get("/events", bearer(key)).status_code == 200

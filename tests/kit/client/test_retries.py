@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from hookstream_keys_client import (
     ConnectionFailed,
@@ -15,7 +17,7 @@ from hookstream_keys_client import (
     Unauthorized,
     Unavailable,
 )
-from hookstream_keys_client.responses import retry_after
+from hookstream_keys_client.responses import MAX_RETRY_AFTER, retry_after
 from hookstream_keys_client.retries import connection_failed, effect_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -90,10 +92,39 @@ def test_retry_after_is_waited_for_unless_it_is_too_long() -> None:
         ("\u0661", None),
         ("soon", None),
         ("", None),
+        # At most a day, which is also the longest that the API names.
+        ("86401", 86_400),
+        ("9" * 400, 86_400),
+        ("9" * 5000, 86_400),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 86_400),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", 86_400),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0),
+        ("Thu, 01 Jan 2026 00:00:07 +9999", None),
+        ("Thu, 01 Jan 2026 00:00:07 +" + "9" * 400, None),
+        ("Thu, 01 Jan 2026 00:00:07 -" + "9" * 400, None),
+        ("Thu, 01 Jan 2026 99:00:07 GMT", None),
+        (f"Thu, 01 Jan 2026 {'9' * 30}:00:07 GMT", None),
+        (f"Thu, 01 Jan {'9' * 30} 00:00:07 GMT", None),
+        (f"Thu, {'9' * 5000} Jan 2026 00:00:07 GMT", None),
+        ("Thu, 01 Jan , 00:00:07 GMT", None),
+        (",", None),
     ],
 )
 def test_retry_after_is_read_as_rfc_9110_has_it(value: str | None, seconds: float | None) -> None:
     assert retry_after(value, NOW) == seconds
+
+
+#: Texts made of the parts of dates, so that many of them are nearly one.
+PARTS = st.sampled_from(
+    [*"0123456789,:+-. ()", "Thu", "Jan", "2026", "00:00:07", "GMT", "+0100", "99", "9" * 40]
+)
+
+
+@given(st.text() | st.lists(PARTS).map("".join) | st.lists(PARTS).map(" ".join))
+@example("Thu, 01 Jan 2026 00:00:07 +99999999999999")
+def test_retry_after_is_never_another_exception(text: str) -> None:
+    found = retry_after(text, NOW)
+    assert found is None or 0 <= found <= MAX_RETRY_AFTER
 
 
 def test_retry_after_is_relative_to_now() -> None:
