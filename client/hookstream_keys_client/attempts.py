@@ -35,14 +35,19 @@ class Attempts(Generic[ValueT]):
         self._retries = retries
         self._made = 0
 
-    def next_step(self, outcome: Response | ConnectionFailed) -> Result[ValueT] | Wait:
-        """What follows from the outcome of an attempt. Raises its error when no attempt is left."""
+    def next_step(
+        self, outcome: Response | ConnectionFailed, seconds_left: float | None = None
+    ) -> Result[ValueT] | Wait:
+        """What follows from the outcome of an attempt.
+
+        Raises its error when no attempt is left, or no time for it in `seconds_left`.
+        """
         read = self._read(outcome)
         if isinstance(read, Result):
             return read
         delay = self._retries.delay(self._made, read, repeatable=self._operation.repeatable)
         self._made += 1
-        if delay is None:
+        if delay is None or (seconds_left is not None and delay >= seconds_left):
             raise read
         return Wait(delay)
 

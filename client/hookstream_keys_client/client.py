@@ -9,6 +9,7 @@ import functools
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ import httpx
 
 from hookstream_keys_client import operations
 from hookstream_keys_client.attempts import Attempts, Result, http_request
+from hookstream_keys_client.deadlines import Deadline
 from hookstream_keys_client.errors import ConnectionFailed
 from hookstream_keys_client.operations import Operation, PageOperation
 from hookstream_keys_client.responses import Response, Secret
@@ -149,12 +151,16 @@ class _Settings:
         return f"{type(self).__name__}({self.base_url!r})"
 
     def _build(
-        self, operation: Operation[Any], http: httpx.Client | httpx.AsyncClient
+        self,
+        operation: Operation[Any],
+        http: httpx.Client | httpx.AsyncClient,
+        deadline: Deadline | None,
     ) -> httpx.Request:
         """The request of an attempt."""
         request = http_request(self.base_url, self._api_key, operation)
         request.headers["User-Agent"] = http.headers["User-Agent"]
-        request.extensions["timeout"] = http.timeout.as_dict()
+        timeouts = http.timeout.as_dict()
+        request.extensions["timeout"] = timeouts if deadline is None else deadline.shorten(timeouts)
         return request
 
 
@@ -221,22 +227,41 @@ class Client(_Settings):
     get_readiness = _Method(operations.get_readiness)
     request = _Method(operations.request)
 
-    def send(self, operation: Operation[ValueT], retries: Retries | None = None) -> ValueT:
-        """Send an operation, with these retries or the client's. Raises a HookstreamError."""
+    def send(
+        self,
+        operation: Operation[ValueT],
+        retries: Retries | None = None,
+        deadline: float | None = None,
+    ) -> ValueT:
+        """Send an operation, with these retries or the client's. Raises a HookstreamError.
+
+        `deadline` is how many seconds all attempts together may take; then it is ConnectionFailed.
+        """
         attempts = Attempts(operation, self.retries if retries is None else retries)
+        if deadline is None:
+            return self._send(operation, attempts, None)
+        until = Deadline(deadline)
+        return until.run(lambda: self._send(operation, attempts, until), operation.name)
+
+    def _send(
+        self, operation: Operation[ValueT], attempts: Attempts[ValueT], deadline: Deadline | None
+    ) -> ValueT:
         while True:
-            step = attempts.next_step(self._attempt(operation))
+            outcome = self._attempt(operation, deadline)
+            step = attempts.next_step(outcome, None if deadline is None else deadline.left)
             if isinstance(step, Result):
                 return step.value
             time.sleep(step.seconds)
 
-    def _attempt(self, operation: Operation[Any]) -> Response | ConnectionFailed:
+    def _attempt(
+        self, operation: Operation[Any], deadline: Deadline | None
+    ) -> Response | ConnectionFailed:
         try:
-            request = self._build(operation, self._http)
+            request = self._build(operation, self._http, deadline)
             return Response.of(self._http.send(request, follow_redirects=False))
         except (httpx.RequestError, httpx.InvalidURL) as error:
             # Returned, not raised: an exception would refer to this one, which has the request.
-            return connection_failed(error, f"{operation.method} {operation.path}")
+            return connection_failed(error, operation.name)
 
     def close(self) -> None:
         """Close the connections, unless the httpx client is the caller's."""
@@ -302,22 +327,42 @@ class AsyncClient(_Settings):
     get_readiness = _AsyncMethod(operations.get_readiness)
     request = _AsyncMethod(operations.request)
 
-    async def send(self, operation: Operation[ValueT], retries: Retries | None = None) -> ValueT:
-        """Send an operation, with these retries or the client's. Raises a HookstreamError."""
+    async def send(
+        self,
+        operation: Operation[ValueT],
+        retries: Retries | None = None,
+        deadline: float | None = None,
+    ) -> ValueT:
+        """Send an operation, as `Client.send` does. Raises a HookstreamError."""
         attempts = Attempts(operation, self.retries if retries is None else retries)
+        if deadline is None:
+            return await self._send(operation, attempts, None)
+        until = Deadline(deadline)
+        # Not raised in `except`: the exception would refer to this one, which has the request.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(deadline):
+                return await self._send(operation, attempts, until)
+        raise until.exceeded(operation.name)
+
+    async def _send(
+        self, operation: Operation[ValueT], attempts: Attempts[ValueT], deadline: Deadline | None
+    ) -> ValueT:
         while True:
-            step = attempts.next_step(await self._attempt(operation))
+            outcome = await self._attempt(operation, deadline)
+            step = attempts.next_step(outcome, None if deadline is None else deadline.left)
             if isinstance(step, Result):
                 return step.value
             await asyncio.sleep(step.seconds)
 
-    async def _attempt(self, operation: Operation[Any]) -> Response | ConnectionFailed:
+    async def _attempt(
+        self, operation: Operation[Any], deadline: Deadline | None
+    ) -> Response | ConnectionFailed:
         try:
-            request = self._build(operation, self._http)
+            request = self._build(operation, self._http, deadline)
             return Response.of(await self._http.send(request, follow_redirects=False))
         except (httpx.RequestError, httpx.InvalidURL) as error:
             # Returned, not raised: an exception would refer to this one, which has the request.
-            return connection_failed(error, f"{operation.method} {operation.path}")
+            return connection_failed(error, operation.name)
 
     async def aclose(self) -> None:
         """Close the connections, unless the httpx client is the caller's."""

@@ -47,6 +47,11 @@ class Operation(Generic[ValueT]):
     repeatable: bool = False
 
     @property
+    def name(self) -> str:
+        """As messages name it, such as `GET /health`."""
+        return f"{self.method} {self.path}"
+
+    @property
     def target(self) -> str:
         """Path and query, as they are sent below the base URL."""
         given = {name: _text(value) for name, value in self.query.items() if value is not None}

@@ -39,6 +39,9 @@ _MAX_SECRET = 512
 RETRIES = Retries(count=1, first_delay=0.05, max_retry_after=0)
 #: What the API counts, requests and seconds, is below it: 32 bits.
 _MAX_NUMBER = 2**31 - 1
+#: Seconds that a verification may take: far above what it takes, below what users wait for.
+DEADLINE = 2.5
+_MAX_DEADLINE = 60
 #: Seconds to wait for a service that cannot be asked and names no time.
 _RETRY_AFTER = 1
 
@@ -117,8 +120,13 @@ class Rules:
     sources: tuple[Source, ...] = ("bearer", "x-api-key")
     #: The retries of a verification, instead of the client's.
     retries: Retries = RETRIES
+    #: Seconds that a verification may take in all, whatever the client's timeout; then it is 503.
+    #: A request waits for it, so a service that hangs would block all workers of an application.
+    deadline: float = DEADLINE
 
     def __post_init__(self) -> None:
+        if not 0 < self.deadline <= _MAX_DEADLINE:
+            raise ValueError("deadline is a number of seconds above 0, at most 60, such as 2.5")
         if not re.fullmatch(r"[ !#-\[\]-~]+", self.realm):
             raise ValueError("realm is text in ASCII without quotes and backslashes, such as api")
         if not self.sources or not set(self.sources) <= {"bearer", "x-api-key"}:
@@ -274,7 +282,7 @@ def check(
     """Verify the key of a request, which must cover `scopes`. Raises Rejected."""
     question = rules.question(headers, scopes, address)
     try:
-        found = client.send(verify_api_key(**question), rules.retries)
+        found = client.send(verify_api_key(**question), rules.retries, rules.deadline)
     except HookstreamError as error:
         raise _cannot_ask(error) from error
     return rules.principal(found, scopes)
@@ -286,7 +294,7 @@ async def check_async(
     """Verify the key of a request, which must cover `scopes`. Raises Rejected."""
     question = rules.question(headers, scopes, address)
     try:
-        found = await client.send(verify_api_key(**question), rules.retries)
+        found = await client.send(verify_api_key(**question), rules.retries, rules.deadline)
     except HookstreamError as error:
         raise _cannot_ask(error) from error
     return rules.principal(found, scopes)

@@ -1,9 +1,10 @@
 """A proxy in front of the real server that fails on purpose, as a network and its proxies do."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
@@ -29,8 +30,11 @@ class Status:
 
 
 #: `drop`: close the connection instead of forwarding. The others forward the request, so that the
-#: server carries it out, and then lose the response, break it off in the middle, or garble it.
-Fault = Literal["drop", "lose", "truncate", "garble"] | Status
+#: server carries it out, and then lose the response, break it off in the middle, or garble it. The
+#: next hangs, and the last two send a byte now and then, so that no part of the response is late.
+Fault = Literal["drop", "lose", "truncate", "garble", "hang", "slow head", "slow body"] | Status
+#: Seconds between two bytes, and how many there are; it hangs for as long as they take.
+SLOW_PAUSE, SLOW_BYTES = 0.1, 60
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,11 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
             case "truncate":
                 self._respond(answer.status_code, headers, answer.content, answer.content[:-9])
+            case "hang":
+                time.sleep(SLOW_PAUSE * SLOW_BYTES)
+                self.close_connection = True
+            case "slow head" | "slow body":
+                self._respond_slowly(fault, answer.content)
             case "garble":
                 self._respond(answer.status_code, headers, b"{" + answer.content)
             case _:
@@ -109,6 +118,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body if sent is None else sent)
         self.close_connection = self.close_connection or sent is not None
+
+    def _respond_slowly(self, part: Literal["slow head", "slow body"], body: bytes) -> None:
+        """Send a response whose header or body takes SLOW_PAUSE * SLOW_BYTES seconds, or more."""
+        self.close_connection = True
+        whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n" % len(body)
+        field, end = b"X-Slow: " + b"x" * SLOW_BYTES + b"\r\n", b"\r\n" + body
+        at_once, slowly = (whole, field + end) if part == "slow head" else (whole + end[:2], body)
+        # The client has closed the connection, which is not this proxy's concern.
+        with suppress(OSError):
+            self.wfile.write(at_once)
+            for place in range(len(slowly)):
+                time.sleep(SLOW_PAUSE)
+                self.wfile.write(slowly[place : place + 1])
 
     def log_message(self, *_: object) -> None:
         """Write no log."""

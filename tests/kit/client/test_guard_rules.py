@@ -89,3 +89,10 @@ def test_sources_that_do_not_exist_are_refused() -> None:
     for sources in ((), ("cookie",)):
         with pytest.raises(ValueError, match="sources are"):
             Rules(sources=sources)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 61, float("nan"), float("inf")])
+def test_a_deadline_that_is_none_is_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match=r"such as 2\.5"):
+        Rules(deadline=seconds)
+    assert Rules(deadline=0.1).deadline < Rules().deadline == decision.DEADLINE <= 3

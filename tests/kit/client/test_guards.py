@@ -441,16 +441,42 @@ def test_a_time_to_retry_is_passed_on_and_not_waited_for(
     assert len(proxy.seen) == 1
 
 
-def test_a_service_that_does_not_answer_in_time_lets_nothing_through(
+def test_a_service_that_hangs_is_waited_for_until_the_deadline(
     make: Make, tenant: Tenant, silent_port: int
 ) -> None:
     url = f"http://127.0.0.1:{silent_port}/v1"
-    with make(Setting(url, tenant.key, timeout=0.2)) as get:
+    # Each with the client's timeout of 5 seconds, and one retry.
+    for deadline in (0.2, 1.0):
+        with make(Setting(url, tenant.key, Rules(deadline=deadline))) as get:
+            begun = time.monotonic()
+            assert get("/events", bearer("x")).status_code == 503
+            assert deadline <= time.monotonic() - begun < SOON
+            assert get.calls == []
+
+
+def test_a_shorter_timeout_of_the_client_leaves_time_for_the_retry(
+    make: Make, proxy: FaultyProxy, keys: Keys, tenant: Tenant
+) -> None:
+    key = keys.new()
+    with make(Setting(proxy.url, tenant.key, timeout=0.5)) as get:
+        proxy.fail_next("hang")
+        assert get("/events", bearer(key)).status_code == 200
+        assert len(proxy.seen) == 2
+
+
+@pytest.mark.parametrize("fault", ["slow head", "slow body"])
+def test_a_service_that_sends_a_byte_now_and_then_is_not_waited_for(
+    make: Make, proxy: FaultyProxy, keys: Keys, tenant: Tenant, fault: Fault
+) -> None:
+    key = keys.new()
+    with make(Setting(proxy.url, tenant.key, Rules(deadline=0.5))) as get:
+        proxy.fail_next(fault)
         begun = time.monotonic()
-        assert get("/events", bearer("x")).status_code == 503
-        # Two attempts.
-        assert 2 * 0.2 <= time.monotonic() - begun < SOON
+        assert get("/events", bearer(key)).status_code == 503
+        assert 0.5 <= time.monotonic() - begun < SOON
         assert get.calls == []
+        # A connection that is slow blocks no other.
+        assert get("/events", bearer(key)).status_code == 200
 
 
 def test_a_guard_whose_own_key_is_refused_says_so_in_the_log(

@@ -1,12 +1,13 @@
 """Retries against the real server behind a faulty proxy: what happened twice, and what did not."""
 
 import secrets
+import threading
 import time
 
 import pytest
 from kit.client.both_clients import client_of
 from kit.client.faulty_proxy import Fault, FaultyProxy, Status
-from support import Server, Tenant
+from support import SOON, Server, Tenant
 
 from hookstream_keys_client import (
     Client,
@@ -16,6 +17,7 @@ from hookstream_keys_client import (
     Retries,
     ServerError,
     Unavailable,
+    operations,
 )
 
 UNAVAILABLE = (
@@ -148,3 +150,52 @@ def test_members_and_codes_of_a_later_server_are_passed_on(
     proxy.fail_next(Status(200, b'{"valid": false, "code": "QUOTA_USED_UP", "hint": {"a": [1]}}'))
     found = unsteady.verify_api_key(key="x")
     assert found == {"valid": False, "code": "QUOTA_USED_UP", "hint": {"a": [1]}}
+
+
+@pytest.mark.parametrize("fault", ["hang", "slow head", "slow body"])
+def test_a_deadline_ends_an_operation_whatever_the_response_does(
+    unsteady: Client, proxy: FaultyProxy, fault: Fault
+) -> None:
+    proxy.fail_next(fault)
+    begun = time.monotonic()
+    with pytest.raises(ConnectionFailed) as late:
+        unsteady.send(operations.verify_api_key(key="hs_live_late"), deadline=0.4)
+    assert 0.4 <= time.monotonic() - begun < SOON
+    assert str(late.value).startswith("POST /auth/api-keys/verify: ")
+    assert late.value.may_have_happened
+    # Neither has the request.
+    assert late.value.__cause__ is late.value.__context__ is None
+    # With the time that it needs, the same client is answered.
+    assert unsteady.send(operations.whoami(), deadline=10)["type"] == "api_key"
+
+
+def test_a_retry_after_beyond_the_deadline_is_not_waited_for(
+    unsteady: Client, proxy: FaultyProxy
+) -> None:
+    proxy.fail_next(Status(503, UNAVAILABLE, "7"))
+    begun = time.monotonic()
+    with pytest.raises(Unavailable) as busy:
+        unsteady.send(operations.whoami(), Retries(count=1), deadline=5)
+    assert busy.value.retry_after == 7
+    assert time.monotonic() - begun < SOON
+    assert len(proxy.seen) == 1
+
+
+def test_other_exceptions_pass_through_a_deadline() -> None:
+    client = Client("http://127.0.0.1:9/v1")
+    client.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        client.send(operations.whoami(), deadline=5)
+
+
+def test_a_process_without_a_thread_left_is_a_failed_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    # A limit of the operating system does not hold for root, who may run the tests.
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with Client("http://127.0.0.1:9/v1") as client, pytest.raises(ConnectionFailed) as failed:
+        client.send(operations.whoami(), deadline=5)
+    assert not failed.value.may_have_happened

@@ -221,6 +221,10 @@ def test_the_table_of_statuses_is_the_guards() -> None:
         code: int(status) for status, when, _ in rows for code in re.findall(r"`([A-Z_]+)`", when)
     }
     assert told == dict(STATUSES)
+    rules = Rules()
+    assert f"after {rules.deadline} seconds in all" in section("## Guards")
+    assert rules.retries.count == 1
+    assert eval(re.findall(r"`(Rules\(.+\))`", PAGE)[0], {"Rules": Rules}) != rules  # noqa: S307 - it is the page
     fields = {field.name for field in dataclasses.fields(Principal)}
     named = PAGE.partition("The view gets a `Principal`: ")[2].partition(".\n")[0]
     assert set(re.findall(r"`(\w+)`", named)) == fields - {"key_prefix", "rate_limit_headers"}
