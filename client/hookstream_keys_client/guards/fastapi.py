@@ -9,7 +9,7 @@ async def events(key: Annotated[Principal, Security(guard, scopes=["events:read"
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from fastapi import HTTPException, Request, Response, Security
+from fastapi import HTTPException, Response, Security, WebSocketException
 from fastapi.security import APIKeyHeader, HTTPBearer, SecurityScopes
 from starlette.requests import HTTPConnection
 
@@ -22,11 +22,25 @@ from hookstream_keys_client.guards.decision import (
     check_async,
     required_scopes,
 )
-from hookstream_keys_client.guards.starlette import peer_address, single_header
+from hookstream_keys_client.guards.starlette import POLICY_VIOLATION, peer_address, single_header
 
-# The schemes are for the document: the guard itself reads the headers, as every guard does.
-_BEARER = HTTPBearer(scheme_name="apiKeyBearer", description="An API key", auto_error=False)
-_HEADER = APIKeyHeader(
+
+class _Bearer(HTTPBearer):
+    """The scheme in the document. The guard itself reads the headers, as every guard does."""
+
+    async def __call__(self, request: HTTPConnection) -> None:
+        """Read nothing. FastAPI's own takes no WebSocket."""
+
+
+class _Header(APIKeyHeader):
+    """The other scheme in the document."""
+
+    async def __call__(self, request: HTTPConnection) -> None:
+        """Read nothing."""
+
+
+_BEARER = _Bearer(scheme_name="apiKeyBearer", description="An API key", auto_error=False)
+_HEADER = _Header(
     name="X-API-Key", scheme_name="apiKeyHeader", description="An API key", auto_error=False
 )
 
@@ -58,18 +72,19 @@ def key_guard(
     address: Callable[[HTTPConnection], str | None] = peer_address,
     rules: Rules | None = None,
 ) -> Callable[..., Awaitable[Principal]]:
-    """A dependency that returns the `Principal` of a request's key.
+    """A dependency that returns the `Principal` of a request's or a WebSocket's key.
 
     Used by `Security(guard, scopes=[...])`, the key must cover all of the scopes; by
     `Depends(guard)`, any valid key passes. `address` returns the end client's address. Otherwise
-    the dependency raises HTTPException with 400, 401, 403, 429 or 503, and ValueError for scopes
-    that are none.
+    the dependency raises HTTPException with 400, 401, 403, 429 or 503; for a WebSocket,
+    WebSocketException, which closes it before it is accepted: servers answer with 403. Raises
+    ValueError for scopes that are none.
     """
     by = Rules() if rules is None else rules
     documented = _DOCUMENTED[frozenset(by.sources)]
 
     async def guard(
-        request: Request,
+        connection: HTTPConnection,
         response: Response,
         scopes: SecurityScopes,
         _: Annotated[None, Security(documented)],
@@ -78,11 +93,13 @@ def key_guard(
             principal = await check_async(
                 client,
                 by,
-                single_header(request.headers),
+                single_header(connection.headers),
                 required_scopes(scopes.scope_str),
-                address(request),
+                address(connection),
             )
         except Rejected as rejected:
+            if connection.scope["type"] == "websocket":
+                raise WebSocketException(POLICY_VIOLATION, rejected.code) from rejected
             raise HTTPException(rejected.status, rejected.message, rejected.headers) from rejected
         response.headers.update(principal.rate_limit_headers)
         return principal

@@ -20,7 +20,7 @@ from hookstream_keys_client.guards.decision import (
 STATE = "api_key"
 
 #: WebSocket close code 1008: policy violation (RFC 6455, section 7.4.1).
-_POLICY_VIOLATION = 1008
+POLICY_VIOLATION = 1008
 
 
 def peer_address(connection: HTTPConnection) -> str | None:
@@ -97,7 +97,7 @@ def single_header(headers: Headers) -> Callable[[str], str | None]:
 async def _reject(rejected: Rejected, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await receive()  # `websocket.connect`, which must be answered
-        await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": rejected.code})
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": rejected.code})
         return
     response = JSONResponse(rejected.body, rejected.status, rejected.headers)
     await response(scope, receive, send)

@@ -124,6 +124,91 @@ def test_fastapi_scopes_of_routers_and_views_add_up(
         assert runner.run(post(key)) == 403
 
 
+@pytest.fixture
+def fastapi_sockets(server: Server, tenant: Tenant) -> fastapi.FastAPI:
+    """WebSockets whose guard is a parameter, a dependency of the route, and one of all routes."""
+    client = AsyncClient(server.url, tenant.key)
+    guard = key_guard(client)
+    read = fastapi.Security(guard, scopes=["events:read"])
+
+    @asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[None]:
+        async with client:
+            yield
+
+    app = fastapi.FastAPI(lifespan=lifespan)
+
+    @app.websocket("/parameter")
+    async def parameter(
+        websocket: fastapi.WebSocket,
+        key: Annotated[Principal, fastapi.Security(guard, scopes=["events:read"])],
+    ) -> None:
+        await echo(websocket, key.name)
+
+    @app.websocket("/route", dependencies=[read])
+    async def route(websocket: fastapi.WebSocket) -> None:
+        await echo(websocket, "Caller")
+
+    router = fastapi.APIRouter(dependencies=[read])
+
+    @router.websocket("/router")
+    async def below(websocket: fastapi.WebSocket) -> None:
+        await echo(websocket, "Caller")
+
+    app.include_router(router)
+    return app
+
+
+async def echo(websocket: starlette.websockets.WebSocket, text: str) -> None:
+    await websocket.accept()
+    await websocket.send_text(text)
+    await websocket.close()
+
+
+@pytest.mark.parametrize("path", ["/parameter", "/route", "/router"])
+def test_a_fastapi_websocket_needs_a_key_before_it_is_accepted(
+    fastapi_sockets: fastapi.FastAPI, admin: Client, tenant: Tenant, key: str, path: str
+) -> None:
+    narrow = admin.create_api_key(
+        name="Narrow", org_id=tenant.org_id, env_id=tenant.env_id, scopes="orders:read"
+    )["key"]
+    with TestClient(fastapi_sockets) as client:
+        for headers in ({"X-API-Key": key}, {"Authorization": f"Bearer {key}"}):
+            with client.websocket_connect(path, headers=headers) as websocket:
+                assert websocket.receive_text() == "Caller"
+        for headers, reason in (
+            ({}, "unauthorized"),
+            ({"X-API-Key": "wrong"}, "unauthorized"),
+            ({"X-API-Key": narrow}, "insufficient_scope"),
+            ({"X-API-Key": key, "Authorization": "Bearer another"}, "bad_request"),
+        ):
+            with (
+                pytest.raises(starlette.websockets.WebSocketDisconnect) as closed,
+                client.websocket_connect(path, headers=headers),
+            ):
+                pass
+            assert (closed.value.code, closed.value.reason) == (1008, reason)
+
+
+def test_a_fastapi_websocket_is_refused_while_keys_cannot_be_verified(free_port: int) -> None:
+    app = fastapi.FastAPI()
+    guard = key_guard(AsyncClient(f"http://127.0.0.1:{free_port}/v1"))
+
+    @app.websocket("/")
+    async def socket(
+        websocket: fastapi.WebSocket, _: Annotated[Principal, fastapi.Depends(guard)]
+    ) -> None:
+        await echo(websocket, "open")
+
+    with (
+        TestClient(app) as client,
+        pytest.raises(starlette.websockets.WebSocketDisconnect) as closed,
+        client.websocket_connect("/", headers={"X-API-Key": "any"}),
+    ):
+        pass
+    assert (closed.value.code, closed.value.reason) == (1008, "unavailable")
+
+
 # Starlette and ASGI
 
 
@@ -132,10 +217,8 @@ def socket_app(server: Server, tenant: Tenant) -> starlette.applications.Starlet
     async def page(request: starlette.requests.Request) -> starlette.responses.Response:
         return starlette.responses.PlainTextResponse(str(hasattr(request.state, "api_key")))
 
-    async def echo(websocket: starlette.websockets.WebSocket) -> None:
-        await websocket.accept()
-        await websocket.send_text(websocket.state.api_key.name)
-        await websocket.close()
+    async def caller(websocket: starlette.websockets.WebSocket) -> None:
+        await echo(websocket, websocket.state.api_key.name)
 
     client = AsyncClient(server.url, tenant.key)
 
@@ -148,7 +231,7 @@ def socket_app(server: Server, tenant: Tenant) -> starlette.applications.Starlet
         routes=[
             starlette.routing.Route("/public", page),
             starlette.routing.Route("/private", page),
-            starlette.routing.WebSocketRoute("/public", echo),
+            starlette.routing.WebSocketRoute("/public", caller),
         ],
         lifespan=lifespan,
     )
