@@ -123,6 +123,10 @@ def _own_key(context: RequestContext) -> KeyPrincipal:
 
 def _verify(context: RequestContext, wanted: list[types.VerifyRequest]) -> list[dict[str, Any]]:
     is_visible = access.key_check(context, "api-keys:verify")
+    for each in wanted:
+        if "ip" in each:
+            # It is compared with networks, and stored.
+            each["ip"] = networks.canonical_address(each["ip"])
     if isinstance(context, WriteContext):
         # In order: what the first one activates may make the second one invalid.
         return [
@@ -145,7 +149,7 @@ def _find(
         keys.digest_of(wanted["key"], context.random),
         verification.Use(
             now=timestamps.to_text(context.now),
-            ip=_address_in(wanted),
+            ip=wanted.get("ip"),
             scopes=Scopes.parse(wanted["scopes"]).names if "scopes" in wanted else (),
         ),
         is_visible if env_id is None else lambda key: is_visible(key) and env_id == key.env_id,
@@ -168,7 +172,7 @@ def _outcome(
     answer: dict[str, Any] = {"valid": found.code == "VALID", "code": found.code}
     if found.key is not None:
         key = found.key
-        _count(context, key.id, key.prefix, key.org_id, found.code, _address_in(wanted))
+        _count(context, key.id, key.prefix, key.org_id, found.code, wanted.get("ip"))
         answer["api_key"] = _view(key)
         if found.limit is not None:
             answer["rate_limit"] = {
@@ -179,11 +183,6 @@ def _outcome(
         if wanted.get("explain"):
             answer["failed_rule"] = found.rule
     return answer
-
-
-def _address_in(wanted: types.VerifyRequest) -> str | None:
-    """The end client's address, or None: an IPv4-mapped one is IPv4."""
-    return networks.canonical_address(wanted["ip"]) if "ip" in wanted else None
 
 
 def _view(key: ApiKey) -> dict[str, Any]:

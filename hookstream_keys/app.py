@@ -150,7 +150,7 @@ def assemble(
         limiting=limiting,
         max_body_bytes=settings.max_body_bytes,
         sources=sources,
-        proxies=TrustedProxies(settings.trusted_proxies),
+        proxies=TrustedProxies(settings.trusted_proxies) if settings.trusted_proxies else None,
     )
     application: Application = Application(
         asgi=edge,

@@ -12,8 +12,6 @@ from collections.abc import Iterable
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
-#: The longest text of an address: IPv6 with an IPv4 address at its end, and a zone.
-_MAX_LENGTH = 64
 
 
 def canonical(networks: Iterable[str]) -> tuple[str, ...]:
@@ -31,13 +29,9 @@ def contain(networks: Iterable[str], address: str | None) -> bool:
     return wanted is not None and any(wanted in network for network in map(_network, networks))
 
 
+@functools.lru_cache(maxsize=4096)
 def canonical_address(text: str) -> str:
     """The address in its usual spelling, an IPv4-mapped one as IPv4; empty for other text."""
-    return _canonical_address(text) if len(text) <= _MAX_LENGTH else ""
-
-
-@functools.lru_cache(maxsize=4096)
-def _canonical_address(text: str) -> str:
     address = _address(text)
     return "" if address is None else str(address)
 

@@ -69,7 +69,7 @@ class EdgeMiddleware:
         limiting: RateLimiting,
         max_body_bytes: int,
         sources: Sources,
-        proxies: TrustedProxies,
+        proxies: TrustedProxies | None = None,
     ) -> None:
         self.app = app
         self.routes = routes
@@ -221,7 +221,7 @@ class EdgeMiddleware:
         )
 
 
-def _request(scope: Scope, sources: Sources, proxies: TrustedProxies) -> Request:
+def _request(scope: Scope, sources: Sources, proxies: TrustedProxies | None) -> Request:
     headers: dict[bytes, bytes] = {}
     for name, untrimmed in scope["headers"]:
         # RFC 9110, section 5.5: white space around a field's value is no part of it.
@@ -237,17 +237,19 @@ def _request(scope: Scope, sources: Sources, proxies: TrustedProxies) -> Request
         elif name == b"host" or name in forwarded.LISTS:
             headers[name] += b"," + value
     peer = scope.get("client")
-    # As an ASGI server tells it: of a Unix socket there is none.
+    # Of a Unix socket there is none.
     address = networks.canonical_address(peer[0]) if peer else ""
-    client = proxies.client(address, scope["scheme"], headers)
+    scheme, prefix = scope["scheme"], ""
+    if proxies is not None:
+        address, scheme, prefix = proxies.client(address, scheme, headers)
     moment, random = sources.now(), sources.random()
     request = Request(
         id=ids.new("req", random),
         moment=moment,
         now=timestamps.to_text(moment),
-        address=client.address,
-        scheme=client.scheme,
-        prefix=client.prefix,
+        address=address,
+        scheme=scheme,
+        prefix=prefix,
         headers=headers,
         random=random,
     )

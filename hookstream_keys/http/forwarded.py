@@ -7,9 +7,9 @@ and only as far as the proxies are trusted.
 import functools
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from hookstream_keys.domain import networks
-from hookstream_keys.domain.records import record
 from hookstream_keys.domain.setting_kinds import URL_PATH
 
 FOR, PROTO, PREFIX = b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-prefix"
@@ -18,11 +18,12 @@ LISTS = frozenset({FOR, PROTO, PREFIX})
 
 #: An address without its port: `[2001:db8::7]:443` and `192.0.2.7:443`, both with or without.
 _HOST = re.compile(r"\[([^\[\]]*)\](?::[0-9]{1,5})?|([^:]*):[0-9]{1,5}")
+#: The length of the longest address: IPv6 with an IPv4 address at its end.
+_MAX_LENGTH = 45
 _PREFIX = re.compile(URL_PATH, re.ASCII)
 
 
-@record
-class Forwarded:
+class Forwarded(NamedTuple):
     """The client of a request, as the last proxies before this server are trusted to say."""
 
     #: The client's address, or an empty text where it is not known.
@@ -36,7 +37,7 @@ class Forwarded:
 class TrustedProxies:
     """The proxies that are trusted: addresses and networks, separated by commas."""
 
-    def __init__(self, trusted: str = "") -> None:
+    def __init__(self, trusted: str) -> None:
         self._networks = [each.strip() for each in trusted.split(",") if each.strip()]
         self._trust = functools.lru_cache(maxsize=4096)(self._is_in_networks)
 
@@ -45,7 +46,7 @@ class TrustedProxies:
 
         The client is the last in `X-Forwarded-For` that is no trusted proxy, the first if all are.
         """
-        if not self._networks or not self._trust(peer):
+        if not self._trust(peer):
             return Forwarded(peer, scheme)
         address, proxies = peer, 1
         for text in reversed(_items(headers, FOR)):
@@ -68,8 +69,9 @@ def _address(text: str) -> str:
     """The address of an item; empty for `unknown` and whatever else is none."""
     found = _HOST.fullmatch(text)
     address = (found[1] or found[2] or "") if found else text
-    # A zone is a name of the proxy's own, and could be any text.
-    return "" if "%" in address else networks.canonical_address(address)
+    # A zone is a name of the proxy's own, and could be any text; a long text is not worth a cache.
+    is_none = "%" in address or len(address) > _MAX_LENGTH
+    return "" if is_none else networks.canonical_address(address)
 
 
 def _scheme(headers: Mapping[bytes, bytes], proxies: int) -> str | None:

@@ -18,7 +18,6 @@ from hookstream_keys.contract.routes import Routes
 from hookstream_keys.domain.sources import Sources
 from hookstream_keys.http.connexion_app import connexion_app
 from hookstream_keys.http.edge import EdgeMiddleware
-from hookstream_keys.http.forwarded import TrustedProxies
 from hookstream_keys.http.middlewares import Routing, Validation
 from hookstream_keys.http.per_operation import PerOperationMiddleware
 from hookstream_keys.http.rate_limiting import RateLimiting
@@ -103,7 +102,6 @@ def _control_api(tenants: Tenants, max_body_bytes: int) -> ASGIApp:
         limiting=RateLimiting(tenants.own.application.counters, None),
         max_body_bytes=max_body_bytes,
         sources=Sources(random=current_random),
-        proxies=TrustedProxies(),
     )
 
 

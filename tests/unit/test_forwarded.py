@@ -29,11 +29,6 @@ def test_no_other_peer_is_trusted(peer: str) -> None:
     assert client(peer, "192.0.2.1", "https", "/keys") == Forwarded(peer, "http")
 
 
-def test_without_trusted_proxies_no_peer_is_trusted() -> None:
-    told = client(INNER, CLIENT, "https", "/keys", TrustedProxies())
-    assert told == Forwarded(INNER, "http")
-
-
 @pytest.mark.parametrize(
     ("addresses", "schemes", "expected"),
     [

@@ -46,7 +46,7 @@ def _host(text: str) -> str:
         port = rest[1:] if rest[:1] == ":" else "" if rest or not bracket else "0"
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
-    if not (port.isascii() and port.isdigit() and len(port) <= 5) or len(host) > 64 or "%" in host:
+    if not (port.isascii() and port.isdigit() and len(port) <= 5) or len(host) > 45 or "%" in host:
         return ""
     try:
         address = ipaddress.ip_address(host)

@@ -84,10 +84,10 @@ def _is_zone(address: str, percent: str, zone: str) -> bool:
 
 
 def _spelled(client: str) -> str:
-    """As the system spells it; an address too long to be one is not read at all."""
+    """As the system spells it."""
     address, percent, zone = client.partition("%")
     raw = _packed(address)
-    if raw is None or len(client) > 64 or not _is_zone(address, percent, zone):
+    if raw is None or not _is_zone(address, percent, zone):
         return ""
     if raw.startswith(_MAPPED):
         return socket.inet_ntop(socket.AF_INET, raw[12:])
