@@ -6,7 +6,7 @@ from typing import Any
 
 from hookstream_keys.auth import key_rights, verification
 from hookstream_keys.contract import types
-from hookstream_keys.domain import ids, keys, networks, timestamps
+from hookstream_keys.domain import ids, keys, networks, timestamps, versions
 from hookstream_keys.domain.errors import Conflict, EnvironmentNotFound
 from hookstream_keys.domain.limits import Limit
 from hookstream_keys.domain.scopes import Scopes
@@ -19,6 +19,11 @@ from hookstream_keys.store import (
     IdempotentReplay,
     KeyUsage,
     Rotation,
+)
+
+#: What a key is shown with that no change of it has made.
+_NO_CHANGES = frozenset(
+    {"state", "request_count", "last_used_at", "last_used_ip", "failed_attempts"}
 )
 
 
@@ -101,6 +106,8 @@ def update_api_key(context: WriteContext, id: str, body: types.UpdateApiKeyReque
     changes = _rules(body)
     wanted = dataclasses.replace(key, **changes)
     changes["restricted_by"] = escalation.authorize_change(context, key, wanted, given=body)
+    if key.revoked_at is None:
+        context.require_version(lambda: _version(views(context, [key])[0]))
     event = audit.key_updated(context, key, changes)
     changed = context.store.update_key(key.org_id, key.id, changes, event)
     if changed is None:
@@ -113,6 +120,7 @@ def revoke_api_key(
 ) -> Answer:
     """Revoke a key permanently, optionally with its descendants. Revoking twice has no effect."""
     key = access.authorize_key(context, "api-keys:revoke", id)
+    context.require_version(lambda: _version(views(context, [key])[0]))
     now = timestamps.to_text(context.now)
     made_by_it = revocation_of_descendants(context, key, reason) if descendants else None
     event = audit.key_revoked(context, key, reason)
@@ -167,7 +175,13 @@ def views(context: RequestContext, found: list[ApiKey]) -> list[dict[str, Any]]:
 
 
 def _answer(context: RequestContext, key: ApiKey) -> Answer:
-    return {"api_key": views(context, [key])[0]}, 200
+    (shown,) = views(context, [key])
+    return {"api_key": shown}, 200, {"ETag": _version(shown)}
+
+
+def _version(shown: dict[str, Any]) -> str:
+    """The version of a key. It does not change by itself: neither by uses, nor by an expiry."""
+    return versions.version_of(shown, without=_NO_CHANGES)
 
 
 def _view(key: ApiKey, now: str, under_way: list[Rotation], usage: KeyUsage) -> dict[str, Any]:

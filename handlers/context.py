@@ -1,5 +1,6 @@
 """The context of a handler: its request and dependencies."""
 
+from collections.abc import Callable
 from dataclasses import field
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,8 @@ from hookstream_keys.auth.sign_in_policy import SignInPolicy
 from hookstream_keys.context.idempotency import IdempotentRequest
 from hookstream_keys.context.origins import Origins
 from hookstream_keys.context.principal import Principal
-from hookstream_keys.domain import timestamps
+from hookstream_keys.domain import timestamps, versions
+from hookstream_keys.domain.errors import PreconditionFailed
 from hookstream_keys.domain.records import record
 from hookstream_keys.domain.signing import Signer
 from hookstream_keys.domain.sources import SYSTEM, SYSTEM_RANDOM, Random, Sources
@@ -91,6 +93,17 @@ class RequestContext:
     dependencies: Dependencies = field(default_factory=Dependencies)
     #: Of a request with an `Idempotency-Key`.
     idempotent_request: IdempotentRequest | None = None
+    #: The versions that the request may change, as `If-Match` names them.
+    if_match: str | None = None
+
+    def require_version(self, version: Callable[[], str]) -> None:
+        """Refuse to change a resource that is of no version in `If-Match`, if there is one.
+
+        A handler calls it last before the change, in its write transaction, when nothing else
+        refuses the request (RFC 9110, section 13.2.1). Raises PreconditionFailed.
+        """
+        if self.if_match is not None and not versions.matches(self.if_match, version()):
+            raise PreconditionFailed
 
     def idempotency_record(self, answer: Answer) -> IdempotencyRecord | None:
         """The record to store with the change, if the request is idempotent."""

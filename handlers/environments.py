@@ -4,7 +4,7 @@ from typing import Any
 
 from hookstream_keys.context.principal import KeyPrincipal
 from hookstream_keys.contract import types
-from hookstream_keys.domain import ids, timestamps
+from hookstream_keys.domain import ids, timestamps, versions
 from hookstream_keys.domain.errors import EnvironmentNotFound, OrganizationNotFound
 from hookstream_keys.handlers import access, audit, pagination, tenancy
 from hookstream_keys.handlers.context import Answer, RequestContext, WriteContext
@@ -51,9 +51,7 @@ def create_environment(context: WriteContext, body: types.CreateEnvironmentReque
 
 def get_environment(context: RequestContext, id: str) -> Answer:
     """Show one environment."""
-    return {
-        "environment": _view(access.authorize_environment(context, "environments:read", env_id=id))
-    }, 200
+    return _answer(access.authorize_environment(context, "environments:read", env_id=id))
 
 
 def update_environment(
@@ -61,6 +59,7 @@ def update_environment(
 ) -> Answer:
     """Change an environment's name or slug."""
     environment = access.authorize_environment(context, "environments:update", env_id=id)
+    context.require_version(lambda: _version(environment))
     event = audit.environment_updated(context, environment, body)
     try:
         changed = context.store.update_environment(environment.org_id, environment.id, body, event)
@@ -68,12 +67,13 @@ def update_environment(
         raise slug_taken() from None
     if changed is None:
         raise EnvironmentNotFound
-    return {"environment": _view(changed)}, 200
+    return _answer(changed)
 
 
 def delete_environment(context: WriteContext, id: str) -> Answer:
     """Delete an environment and revoke its keys."""
     environment = access.authorize_environment(context, "environments:delete", env_id=id)
+    context.require_version(lambda: _version(environment))
     event = audit.environment_deleted(context, environment)
     now, end = timestamps.to_text(context.now), audit.END_OF_OPERATION
     if not context.store.delete_environment(
@@ -81,6 +81,14 @@ def delete_environment(context: WriteContext, id: str) -> Answer:
     ):
         raise EnvironmentNotFound
     return None, 204
+
+
+def _answer(environment: Environment) -> Answer:
+    return {"environment": _view(environment)}, 200, {"ETag": _version(environment)}
+
+
+def _version(environment: Environment) -> str:
+    return versions.version_of(_view(environment))
 
 
 def _views(found: list[Environment]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from hookstream_keys.context.principal import KeyPrincipal, SessionPrincipal
 from hookstream_keys.contract import types
-from hookstream_keys.domain import ids, timestamps
+from hookstream_keys.domain import ids, timestamps, versions
 from hookstream_keys.domain.errors import Conflict, Detail, OrganizationNotFound
 from hookstream_keys.handlers import access, audit, pagination, tenancy
 from hookstream_keys.handlers.context import Answer, RequestContext, WriteContext
@@ -50,7 +50,7 @@ def create_organization(context: WriteContext, body: types.CreateOrganizationReq
 def get_organization(context: RequestContext, id: str) -> Answer:
     """Show one organization."""
     organization = access.authorize_organization(context, "organizations:read", id)
-    return {"organization": _view(organization, _role(context, id))}, 200
+    return _answer(context, organization)
 
 
 def update_organization(
@@ -58,6 +58,7 @@ def update_organization(
 ) -> Answer:
     """Change an organization's name or slug."""
     organization = access.authorize_organization(context, "organizations:update", id)
+    context.require_version(lambda: _version(organization))
     event = audit.organization_updated(context, organization, body)
     try:
         changed = context.store.update_organization(organization.id, body, event)
@@ -65,12 +66,13 @@ def update_organization(
         raise slug_taken() from None
     if changed is None:
         raise OrganizationNotFound
-    return {"organization": _view(changed, _role(context, id))}, 200
+    return _answer(context, changed)
 
 
 def delete_organization(context: WriteContext, id: str) -> Answer:
     """Delete an organization, with all its resources."""
     organization = access.authorize_organization(context, "organizations:delete", id)
+    context.require_version(lambda: _version(organization))
     event = audit.organization_deleted(context, organization)
     now, end = timestamps.to_text(context.now), audit.END_OF_OPERATION
     if not context.store.delete_organization(
@@ -85,6 +87,16 @@ def slug_taken() -> Conflict:
     return Conflict(
         "The slug is taken; choose another.", details=[Detail("body/slug", "is taken already")]
     )
+
+
+def _answer(context: RequestContext, organization: Organization) -> Answer:
+    shown = _view(organization, _role(context, organization.id))
+    return {"organization": shown}, 200, {"ETag": _version(organization)}
+
+
+def _version(organization: Organization) -> str:
+    """The version for all callers, whatever their role."""
+    return versions.version_of(_view(organization, None))
 
 
 def _role(context: RequestContext, org_id: str) -> str | None:

@@ -48,4 +48,5 @@ def write_context(
         secure=context.secure,
         dependencies=context.dependencies,
         idempotent_request=context.idempotent_request,
+        if_match=context.if_match,
     )

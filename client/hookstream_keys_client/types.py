@@ -280,6 +280,7 @@ ErrorCode: TypeAlias = (
         "email_not_verified",
         "idempotency_key_reused",
         "method_not_allowed",
+        "precondition_failed",
         "content_too_large",
         "uri_too_long",
         "unsupported_media_type",

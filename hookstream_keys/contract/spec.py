@@ -43,6 +43,8 @@ class Operation:
     rate_limited: bool
     #: Whether it accepts an `Idempotency-Key`.
     idempotent: bool
+    #: Whether it accepts an `If-Match`.
+    conditional: bool
     #: Whether it may be answered 503.
     may_be_unavailable: bool
     #: Whether it is a documentation page or its asset, not a part of the API.
@@ -120,6 +122,7 @@ def operations(document: Document) -> Iterator[Operation]:
                     may_be_unavailable="503" in operation.get("responses", {}),
                     is_page="Documentation" in operation.get("tags", []),
                     idempotent={"$ref": IDEMPOTENCY_KEY} in operation.get("parameters", []),
+                    conditional=operation.get("x-conditional", False),
                 )
 
 

@@ -273,6 +273,7 @@ ErrorCode: TypeAlias = Literal[
     "email_not_verified",
     "idempotency_key_reused",
     "method_not_allowed",
+    "precondition_failed",
     "content_too_large",
     "uri_too_long",
     "unsupported_media_type",

@@ -286,6 +286,20 @@ class RequestTimeout(ApiError):
     code = "request_timeout"
 
 
+class PreconditionFailed(ApiError):
+    """412: the resource is not the version that the client has read."""
+
+    status = 412
+    code = "precondition_failed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The resource has changed since the version that If-Match names. Read it again, and "
+            "send its ETag.",
+            details=[Detail("header/If-Match", "is not the version of the resource")],
+        )
+
+
 class Conflict(ApiError):
     """409: the resource's state does not allow this."""
 

@@ -16,7 +16,9 @@ from hookstream_keys.context.idempotency import IdempotentRequest
 from hookstream_keys.context.principal import KeyPrincipal, Principal, SessionPrincipal
 from hookstream_keys.context.request import Request
 from hookstream_keys.contract import spec
-from hookstream_keys.domain.errors import InsufficientScope, Overloaded
+from hookstream_keys.contract.parameters import bad_parameters
+from hookstream_keys.domain import versions
+from hookstream_keys.domain.errors import Detail, InsufficientScope, Overloaded
 from hookstream_keys.handlers import OPERATIONS, PREPARED, WRITING, audit, sessions, verification
 from hookstream_keys.handlers.context import (
     Answer,
@@ -137,7 +139,16 @@ class HandlerDispatcher(PerOperationMiddleware):
             secure=request.scheme == "https",
             dependencies=self._dependencies,
             idempotent_request=idempotent_request,
+            if_match=_if_match(request) if operation.conditional else None,
         )
+
+
+def _if_match(request: Request) -> str | None:
+    value = request.header(b"if-match")
+    if value is not None and not versions.is_if_match(value):
+        wanted = 'is neither * nor an ETag with its quotation marks, such as "5e1f"'
+        raise bad_parameters([Detail("header/If-Match", wanted)])
+    return value
 
 
 def _will_write(principal: Principal) -> bool:

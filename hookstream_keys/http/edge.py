@@ -53,6 +53,10 @@ _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]+)(:[0-9]*)?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
+#: Header fields whose values are joined by a comma where there are several (RFC 9110, section 5.3),
+#: and `Host`, which must be only one: no host has a comma.
+_LISTS = forwarded.LISTS | {b"host", b"if-match"}
+
 #: The header fields that describe the body as it was sent.
 _OF_BODIES = {b"content-length", b"content-type", b"transfer-encoding"}
 
@@ -234,7 +238,7 @@ def _request(scope: Scope, sources: Sources, proxies: TrustedProxies | None) -> 
         elif name == b"content-type":
             # Of two it is not known which one applies.
             headers[name] = b""
-        elif name == b"host" or name in forwarded.LISTS:
+        elif name in _LISTS:
             headers[name] += b"," + value
     peer = scope.get("client")
     # Of a Unix socket there is none.

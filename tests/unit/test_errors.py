@@ -58,6 +58,7 @@ def every_error() -> list[ApiError]:
         errors.SignUpClosed(),
         errors.UntrustedRedirect(),
         errors.UserExists(),
+        errors.PreconditionFailed(),
         errors.InternalError(),
         errors.Overloaded(),
         Unavailable(),
