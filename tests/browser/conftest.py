@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ViewportSize, sync_playwright
 from support.programs import missing
 
 #: Nothing is looked up or fetched in the background.
@@ -34,8 +34,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A browser that remembers nothing."""
-    fresh = browser.new_context(viewport={"width": 1280, "height": 1000})
+    """A browser that remembers nothing.
+
+    Reduced motion: before each click, Playwright waits until an element has stopped moving.
+    """
+    viewport: ViewportSize = {"width": 1280, "height": 1000}
+    fresh = browser.new_context(viewport=viewport, reduced_motion="reduce")
     yield fresh
     fresh.close()
 
