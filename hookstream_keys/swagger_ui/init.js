@@ -24,6 +24,8 @@
     filter: true,
     tryItOutEnabled: true,
     requestSnippetsEnabled: false,
+    // Numbers of the default theme are too dark for its background.
+    syntaxHighlight: { theme: 'obsidian' },
     displayRequestDuration: true,
     // The list of schemas is there but folded, to keep the operations in view.
     defaultModelsExpandDepth: 0,

@@ -1,5 +1,5 @@
-// Shows the document's code samples in each operation, folds the error responses, and lets the filter
-// look at names as well.
+// Shows the document's code samples in each operation, folds the error responses, lets the filter
+// look at names as well, and says when it finds none.
 'use strict';
 
 const samples = (() => {
@@ -30,6 +30,13 @@ const samples = (() => {
     };
   }
 
+  // A description's text, of whose Markdown only code is shown as such: a button holds no blocks.
+  function described(create, text) {
+    return text.trim().split(/`([^`]+)`/).map((part, number) => (
+      number % 2 ? create('code', { key: number }, part) : part
+    ));
+  }
+
   function wrapResponse(Original, { React }) {
     const create = React.createElement;
     return (props) => {
@@ -40,8 +47,26 @@ const samples = (() => {
         create('td', { className: 'response-col_description', colSpan: 2 },
           create('button', {
             type: 'button', 'aria-expanded': false, onClick: () => show(true),
-          }, props.response.get('description'))));
+          }, described(create, props.response.get('description')))));
     };
+  }
+
+  function wrapOperations(Original, { React, layoutSelectors, specSelectors }) {
+    const create = React.createElement;
+    return (props) => {
+      const phrase = layoutSelectors.currentFilter();
+      if (!phrase || phrase === true || specSelectors.taggedOperations().size > 0) {
+        return create(Original, props);
+      }
+      return create('p', { className: 'no-operation', role: 'status' },
+        `No operation matches “${phrase}”. The filter looks at tags, paths, summaries and operation IDs.`);
+    };
+  }
+
+  // Swagger UI gives the icon, the button's only content, no name.
+  function wrapCloseIcon(Original, { React }) {
+    return (props) => React.createElement('span', { role: 'img', 'aria-label': 'Close the dialog' },
+      React.createElement(Original, props));
   }
 
   // The words of an operation that a person may look for.
@@ -62,7 +87,12 @@ const samples = (() => {
   return {
     plugin: () => ({
       fn: { opsFilter },
-      wrapComponents: { responses: wrapResponses, response: wrapResponse },
+      wrapComponents: {
+        responses: wrapResponses,
+        response: wrapResponse,
+        operations: wrapOperations,
+        CloseIcon: wrapCloseIcon,
+      },
     }),
   };
 })();

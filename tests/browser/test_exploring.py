@@ -9,12 +9,14 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
-from support import Database, Server, Tenant, serving, signed
+from support import Database, Server, Tenant, layout, serving, signed
 from support import swagger_page as ui
 from support.sandboxes import sandbox
 
 from hookstream_keys.contract import spec
 
+#: The heading of the reference, which it shows once it has read the document.
+REFERENCE = "elements-api h1"
 PLACEHOLDERS = ("YOUR_ORG_ID", "YOUR_ENV_ID")
 BODY = "textarea.body-param__text"
 
@@ -28,13 +30,8 @@ def parameter(block: Locator, name: str, place: str) -> Locator:
     return row.locator("input, select").first
 
 
-def sideways(page: Page) -> int:
-    """By how many pixels the page is wider than the window."""
-    wide: int = page.evaluate(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )
-    return wide
-
+#: What keeps two columns of text apart, in pixels.
+LEAST_GAP = 8
 
 SCREENS: list[tuple[int, Any]] = [
     (width, scheme) for width in (390, 768, 1440) for scheme in ("light", "dark")
@@ -55,11 +52,24 @@ def test_it_fits_every_screen(
     for width, scheme in SCREENS:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)
-        assert sideways(page) == 0, width
+        assert layout.sideways(page) == 0, width
+        assert layout.is_one_row(page.locator("body > header")), width
+        assert layout.shows_its_placeholder(page.locator(".operation-filter-input")), width
+        for headers in page.locator(".opblock .headers").all():
+            assert layout.least_gap(headers) >= LEAST_GAP, width
+        assert layout.low_contrast(page) == []
         page.screenshot(path=reports / f"swagger-ui-{scheme}-{width}.png")
         ui.open_dialog(page)
-        assert sideways(page) == 0, width
+        assert layout.sideways(page) == 0, width
+        assert layout.low_contrast(page, ".modal-ux") == []
         ui.close_dialog(page)
+    # In a low window the dialog scrolls, and can be closed.
+    page.set_viewport_size({"width": 800, "height": 400})
+    ui.open_dialog(page)
+    closing = page.locator(".modal-ux").get_by_role("button", name="Close")
+    expect(closing).to_have_count(2)
+    assert closing.first.get_attribute("class") == "close-modal"
+    ui.close_dialog(page)
     seen.assert_clean()
 
 
@@ -69,7 +79,7 @@ def is_dark(page: Page) -> bool:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("path", "ready"), [("ui/", ".opblock"), ("reference", "elements-api h1")])
+@pytest.mark.parametrize(("path", "ready"), [("ui/", ".opblock"), ("reference", REFERENCE)])
 def test_it_is_as_dark_as_the_system_until_a_person_chooses(
     browser: Browser, server: Server, scheme: Any, path: str, ready: str
 ) -> None:
@@ -160,23 +170,25 @@ def test_what_a_person_typed_stays(context: BrowserContext, server: Server, tena
     seen.assert_clean()
 
 
-@pytest.mark.parametrize(
-    ("words", "operation_ids"),
-    [
-        ("rotat", ["rotateApiKey", "cancelRotation"]),
-        ("WHOAMI", ["whoami"]),
-        ("liveness", ["getHealth"]),
-        ("nothing at all", []),
-    ],
-)
 def test_the_filter_finds_operations_by_path_summary_and_id(
-    context: BrowserContext, server: Server, words: str, operation_ids: list[str]
+    context: BrowserContext, server: Server
 ) -> None:
     page, seen = ui.open_page(context, f"{server.url}/ui/")
-    page.locator(".operation-filter-input").fill(words)
-    expect(page.locator(".opblock")).to_have_count(len(operation_ids))
-    for operation_id in operation_ids:
-        expect(page.locator(f'.opblock[id$="-{operation_id}"]')).to_be_visible()
+    for words, operation_ids in (
+        ("rotat", ["rotateApiKey", "cancelRotation"]),
+        ("WHOAMI", ["whoami"]),
+        ("nothing at all", []),
+        ("liveness", ["getHealth"]),
+    ):
+        page.locator(".operation-filter-input").fill(words)
+        expect(page.locator(".opblock")).to_have_count(len(operation_ids))
+        for operation_id in operation_ids:
+            expect(page.locator(f'.opblock[id$="-{operation_id}"]')).to_be_visible()
+        if operation_ids:
+            expect(page.get_by_role("status")).to_have_count(0)
+        else:
+            expect(page.get_by_role("status")).to_contain_text(f"No operation matches “{words}”")
+            expect(page.get_by_text("No operations defined")).to_have_count(0)
     seen.assert_clean()
 
 
@@ -186,6 +198,9 @@ def test_error_responses_are_folded(context: BrowserContext, server: Server) -> 
     codes = set(spec.document()["paths"]["/auth/api-keys"]["post"]["responses"])
     folded = block.locator(".response-folded")
     expect(folded).to_have_count(len(codes) - 1)
+    # Markdown's code is shown as code.
+    expect(folded.filter(has_text="`")).to_have_count(0)
+    expect(block.locator('.response-folded[data-code="503"] code')).to_have_text("Retry-After")
     expect(block.locator('.response[data-code="201"] .example')).not_to_have_count(0)
     row = block.locator('.response[data-code="404"]')
     expect(row.locator("pre")).to_have_count(0)
@@ -345,8 +360,9 @@ def test_every_example_works_as_given_after_signing_in(
     seen.assert_clean()
 
 
-#: What a sandbox refuses, since its own session and tenant stay as they are.
-GUARDED = {"deleteOrganization", "deleteEnvironment", "signOut"}
+#: What a sandbox refuses, since its own session stays as it is. The examples of what deletes an
+#: organization or environment name the spare ones.
+GUARDED = {"signOut"}
 
 
 def test_every_example_works_as_given_in_a_sandbox(context: BrowserContext) -> None:
@@ -363,4 +379,29 @@ def test_every_example_works_as_given_in_a_sandbox(context: BrowserContext) -> N
             if status != (403 if operation_id in GUARDED else expected):
                 failed[f"{operation_id} {example}"] = [status, text]
         assert not failed, json.dumps(failed, indent=0)
+        seen.assert_clean()
+
+
+def test_the_pages_of_a_tenant_stay_below_its_address(context: BrowserContext) -> None:
+    with sandbox() as started:
+        facts = started.tenant("gw0").facts
+        place = facts["base_url"].removesuffix("/v1")
+        assert place.endswith("/tenants/gw0")
+        page, seen = ui.open_page(context, f"{place}/", REFERENCE)
+        assert page.url == f"{place}/v1/reference"
+        page.goto(f"{place}/v1/")
+        expect(page.locator(REFERENCE)).to_have_text("hookstream-keys")
+        assert page.url == f"{place}/v1/reference"
+        page.get_by_role("link", name="Try it out in Swagger UI").click()
+        ui.authorize(page, "apiKeyHeader", facts["key"])
+        expect(body_of(page, "createApiKey")).to_have_value(re.compile(facts["org_id"]))
+        assert ui.execute(page, "createApiKey")[0] == 201
+        page.get_by_role("link", name="Read the reference").click()
+        expect(page.locator(REFERENCE)).to_be_visible()
+        # Without the slash: redirected.
+        page.goto(f"{place}/v1/ui")
+        expect(page.locator(".opblock").first).to_be_visible()
+        assert page.url == f"{place}/v1/ui/"
+        # Scripts, style sheets, icons and requests, too.
+        assert [url for url in seen.requests if not url.startswith((f"{place}/", "data:"))] == []
         seen.assert_clean()

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import BrowserContext, expect
-from support import Server
+from support import Server, layout
 from support import swagger_page as ui
 
 from hookstream_keys.contract import spec
@@ -16,6 +16,10 @@ def test_it_fits_every_screen(context: BrowserContext, server: Server, reports: 
     # The root leads there.
     page, seen = ui.open_page(context, server.origin, READY)
     assert page.url == f"{server.url}/reference"
+    expect(page).to_have_title("API reference")
+    # The examples of credentials look like this API's.
+    expect(page.get_by_text("X-API-Key: YOUR_API_TOKEN")).to_be_visible()
+    expect(page.locator("code", has_text="123")).to_have_count(0)
     page.goto(f"{server.url}/reference#/operations/createApiKey")
     expect(page.locator(READY)).to_have_text("Create API key")
     schemes: tuple[Any, ...] = ("light", "dark")
@@ -24,10 +28,9 @@ def test_it_fits_every_screen(context: BrowserContext, server: Server, reports: 
             page.set_viewport_size({"width": width, "height": 900})
             page.emulate_media(color_scheme=scheme)
             expect(page.locator("html")).to_have_attribute("data-theme", scheme)
-            wide = page.evaluate(
-                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-            )
-            assert wide == 0, width
+            assert layout.sideways(page) == 0, width
+            assert layout.is_one_row(page.locator("body > header")), width
+            assert layout.low_contrast(page) == []
             page.screenshot(path=reports / f"reference-{scheme}-{width}.png")
     # Nothing is missing either, not even an icon of the tab.
     assert [text for text in seen.console if text.startswith("Failed to load")] == []
@@ -56,6 +59,7 @@ def test_it_leads_to_swagger_ui_and_back(context: BrowserContext, server: Server
     page, seen = ui.open_page(context, f"{server.url}/reference", READY)
     page.get_by_role("link", name="Try it out in Swagger UI").click()
     expect(page.locator(".opblock").first).to_be_visible(timeout=20_000)
+    expect(page).to_have_title("Swagger UI: try out the API")
     page.get_by_role("link", name="Read the reference").click()
     expect(page.locator(READY)).to_be_visible(timeout=20_000)
     seen.assert_clean()
