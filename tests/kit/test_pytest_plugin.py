@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from support.readme import ROOT
+from support.readme import ROOT, code_blocks
 
 SAMPLE = ROOT / "examples" / "contract-tests" / "python"
 
@@ -107,8 +107,14 @@ def _processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def test_the_sample_passes_in_parallel(sample: Path) -> None:
-    assert_passed(run_pytest_as_installed(sample, "-q", "-n", "2"), 14)
+def test_the_sample_passes_as_its_page_says(sample: Path) -> None:
+    (block,) = code_blocks((SAMPLE / "README.md").read_text(encoding="utf-8"))
+    install, alone, parallel = block.splitlines()
+    assert install == "pip install '../../..[pytest]' httpx pytest-xdist"
+    assert (SAMPLE / "../../..").resolve() == ROOT
+    assert (alone, parallel) == ("pytest", "pytest -n 2")
+    # test_the_sample_passes_in_two_seconds runs it without options.
+    assert_passed(run_pytest_as_installed(sample, *parallel.split()[1:]), 14)
 
 
 def test_the_sample_needs_few_lines_and_no_sleep() -> None:

@@ -8,6 +8,9 @@ import { MatchersV3, Pact } from "@pact-foundation/pact";
 
 import { Console } from "./console.mjs";
 
+// Pact's library reports its use over the network unless it is told not to.
+process.env.PACT_DO_NOT_TRACK = "true";
+
 const { fromProviderState, integer, regex, string } = MatchersV3;
 
 // Examples for Pact's mock server. The verifier sends what the provider state returns instead.
