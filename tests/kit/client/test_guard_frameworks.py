@@ -1,12 +1,15 @@
 """What is particular to one framework: documents, WebSockets, contexts, other authentication."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import functools
+import gc
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import fastapi
 import flask
+import flask.views
 import httpx
 import pytest
 import starlette.applications
@@ -284,8 +287,12 @@ def test_scopes_that_are_none_are_refused_before_the_first_request() -> None:
         KeyMiddleware(
             starlette.applications.Starlette(), client=AsyncClient(UNUSED), scopes="read events"
         )
-    with Client(UNUSED) as client, pytest.raises(ValueError, match="such as 'events:read'"):
-        KeyGuard(client).require("read events")
+    with Client(UNUSED) as client:
+        guard = KeyGuard(client)
+        with pytest.raises(ValueError, match="such as 'events:read'"):
+            guard.require("read events")
+        with pytest.raises(ValueError, match="such as 'events:read'"):
+            guard.protect(flask.Flask(__name__), "read events")
 
 
 # Flask
@@ -305,7 +312,7 @@ def test_flask_requests_in_one_context_do_not_share_a_principal(
 
         @app.get("/open")
         def unguarded() -> str:
-            with pytest.raises(LookupError, match="not decorated with KeyGuard"):
+            with pytest.raises(LookupError, match=r"neither KeyGuard\.protect nor"):
                 assert guard.principal
             return "open"
 
@@ -315,6 +322,150 @@ def test_flask_requests_in_one_context_do_not_share_a_principal(
             assert browser.get("/open").text == "open"
             assert browser.get("/who", headers={"X-API-Key": tenant.key}).text != "Caller"
             assert browser.get("/who").status_code == 401
+
+
+@pytest.fixture
+def flask_guard(server: Server, tenant: Tenant) -> Iterator[KeyGuard]:
+    with Setting(server.url, tenant.key).client() as client:
+        yield KeyGuard(client)
+
+
+def test_flask_protects_a_whole_application_but_its_public_endpoints(
+    flask_guard: KeyGuard, key: str
+) -> None:
+    app = flask.Flask(__name__)
+    blueprint = flask.Blueprint("status", __name__)
+    flask_guard.protect(app, "events:read", public=["health", "status.ready"])
+
+    @app.get("/health")
+    def health() -> str:
+        return "ok"
+
+    @blueprint.get("/ready")
+    def ready() -> str:
+        return "ready"
+
+    # Of the same name as a public endpoint of the application.
+    @blueprint.get("/status/health", endpoint="health")
+    def other() -> str:
+        return "other"
+
+    # Registered after the guard, with an asynchronous view and a method of its own.
+    @app.route("/events", methods=["GET", "POST", "PURGE"])
+    async def events() -> str:
+        return flask_guard.principal.name
+
+    app.register_blueprint(blueprint)
+    valid = {"X-API-Key": key}
+    with app.test_client() as browser:
+        assert browser.get("/health").text == "ok"
+        assert browser.get("/ready").text == "ready"
+        for path in ("/events", "/status/health", "/static/app.css", "/none", "/health/"):
+            assert browser.get(path).status_code == 401, path
+        for method in ("GET", "HEAD", "POST", "PURGE", "OPTIONS", "DELETE"):
+            assert browser.open("/events", method=method).status_code == 401, method
+        assert browser.get("/events", headers=valid).text == "Caller"
+        assert browser.get("/status/health", headers=valid).text == "other"
+        assert browser.get("/none", headers=valid).status_code == 404
+        assert browser.delete("/events", headers=valid).status_code == 405
+
+
+def test_flask_protects_a_blueprint_with_those_inside_and_no_other_view(
+    flask_guard: KeyGuard, key: str
+) -> None:
+    app, outer, inner = (
+        flask.Flask(__name__),
+        flask.Blueprint("outer", __name__, url_prefix="/outer"),
+        flask.Blueprint("inner", __name__, url_prefix="/inner"),
+    )
+    flask_guard.protect(outer, "events:read", public="outer.open")
+    for blueprint, endpoint in ((outer, "closed"), (outer, "open"), (inner, "closed")):
+        blueprint.add_url_rule(f"/{endpoint}", endpoint, lambda: "reached")
+    outer.register_blueprint(inner)
+    app.register_blueprint(outer)
+    app.add_url_rule("/open", "open", lambda: "reached")
+    with app.test_client() as browser:
+        for path in ("/open", "/outer/open"):
+            assert browser.get(path).text == "reached"
+        for path in ("/outer/closed", "/outer/inner/closed"):
+            assert browser.get(path).status_code == 401
+            assert browser.get(path, headers={"X-API-Key": key}).text == "reached"
+
+
+def test_flask_views_in_a_protected_application_may_need_more(
+    flask_guard: KeyGuard, tenant: Tenant, key: str
+) -> None:
+    app = flask.Flask(__name__)
+    flask_guard.protect(app)
+
+    @app.delete("/events")
+    @flask_guard.require("events:delete")
+    def delete() -> str:
+        return "deleted"
+
+    with app.test_client() as browser:
+        assert browser.delete("/events", headers={"X-API-Key": key}).status_code == 403
+        assert browser.delete("/events", headers={"X-API-Key": tenant.key}).text == "deleted"
+
+
+View = Callable[[], str]
+
+
+def inner_decorator(view: View) -> View:
+    """A decorator of the application's own."""
+
+    @functools.wraps(view)
+    def wrapped() -> str:
+        return view()
+
+    return wrapped
+
+
+@pytest.mark.parametrize("own", [lambda view: view, inner_decorator], ids=["next", "wrapped"])
+@pytest.mark.parametrize("kind", ["application", "blueprint"])
+def test_a_flask_guard_above_the_route_leaves_no_view_open(
+    flask_guard: KeyGuard, key: str, kind: str, own: Callable[[View], View]
+) -> None:
+    app = flask.Flask(__name__)
+    blueprint = flask.Blueprint("b", __name__)
+    target = app if kind == "application" else blueprint
+    reached = []
+
+    def register() -> None:
+        # As in a factory of applications: nothing but the application has the function then.
+        @flask_guard.require("events:read")
+        @own
+        @target.get("/events")
+        def events() -> str:
+            reached.append("events")
+            return "open"
+
+    register()
+    app.register_blueprint(blueprint)
+    gc.collect()
+    with app.test_client() as browser:
+        for headers in ({}, {"X-API-Key": key}):
+            assert browser.get("/events", headers=headers).status_code == 500
+        app.testing = True
+        with pytest.raises(RuntimeError, match="registered without its guard: write the route's"):
+            browser.get("/events")
+    assert reached == []
+
+
+def test_a_flask_guard_in_a_class_of_views_is_no_guard_above_a_route(
+    flask_guard: KeyGuard, key: str
+) -> None:
+    class Events(flask.views.MethodView):
+        decorators = [flask_guard.require("events:read")]  # noqa: RUF012 - as Flask documents it
+
+        def get(self) -> str:
+            return "reached"
+
+    app = flask.Flask(__name__)
+    app.add_url_rule("/events", view_func=Events.as_view("events"))
+    with app.test_client() as browser:
+        assert browser.get("/events").status_code == 401
+        assert browser.get("/events", headers={"X-API-Key": key}).text == "reached"
 
 
 # Django REST framework

@@ -152,7 +152,20 @@ def test_the_flask_guard_and_its_hook_run_as_they_are_written(page: Page, box: S
     app = made["app"]
     with app.test_client() as browser:
         found = statuses(box, lambda headers: browser.get("/events", headers=headers).status_code)
+        assert browser.get("/health").text == "ok"
+        assert [browser.get("/none").status_code, browser.options("/events").status_code] == [
+            401
+        ] * 2
+        # The scopes of the application's guard and the view's add up.
+        deletes = box.control(
+            "POST", "states", {"state": "a key with few scopes", "params": {"scopes": "events:*"}}
+        )
+        answers = [
+            browser.delete("/events", headers={"X-API-Key": key}).status_code
+            for key in (deletes["key"], "wrong")
+        ]
     assert found == [200, 401, 401, 403]
+    assert answers == [200, 401]
     made["keys"] = page.clients[0]
     hook = page.run(section("### The caller's address behind a proxy"))["from_the_proxy"]
     with app.test_request_context(headers={"X-Real-IP": "203.0.113.9"}):
