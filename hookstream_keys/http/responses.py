@@ -21,6 +21,9 @@ REQUEST_ID = b"x-request-id"
 RATE_LIMIT = b"ratelimit-limit"
 #: Browsers do not sniff another media type, so they run no body as a script that is none.
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+CACHE_CONTROL = b"cache-control"
+#: Whatever depends on a credential is stored by no cache (RFC 9111, section 3.5). So is a refusal.
+NO_STORE = (CACHE_CONTROL, b"no-store")
 
 
 class Response:
@@ -46,6 +49,9 @@ class Response:
             names = {name for name, _ in headers}
             if REQUEST_ID not in names:
                 headers.append((REQUEST_ID, self.request.id.encode()))
+            operation = self.request.operation
+            if CACHE_CONTROL not in names and (operation is None or not operation.is_page):
+                headers.append(NO_STORE)
             if self.request.limit is not None and RATE_LIMIT not in names:
                 headers += fields(self.request.limit.headers())
             message = {**message, "headers": headers}

@@ -423,6 +423,34 @@ def test_400_to_what_a_half_closed_connection_leaves_incomplete(
     assert b"ended before the request was complete" in answers
 
 
+# What may be stored
+
+
+def test_all_but_the_documentation_is_stored_by_no_cache(
+    server: Server, tenant: Tenant, owner: dict[str, str]
+) -> None:
+    def cached(method: str, path: str, headers: dict[str, str], status: int) -> str | None:
+        answer = server.request(method, path, headers=headers)
+        assert answer.status_code == status
+        found: str | None = answer.headers.get("cache-control")
+        return found
+
+    key = {"X-API-Key": tenant.key}
+    paths = ("/auth/api-keys", "/auth/whoami", f"/environments/{tenant.env_id}", "/audit-log")
+    for path in paths:
+        assert cached("GET", path, key, 200) == "no-store"
+        assert cached("HEAD", path, key, 200) == "no-store"
+        assert cached("GET", path, {}, 401) == "no-store"
+    assert cached("GET", "/auth/authorize", key, 204) == "no-store"
+    assert cached("GET", "/auth/api-keys/ak_0", owner, 404) == "no-store"
+    assert cached("GET", "/auth/get-session", owner, 200) == "no-store"
+    assert cached("GET", "/health", {}, 200) == "no-store"
+    assert cached("GET", "/nope", {}, 404) == "no-store"
+    # Documentation is the same for all.
+    assert cached("GET", "/ui/", {}, 200) != "no-store"
+    assert cached("GET", "/ui/swagger-ui.css", {}, 200) == "max-age=3600"
+
+
 # What the log says of all this
 
 
