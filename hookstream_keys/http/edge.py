@@ -55,10 +55,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 #: Header fields whose values are joined by a comma where there are several (RFC 9110, section 5.3),
 #: and `Host`, which must be only one: no host has a comma.
-_LISTS = forwarded.LISTS | {b"host", b"if-match"}
+_LISTS = forwarded.LISTS | {b"content-encoding", b"host", b"if-match"}
 
 #: The header fields that describe the body as it was sent.
-_OF_BODIES = {b"content-length", b"content-type", b"transfer-encoding"}
+_OF_BODIES = {b"content-encoding", b"content-length", b"content-type", b"transfer-encoding"}
 
 
 class EdgeMiddleware:
@@ -180,7 +180,10 @@ class EdgeMiddleware:
             )
         length = int(declared)
         if length > self.max_body_bytes:
-            raise await self._too_large(receive, 0)
+            if request.headers.get(b"expect", b"").lower() == b"100-continue":
+                # The client waits for an answer before it sends anything (RFC 9110, 10.1.1).
+                raise self._too_large()
+            raise await self._drain(receive, 0)
         body = b""
         coding = request.headers.get(b"transfer-encoding")
         if coding is not None and coding.lower() != b"chunked":
@@ -194,6 +197,7 @@ class EdgeMiddleware:
             # The operation takes no body, so it is not parsed.
             return b""
         if body:
+            _check_coding(request.headers.get(b"content-encoding"))
             _check_media_type(request.headers.get(b"content-type"), operation)
         return body
 
@@ -207,17 +211,20 @@ class EdgeMiddleware:
             chunk = message.get("body", b"")
             size += len(chunk)
             if size > self.max_body_bytes:
-                raise await self._too_large(receive, size)
+                raise await self._drain(receive, size)
             chunks.append(chunk)
             if not message.get("more_body", False):
                 return b"".join(chunks)
 
-    async def _too_large(self, receive: Receive, seen: int) -> ContentTooLarge:
+    async def _drain(self, receive: Receive, seen: int) -> ContentTooLarge:
         more = True
         while more and seen <= DRAIN_BYTES:
             message = await receive()
             seen += len(message.get("body", b""))
             more = message.get("more_body", False)
+        return self._too_large()
+
+    def _too_large(self) -> ContentTooLarge:
         return ContentTooLarge(
             f"The request body is larger than {self.max_body_bytes} bytes.",
             details=[Detail("body", f"is larger than {self.max_body_bytes} bytes")],
@@ -274,6 +281,17 @@ def _check_address(scope: Scope, request: Request) -> None:
         raise BadRequest(
             "The request's parameters are not valid.",
             details=[Detail("path", "has a control character")],
+        )
+
+
+def _check_coding(given: bytes | None) -> None:
+    """Refuse a compressed body: a few bytes could become many. Raises UnsupportedMediaType."""
+    if given is not None and given.lower() != b"identity":
+        raise UnsupportedMediaType(
+            "Send the body without Content-Encoding: compressed bodies are not accepted.",
+            details=[Detail("header/content-encoding", "is not identity")],
+            # RFC 9110, section 15.5.16.
+            headers={"Accept-Encoding": "identity"},
         )
 
 

@@ -3,13 +3,15 @@
 Each row was wrong in Connexion or uvicorn as shipped, or could be.
 """
 
+import gzip
 import json
 import re
 import socket
+import time
 from typing import Any
 
 import pytest
-from support import Server, Tenant
+from support import SOON, Server, Tenant
 
 PATH = b"/v1/auth/api-keys"
 JSON = b"Content-Type: application/json\r\n"
@@ -192,6 +194,30 @@ def test_415_to_a_body_without_the_json_media_type(
     assert error["details"][0]["location"] == "header/content-type"
 
 
+@pytest.mark.parametrize(
+    "coding", [b"gzip", b"br", b"GZIP", b"identity, gzip", b"gzip, identity", b"x", b""]
+)
+def test_415_to_a_body_with_a_content_coding(server: Server, tenant: Tenant, coding: bytes) -> None:
+    before = server.database.count("api_key")
+    for body in (gzip.compress(valid(tenant)), valid(tenant)):
+        headers = JSON + b"Content-Encoding: " + coding + b"\r\n"
+        answer = request(server, tenant, headers=headers, body=body)
+        error = assert_shape(answer, 415)
+        assert [each["location"] for each in error["details"]] == ["header/content-encoding"]
+        assert header(answer, b"accept-encoding") == b"identity"
+    assert server.database.count("api_key") == before
+
+
+def test_415_to_a_second_content_coding(server: Server, tenant: Tenant) -> None:
+    headers = JSON + b"Content-Encoding: identity\r\nContent-Encoding: gzip\r\n"
+    assert_shape(request(server, tenant, headers=headers, body=valid(tenant)), 415)
+
+
+def test_201_identity_is_no_content_coding(server: Server, tenant: Tenant) -> None:
+    headers = JSON + b"Content-Encoding: Identity\r\n"
+    assert status(request(server, tenant, headers=headers, body=valid(tenant))) == 201
+
+
 def test_200_an_unexpected_body_is_not_read(server: Server) -> None:
     answer = request(server, None, method=b"GET", path=b"/v1/health", body=b"{{{")
     assert status(answer) == 200
@@ -224,6 +250,28 @@ def test_413_before_a_body_that_is_announced_too_large(server: Server, tenant: T
         + b"x" * 600_000
     )  # fmt: skip
     assert_shape(answer, 413)
+
+
+@pytest.mark.parametrize("expect", [b"100-continue", b"100-Continue"])
+def test_413_without_the_upload_to_a_client_that_asks_first(
+    server: Server, tenant: Tenant, expect: bytes
+) -> None:
+    head = (
+        b"POST " + PATH + b" HTTP/1.1\r\nHost: t\r\nX-API-Key: " + tenant.key.encode() + b"\r\n"
+        + JSON + b"Expect: " + expect + b"\r\nContent-Length: %d\r\n\r\n"
+    )  # fmt: skip
+    started = time.monotonic()
+    # Nothing of the body is sent, and the answer does not wait for it.
+    answer = server.raw(head % 70_000)
+    assert_shape(answer, 413)
+    assert header(answer, b"connection") == b"close"
+    assert time.monotonic() - started < SOON
+    # A body within the limit is asked for.
+    with socket.create_connection(server.address, timeout=5) as connection:
+        connection.sendall(head % len(valid(tenant)))
+        assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(valid(tenant))
+        assert connection.recv(100).startswith(b"HTTP/1.1 201 ")
 
 
 def test_431_to_a_large_header(server: Server) -> None:
