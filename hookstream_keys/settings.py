@@ -232,6 +232,13 @@ class Settings:
         "Slowloris timeout in seconds: for a client to send a request, else 408, and again to "
         "read the response.",
     )
+    keep_alive_timeout: int = _setting(
+        "HOOKSTREAM_KEEP_ALIVE_TIMEOUT",
+        75,
+        "Seconds after which a connection without a request is closed. Keep it above the idle "
+        "timeout of the proxy or load balancer in front, 60 for most; otherwise some of its "
+        "requests meet a connection that is being closed.",
+    )
     validate_responses: bool = _setting(
         "HOOKSTREAM_VALIDATE_RESPONSES",
         False,  # noqa: FBT003 - the default

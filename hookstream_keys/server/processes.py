@@ -143,6 +143,7 @@ def run(
         # `EdgeMiddleware` writes the access log; uvicorn's would contain the whole URL.
         access_log=False,
         log_config=logs.config(settings.log_level),
+        timeout_keep_alive=settings.keep_alive_timeout,
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_worker_healthcheck=HUNG_SECONDS,
     )

@@ -12,12 +12,16 @@ from typing import Any
 
 import pytest
 from security.wire import HOST, LAST, answers, statuses
-from support import Database, Server, serving
+from support import SOON, Database, Server, serving
+
+from hookstream_keys.settings import Settings
 
 #: What the server under test gives its clients, in seconds.
 TIMEOUT = 2
 #: By when everything must have happened that is waited for. Nothing is measured against it.
 DEADLINE = 60
+#: After so many seconds without a request a connection is closed.
+IDLE = 2
 #: So many connections that are slow at once.
 MANY = 700
 
@@ -27,6 +31,7 @@ def server(server_database: Database) -> Iterator[Server]:
     """Started with few files, as on many systems, so that it must raise the limit."""
     settings: dict[str, Any] = {
         "HOOKSTREAM_CLIENT_TIMEOUT": str(TIMEOUT),
+        "HOOKSTREAM_KEEP_ALIVE_TIMEOUT": str(IDLE),
         "HOOKSTREAM_RATE_LIMIT": "off",
     }
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -161,6 +166,26 @@ def test_a_client_that_keeps_the_time_is_served_on_and_on(server: Server) -> Non
             count += 1
         connection.sendall(LAST)
         assert statuses(answers(until_closed(connection))) == [200] * (count + 1)
+
+
+def test_an_idle_connection_is_closed_after_its_timeout_and_not_before(server: Server) -> None:
+    get = LAST.replace(b"Connection: close\r\n", b"")
+    with connect(server) as connection:
+        for _ in range(4):
+            time.sleep(0.7 * IDLE)
+            connection.sendall(get)
+            received = b""
+            while not received.endswith(b"}"):
+                received += connection.recv(65536)
+            assert statuses(answers(received)) == [200]
+        begun = time.monotonic()
+        assert until_closed(connection) == b""
+        assert 0.9 * IDLE < time.monotonic() - begun < IDLE + SOON
+
+
+def test_by_default_a_load_balancer_closes_an_idle_connection_first() -> None:
+    # Those of AWS and Google, and nginx's keepalive_timeout towards a server, have 60 seconds.
+    assert Settings().keep_alive_timeout > 60
 
 
 def test_a_client_is_not_blamed_for_a_slow_answer(server: Server) -> None:

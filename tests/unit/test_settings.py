@@ -42,6 +42,7 @@ VALUES = {
     "HOOKSTREAM_MAX_BODY_BYTES": "1024",
     "HOOKSTREAM_MAX_HEADER_BYTES": "2048",
     "HOOKSTREAM_CLIENT_TIMEOUT": "5",
+    "HOOKSTREAM_KEEP_ALIVE_TIMEOUT": "90",
     "HOOKSTREAM_VALIDATE_RESPONSES": "on",
     "HOOKSTREAM_LOG_LEVEL": "debug",
 }
@@ -181,6 +182,7 @@ BODY = "HOOKSTREAM_MAX_BODY_BYTES"
         ("HOOKSTREAM_TRUSTED_PROXIES", "0x7f.1"),
         ("HOOKSTREAM_TRUSTED_PROXIES", "10.0.0.1, 10.0.0.1/8"),
         ("HOOKSTREAM_CLIENT_TIMEOUT", "0"),
+        ("HOOKSTREAM_KEEP_ALIVE_TIMEOUT", "0"),
         (PUBLIC, "keys.example.com"),
         (PUBLIC, "https://keys.example.com/"),
         (PUBLIC, "https://keys.example.com/v2/"),
