@@ -528,7 +528,7 @@ def test_400_to_a_cursor_of_another_form(
 
 
 def test_200_to_a_cursor_that_no_page_returned(server: Server, owner: dict[str, str]) -> None:
-    empty = {"api_keys": [], "cursor": None, "has_more": False}
+    empty: dict[str, Any] = {"api_keys": [], "cursor": None, "has_more": False}
     for path in ("?cursor=00000000000000000-ak_0", "?cursor=00010101000000000-_"):
         answer = ask(server, "GET", path, owner)
         assert (answer.status_code, answer.json()) == (200, empty)

@@ -314,7 +314,12 @@ def test_200_an_empty_page_after_an_entry_of_another_organization(
         create(headers=headers, org_id=org, env_id=env)
     cursor = listed(server, headers, limit=1).json()["next_cursor"]
     assert listed(server, headers, cursor=cursor).status_code == 200
-    empty = {"audit_log": [], "cursor": None, "next_cursor": None, "has_more": False}
+    empty: dict[str, Any] = {
+        "audit_log": [],
+        "cursor": None,
+        "next_cursor": None,
+        "has_more": False,
+    }
     # The same as after an entry that does not exist.
     for there in (cursor, "al_" + "0" * 32):
         answer = listed(server, key, cursor=there)

@@ -5,7 +5,8 @@ from support.sandboxes import Sandbox
 
 
 def hosted(world: Sandbox) -> str:
-    return world.facts["control_url"].split("/")[2]
+    control_url: str = world.facts["control_url"]
+    return control_url.split("/")[2]
 
 
 @pytest.mark.parametrize(

@@ -200,5 +200,7 @@ def test_a_tenants_documents_and_redirects_lead_to_the_tenant(world: Sandbox) ->
         assert served["servers"][0]["url"] == server
     root = world.client.get(base.removesuffix("v1"))
     assert root.status_code == 302
-    assert world.client.get(str(root.next_request.url)).status_code == 200
-    assert str(root.next_request.url).startswith(base)
+    assert root.next_request is not None
+    target = str(root.next_request.url)
+    assert world.client.get(target).status_code == 200
+    assert target.startswith(base)

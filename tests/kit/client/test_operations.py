@@ -27,9 +27,6 @@ LEFT_OUT = {
     "getReference": "documentation",
     "getReferenceAsset": "documentation",
     "redirectToReference": "documentation",
-    "redirectToReference": "documentation",
-    "getReference": "documentation",
-    "getReferenceAsset": "documentation",
 }
 
 #: Values for the parameters of any method, and how the document writes them in a path.
