@@ -202,7 +202,7 @@ def rechain(database: Database) -> None:
     [
         (["--before", "2020-01-01"], "give either --archive FILE"),
         (["--before", "2020-01-01", "--archive", "x", "--no-archive"], "give either --archive"),
-        (["--archive", "x"], "Missing option '--before'"),
+        (["--archive", "x"], "missing option '--before'"),
         (["--no-archive", "--before", "yesterday"], "is not a time: give a date, 2026-01-31, or"),
         (["--no-archive", "--before", "2020-01-01T00:00:00"], "has no offset from UTC"),
         (["--no-archive", "--before", "0001-01-01T00:00:00+23:59"], "is not a time: give a date"),
@@ -418,7 +418,7 @@ def test_a_prune_that_is_interrupted_leaves_a_log_that_is_verified_and_can_go_on
     first = str(archive_of(database, 5))
     moment = time_of(database, 6)
     done = command(database, "audit", "prune", "--before", moment, "--archive", first)
-    assert (done.returncode, done.stderr) == (1, "\nAborted!\n")
+    assert (done.returncode, done.stderr) == (1, "\nhookstream-keys: interrupted\n")
     monkeypatch.undo()
     # Of the five rows two are gone; the event, which names all, came with them.
     assert seqs(database) == [3, 4, 5, 6, 7]

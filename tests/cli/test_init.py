@@ -60,7 +60,7 @@ def test_options_that_the_api_would_reject_are_refused(
 ) -> None:
     answer = run("init", option, value, database=database.path)
     assert answer.returncode == 2
-    assert f"Invalid value for '{option}': is not " in answer.stderr
+    assert f"invalid value for '{option}': is not " in answer.stderr
     assert not database.path.exists()
 
 

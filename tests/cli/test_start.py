@@ -35,5 +35,5 @@ def test_the_package_is_the_same_command(database: Database) -> None:
 def test_an_unknown_command_is_an_error(database: Database, group: tuple[str, ...]) -> None:
     answer = run(*group, "nonsense", database=database.path)
     assert (answer.returncode, answer.stdout) == (2, "")
-    assert "No such command 'nonsense'" in answer.stderr
+    assert "no such command 'nonsense'" in answer.stderr
     assert not database.path.exists()
