@@ -227,7 +227,8 @@ def _initialized() -> tuple[bytes, Tenant]:
 
 def signed(token: str, secret: str | None = None) -> str:
     """A session token with better-auth's signature, computed apart from the code under test."""
-    mac = hmac.new((secret or signing["secret"]).encode(), token.encode(), hashlib.sha256).digest()
+    key = signing["secret"] if secret is None else secret
+    mac = hmac.new(key.encode(), token.encode(), hashlib.sha256).digest()
     return f"{token}.{base64.b64encode(mac).decode()}"
 
 
