@@ -122,7 +122,7 @@ def test_init_adds_our_tables_to_a_database_of_better_auth_and_leaves_its_own_al
         answer = run("init", "--json", database=database.path)
 
         assert answer.returncode == 0, answer.stderr
-        assert list(json.loads(answer.stdout)) == ["message"]
+        assert [each["id"] for each in json.loads(answer.stdout)["users"]] == [ada.id]
         assert before <= set(database.dump().splitlines())
         assert [database.count(table) for table in ("api_key", "environment", "audit_log")] == [
             0
