@@ -137,8 +137,9 @@ class PrismPlugin:
         if not arguments.keys() <= {"json", "headers", "params"}:
             return None
         for name in arguments.get("headers") or {}:
-            # It writes bytes anew, and says itself where a request was forwarded from.
-            if isinstance(name, bytes) or name.startswith("X-Forwarded"):
+            # It writes bytes and repeated fields anew, and says itself where a request was
+            # forwarded from.
+            if isinstance(name, bytes | tuple) or name.startswith("X-Forwarded"):
                 return None
         # It decodes a path, and encodes it otherwise.
         if "%" in path:
