@@ -140,13 +140,15 @@ class World:
         """Serve a request to the API, whose path begins with the document's base path."""
         body = RequestBody(receive)
         limit = self.application.settings.max_body_bytes
-        content = await body.read(limit)
+        # A client that asks first (100 Continue) is told that its body is too large, unread.
+        too_large = _asks_first(scope) and _declared_length(scope) > limit
+        content = b"" if too_large else await body.read(limit)
         generation = await self._gate.opened()
         if self._gate.is_deleted:
             await drop_connection(scope, receive)
             return
         recorded = self._record(scope, content[:limit])
-        if len(content) > limit:
+        if too_large or len(content) > limit:
             recorded.problems = [Detail("body", f"is larger than {limit} bytes")]
         fault = self.faults.take(recorded.operation)
         recorded.fault = fault is not None
@@ -251,6 +253,17 @@ class World:
             return self.streams.current()
 
         return Sources(now, monotonic_ns, random)
+
+
+def _asks_first(scope: Scope) -> bool:
+    """Whether the client sends its body only after `100 Continue`."""
+    return any(name == b"expect" for name, _ in scope["headers"])
+
+
+def _declared_length(scope: Scope) -> int:
+    """The body's length by the header; 0 where it says none."""
+    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+    return int(declared) if declared.isdigit() else 0
 
 
 class RequestBody:

@@ -56,6 +56,8 @@ EXPECTED = {
     ("GET", "/health/ready"): {200, 503},
     ("GET", "/openapi.yaml"): {200},
     ("GET", "/openapi.json"): {200},
+    ("GET", "/reference"): {200},
+    ("GET", "/reference/{asset}"): {200},
     ("GET", "/ui/"): {200},
     ("GET", "/ui/{asset}"): {200, 400},
 }
