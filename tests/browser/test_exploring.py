@@ -99,7 +99,9 @@ def test_no_field_has_an_id_that_does_not_exist(context: BrowserContext, server:
     page, seen = ui.open_page(context, f"{server.url}/ui/")
     for operation_id in ("createApiKey", "updateApiKey", "listAuditLog", "deleteEnvironment"):
         block = ui.expand(page, operation_id)
-        for field in block.locator(".parameters input").all():
+        fields = block.locator(".parameters input")
+        expect(fields).not_to_have_count(0)
+        for field in fields.all():
             # A page has a default length.
             assert field.input_value() in ("", "20", "50")
     sent = json.loads(body_of(page, "createApiKey").input_value())
@@ -311,7 +313,10 @@ class Explorer:
             if choice.count():
                 choice.first.select_option(example)
         template = block.locator(".opblock-summary-path").get_attribute("data-path") or ""
-        for row in block.locator('tr[data-param-in="path"]').all():
+        rows = block.locator('tr[data-param-in="path"]')
+        # The table comes after the button, and a list of locators does not wait.
+        expect(rows).to_have_count(template.count("{"))
+        for row in rows.all():
             field = row.locator("input")
             name = row.get_attribute("data-param-name") or ""
             if field.input_value() == "":
