@@ -5,8 +5,7 @@ from functools import cache
 from typing import Any
 
 from hookstream_keys.context.principal import Authenticated, Principal
-from hookstream_keys.contract import spec
-from hookstream_keys.contract.parameters import Parameter, read_all
+from hookstream_keys.contract import parameters, spec
 from hookstream_keys.contract.schemas import Body
 from hookstream_keys.handlers import OPERATIONS, PREPARED, WRITING
 from hookstream_keys.handlers.context import Answer, RequestContext, RetryInWriteTransaction
@@ -28,7 +27,7 @@ def answer(
     Input is validated by the document, as over HTTP. `prepared` is the result of the slow work
     before a handler, where it has some (`handlers.PREPARED`). Raises ApiError.
     """
-    arguments = read_all(_parameters(operation_id), given)
+    arguments = parameters.read_all(parameters.of_operation(operation_id), given)
     if body is not None:
         arguments["body"] = _body(operation_id).check(body)
     handler = OPERATIONS[operation_id]
@@ -45,12 +44,6 @@ def answer(
 def _unchanged(principal: Principal, *_: object) -> Authenticated | None:
     """Replaces the check of credentials: there is none."""
     return principal if isinstance(principal, Authenticated) else None
-
-
-@cache
-def _parameters(operation_id: str) -> list[Parameter]:
-    """The operation's parameters, compiled once."""
-    return [Parameter(each) for each in spec.parameters(spec.document(), operation_id)]
 
 
 @cache

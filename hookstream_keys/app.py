@@ -170,12 +170,17 @@ def from_environment() -> ASGIApp:
     return create_app(Settings.from_environment())
 
 
-@asynccontextmanager
-async def _lifespan(application: Application) -> AsyncIterator[None]:
-    application.start()
+def tune_interpreter() -> None:
+    """Prepare this process to serve what it has made so far."""
     # What exists now stays: garbage collection need not traverse it again.
     gc.collect()
     gc.freeze()
     sys.setswitchinterval(SWITCH_SECONDS)
+
+
+@asynccontextmanager
+async def _lifespan(application: Application) -> AsyncIterator[None]:
+    application.start()
+    tune_interpreter()
     yield
     application.stop()

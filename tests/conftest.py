@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from support import IN_SANDBOX, Database, Server, Tenant, serving
+from support.programs import require
 from support.sandbox_server import serving_sandbox
 
 HERE = Path(__file__).parent
@@ -123,6 +124,12 @@ def owner(server: Server) -> dict[str, str]:
     """The headers of the organization's owner, signed in."""
     token = server.database.add_session(server.database.tenant.user_id)
     return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """Node.js."""
+    return require("node", "nodejs npm")
 
 
 #: What a checkout has beside the project's own files.

@@ -3,8 +3,7 @@
 from typing import Any
 
 from hookstream_keys.context.principal import Operator
-from hookstream_keys.contract import spec
-from hookstream_keys.contract.parameters import Parameter, read_all
+from hookstream_keys.contract import parameters
 from hookstream_keys.domain import ids, timestamps
 from hookstream_keys.handlers import in_process
 from hookstream_keys.handlers.context import Answer, RequestContext
@@ -24,13 +23,26 @@ def answer(store: Store, operation_id: str, body: Any = None, **given: str | Non
     return in_process.answer(operator_context(store), store, operation_id, body, **given)
 
 
+def page_of_organization(
+    store: Store, operation_id: str, name: str, /, **wanted: str | None
+) -> dict[str, Any]:
+    """A page of what an organization has, under `name`. Raises ApiError.
+
+    The operator sees every organization, so that of a nonexistent one would be an empty page.
+    """
+    page: dict[str, Any] = ask(store, operation_id, **wanted)
+    if not page[name]:
+        ask(store, "getOrganization", id=wanted["org_id"])
+    return page
+
+
 def page_of(limit: str | None, cursor: str | None) -> dict[str, Any]:
     """The arguments of a list that the API does not have, as its lists take them.
 
     Raises ApiError.
     """
-    described = map(Parameter, spec.parameters(spec.document(), "listOrganizations"))
-    found: dict[str, Any] = read_all(described, {"limit": limit, "cursor": cursor})
+    of_list = parameters.of_operation("listOrganizations")
+    found: dict[str, Any] = parameters.read_all(of_list, {"limit": limit, "cursor": cursor})
     return found
 
 

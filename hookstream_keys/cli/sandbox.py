@@ -143,7 +143,7 @@ def sandbox_command(
         status = serving.run(
             application,
             listener,
-            settings.log_level,
+            settings,
             ready=ready,
             stopping=tenants.interrupt,
         )

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
+from hookstream_keys.contract import spec
 from hookstream_keys.contract.schemas import Schema, checker
 from hookstream_keys.domain.errors import BadRequest, Detail
 
@@ -30,6 +32,12 @@ class Parameter:
         if wrong:
             details.append(Detail(self.where, wrong[0].message))
         return value
+
+
+@cache
+def of_operation(operation_id: str) -> tuple[Parameter, ...]:
+    """The parameters of an operation of the document, compiled once."""
+    return tuple(map(Parameter, spec.parameters(spec.document(), operation_id)))
 
 
 def read_all(parameters: Iterable[Parameter], given: Mapping[str, str | None]) -> Any:

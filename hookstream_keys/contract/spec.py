@@ -168,16 +168,24 @@ def operation_of(document: Document, operation_id: str) -> tuple[Document, Docum
     raise KeyError(operation_id)
 
 
+def target(document: Document, reference: str) -> Any:
+    """What a reference to a part of the document, such as `#/components/schemas/Id`, refers to.
+
+    A file before the `#` is ignored. Raises KeyError when there is no such part.
+    """
+    found: Any = document
+    for name in reference.partition("#/")[2].split("/"):
+        found = found[name]
+    return found
+
+
 def _resolved(document: Document, node: Any) -> Any:
     if isinstance(node, list):
         return [_resolved(document, part) for part in node]
     if not isinstance(node, dict):
         return node
     if "$ref" in node:
-        target: Any = document
-        for name in node["$ref"].removeprefix("#/").split("/"):
-            target = target[name]
-        return _resolved(document, target)
+        return _resolved(document, target(document, node["$ref"]))
     return {name: _resolved(document, part) for name, part in node.items()}
 
 

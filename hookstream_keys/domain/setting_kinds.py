@@ -69,7 +69,7 @@ PUBLIC_URL = Takes.of(
     shown=False,
 )
 PORT = Takes.of(
-    r"0*(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])",
+    rf"0*(0|{_PORT})",
     "a port, 0 to 65535; 0 chooses a free one",
 )
 #: At most 256, as many as `serve` starts.

@@ -1,7 +1,5 @@
 """The ASGI application of a sandbox: its worlds, and the control API."""
 
-import gc
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -10,7 +8,7 @@ from typing import Any
 from connexion.operations import AbstractOperation
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hookstream_keys.app import SWITCH_SECONDS
+from hookstream_keys.app import tune_interpreter
 from hookstream_keys.context import request as requests
 from hookstream_keys.context.origins import Origins
 from hookstream_keys.contract import spec
@@ -86,9 +84,7 @@ def _control_api(tenants: Tenants, max_body_bytes: int) -> ASGIApp:
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         tenants.start()
-        gc.collect()
-        gc.freeze()
-        sys.setswitchinterval(SWITCH_SECONDS)
+        tune_interpreter()
         yield
         tenants.stop()
 

@@ -34,11 +34,9 @@ class FaultError(ApiError):
     """An error on purpose, of any status."""
 
     def __init__(self, status: int, retry_after: int | None) -> None:
-        headers: dict[str, str] = {}
-        if status in (429, 503):
-            headers["Retry-After"] = str(1 if retry_after is None else retry_after)
-        elif retry_after is not None:
-            headers["Retry-After"] = str(retry_after)
+        if retry_after is None and status in (429, 503):
+            retry_after = 1
+        headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             headers |= {
                 "RateLimit-Limit": _LIMIT,

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from hookstream_keys.contract import spec
+from hookstream_keys.contract import parameters, spec
 from hookstream_keys.contract.schemas import parse_json
 from hookstream_keys.domain.errors import BadRequest
 from hookstream_keys.domain.keys import PREFIX_LENGTH
@@ -149,8 +149,8 @@ def _without_keys(text: str) -> str:
 @cache
 def _parameters(operation_id: str) -> frozenset[str]:
     """The names of an operation's query parameters."""
-    parameters = spec.parameters(spec.document(), operation_id)
-    return frozenset(each["name"] for each in parameters if each["in"] == "query")
+    described = parameters.of_operation(operation_id)
+    return frozenset(each.name for each in described if each.place == "query")
 
 
 @cache

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 from urllib.parse import parse_qsl
 
-from hookstream_keys.contract import spec
-from hookstream_keys.contract.parameters import Parameter
+from hookstream_keys.contract import parameters, spec
 from hookstream_keys.contract.schemas import checker, parse_json
 from hookstream_keys.domain.errors import BadRequest, Detail
 
@@ -22,8 +21,9 @@ class _OperationCheck:
         literals = (re.escape(part) for part in _NAME.split(path)[::2])
         self._path = re.compile("([^/]+)".join(literals))
         self._path_names = _NAME.findall(path)
-        parameters = [Parameter(each) for each in spec.parameters(document, operation.id)]
-        self._parameters = {_key(each.place, each.name): each for each in parameters}
+        self._parameters = {
+            _key(each.place, each.name): each for each in parameters.of_operation(operation.id)
+        }
         self._consumes = operation.consumes
         schema = spec.request_schema(document, operation.id) if operation.consumes else {}
         self._check_body = checker(schema, "body")

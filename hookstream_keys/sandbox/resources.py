@@ -7,7 +7,7 @@ from typing import Any
 
 from hookstream_keys.app import Application
 from hookstream_keys.context.principal import Principal, SessionPrincipal
-from hookstream_keys.domain import ids, passwords
+from hookstream_keys.domain import ids, passwords, timestamps
 from hookstream_keys.domain.limits import Limit
 from hookstream_keys.domain.records import record
 from hookstream_keys.domain.sources import Random, Sources
@@ -79,7 +79,7 @@ class Resources:
 
     def expired_key(self, **fields: Any) -> Values:
         """A key that was valid for an hour, and expired an hour ago."""
-        expires_at = _text(self._now - HOUR)
+        expires_at = timestamps.to_text(self._now - HOUR)
         return self.key(at=self._now - 2 * HOUR, **{**fields, "expires_at": expires_at})
 
     def revoked_key(self, reason: str | None = None, **fields: Any) -> Values:
@@ -192,7 +192,3 @@ class Resources:
 
 def _signed_in(user_id: str, org_id: str) -> Principal:
     return SessionPrincipal("", user_id, org_id)
-
-
-def _text(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -8,11 +8,11 @@ from starlette.types import ASGIApp
 
 from hookstream_keys.sandbox.answers import TRANSPORT
 from hookstream_keys.sandbox.browsers import is_loopback
-from hookstream_keys.server import logs, signals
+from hookstream_keys.server import signals
 from hookstream_keys.server.connections import raise_file_limit
-from hookstream_keys.server.processes import BACKLOG, SingleProcess
+from hookstream_keys.server.processes import SingleProcess, configuration
 from hookstream_keys.server.protocol import Protocol
-from hookstream_keys.settings import SettingsError
+from hookstream_keys.settings import Settings, SettingsError
 
 
 class SandboxProtocol(Protocol):
@@ -53,7 +53,7 @@ class _Server(SingleProcess):
 def run(
     application: ASGIApp,
     listener: socket.socket,
-    log_level: str,
+    settings: Settings,
     *,
     ready: Callable[[], None],
     stopping: Callable[[], None],
@@ -64,20 +64,8 @@ def run(
     `ready`, which has to show the keys, stops the sandbox and is raised.
     """
     raise_file_limit()
-    config = uvicorn.Config(
-        application,
-        http=SandboxProtocol,
-        loop="hookstream_keys.server.accepting:Loop",
-        backlog=BACKLOG,
-        ws="none",
-        lifespan="on",
-        proxy_headers=False,
-        server_header=False,
-        # Answers have the sandbox's own time.
-        date_header=False,
-        access_log=False,
-        log_config=logs.config(log_level),
-    )
+    # Answers have the sandbox's own time, not uvicorn's.
+    config = configuration(application, settings, http=SandboxProtocol, date_header=False)
     server = _Server(config, ready, stopping)
     signals.handle(server.handle_exit)
     server.run(sockets=[listener])

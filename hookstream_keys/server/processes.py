@@ -7,8 +7,10 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
 from hookstream_keys.server import logs, signals
@@ -116,21 +118,10 @@ class Supervisor(Multiprocess):
         super().join_all()
 
 
-def run(
-    settings: Settings, listener: socket.socket, workers: int, ready: Callable[[], None]
-) -> int:
-    """Serve until a signal, then stop gracefully and return the exit status.
-
-    `ready` is called once connections are accepted; the signals are those of `signals`.
-    """
-    raise_file_limit()
-    # The workers are new processes: they read their settings from the environment.
-    os.environ.update(settings.to_environment())
-    config = uvicorn.Config(
-        "hookstream_keys.server.worker:application",
-        factory=True,
-        workers=workers,
-        http=Protocol,
+def configuration(application: ASGIApp | str, settings: Settings, **more: Any) -> uvicorn.Config:
+    """Uvicorn's configuration of every server here, with some options `more`."""
+    return uvicorn.Config(
+        application,
         loop="hookstream_keys.server.accepting:Loop",
         backlog=BACKLOG,
         ws="none",
@@ -144,6 +135,26 @@ def run(
         access_log=False,
         log_config=logs.config(settings.log_level),
         timeout_keep_alive=settings.keep_alive_timeout,
+        **more,
+    )
+
+
+def run(
+    settings: Settings, listener: socket.socket, workers: int, ready: Callable[[], None]
+) -> int:
+    """Serve until a signal, then stop gracefully and return the exit status.
+
+    `ready` is called once connections are accepted; the signals are those of `signals`.
+    """
+    raise_file_limit()
+    # The workers are new processes: they read their settings from the environment.
+    os.environ.update(settings.to_environment())
+    config = configuration(
+        "hookstream_keys.server.worker:application",
+        settings,
+        factory=True,
+        workers=workers,
+        http=Protocol,
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_worker_healthcheck=HUNG_SECONDS,
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from interop import better_auth as better_auth_peer
 from support import Database, Tenant
-from support.programs import missing, require
+from support.programs import node_packages
 
 HERE = Path(__file__).parent
 
@@ -16,18 +16,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def node() -> str:
-    """Node.js."""
-    return require("node", "nodejs npm")
-
-
-@pytest.fixture(scope="session")
 def node_modules(node: str) -> Path:  # they need Node.js
     """The folder of the packages in package.json."""
-    folder = HERE / "node_modules"
-    if not folder.is_dir():
-        missing(f"{folder} is missing; run: python {HERE / 'npm_ci.py'}")
-    return folder
+    return node_packages(HERE)
 
 
 @pytest.fixture(scope="session")

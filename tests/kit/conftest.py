@@ -5,25 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.programs import missing, require
+from support.programs import node_packages
 from support.sandboxes import Sandbox, sandbox
 
 HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
-def node() -> str:
-    """Node.js."""
-    return require("node", "nodejs npm")
-
-
-@pytest.fixture(scope="session")
 def node_modules(node: str) -> Path:  # they need Node.js
     """The folder of the packages in package.json."""
-    folder = HERE / "node_modules"
-    if not folder.is_dir():
-        missing(f"{folder} is missing; run: python {HERE / 'npm_ci.py'}")
-    return folder
+    return node_packages(HERE)
 
 
 @pytest.fixture

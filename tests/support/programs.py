@@ -24,6 +24,14 @@ def missing(what: str) -> NoReturn:
     pytest.skip(what)
 
 
+def node_packages(folder: Path) -> Path:
+    """The packages that npm_ci.py has installed for a folder's package.json, or `missing`."""
+    packages = folder / "node_modules"
+    if not packages.is_dir():
+        missing(f"{packages} is missing; run: python {folder / 'npm_ci.py'}")
+    return packages
+
+
 def compiled(source: Path, folder: Path) -> Path:
     """A file of C as a program in the folder."""
     return _compiled(source, folder / source.stem)

@@ -4,7 +4,7 @@ import click
 
 from hookstream_keys.cli.database import existing_store
 from hookstream_keys.cli.keys import text
-from hookstream_keys.cli.operations import ask
+from hookstream_keys.cli.operations import page_of_organization
 from hookstream_keys.cli.options import with_database, with_json
 from hookstream_keys.cli.output import show_page
 
@@ -28,8 +28,5 @@ def list_command(as_json: bool, database: str, **wanted: str | None) -> None:
     """Show the keys of an organization, newest first, a line each."""
     # The other options have the names of the API's parameters.
     store = existing_store(database)
-    page = ask(store, "listApiKeys", **wanted)
-    if not page["api_keys"]:
-        # The operator sees every organization, so a nonexistent one has an empty list.
-        ask(store, "getOrganization", id=wanted["org_id"])
+    page = page_of_organization(store, "listApiKeys", "api_keys", **wanted)
     show_page("api_keys", page, text.lines, as_json=as_json)
