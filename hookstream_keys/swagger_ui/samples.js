@@ -22,8 +22,8 @@ const samples = (() => {
     }
 
     return (props) => {
-      const list = specSelectors.specJson()
-        .getIn(['paths', props.path, props.method, 'x-codeSamples'])?.toJS() ?? [];
+      const list = languages.complete(specSelectors.specJson()
+        .getIn(['paths', props.path, props.method, 'x-codeSamples'])?.toJS() ?? []);
       return create(React.Fragment, null,
         list.length ? create(Samples, { list }) : null,
         create(Original, props));

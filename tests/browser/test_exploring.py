@@ -216,11 +216,17 @@ def test_code_samples_are_shown_in_four_languages(context: BrowserContext, serve
     page, seen = ui.open_page(context, f"{server.url}/ui/")
     block = ui.expand(page, "createApiKey")
     samples = spec.document()["paths"]["/auth/api-keys"]["post"]["x-codeSamples"]
-    assert [each["lang"] for each in samples] == ["Shell", "JavaScript", "Python", "Go"]
+    languages = ["Shell", "JavaScript", "Python", "Go"]
+    assert [each["lang"] for each in samples] == languages
     shown = block.locator(".samples code")
     for sample in samples:
         block.locator(".samples-language", has_text=sample["lang"]).click()
         expect(shown).to_have_text(sample["source"])
+    # Of this the document has a curl command only.
+    block = ui.expand(page, "rotateApiKey")
+    for language in languages:
+        block.locator(".samples-language", has_text=language).click()
+        expect(block.locator(".samples code")).to_contain_text("THE_KEY_ID/rotations")
     seen.assert_clean()
 
 
