@@ -24,6 +24,7 @@ from hookstream_keys.domain.sources import SYSTEM, Sources
 from hookstream_keys.handlers import audit
 from hookstream_keys.handlers.context import Dependencies
 from hookstream_keys.http.connexion_app import connexion_app
+from hookstream_keys.http.cors import Cors
 from hookstream_keys.http.documentation_pages import page
 from hookstream_keys.http.edge import EdgeMiddleware
 from hookstream_keys.http.forwarded import TrustedProxies
@@ -151,6 +152,7 @@ def assemble(
         max_body_bytes=settings.max_body_bytes,
         sources=sources,
         proxies=TrustedProxies(settings.trusted_proxies) if settings.trusted_proxies else None,
+        cors=Cors(settings.trusted_origins) if settings.trusted_origins else None,
     )
     application: Application = Application(
         asgi=edge,

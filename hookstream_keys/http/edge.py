@@ -30,6 +30,7 @@ from hookstream_keys.domain.errors import (
 )
 from hookstream_keys.domain.sources import Sources
 from hookstream_keys.http import forwarded
+from hookstream_keys.http.cors import Cors
 from hookstream_keys.http.forwarded import TrustedProxies
 from hookstream_keys.http.rate_limiting import RateLimiting
 from hookstream_keys.http.responses import Response, as_api_error, send_error
@@ -74,6 +75,7 @@ class EdgeMiddleware:
         max_body_bytes: int,
         sources: Sources,
         proxies: TrustedProxies | None = None,
+        cors: Cors | None = None,
     ) -> None:
         self.app = app
         self.routes = routes
@@ -82,6 +84,7 @@ class EdgeMiddleware:
         self.max_body_bytes = max_body_bytes
         self._sources = sources
         self._proxies = proxies
+        self._cors = cors
         self._requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,6 +94,8 @@ class EdgeMiddleware:
             return
         request = _request(scope, self._sources, self._proxies)
         response = Response(request, scope["method"], send)
+        if self._cors is not None:
+            response.more = self._cors.fields(request)
         self._requests += 1
         try:
             await self._pass(scope, receive, response)
@@ -133,16 +138,12 @@ class EdgeMiddleware:
                 method = "GET"
             request.operation = route.operations.get(method)
         operation = request.operation
-        if operation is None or not operation.secured:
-            # The principal of other requests is not known yet.
-            self.limiting.limit_anonymous(request)
-        if route is None:
-            raise NotFound(
-                f"There is nothing at this path; {self.routes.document_url} lists all paths."
-            )
-        if operation is None:
+        if route is None or operation is None:
             await self._answer_without_operation(route, method, response)
             return
+        if not operation.secured:
+            # The principal is not known yet.
+            self.limiting.limit_anonymous(request)
         _check_address(scope, request)
         if path != root + route.path and "{" not in route.path:
             # The routers behind know the path below the API's base path only.
@@ -160,13 +161,22 @@ class EdgeMiddleware:
         await self.app(scope, _replay(body, receive), response)
 
     async def _answer_without_operation(
-        self, route: Route, method: str, response: Response
+        self, route: Route | None, method: str, response: Response
     ) -> None:
+        """Answer OPTIONS. Raises NotFound without a route, or MethodNotAllowed."""
+        request, more = response.request, []
+        if route and method == "OPTIONS" and self._cors and self._cors.is_preflight(request):
+            # It must not fail for what other clients at its address have done.
+            more = self._cors.preflight(route.allow)
+        else:
+            self.limiting.limit_anonymous(request)
+        if route is None:
+            raise NotFound("There is nothing at this path; /v1/openapi.json lists all paths.")
         if method != "OPTIONS":
             raise MethodNotAllowed(
                 f"Method not allowed. Allowed: {route.allow}.", headers={"Allow": route.allow}
             )
-        headers = [(b"allow", route.allow.encode())]
+        headers = [(b"allow", route.allow.encode()), *more]
         await response({"type": "http.response.start", "status": 204, "headers": headers})
         await response({"type": "http.response.body", "body": b""})
 
@@ -197,7 +207,8 @@ class EdgeMiddleware:
             # The operation takes no body, so it is not parsed.
             return b""
         if body:
-            _check_coding(request.headers.get(b"content-encoding"))
+            if b"content-encoding" in request.headers:
+                _check_coding(request.headers[b"content-encoding"])
             _check_media_type(request.headers.get(b"content-type"), operation)
         return body
 
@@ -284,9 +295,9 @@ def _check_address(scope: Scope, request: Request) -> None:
         )
 
 
-def _check_coding(given: bytes | None) -> None:
+def _check_coding(given: bytes) -> None:
     """Refuse a compressed body: a few bytes could become many. Raises UnsupportedMediaType."""
-    if given is not None and given.lower() != b"identity":
+    if given.lower() != b"identity":
         raise UnsupportedMediaType(
             "Send the body without Content-Encoding: compressed bodies are not accepted.",
             details=[Detail("header/content-encoding", "is not identity")],

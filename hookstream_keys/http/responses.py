@@ -31,6 +31,8 @@ class Response:
 
     def __init__(self, request: Request, method: str, send: Send) -> None:
         self.request = request
+        #: Header fields that the response gets, whatever it is.
+        self.more: list[tuple[bytes, bytes]] = []
         #: The path template of the document. The requested path may contain anything.
         self.path = "-"
         self.bodiless = False
@@ -45,7 +47,11 @@ class Response:
         if message["type"] == "http.response.start":
             self.started = True
             self._status = message["status"]
-            headers: list[tuple[bytes, bytes]] = [*message["headers"], NO_SNIFFING]
+            headers: list[tuple[bytes, bytes]] = [
+                *message["headers"],
+                NO_SNIFFING,
+                *self.more,
+            ]
             names = {name for name, _ in headers}
             if REQUEST_ID not in names:
                 headers.append((REQUEST_ID, self.request.id.encode()))
