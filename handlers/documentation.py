@@ -1,10 +1,11 @@
 """The document itself, Swagger UI and the reference, from the package's own files."""
 
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import PurePath
 
 from hookstream_keys.contract.served_document import ServedDocument
+from hookstream_keys.domain import versions
 from hookstream_keys.handlers.context import Answer
 
 _PACKAGE = resources.files("hookstream_keys")
@@ -33,12 +34,12 @@ REFERENCE_POLICY = CONTENT_SECURITY_POLICY.replace(
 
 def get_openapi_yaml(served: ServedDocument) -> Answer:
     """The document as it is written."""
-    return served.as_yaml, 200, {"Content-Type": "application/yaml"}
+    return _document(served.as_yaml, "application/yaml")
 
 
 def get_openapi_json(served: ServedDocument) -> Answer:
     """The same document in JSON."""
-    return served.as_json, 200, {"Content-Type": "application/json"}
+    return _document(served.as_json, "application/json")
 
 
 def redirect_to_swagger_ui(_: ServedDocument) -> Answer:
@@ -69,6 +70,16 @@ def get_reference(_: ServedDocument) -> Answer:
 def get_reference_asset(_: ServedDocument, asset: str) -> Answer:
     """A script or style sheet of the reference."""
     return _asset(_REFERENCE, asset, REFERENCE_POLICY)
+
+
+def _document(content: bytes, content_type: str) -> Answer:
+    # A cache may store it, and asks each time whether it has changed: an upgrade changes it.
+    headers = {"ETag": _tag(content), "Cache-Control": "no-cache"}
+    return content, 200, {"Content-Type": content_type, **headers}
+
+
+#: Of the two documents, and a few below proxies' paths.
+_tag = lru_cache(maxsize=8)(versions.tag_of)
 
 
 def _page(folder: str, policy: str) -> Answer:

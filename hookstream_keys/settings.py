@@ -106,8 +106,8 @@ class Settings:
     trusted_origins: tuple[str, ...] = _setting(
         "HOOKSTREAM_TRUSTED_ORIGINS",
         (),
-        "Origins besides the server's own whose pages may use the API in a browser, with the session "
-        "cookie (CORS), separated by commas: `https://console.example.com`.",
+        "Origins besides the server's own whose pages may use the API in a browser, with the "
+        "session cookie (CORS), separated by commas: `https://console.example.com`.",
     )
     trusted_proxies: str = _setting(
         "HOOKSTREAM_TRUSTED_PROXIES",

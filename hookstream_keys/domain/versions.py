@@ -1,4 +1,4 @@
-"""Versions of resources: `ETag` and `If-Match` (RFC 9110, sections 8.8.3 and 13.1.1).
+"""Versions of resources: `ETag`, `If-Match`, `If-None-Match` (RFC 9110, sections 8.8.3 and 13.1).
 
 A version is a hash of what the resource is, so it needs no column, and holds for organizations that
 better-auth changes in the same table. Two changes that undo each other lead back to a version.
@@ -20,8 +20,12 @@ _DIGITS = 32
 def version_of(shown: Mapping[str, Any], *, without: Collection[str] = ()) -> str:
     """The entity tag of a resource that is shown as JSON, apart from the members `without`."""
     content = {name: value for name, value in shown.items() if name not in without}
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return f'"{hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]}"'
+    return tag_of(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
+
+
+def tag_of(content: bytes) -> str:
+    """The strong entity tag of these bytes."""
+    return f'"{hashlib.sha256(content).hexdigest()[:_DIGITS]}"'
 
 
 def is_if_match(text: str) -> bool:
@@ -37,3 +41,13 @@ def matches(if_match: str, version: str) -> bool:
     if if_match == "*":
         return True
     return any(tag == version and not weak for weak, tag in _TAG.findall(if_match))
+
+
+def is_known(if_none_match: str, tag: str) -> bool:
+    """Whether a value of `If-None-Match` names the tag: a cache has this version already.
+
+    The comparison is weak (RFC 9110, section 13.1.2): a proxy that compresses makes tags weak.
+    """
+    if not is_if_match(if_none_match):
+        return False
+    return if_none_match == "*" or any(known == tag for _, known in _TAG.findall(if_none_match))

@@ -7,6 +7,7 @@ from connexion.context import operation, scope
 
 from hookstream_keys.context import request as requests
 from hookstream_keys.contract.served_document import ServedDocument
+from hookstream_keys.domain import versions
 from hookstream_keys.handlers import PAGES, Handler
 from hookstream_keys.handlers.context import Answer
 
@@ -23,10 +24,15 @@ def page(operation_id: str, served: ServedDocument) -> Handler:
             # Connexion's router and Flask's disagree: fail closed.
             raise RuntimeError(f"{operation_id} was reached as {operation.operation_id}")
         request = requests.of(scope)
-        body, status, *headers = handler(served.below(request.prefix), **arguments)
+        body, status, *rest = handler(served.below(request.prefix), **arguments)
+        headers = rest[0] if rest else {}
+        known = request.header(b"if-none-match")
+        if known is not None and versions.is_known(known, headers.get("ETag", "")):
+            # Flask leaves out the fields that describe a body.
+            body, status = None, 304
         # Here as well as in `EdgeMiddleware`: the document requires it of validated responses.
         request_id = {"X-Request-Id": request.id}
-        return body, status, {**request_id, **(headers[0] if headers else {})}
+        return body, status, {**request_id, **headers}
 
     return answer
 

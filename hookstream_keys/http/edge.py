@@ -56,7 +56,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 #: Header fields whose values are joined by a comma where there are several (RFC 9110, section 5.3),
 #: and `Host`, which must be only one: no host has a comma.
-_LISTS = forwarded.LISTS | {b"content-encoding", b"host", b"if-match"}
+_LISTS = forwarded.LISTS | {b"content-encoding", b"host", b"if-match", b"if-none-match"}
 
 #: The header fields that describe the body as it was sent.
 _OF_BODIES = {b"content-encoding", b"content-length", b"content-type", b"transfer-encoding"}

@@ -26,6 +26,32 @@ def test_200_the_document_in_json(server: Server) -> None:
     assert answer.json() == yaml.safe_load(spec.source())
 
 
+@pytest.mark.parametrize("path", ["/openapi.yaml", "/openapi.json"])
+def test_304_to_a_cache_that_has_the_document(server: Server, path: str) -> None:
+    answer = server.request("GET", path)
+    tag = answer.headers["etag"]
+    assert re.fullmatch(r'"[0-9a-f]{32}"', tag)
+    # It must ask each time: an upgrade changes the document.
+    assert answer.headers["cache-control"] == "no-cache"
+    assert server.request("HEAD", path).headers["etag"] == tag
+    for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        for method in ("GET", "HEAD"):
+            again = server.request(method, path, headers={"If-None-Match": known})
+            assert (again.status_code, again.content) == (304, b"")
+            assert again.headers["etag"] == tag
+            assert "content-type" not in again.headers
+    for other in ('"other"', tag[1:-1], f"{tag} {tag}", ""):
+        again = server.request("GET", path, headers={"If-None-Match": other})
+        assert (again.status_code, again.content) == (200, answer.content)
+
+
+def test_each_form_of_the_document_has_its_own_version(server: Server) -> None:
+    tags = {server.request("GET", f"/openapi.{form}").headers["etag"] for form in ("yaml", "json")}
+    assert len(tags) == 2
+    headers = {"If-None-Match": ", ".join(tags)}
+    assert server.request("GET", "/ui/", headers=headers).status_code == 200
+
+
 def test_200_the_document_names_the_public_url(database: Database) -> None:
     database.init()
     public = "https://keys.example.com"
