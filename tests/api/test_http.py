@@ -499,6 +499,13 @@ def test_all_but_the_documentation_is_stored_by_no_cache(
     assert cached("GET", "/ui/swagger-ui.css", {}, 200) == "max-age=3600"
 
 
+def test_no_response_is_compressed(server: Server) -> None:
+    headers = b"Accept-Encoding: gzip, br\r\n"
+    answer = request(server, None, method=b"GET", path=b"/v1/openapi.json", headers=headers)
+    assert status(answer) == 200
+    assert header(answer, b"content-encoding") is None
+
+
 # What the log says of all this
 
 
