@@ -113,8 +113,8 @@ class Settings:
         "HOOKSTREAM_TRUSTED_PROXIES",
         "",
         "Addresses or networks of proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and "
-        "`X-Forwarded-Prefix` are trusted, separated by commas. Lists are read from their end. "
-        "Default: none.",
+        "`X-Forwarded-Prefix` are trusted, separated by commas; `unix` for all that connect to a "
+        "Unix socket. Lists are read from their end. Default: none.",
     )
     sign_up: str = _setting(
         "HOOKSTREAM_SIGN_UP",
@@ -428,9 +428,9 @@ def _print(value: Any) -> str:
 
 
 def _check_proxies(proxies: str) -> None:
-    """Accept IP addresses and networks only: a name would match no proxy, `*` any client."""
+    """Accept addresses, networks and `unix` only: a name would match no proxy, `*` any client."""
     for position, proxy in enumerate(proxies.split(","), 1):
-        if not proxy.strip():
+        if proxy.strip() in ("", "unix"):
             continue
         try:
             ipaddress.ip_network(proxy.strip())
@@ -440,8 +440,8 @@ def _check_proxies(proxies: str) -> None:
         # Outside of `except`: that exception quotes the entry, which may be a URL with a password.
         raise SettingsError(
             f"entry {position} of HOOKSTREAM_TRUSTED_PROXIES is no address and no network; "
-            "it takes addresses such as 10.0.0.1, and networks such as 10.0.0.0/8, whose bits "
-            "after the prefix are 0"
+            "it takes addresses such as 10.0.0.1, networks such as 10.0.0.0/8, whose bits after "
+            "the prefix are 0, and unix for peers of a Unix socket"
         )
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from functools import partial
+from pathlib import Path
 
 import click
 
@@ -11,7 +12,7 @@ from hookstream_keys.cli.output import OutputError, discard_output, note, requir
 from hookstream_keys.contract import spec
 from hookstream_keys.runtime.new_secret import secrets_at_start
 from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters, limits_path
-from hookstream_keys.server import listening
+from hookstream_keys.server import listening, systemd
 from hookstream_keys.settings import Settings
 from hookstream_keys.store import database_path, open_store, require_private
 
@@ -37,6 +38,12 @@ _DEFAULTS = Settings()
     help="The port to listen on; 0 chooses a free one.",
 )
 @click.option(
+    "--unix",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Listen on this Unix socket, not on a port. Its owner and group may connect.",
+)
+@click.option(
     "--workers",
     type=click.IntRange(1, 256),
     default=int(_DEFAULTS.workers),
@@ -53,10 +60,13 @@ _DEFAULTS = Settings()
     " the server runs, makes an owner and a first key.",
 )
 @with_database
-def serve_command(host: str, port: int, workers: int, *, creates: bool, database: str) -> None:
+def serve_command(
+    host: str, port: int, unix: Path | None, workers: int, *, creates: bool, database: str
+) -> None:
     """Run the server until SIGTERM or Ctrl-C; requests in flight are answered first.
 
-    The database must exist, and is upgraded.
+    The database must exist, and is upgraded. A socket that systemd passes takes the place of host
+    and port.
     """
     # Imported here, so that the other commands start without the web server's libraries.
     from hookstream_keys.server import processes  # noqa: PLC0415
@@ -70,16 +80,27 @@ def serve_command(host: str, port: int, workers: int, *, creates: bool, database
         )
     # First: where the address cannot be used, no database is made.
     try:
-        listener = listening.bind(host, port)
-    except listening.BindError as error:
+        listener = _listener(host, port, unix)
+    except (listening.BindError, systemd.ActivationError) as error:
         raise click.ClickException(str(error)) from error
     with listener:
         _prepare(settings, database)
-        address, bound_port = listener.getsockname()[:2]
-        shown = f"[{address}]" if ":" in address else address
-        url = f"http://{shown}:{bound_port}{spec.base_path(spec.load())}"
+        url = f"{listener.origin}{spec.base_path(spec.load())}"
         status = processes.run(settings, listener, workers, partial(_show, url))
     sys.exit(status)
+
+
+def _listener(host: str, port: int, unix: Path | None) -> listening.Listener:
+    """What the server listens on. Raises BindError, ActivationError and UsageError."""
+    passed = systemd.passed_socket()
+    if passed is not None and unix is not None:
+        passed.close()
+        raise click.UsageError("--unix is given, and systemd passed a socket: give one of them")
+    if passed is not None:
+        return listening.Listener(passed, is_inherited=True)
+    if unix is not None:
+        return listening.bind_unix(unix)
+    return listening.Listener(listening.bind(host, port))
 
 
 def _show(url: str) -> None:

@@ -263,6 +263,10 @@ def _request(scope: Scope, sources: Sources, proxies: TrustedProxies | None) -> 
     address = networks.canonical_address(peer[0]) if peer else ""
     scheme, prefix = scope["scheme"], ""
     if proxies is not None:
+        # ASGI: the server of a Unix socket has a path, and no port.
+        server = scope.get("server")
+        is_unix = server is not None and server[1] is None
+        address = forwarded.UNIX if is_unix else address
         address, scheme, prefix = proxies.client(address, scheme, headers)
     moment, random = sources.now(), sources.random()
     request = Request(

@@ -13,6 +13,8 @@ from hookstream_keys.domain import networks
 from hookstream_keys.domain.setting_kinds import URL_PATH
 
 FOR, PROTO, PREFIX = b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-prefix"
+#: What stands for the address of a peer of a Unix socket; no address is spelled so.
+UNIX = "unix"
 #: Several fields of these names are one list (RFC 9110, section 5.3).
 LISTS = frozenset({FOR, PROTO, PREFIX})
 
@@ -35,20 +37,27 @@ class Forwarded(NamedTuple):
 
 
 class TrustedProxies:
-    """The proxies that are trusted: addresses and networks, separated by commas."""
+    """The proxies that are trusted: addresses and networks, separated by commas.
+
+    `unix` among them is every peer of a Unix socket, which has no address.
+    """
 
     def __init__(self, trusted: str) -> None:
-        self._networks = [each.strip() for each in trusted.split(",") if each.strip()]
+        entries = [each.strip() for each in trusted.split(",") if each.strip()]
+        self._trusts_unix = UNIX in entries
+        self._networks = [each for each in entries if each != UNIX]
         self._trust = functools.lru_cache(maxsize=4096)(self._is_in_networks)
 
     def client(self, peer: str, scheme: str, headers: Mapping[bytes, bytes]) -> Forwarded:
         """The client of a request that `peer` sent by `scheme`; of a list, `headers` has all.
 
         The client is the last in `X-Forwarded-For` that is no trusted proxy, the first if all are.
+        `peer` is `UNIX` for one of a Unix socket.
         """
-        if not self._trust(peer):
-            return Forwarded(peer, scheme)
-        address, proxies = peer, 1
+        is_unix = peer == UNIX
+        address, proxies = "" if is_unix else peer, 1
+        if not (self._trusts_unix if is_unix else self._trust(peer)):
+            return Forwarded(address, scheme)
         for text in reversed(_items(headers, FOR)):
             address = _address(text)
             if not self._trust(address):

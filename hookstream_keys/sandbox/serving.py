@@ -10,6 +10,7 @@ from hookstream_keys.sandbox.answers import TRANSPORT
 from hookstream_keys.sandbox.browsers import is_loopback
 from hookstream_keys.server import signals
 from hookstream_keys.server.connections import raise_file_limit
+from hookstream_keys.server.listening import Listener
 from hookstream_keys.server.processes import SingleProcess, configuration
 from hookstream_keys.server.protocol import Protocol
 from hookstream_keys.settings import Settings, SettingsError
@@ -28,9 +29,13 @@ class _Server(SingleProcess):
     """Tells when it accepts connections, and when it stops."""
 
     def __init__(
-        self, config: uvicorn.Config, ready: Callable[[], None], stopping: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        listener: socket.socket,
+        ready: Callable[[], None],
+        stopping: Callable[[], None],
     ) -> None:
-        super().__init__(config, self._tell)
+        super().__init__(config, Listener(listener), self._tell)
         self._tell_ready, self._stopping = ready, stopping
         #: Why `ready` failed.
         self.failure: OSError | None = None
@@ -66,7 +71,7 @@ def run(
     raise_file_limit()
     # Answers have the sandbox's own time, not uvicorn's.
     config = configuration(application, settings, http=SandboxProtocol, date_header=False)
-    server = _Server(config, ready, stopping)
+    server = _Server(config, listener, ready, stopping)
     signals.handle(server.handle_exit)
     server.run(sockets=[listener])
     if server.failure is not None:

@@ -13,9 +13,9 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
-from hookstream_keys.server import logs, signals
+from hookstream_keys.server import logs, signals, systemd
 from hookstream_keys.server.connections import raise_file_limit
-from hookstream_keys.server.listening import drain_accept_queue, drop_new_syns
+from hookstream_keys.server.listening import BACKLOG, Listener
 from hookstream_keys.server.protocol import Protocol
 from hookstream_keys.settings import Settings
 
@@ -30,17 +30,16 @@ HUNG_SECONDS = 15
 MARGIN_SECONDS = 5
 #: How often starting workers are asked whether they are ready, in seconds.
 POLL_SECONDS = 0.05
-#: The listen backlog. Beyond it a SYN is dropped, and sent again after a second, then two, four and
-#: so on. Linux allows no more by default (net.core.somaxconn).
-BACKLOG = 4096
 
 
 class SingleProcess(uvicorn.Server):
     """The server as the only process. Calls `ready` once it accepts connections."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, listener: Listener, ready: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._listener, self._ready = listener, ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start as uvicorn does, and say so."""
@@ -50,10 +49,9 @@ class SingleProcess(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain the accept queue, then stop as uvicorn does."""
-        for listener in sockets or []:
-            drop_new_syns(listener)
-            for seconds in drain_accept_queue(listener):
-                await asyncio.sleep(seconds)
+        tell_service_manager(systemd.STOPPING)
+        for seconds in self._listener.stop():
+            await asyncio.sleep(seconds)
         await super().shutdown(sockets)
 
 
@@ -64,14 +62,14 @@ class Supervisor(Multiprocess):
     """
 
     def __init__(
-        self, config: uvicorn.Config, sockets: list[socket.socket], ready: Callable[[], None]
+        self, config: uvicorn.Config, listener: Listener, ready: Callable[[], None]
     ) -> None:
         # uvicorn handles every signal, also one that was ignored.
         hangup = signal.SIG_IGN if signals.is_hangup_ignored() else None
-        super().__init__(config, sockets)
+        super().__init__(config, [listener.socket])
         if hangup is not None:
             signal.signal(signal.SIGHUP, hangup)
-        self._ready = ready
+        self._listener, self._ready = listener, ready
 
     def init_processes(self) -> None:
         """Start the workers, and wait for them; signals are handled meanwhile."""
@@ -99,12 +97,11 @@ class Supervisor(Multiprocess):
 
     def terminate_all(self) -> None:
         """Drain the accept queue, close the listener and send SIGTERM to the workers."""
-        for listener in self.sockets:
-            drop_new_syns(listener)
-            for seconds in drain_accept_queue(listener):
-                time.sleep(seconds)
-            # Otherwise this process would still listen after they have stopped.
-            listener.close()
+        tell_service_manager(systemd.STOPPING)
+        for seconds in self._listener.stop():
+            time.sleep(seconds)
+        # Otherwise this process would still listen after they have stopped.
+        self._listener.close()
         super().terminate_all()
 
     def join_all(self) -> None:
@@ -139,13 +136,24 @@ def configuration(application: ASGIApp | str, settings: Settings, **more: Any) -
     )
 
 
-def run(
-    settings: Settings, listener: socket.socket, workers: int, ready: Callable[[], None]
-) -> int:
+def tell_service_manager(state: str) -> None:
+    """Tell systemd of a state; one that does not answer does not stop the server."""
+    try:
+        systemd.notify(state)
+    except OSError as error:
+        log.warning("the service manager cannot be told %s: %s", state, error)
+
+
+def run(settings: Settings, listener: Listener, workers: int, ready: Callable[[], None]) -> int:
     """Serve until a signal, then stop gracefully and return the exit status.
 
     `ready` is called once connections are accepted; the signals are those of `signals`.
     """
+
+    def tell_ready() -> None:
+        ready()
+        tell_service_manager(systemd.READY)
+
     raise_file_limit()
     # The workers are new processes: they read their settings from the environment.
     os.environ.update(settings.to_environment())
@@ -159,11 +167,11 @@ def run(
         timeout_worker_healthcheck=HUNG_SECONDS,
     )
     if workers == 1:
-        server = SingleProcess(config, ready)
+        server = SingleProcess(config, listener, tell_ready)
         # uvicorn installs its handlers later, and raises the signal again when it is done: an
         # early signal must not be lost, and a stop by signal exits with 0.
         signals.handle(server.handle_exit)
-        server.run(sockets=[listener])
+        server.run(sockets=[listener.socket])
         return 0 if server.started else 1
-    Supervisor(config, [listener], ready).run()
+    Supervisor(config, listener, tell_ready).run()
     return 0

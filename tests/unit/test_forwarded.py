@@ -2,7 +2,7 @@
 
 import pytest
 
-from hookstream_keys.http.forwarded import Forwarded, TrustedProxies
+from hookstream_keys.http.forwarded import UNIX, Forwarded, TrustedProxies
 
 OUTER, INNER, CLIENT = "10.0.0.1", "10.0.0.2", "203.0.113.7"
 PROXIES = TrustedProxies(f"{OUTER}, 10.0.0.2/32,2001:db8::/64")
@@ -27,6 +27,17 @@ def client(
 @pytest.mark.parametrize("peer", [CLIENT, "", "10.0.0.3", "2001:db8:0:1::1"])
 def test_no_other_peer_is_trusted(peer: str) -> None:
     assert client(peer, "192.0.2.1", "https", "/keys") == Forwarded(peer, "http")
+
+
+def test_peers_of_a_unix_socket_are_trusted_by_name() -> None:
+    told = client(UNIX, f"192.0.2.1, {CLIENT}", "https", "/keys", TrustedProxies(f"{OUTER},unix"))
+    assert told == Forwarded(CLIENT, "https", "/keys")
+    # They have no address of their own, and no item of the field is one of them.
+    assert client(UNIX, proxies=TrustedProxies("unix")) == Forwarded("", "http")
+    assert client(UNIX, "192.0.2.1, unix", proxies=TrustedProxies("unix")).address == ""
+    assert client(UNIX, CLIENT, "https", "/keys") == Forwarded("", "http")
+    # Where it is the only entry, no address is trusted.
+    assert client(OUTER, CLIENT, proxies=TrustedProxies("unix")) == Forwarded(OUTER, "http")
 
 
 @pytest.mark.parametrize(
