@@ -112,6 +112,9 @@ def update_api_key(context: WriteContext, id: str, body: types.UpdateApiKeyReque
     changed = context.store.update_key(key.org_id, key.id, changes, event)
     if changed is None:
         raise Conflict("The key is revoked permanently and cannot be changed.")
+    if key.rate_limit is not None and changed.rate_limit is None:
+        # A changed limit takes over what was used; one that is set later begins anew.
+        verification.forget_limit(context.dependencies.counters, key.id, key.rate_limit)
     return _answer(context, changed)
 
 

@@ -79,6 +79,12 @@ def consume(counters: RateLimitCounters, key_id: str, limit: Limit) -> Decision:
     return counters.consume(rate_limit_names.of_key(key_id), limit)
 
 
+def forget_limit(counters: RateLimitCounters | None, key_id: str, limit: Limit) -> None:
+    """Forget the uses of a key that had this limit of its own."""
+    if counters is not None:
+        counters.forget(rate_limit_names.of_key(key_id), limit)
+
+
 def effective_key(key: ApiKey) -> ApiKey:
     """The key as it applies to the secret that it was found by, which a rotation may limit.
 

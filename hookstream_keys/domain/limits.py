@@ -56,6 +56,15 @@ class Decision(NamedTuple):
         return said if self.allowed else said | {"Retry-After": str(self.retry_after)}
 
 
+def carried_over(empty_at: int, interval: int, limit: Limit, now: int) -> int:
+    """When a bucket is empty under `limit` that was filled with one request per `interval`.
+
+    It has as many requests in it as before: 3 of 3 per hour become 3 of 300. Intervals are
+    nanoseconds.
+    """
+    return now + max(0, empty_at - now) * limit.interval // interval
+
+
 def decide(limit: Limit, empty_at: int, now: int, cost: int) -> tuple[int, Decision]:
     """Add `cost` to a bucket that is empty at `empty_at`: its new `empty_at`, and the decision.
 

@@ -5,9 +5,10 @@ are as exact over many workers as in one. The file is not durable: it is never s
 after a reboot. While it cannot be written, because the disk is full or broken, each worker counts
 in memory: limits then hold per worker, and no request is rejected for the file's sake.
 
-The table is a hash table of a fixed size: 32,768 rows of 8 slots, 16 bytes each. A slot whose
+The table is a hash table of a fixed size: 49,152 rows of 8 slots, 24 bytes each. A slot whose
 leaky bucket is empty is free. When a row has no free slot, the bucket that is the nearest to being
-empty is evicted.
+empty is evicted. A bucket has the interval of the limit that filled it, so a changed limit takes
+over what was used.
 """
 
 import fcntl
@@ -23,7 +24,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-from hookstream_keys.domain.limits import Decision, Limit, decide
+from hookstream_keys.domain.limits import Decision, Limit, carried_over, decide
 from hookstream_keys.runtime.rate_limit_names import OF_KEYS
 from hookstream_keys.store import StoreUnavailable
 
@@ -35,11 +36,12 @@ ROWS_OF_KEYS = 32_768
 ROWS_OF_OTHERS = 16_384
 ROWS = ROWS_OF_KEYS + ROWS_OF_OTHERS
 PLACES = 8
-_PLACE = struct.Struct("<QQ")
-_ROW = struct.Struct("<" + "QQ" * PLACES)
+#: The bucket's mark, when it will be empty, and the interval of its limit: 0 in an empty slot.
+_PLACE = struct.Struct("<QQQ")
+_ROW = struct.Struct("<" + "QQQ" * PLACES)
 #: The file's format and the boot of the machine; then the key of the hash.
 _HEADER = struct.Struct("<24s40s64s")
-_NAME = b"hookstream-keys limits 2"
+_NAME = b"hookstream-keys limits 3"
 SIZE = _HEADER.size + ROWS * _ROW.size
 
 #: Linux names each boot. Without such a name, what an earlier boot left counts as full buckets,
@@ -57,7 +59,10 @@ def limits_path(database: Path) -> Path:
 
 class _Place(NamedTuple):
     offset: int
+    #: Under the limit that is asked for.
     empty_at: int
+    #: Whether another limit filled it.
+    is_carried_over: bool
 
 
 class RateLimitCounters:
@@ -71,8 +76,9 @@ class RateLimitCounters:
         self._lock = threading.Lock()
         # An organization's bucket is needed for each of its requests.
         self._address = lru_cache(maxsize=4096)(self._hashed)
-        #: What could not be written to the file: when a bucket will be empty, by its mark.
-        self._remembered: dict[int, int] = {}
+        #: What could not be written to the file: when a bucket will be empty, and the interval of
+        #: its limit, by its mark.
+        self._remembered: dict[int, tuple[int, int]] = {}
         self._fails = False
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -107,7 +113,11 @@ class RateLimitCounters:
         """What `consume` would return for `cost`; consumes nothing."""
         row, mark = self._address(name)
         now = self._clock()
-        return decide(limit, self._find(row, mark, now).empty_at, now, cost)[1]
+        return decide(limit, self._find(row, mark, limit, now).empty_at, now, cost)[1]
+
+    def forget(self, name: str, limit: Limit) -> None:
+        """Empty the bucket of this name, whose limit was `limit`."""
+        self._change(name, limit, -limit.requests)
 
     def _change(self, name: str, limit: Limit, cost: int) -> Decision:
         row, mark = self._address(name)
@@ -117,10 +127,10 @@ class RateLimitCounters:
                 fcntl.lockf(self._file, fcntl.LOCK_EX, _ROW.size, row)
                 try:
                     now = self._clock()
-                    place = self._find(row, mark, now)
+                    place = self._find(row, mark, limit, now)
                     empty_at, decision = decide(limit, place.empty_at, now, cost)
-                    if empty_at != place.empty_at:
-                        self._write(place.offset, mark, empty_at)
+                    if empty_at != place.empty_at or place.is_carried_over:
+                        self._write(place.offset, mark, empty_at, limit.interval)
                 finally:
                     fcntl.lockf(self._file, fcntl.LOCK_UN, _ROW.size, row)
             except OSError as error:
@@ -128,10 +138,10 @@ class RateLimitCounters:
                 raise StoreUnavailable(message) from error
         return decision
 
-    def _write(self, offset: int, mark: int, empty_at: int) -> None:
+    def _write(self, offset: int, mark: int, empty_at: int, interval: int) -> None:
         """Write when a bucket will be empty; in memory when the file cannot be written."""
         try:
-            place = _PLACE.pack(mark, empty_at)
+            place = _PLACE.pack(mark, empty_at, interval)
             if os.pwrite(self._file, place, offset) < len(place):
                 _write_all(self._file, place, offset)
         except OSError as error:
@@ -141,33 +151,40 @@ class RateLimitCounters:
                     error.strerror,
                 )
             self._fails = True
-            self._remember(mark, empty_at)
+            self._remember(mark, empty_at, interval)
         else:
             self._fails = False
             if self._remembered:
                 self._remembered.pop(mark, None)
 
-    def _remember(self, mark: int, empty_at: int) -> None:
+    def _remember(self, mark: int, empty_at: int, interval: int) -> None:
         self._remembered.pop(mark, None)
-        self._remembered[mark] = empty_at
+        self._remembered[mark] = empty_at, interval
         if len(self._remembered) > MAX_REMEMBERED:
             self._remembered.pop(next(iter(self._remembered)))
 
-    def _find(self, row: int, mark: int, now: int) -> _Place:
+    def _find(self, row: int, mark: int, limit: Limit, now: int) -> _Place:
         """The bucket's slot, or else the one in its row that it may take."""
         try:
             # What is missing from a truncated file counts as empty buckets.
             found = os.pread(self._file, _ROW.size, row).ljust(_ROW.size, b"\0")
         except OSError:
             found = bytes(_ROW.size)
-        remembered = self._remembered.get(mark, 0) if self._remembered else 0
         values = _ROW.unpack(found)
-        marks, moments = values[::2], values[1::2]
+        marks, moments, intervals = values[::3], values[1::3], values[2::3]
         if mark in marks:
             place = marks.index(mark)
-            return _Place(row + place * _PLACE.size, max(moments[place], remembered))
-        place = moments.index(min(moments))
-        return _Place(row + place * _PLACE.size, max(now, remembered))
+            empty_at, interval = moments[place], intervals[place]
+        else:
+            place = moments.index(min(moments))
+            empty_at, interval = now, limit.interval
+        remembered = self._remembered.get(mark) if self._remembered else None
+        if remembered is not None:
+            empty_at, interval = max((empty_at, interval), remembered)
+        is_carried_over = interval not in (limit.interval, 0)
+        if is_carried_over:
+            empty_at = carried_over(empty_at, interval, limit, now)
+        return _Place(row + place * _PLACE.size, empty_at, is_carried_over)
 
     def _hashed(self, name: str) -> tuple[int, int]:
         """The offset of the bucket's row, and its mark. The key makes both unpredictable."""

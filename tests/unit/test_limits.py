@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookstream_keys.domain.limits import SECOND, Limit, decide
+from hookstream_keys.domain.limits import SECOND, Limit, carried_over, decide
 
 limits = st.builds(Limit, st.integers(1, 1_000_000), st.integers(1, 86_400))
 steps = st.lists(st.tuples(st.integers(0, 10 * SECOND), st.integers(1, 5)), max_size=60)
@@ -98,6 +98,20 @@ def test_a_counter_filled_under_another_limit_drains_within_this_window(
     empty_at, decision = decide(other, empty_at, 0, 1)
     assert decision.reset <= other.seconds
     assert decide(other, empty_at, other.period, 1)[1].allowed
+
+
+@given(limits, limits, st.integers(1, 1_000_000), st.integers(0, SECOND))
+def test_a_changed_limit_takes_over_what_was_used(
+    one: Limit, other: Limit, cost: int, now: int
+) -> None:
+    used = min(cost, one.requests)
+    empty_at, _ = decide(one, 0, now, used)
+    moment = carried_over(empty_at, one.interval, other, now)
+    assert decide(other, moment, now, 0)[1].remaining == max(0, other.requests - used)
+    # Changed back at once, nothing was won or lost but what the narrower limit cannot hold.
+    assert carried_over(moment, other.interval, one, now) == empty_at
+    # What was empty stays empty.
+    assert carried_over(now - 1, one.interval, other, now) == now
 
 
 @given(limits, limits, steps)

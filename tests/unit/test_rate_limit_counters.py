@@ -211,6 +211,35 @@ def test_no_number_of_keys_evicts_other_limits(
     assert counters.peek("org org_1", SLOW).remaining == 95
 
 
+def test_a_changed_limit_takes_over_what_was_used(counters: RateLimitCounters, path: Path) -> None:
+    other_worker = RateLimitCounters(path)
+    assert taken(counters, "one", 3) == 3
+    raised, lowered = Limit(300, 86_400), Limit(2, 86_400)
+    assert counters.peek("one", raised).remaining == 297
+    assert other_worker.consume("one", raised).remaining == 296
+    assert not counters.consume("one", lowered).allowed
+    # The refusal is remembered under the limit that refused.
+    assert other_worker.peek("one", SLOW).remaining == 98
+    other_worker.close()
+
+
+def test_a_changed_limit_takes_over_what_was_used_while_the_disk_is_full(
+    counters: RateLimitCounters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    assert taken(counters, "one", 3) == 3
+    assert counters.consume("one", Limit(300, 86_400)).remaining == 296
+
+
+def test_a_forgotten_limit_begins_anew(counters: RateLimitCounters) -> None:
+    assert taken(counters, "one", 100) == 100
+    counters.forget("one", SLOW)
+    assert counters.peek("one", SLOW).remaining == 100
+
+
 def test_an_unusable_file_is_reported(path: Path, tmp_path: Path) -> None:
     path.mkdir()
     with pytest.raises(StoreUnavailable, match=r"keys\.db\.limits"):
