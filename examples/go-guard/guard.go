@@ -233,7 +233,7 @@ func unauthorized(code string) *rejection {
 	challenge, message := realm, "No key was sent. Send an API key in Authorization: Bearer or X-API-Key."
 	if code != "" {
 		challenge += `, error="` + code + `"`
-		message = "The key is not valid: unknown, revoked, expired or not allowed here."
+		message = "The key is not valid: unknown, revoked, disabled, expired or not allowed here."
 	}
 	headers := map[string]string{"WWW-Authenticate": challenge}
 	return &rejection{http.StatusUnauthorized, "unauthorized", message, headers}

@@ -86,7 +86,11 @@ class Unauthorized(ApiError):
         # RFC 6750, section 3.1: no error code when no credential was sent.
         challenge = CHALLENGE
         if credential_sent:
-            message = "The credential is not valid: unknown, revoked or expired."
+            # It does not tell which: the client may be one that found the credential.
+            message = (
+                "The credential is not valid: unknown, revoked, disabled, expired or not allowed "
+                "from this IP address."
+            )
             challenge += ', error="invalid_token"'
         else:
             message = (

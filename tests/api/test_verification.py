@@ -269,6 +269,28 @@ def test_401_authorize_a_revoked_key(create: Create, server: Server) -> None:
     assert_error(server.request("GET", "/auth/authorize", headers=key), 401, "unauthorized")
 
 
+@pytest.mark.parametrize(
+    ("rules", "word"),
+    [
+        ({"enabled": False}, "disabled"),
+        ({"allowed_ips": ["192.0.2.0/24"]}, "not allowed from this IP address"),
+        ({"expires_at": "2001-01-01T00:00:00Z"}, "expired"),
+    ],
+)
+def test_401_authorize_says_what_may_be_wrong_with_the_key(
+    create: Create, server: Server, owner: dict[str, str], rules: dict[str, Any], word: str
+) -> None:
+    created = create().json()
+    path = f"/auth/api-keys/{created['id']}"
+    assert server.request("PATCH", path, json=rules, headers=owner).is_success
+    answer = server.request("GET", "/auth/authorize", headers={"X-API-Key": created["key"]})
+    told = assert_error(answer, 401, "unauthorized")["error"]
+    assert word in told
+    # It does not tell which, as for a key that does not exist.
+    unknown = {"X-API-Key": "hs_live_" + "0" * 64}
+    assert server.request("GET", "/auth/authorize", headers=unknown).json()["error"] == told
+
+
 def test_400_authorize_an_invalid_scope(server: Server, tenant: Tenant) -> None:
     answer = server.request(
         "GET", "/auth/authorize?scope=everything", headers={"X-API-Key": tenant.key}

@@ -228,7 +228,9 @@ class Rules:
 
     def _unauthorized(self, *, sent: bool) -> Rejected:
         if sent:
-            message = "The key is not valid: unknown, revoked, expired or not allowed here."
+            message = (
+                "The key is not valid: unknown, revoked, disabled, expired or not allowed here."
+            )
             challenge = self.challenge(error="invalid_token")
         else:
             # RFC 6750, section 3.1: no error code when no credential was sent.

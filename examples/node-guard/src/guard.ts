@@ -114,7 +114,7 @@ function rejection(
 function unauthorized(error?: string): Rejection {
   const challenge = error ? `${REALM}, error="${error}"` : REALM;
   const text = error
-    ? "The key is not valid: unknown, revoked, expired or not allowed here."
+    ? "The key is not valid: unknown, revoked, disabled, expired or not allowed here."
     : "No key was sent. Send an API key in Authorization: Bearer or X-API-Key.";
   return rejection(401, "unauthorized", text, { "WWW-Authenticate": challenge });
 }

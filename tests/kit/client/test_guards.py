@@ -162,7 +162,7 @@ def test_a_key_that_is_not_valid_is_401_without_a_reason(
         answer = get("/events", bearer(key))
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == INVALID_TOKEN
-    message = "The key is not valid: unknown, revoked, expired or not allowed here."
+    message = "The key is not valid: unknown, revoked, disabled, expired or not allowed here."
     assert answer.json().get("detail", answer.json().get("error")) == message
     # The operator learns the reason, and no secret.
     assert f"code={code} " in caplog.text
