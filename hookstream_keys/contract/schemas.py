@@ -36,8 +36,9 @@ class Body:
 
 def checker(schema: Schema, where: str) -> Callable[[Any], list[Detail]]:
     """`check_value` with the schema compiled, whose references Connexion has resolved already."""
+    translated = _json_schema(schema)
     validator = jsonschema_rs.Draft4Validator(
-        _json_schema(schema),
+        translated,
         validate_formats=True,
         # Messages never contain what was sent.
         mask="value",
@@ -45,7 +46,7 @@ def checker(schema: Schema, where: str) -> Callable[[Any], list[Detail]]:
     is_valid = validator.is_valid
 
     def check(value: Any) -> list[Detail]:
-        return [] if is_valid(value) else _details(validator, schema, value, where)
+        return [] if is_valid(value) else _details(validator, translated, value, where)
 
     return check
 
@@ -67,8 +68,9 @@ def _details(
     return details
 
 
-#: Keywords whose messages tell nothing to a reader: a regular expression, or a list of schemas.
-_TECHNICAL = ("pattern", "oneOf")
+#: Keywords whose messages do not say what is accepted: a regular expression, a format's name, or
+#: a list of schemas.
+_TECHNICAL = ("pattern", "format", "oneOf")
 
 
 def _message(error: jsonschema_rs.ValidationError, schema: Any) -> str:

@@ -63,8 +63,10 @@ def test_every_reason_of_the_document_is_accepted_and_in_the_help(
 def test_it_keeps_to_the_document(database: Database, key: dict[str, Any]) -> None:
     assert_refused(database, "revoke", "ak_0", says="API key not found")
     assert_refused(database, "revoke", "no id", says="path/id: ")
-    for reason in ("because", "", "KeyCompromise"):
-        assert_refused(database, "revoke", key["id"], "--reason", reason, says="query/reason: ")
+    (reasons,) = REASON["allOf"]
+    says = f"query/reason: value is not one of {', '.join(reasons['enum'])}"
+    for reason in ("leaked", "", "KeyCompromise"):
+        assert_refused(database, "revoke", key["id"], "--reason", reason, says=says)
 
 
 def test_its_descendants_are_revoked_with_it_when_that_is_asked_for(
