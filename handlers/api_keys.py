@@ -1,7 +1,6 @@
 """API keys: create, list, read, update and revoke."""
 
 import dataclasses
-from datetime import datetime
 from typing import Any
 
 from hookstream_keys.auth import key_rights, verification
@@ -250,7 +249,7 @@ def _rules(body: types.CreateApiKeyRequest | types.UpdateApiKeyRequest) -> dict[
         rules["scopes"] = str(Scopes.parse(body["scopes"]))
     if "expires_at" in body:
         text = body["expires_at"]
-        rules["expires_at"] = text and timestamps.to_text(datetime.fromisoformat(text))
+        rules["expires_at"] = text and timestamps.to_text(timestamps.from_text(text))
     if "allowed_ips" in body:
         rules["allowed_ips"] = networks.canonical(body["allowed_ips"])
     if "rate_limit" in body:

@@ -1,7 +1,7 @@
 """Rotations: a new secret for a key, with a grace period for the old one."""
 
 import dataclasses
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from hookstream_keys.auth import key_rights, verification
@@ -36,7 +36,7 @@ def rotate_api_key(context: WriteContext, id: str, body: types.RotateRequest) ->
         state="pending",
         grace_period_seconds=body["grace_period_seconds"],
         sets_expiry=sets_expiry,
-        expires_at=expiry and timestamps.to_text(datetime.fromisoformat(expiry)),
+        expires_at=expiry and timestamps.to_text(timestamps.from_text(expiry)),
         created_at=now,
         created_by=audit.actor(context),
         restricted_by=key_rights.recorded(holder.role) if expiry else None,

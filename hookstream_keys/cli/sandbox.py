@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 
 from hookstream_keys.cli.options import with_json
 from hookstream_keys.cli.output import require_output, show, show_json
+from hookstream_keys.contract.schemas import check_value
 from hookstream_keys.server import listening
 from hookstream_keys.settings import Settings, SettingsError
 
@@ -71,7 +71,7 @@ START = "2026-01-01T00:00:00Z"
     metavar="TIME",
     default=START,
     show_default=True,
-    help="The clock's time at the start, in UTC, or now. It is frozen.",
+    help="The clock's time at the start, in RFC 3339, or now. It is frozen.",
 )
 @click.option("--run-clock", is_flag=True, help="Let the clock run from the start.")
 @click.option(
@@ -162,18 +162,16 @@ def _settings(environment: Mapping[str, str]) -> Settings:
 
 
 def _time(text: str) -> datetime:
+    # Imported here, as above.
+    from hookstream_keys.sandbox.control import given_time  # noqa: PLC0415
+    from hookstream_keys.sandbox.document import document  # noqa: PLC0415
+
     if text == "now":
         return datetime.now(UTC)
-    moment = None
-    with suppress(ValueError):
-        moment = datetime.fromisoformat(text)
-    # The years are those of `GivenTime` in `control.yaml`.
-    if moment is None or moment.tzinfo is None or not 2001 <= moment.year < 2200:  # noqa: PLR2004
-        raise click.BadParameter(
-            f"is not now, or a time in UTC such as {START}, from the years 2001 to 2199",
-            param_hint="--clock",
-        )
-    return moment.astimezone(UTC)
+    schema = document()["components"]["schemas"]["GivenTime"]
+    if check_value(schema, text, "clock"):
+        raise click.BadParameter(f"is not now, or {schema['x-expected']}", param_hint="--clock")
+    return given_time(text)
 
 
 def _show(facts: Mapping[str, Any], *, as_json: bool) -> None:

@@ -54,12 +54,17 @@ async def set_clock(world: World, _: Tenants, body: dict[str, Any]) -> Answer:
         case {"advance_seconds": seconds}:
             clock.set(min(clock.now() + timedelta(seconds=seconds), LATEST))
         case {"set": text}:
-            clock.set(datetime.fromisoformat(text))
+            clock.set(given_time(text))
         case {"mode": "run"}:
             clock.run()
         case _:
             clock.freeze()
     return _clock_view(clock), 200
+
+
+def given_time(text: str) -> datetime:
+    """The time of a text that `GivenTime` of the document accepts."""
+    return min(timestamps.from_text(text), LATEST)
 
 
 async def list_faults(world: World, _: Tenants) -> Answer:
@@ -98,7 +103,7 @@ async def list_tenants(world: World, tenants: Tenants) -> Answer:
 async def create_tenant(world: World, tenants: Tenants, body: dict[str, Any]) -> Answer:
     """Make a tenant."""
     clock = body.get("clock")
-    start = None if clock is None else datetime.fromisoformat(clock)
+    start = None if clock is None else given_time(clock)
     return (await tenants.create(world, body["name"], start)).facts, 201
 
 

@@ -68,7 +68,8 @@ def test_201_with_rules_that_the_key_then_has(
     [
         ({"expires_at": "tomorrow"}, "body/expires_at"),
         ({"expires_at": "2027-02-29T00:00:00Z"}, "body/expires_at"),
-        ({"expires_at": "2027-01-01T00:00:00+01:00"}, "body/expires_at"),
+        ({"expires_at": "2027-01-01T00:00:00"}, "body/expires_at"),
+        ({"expires_at": "1999-12-31T23:59:59Z"}, "body/expires_at"),
         ({"allowed_ips": ["256.0.0.1"]}, "body/allowed_ips/0"),
         ({"allowed_ips": ["10.0.0.0/8", "::/129"]}, "body/allowed_ips/1"),
         ({"allowed_ips": "10.0.0.0/8"}, "body/allowed_ips"),
@@ -87,6 +88,49 @@ def test_201_with_rules_that_the_key_then_has(
 )
 def test_400_to_invalid_rules(create: Create, changes: dict[str, Any], location: str) -> None:
     assert_error(create(**changes), 400, "bad_request", location)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"expires_at": "2030-01-01"},
+            "value is not an RFC 3339 time from the year 2000, with Z or an offset from UTC, "
+            "such as 2030-01-01T00:00:00Z",
+        ),
+        (
+            {"allowed_ips": ["10.0.0.0/33"]},
+            "value is not an IP address or a network in CIDR notation, such as 192.0.2.0/24",
+        ),
+    ],
+)
+def test_400_says_in_words_what_is_accepted(
+    create: Create, changes: dict[str, Any], message: str
+) -> None:
+    (detail,) = create(**changes).json()["details"]
+    assert detail["message"] == message
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ("2030-01-01T00:00:00+00:00", "2030-01-01T00:00:00.000Z"),
+        ("2030-01-01T02:00:00.123456789+02:00", "2030-01-01T00:00:00.123Z"),
+        ("2030-12-31t23:59:60z", "2031-01-01T00:00:00.000Z"),
+        ("9999-12-31T23:59:59-23:59", "9999-12-31T23:59:59.999Z"),
+    ],
+)
+def test_an_expiry_in_every_form_of_rfc_3339_is_stored_in_utc(
+    create: Create, server: Server, owner: dict[str, str], sent: str, stored: str
+) -> None:
+    path = f"/{create(expires_at=sent).json()['id']}"
+    assert ask(server, "GET", path, owner).json()["api_key"]["expires_at"] == stored
+    ask(server, "PATCH", path, owner, json={"expires_at": None})
+    changed = ask(server, "PATCH", path, owner, json={"expires_at": sent})
+    assert changed.json()["api_key"]["expires_at"] == stored
+    wanted = {"grace_period_seconds": 0, "expires_at": sent}
+    rotated = ask(server, "POST", f"{path}/rotations", owner, json=wanted)
+    assert rotated.json()["rotation"]["expires_at"] == stored
 
 
 def test_403_to_limits_wider_than_the_caller_s(create: Create) -> None:

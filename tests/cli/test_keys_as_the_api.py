@@ -64,10 +64,22 @@ def test_errors_have_the_same_words(server: Server, ask: Ask) -> None:
             ("rotate", key_id, "--grace-period", "x"),
             ask("POST", f"/{key_id}/rotations", json={"grace_period_seconds": "x"}),
         ),
-        (("revoke", key_id, "--reason", "x"), ask("DELETE", f"/{key_id}", params={"reason": "x"})),
+        (
+            ("rotate", key_id, "--grace-period", "0", "--expires-at", "2030-01-01"),
+            ask(
+                "POST",
+                f"/{key_id}/rotations",
+                json={"grace_period_seconds": 0, "expires_at": "2030-01-01"},
+            ),
+        ),
+        (
+            ("revoke", key_id, "--reason", "leaked"),
+            ask("DELETE", f"/{key_id}", params={"reason": "leaked"}),
+        ),
     ):
         error = refusal.json()
         said = keys(server.database, *command).stderr
         assert error["error"] in said
         details = [f"{each['location']}: {each['message']}" for each in error.get("details", [])]
         assert said.endswith("; ".join(details) + "\n")
+        assert "^" not in said

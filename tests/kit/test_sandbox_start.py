@@ -152,6 +152,7 @@ def test_a_variable_that_is_no_setting_is_refused() -> None:
     "options",
     [
         ("--clock", "yesterday"),
+        ("--clock", "2026-01-01"),
         ("--clock", "2026-01-01T00:00:00"),
         ("--clock", "2000-12-31T00:00:00Z"),
         ("--clock", "2200-01-01T00:00:00Z"),

@@ -1,6 +1,5 @@
 import ipaddress
 import re
-from datetime import datetime
 
 import pytest
 import yaml
@@ -14,7 +13,6 @@ SCHEMAS = yaml.safe_load(spec.source())["components"]["schemas"]
 NETWORK = re.compile(SCHEMAS["Network"]["pattern"].removesuffix("$") + r"\Z", re.ASCII)
 IP = SCHEMAS["VerifyRequest"]["properties"]["ip"]
 ADDRESS = re.compile(IP["pattern"].removesuffix("$") + r"\Z", re.ASCII)
-EXPIRY = re.compile(SCHEMAS["Expiry"]["pattern"].removesuffix("$") + r"\Z", re.ASCII)
 
 ADDRESSES = st.ip_addresses().map(str)
 NETWORKS = st.one_of(
@@ -117,16 +115,6 @@ def test_one_family_is_never_within_the_other() -> None:
 def test_networks_are_kept_once_and_without_host_bits() -> None:
     given_ = ["10.1.2.3/8", "10.0.0.0/8", "2001:DB8::1", "::ffff:10.0.0.0/104"]
     assert networks.canonical(given_) == ("10.0.0.0/8", "2001:db8::1/128")
-
-
-@given(st.datetimes(min_value=datetime.fromisoformat("2000-01-01")))
-def test_every_moment_from_2000_on_may_be_an_expiry(moment: datetime) -> None:
-    assert EXPIRY.match(f"{moment:%Y-%m-%dT%H:%M:%S}Z")
-
-
-@given(st.from_regex(EXPIRY, fullmatch=True))
-def test_every_timestamp_the_document_accepts_is_parsed(text: str) -> None:
-    assert datetime.fromisoformat(text).utcoffset() is not None
 
 
 @given(st.lists(NETWORKS), st.lists(NETWORKS), ADDRESSES)

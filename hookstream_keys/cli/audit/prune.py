@@ -1,6 +1,5 @@
 """`hookstream-keys audit prune`."""
 
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -17,21 +16,15 @@ from hookstream_keys.handlers import audit
 
 def _moment(_: click.Context, __: click.Parameter, text: str) -> str:
     """A time as it is stored."""
+    # A date is its first moment in UTC.
+    form = f"{text}T00:00:00Z" if "T" not in text.upper() else text
     try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is not None:
-            # The first and the last datetime cannot be converted to UTC.
-            moment = moment.astimezone(UTC)
-    except (ValueError, OverflowError):
+        moment = timestamps.from_text(form)
+    except ValueError:
         raise click.BadParameter(
-            "is not a time: give a date, 2026-01-31, or a time with its offset from UTC, such as "
-            "2026-01-31T12:00:00Z"
+            "is not a time: give a date, 2026-01-31, or an RFC 3339 time with Z or an offset from "
+            "UTC, such as 2026-01-31T12:00:00Z"
         ) from None
-    if moment.tzinfo is None and len(text) > len("2026-01-31"):
-        raise click.BadParameter(
-            "has no offset from UTC: end it with Z, or with an offset such as +01:00"
-        )
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if moment > timestamps.now():
         raise click.BadParameter("is in the future; only rows from before a time can be pruned")
     return timestamps.to_text(moment)

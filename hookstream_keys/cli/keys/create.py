@@ -48,7 +48,7 @@ def _rate_limit(_: click.Context, __: click.Parameter, text: str | None) -> dict
 @click.option(
     "--expires-at",
     metavar="TIME",
-    help="Expiry, in UTC: 2030-01-01T00:00:00Z. Default: never expires.",
+    help="Expiry, in RFC 3339: 2030-01-01T00:00:00Z. Default: never expires.",
 )
 @click.option(
     "--allowed-ip",

@@ -22,7 +22,7 @@ from hookstream_keys.contract.parameters import read_integer
 @click.option(
     "--expires-at",
     metavar="TIME",
-    help="Expiry of the new secret, in UTC: 2030-01-01T00:00:00Z. Default: the key's own.",
+    help="Expiry of the new secret, in RFC 3339: 2030-01-01T00:00:00Z. Default: the key's own.",
 )
 @click.option("--never-expires", is_flag=True, help="The new secret never expires.")
 @with_json
