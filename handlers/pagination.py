@@ -1,7 +1,10 @@
 """Keyset pagination of lists, newest first."""
 
 from collections.abc import Callable
+from itertools import accumulate, takewhile
 from typing import Any, Protocol, TypeVar
+
+import orjson
 
 from hookstream_keys.domain import cursors
 from hookstream_keys.handlers.context import Answer
@@ -22,6 +25,10 @@ class Listed(Protocol):
 
 Item = TypeVar("Item", bound=Listed)
 
+#: The bytes of a page's items as JSON, unless the first has more: 100 keys of usual size have less.
+#: What a request may take of a worker's memory is a multiple of it.
+MAX_PAGE_BYTES = 512 * 1024
+
 
 def answer(
     name: str,
@@ -30,7 +37,10 @@ def answer(
     fetch: Callable[[Page], list[Item]],
     views: Callable[[list[Item]], list[dict[str, Any]]],
 ) -> Answer:
-    """A page of at most `limit` items under `name`, after `cursor`."""
+    """A page of at most `limit` items under `name`, after `cursor`.
+
+    It has fewer when they are large: at most `MAX_PAGE_BYTES`, but at least one.
+    """
     before = cursors.decode(cursor) if cursor is not None else None
     return page(
         name,
@@ -51,9 +61,17 @@ def page(
     """The body of a page of what `fetch` gives. The cursor is that after the last item."""
     # One more than the limit tells whether there is another page.
     found = fetch(limit + 1)
-    items, more = found[:limit], len(found) > limit
+    items = views(found[:limit])
+    count = max(1, _fitting(items))
+    more = len(found) > count
     return {
-        name: views(items),
-        "cursor": cursor_after(items[-1]) if more else None,
+        name: items[:count],
+        "cursor": cursor_after(found[count - 1]) if more else None,
         "has_more": more,
     }
+
+
+def _fitting(items: list[dict[str, Any]]) -> int:
+    """How many of the first items have `MAX_PAGE_BYTES` together."""
+    sizes = accumulate(len(orjson.dumps(item)) for item in items)
+    return sum(1 for _ in takewhile(MAX_PAGE_BYTES.__ge__, sizes))

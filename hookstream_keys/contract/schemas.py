@@ -42,6 +42,7 @@ def checker(schema: Schema, where: str) -> Callable[[Any], list[Detail]]:
         validate_formats=True,
         # Messages never contain what was sent.
         mask="value",
+        keywords={"x-maxBytes": _MaxBytes},
     )
     is_valid = validator.is_valid
 
@@ -49,6 +50,19 @@ def checker(schema: Schema, where: str) -> Callable[[Any], list[Detail]]:
         return [] if is_valid(value) else _details(validator, translated, value, where)
 
     return check
+
+
+class _MaxBytes:
+    """The document's own keyword `x-maxBytes`: the size of a value as JSON without white space."""
+
+    def __init__(self, _: Schema, most: int, __: list[str | int]) -> None:
+        self._most = most
+
+    def validate(self, value: Any) -> None:
+        """Raise ValueError, whose text is the message, for a value that is larger."""
+        size = len(orjson.dumps(value))
+        if size > self._most:
+            raise ValueError(f"value has {size} bytes as JSON, more than {self._most}")
 
 
 def check_value(schema: Schema, value: Any, where: str) -> list[Detail]:

@@ -76,6 +76,7 @@ def test_201_with_rules_that_the_key_then_has(
         ({"allowed_ips": ["10.0.0.0/8"] * 51}, "body/allowed_ips"),
         ({"metadata": {"a": 1}}, "body/metadata/a"),
         ({"metadata": {str(number): "" for number in range(51)}}, "body/metadata"),
+        ({"metadata": {str(number): "x" * 405 for number in range(10)}}, "body/metadata"),
         ({"external_id": ""}, "body/external_id"),
         ({"rate_limit": {"requests": 0, "window_seconds": 60}}, "body/rate_limit/requests"),
         (
