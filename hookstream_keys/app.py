@@ -1,5 +1,6 @@
 """The application: Connexion's, assembled from `openapi.yaml` and nothing else."""
 
+import ctypes
 import gc
 import logging
 import sys
@@ -172,12 +173,22 @@ def from_environment() -> ASGIApp:
     return create_app(Settings.from_environment())
 
 
+#: glibc's own number of the option, and the value that it begins with, in bytes.
+_M_MMAP_THRESHOLD = -3
+MMAP_THRESHOLD = 128 * 1024
+
+
 def tune_interpreter() -> None:
     """Prepare this process to serve what it has made so far."""
     # What exists now stays: garbage collection need not traverse it again.
     gc.collect()
     gc.freeze()
     sys.setswitchinterval(SWITCH_SECONDS)
+    # A response that is freed goes back to the system. By default, glibc raises the threshold with
+    # the largest block that was freed, and later ones fragment the heap (mallopt(3)).
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:
+        set_option(_M_MMAP_THRESHOLD, MMAP_THRESHOLD)
 
 
 @asynccontextmanager

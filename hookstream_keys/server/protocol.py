@@ -28,6 +28,7 @@ from hookstream_keys.server.connections import ConnectionLimit
 from hookstream_keys.server.graceful_shutdown import GracefulShutdown
 from hookstream_keys.server.half_close import HalfClose
 from hookstream_keys.server.slow_clients import TimedProtocol
+from hookstream_keys.server.unsent import UnsentLimit
 from hookstream_keys.settings import Settings
 
 log = logging.getLogger("hookstream_keys")
@@ -44,7 +45,7 @@ def max_header_bytes() -> int:
     return Settings.from_environment().max_header_bytes
 
 
-class Protocol(HalfClose, GracefulShutdown, ConnectionLimit, TimedProtocol):
+class Protocol(HalfClose, GracefulShutdown, ConnectionLimit, UnsentLimit, TimedProtocol):
     """uvicorn's HTTP/1.1 connection, with a limit on every request's header."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

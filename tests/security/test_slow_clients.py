@@ -154,6 +154,15 @@ def test_a_client_that_does_not_read_is_disconnected(server: Server) -> None:
         wait_until_only(server, 0)
 
 
+def test_pipelined_responses_of_every_size_arrive_whole(server: Server) -> None:
+    paths = (b"ui/swagger-ui-bundle.js", b"health", b"openapi.json", b"ui/", b"openapi.yaml") * 4
+    requests = [b"GET /v1/" + path + b" HTTP/1.1\r\n" + HOST + b"\r\n" for path in paths]
+    with connect(server, b"".join(requests) + LAST) as connection:
+        time.sleep(0.5)
+        found = answers(until_closed(connection))
+    assert statuses(found) == [200] * (len(paths) + 1)
+
+
 def test_a_client_that_keeps_the_time_is_served_on_and_on(server: Server) -> None:
     get = LAST.replace(b"Connection: close\r\n", b"")
     count = 0
