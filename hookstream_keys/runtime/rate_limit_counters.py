@@ -61,6 +61,8 @@ class _Place(NamedTuple):
     offset: int
     #: Under the limit that is asked for.
     empty_at: int
+    #: That limit's.
+    interval: int
     #: Whether another limit filled it.
     is_carried_over: bool
 
@@ -130,7 +132,7 @@ class RateLimitCounters:
                     place = self._find(row, mark, limit, now)
                     empty_at, decision = decide(limit, place.empty_at, now, cost)
                     if empty_at != place.empty_at or place.is_carried_over:
-                        self._write(place.offset, mark, empty_at, limit.interval)
+                        self._write(place.offset, mark, empty_at, place.interval)
                 finally:
                     fcntl.lockf(self._file, fcntl.LOCK_UN, _ROW.size, row)
             except OSError as error:
@@ -170,6 +172,7 @@ class RateLimitCounters:
             found = os.pread(self._file, _ROW.size, row).ljust(_ROW.size, b"\0")
         except OSError:
             found = bytes(_ROW.size)
+        wanted = limit.interval
         values = _ROW.unpack(found)
         marks, moments, intervals = values[::3], values[1::3], values[2::3]
         if mark in marks:
@@ -177,14 +180,14 @@ class RateLimitCounters:
             empty_at, interval = moments[place], intervals[place]
         else:
             place = moments.index(min(moments))
-            empty_at, interval = now, limit.interval
+            empty_at, interval = now, wanted
         remembered = self._remembered.get(mark) if self._remembered else None
         if remembered is not None:
             empty_at, interval = max((empty_at, interval), remembered)
-        is_carried_over = interval not in (limit.interval, 0)
+        is_carried_over = interval not in (wanted, 0)
         if is_carried_over:
             empty_at = carried_over(empty_at, interval, limit, now)
-        return _Place(row + place * _PLACE.size, empty_at, is_carried_over)
+        return _Place(row + place * _PLACE.size, empty_at, wanted, is_carried_over)
 
     def _hashed(self, name: str) -> tuple[int, int]:
         """The offset of the bucket's row, and its mark. The key makes both unpredictable."""
