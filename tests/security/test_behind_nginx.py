@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from interop.test_forward_auth import free_port, nginx, running
+from interop.proxies import free_port, nginx, running
 from security.test_framing import BODIES, START, body, request
 from security.wire import LAST
 from support import Database, Server, Tenant, serving
