@@ -33,6 +33,13 @@ def caddy(folder: Path, config: str) -> list[str]:
     return [require("caddy", "caddy"), "run", "--adapter", "caddyfile", "--config", str(file)]
 
 
+def haproxy(folder: Path, config: str) -> list[str]:
+    """The command that runs HAProxy with this configuration."""
+    file = folder / "haproxy.cfg"
+    file.write_text(config, encoding="utf-8")
+    return [require("haproxy", "haproxy"), "-f", str(file)]
+
+
 def free_port() -> int:
     """A port that nothing listens on."""
     with socket.socket() as probe:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 from interop.forward_auth.service import running_service
-from interop.proxies import caddy, free_port, nginx, running
+from interop.proxies import caddy, free_port, haproxy, nginx, running
 from support import NO_TLS, Database, Server, Tenant, serving
 
 DOCS = Path(__file__).parents[3] / "docs" / "forward-auth"
@@ -16,6 +16,7 @@ DOCS = Path(__file__).parents[3] / "docs" / "forward-auth"
 PROXIES: dict[str, tuple[str, Callable[[Path, str], list[str]]]] = {
     "nginx": ("nginx.conf", nginx),
     "caddy": ("Caddyfile", caddy),
+    "haproxy": ("haproxy.cfg", haproxy),
 }
 
 #: What makes an OPTIONS request a CORS preflight.
@@ -67,10 +68,10 @@ def fields(answer: httpx.Response) -> list[tuple[str, str]]:
 
 
 @contextmanager
-def protected_by(proxy: str, folder: Path) -> Iterator[Protected]:
+def protected_by(proxy: str, folder: Path, *, scripts: Path = DOCS) -> Iterator[Protected]:
     """Run a server of keys, the service and the proxy, with the file of the docs.
 
-    Of the file, only the ports are changed.
+    Of the file, only the ports are changed, and for HAProxy the folder of its script.
     """
     name, command = PROXIES[proxy]
     database = Database(folder / "hookstream.db")
@@ -89,5 +90,6 @@ def protected_by(proxy: str, folder: Path) -> Iterator[Protected]:
         for printed, real in ((8080, server.address[1]), (9000, service), (8081, port)):
             assert f"127.0.0.1:{printed}" in config
             config = config.replace(f"127.0.0.1:{printed}", f"127.0.0.1:{real}")
+        config = config.replace("/etc/haproxy/", f"{scripts}/")
         with running(command(folder, config), folder, port):
             yield Protected(server, tenant, f"http://127.0.0.1:{port}")
