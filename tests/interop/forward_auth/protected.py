@@ -67,29 +67,47 @@ def fields(answer: httpx.Response) -> list[tuple[str, str]]:
     return [(name, value) for name, value in answer.json()["fields"]]
 
 
-@contextmanager
-def protected_by(proxy: str, folder: Path, *, scripts: Path = DOCS) -> Iterator[Protected]:
-    """Run a server of keys, the service and the proxy, with the file of the docs.
+@dataclass(frozen=True)
+class Upstreams:
+    """What a proxy stands in front of: a server of keys, and the port of the service."""
 
-    Of the file, only the ports are changed, and for HAProxy the folder of its script.
-    """
-    name, command = PROXIES[proxy]
+    server: Server
+    tenant: Tenant
+    service: int
+
+
+@contextmanager
+def upstreams(folder: Path, *, rate_limit: str = "off") -> Iterator[Upstreams]:
+    """Run a server of keys, which trusts the proxy, and the service."""
     database = Database(folder / "hookstream.db")
     tenant = database.init()
-    port = free_port()
     with (
         running_service() as service,
         serving(
             database,
-            workers=2,
             HOOKSTREAM_TRUSTED_PROXIES="127.0.0.1",
-            HOOKSTREAM_RATE_LIMIT="600",
+            HOOKSTREAM_RATE_LIMIT=rate_limit,
         ) as server,
     ):
-        config = (DOCS / name).read_text(encoding="utf-8")
-        for printed, real in ((8080, server.address[1]), (9000, service), (8081, port)):
-            assert f"127.0.0.1:{printed}" in config
-            config = config.replace(f"127.0.0.1:{printed}", f"127.0.0.1:{real}")
-        config = config.replace("/etc/haproxy/", f"{scripts}/")
-        with running(command(folder, config), folder, port):
-            yield Protected(server, tenant, f"http://127.0.0.1:{port}")
+        yield Upstreams(server, tenant, service)
+
+
+@contextmanager
+def protected_by(
+    proxy: str, behind: Upstreams, folder: Path, *, scripts: Path = DOCS
+) -> Iterator[Protected]:
+    """Run the proxy with the file of the docs.
+
+    Of the file, only the ports are changed, and the folder of a script.
+    """
+    name, command = PROXIES[proxy]
+    config = (DOCS / name).read_text(encoding="utf-8")
+    port = free_port()
+    for printed, real in ((8080, behind.server.address[1]), (9000, behind.service), (8081, port)):
+        assert f"127.0.0.1:{printed}" in config
+        config = config.replace(f"127.0.0.1:{printed}", f"127.0.0.1:{real}")
+    # What only one of the files has: Caddy's second port, and the folder of HAProxy's script.
+    config = config.replace("127.0.0.1:8082", f"127.0.0.1:{free_port()}")
+    config = config.replace("/etc/haproxy/", f"{scripts}/")
+    with running(command(folder, config), folder, port):
+        yield Protected(behind.server, behind.tenant, f"http://127.0.0.1:{port}")
