@@ -68,6 +68,15 @@ def test_no_spelling_of_the_key_passes(protected: Protected) -> None:
         assert created["key"] not in answer.text
 
 
+def test_a_client_cannot_have_identity_headers_removed(protected: Protected) -> None:
+    # A proxy removes the fields that Connection lists (RFC 9110, 7.6.1).
+    created = protected.create()
+    listed = "close, X-Key-Id, X-Org-Id, X-Env-Id, X-Scopes, X-Forwarded-For"
+    seen = environ(protected.ask({"X-API-Key": created["key"], "Connection": listed}))
+    assert seen["HTTP_X_KEY_ID"] == created["id"]
+    assert {f"HTTP_{name}" for name in (*IDENTITY, "X_FORWARDED_FOR")} <= seen.keys()
+
+
 def test_other_header_fields_pass(protected: Protected) -> None:
     sent = {"X-Request-Tag": "7", "Cookie": "a=b", "Accept-Language": "de", "X-Keys": "1"}
     seen = environ(protected.ask({"X-API-Key": protected.create()["key"], **sent}))
