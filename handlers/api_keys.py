@@ -6,7 +6,7 @@ from typing import Any
 from hookstream_keys.auth import key_rights, verification
 from hookstream_keys.contract import types
 from hookstream_keys.domain import ids, keys, networks, timestamps, versions
-from hookstream_keys.domain.errors import Conflict, EnvironmentNotFound
+from hookstream_keys.domain.errors import Conflict, EnvironmentNotFound, QuotaExceeded
 from hookstream_keys.domain.limits import Limit
 from hookstream_keys.domain.scopes import Scopes
 from hookstream_keys.handlers import access, audit, escalation, pagination, rotations
@@ -17,6 +17,7 @@ from hookstream_keys.store import (
     ForeignKeyViolation,
     IdempotentReplay,
     KeyUsage,
+    QuotaReached,
     Rotation,
 )
 
@@ -56,8 +57,12 @@ def create_api_key(context: WriteContext, body: types.CreateApiKeyRequest) -> An
     }
     answer: Answer = (created, 201, {"Cache-Control": "no-store"})
     event = audit.key_created(context, key, new.digest)
+    record = context.idempotency_record(answer)
+    quota = context.dependencies.quotas.keys_per_environment
     try:
-        context.store.add_key(key, new.digest, event, context.idempotency_record(answer))
+        context.store.add_key(key, new.digest, event, record, quota)
+    except QuotaReached as reached:
+        raise QuotaExceeded(reached.quota) from None
     except ForeignKeyViolation:
         raise EnvironmentNotFound from None
     except IdempotentReplay as repeated:
@@ -108,7 +113,14 @@ def update_api_key(context: WriteContext, id: str, body: types.UpdateApiKeyReque
     if key.revoked_at is None:
         context.require_version(lambda: _version(views(context, [key])[0]))
     event = audit.key_updated(context, key, changes)
-    changed = context.store.update_key(key.org_id, key.id, changes, event)
+    now = timestamps.to_text(context.now)
+    # An expired key that becomes valid again counts as a new one.
+    is_added = _has_expired(key, now) and not _has_expired(wanted, now)
+    quota = context.dependencies.quotas.keys_per_environment if is_added else None
+    try:
+        changed = context.store.update_key(key.org_id, key.id, changes, event, quota)
+    except QuotaReached as reached:
+        raise QuotaExceeded(reached.quota) from None
     if changed is None:
         raise Conflict("The key is revoked permanently and cannot be changed.")
     if key.rate_limit is not None and changed.rate_limit is None:
@@ -238,7 +250,11 @@ def _state(key: ApiKey, now: str) -> types.KeyState:
         return "revoked"
     if not key.enabled:
         return "disabled"
-    return "expired" if key.expires_at is not None and key.expires_at <= now else "active"
+    return "expired" if _has_expired(key, now) else "active"
+
+
+def _has_expired(key: ApiKey, now: str) -> bool:
+    return key.expires_at is not None and key.expires_at <= now
 
 
 def _rules(body: types.CreateApiKeyRequest | types.UpdateApiKeyRequest) -> dict[str, Any]:

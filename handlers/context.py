@@ -14,6 +14,7 @@ from hookstream_keys.context.origins import Origins
 from hookstream_keys.context.principal import Principal
 from hookstream_keys.domain import timestamps, versions
 from hookstream_keys.domain.errors import PreconditionFailed
+from hookstream_keys.domain.quotas import NO_QUOTAS, Quotas
 from hookstream_keys.domain.records import record
 from hookstream_keys.domain.signing import Signer
 from hookstream_keys.domain.sources import SYSTEM, SYSTEM_RANDOM, Random, Sources
@@ -43,6 +44,7 @@ class Dependencies:
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     #: The maximum number of sessions of a user, or None for no limit.
     max_sessions: int | None = None
+    quotas: Quotas = NO_QUOTAS
     #: Whether users whose address is not verified can be made members.
     adds_unverified_members: bool = False
     #: Counters of rate limits; None for no limits.

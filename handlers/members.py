@@ -9,11 +9,18 @@ from hookstream_keys.domain.errors import (
     Detail,
     MemberNotFound,
     MemberNotVerified,
+    QuotaExceeded,
     UserNotFound,
 )
 from hookstream_keys.handlers import access, audit, descendants, pagination
 from hookstream_keys.handlers.context import Answer, RequestContext, WriteContext
-from hookstream_keys.store import ForeignKeyViolation, LastOwner, Member, UniqueViolation
+from hookstream_keys.store import (
+    ForeignKeyViolation,
+    LastOwner,
+    Member,
+    QuotaReached,
+    UniqueViolation,
+)
 
 #: What happens to a member's keys that their role no longer covers.
 OnKeys = Literal["keep", "revoke"]
@@ -50,10 +57,12 @@ def add_member(context: WriteContext, id: str, body: types.AddMemberRequest) -> 
         email=user.email,
     )
     answer: Answer = ({"member": _view(member)}, 201)
+    event = audit.member_added(context, member)
+    record = context.idempotency_record(answer)
     try:
-        context.store.add_member(
-            member, audit.member_added(context, member), context.idempotency_record(answer)
-        )
+        context.store.add_member(member, event, record, context.dependencies.quotas)
+    except QuotaReached as reached:
+        raise QuotaExceeded(reached.quota) from None
     except UniqueViolation:
         raise Conflict(
             "The user is a member already.", details=[Detail("body/email", "is a member's")]

@@ -112,6 +112,7 @@ def assemble(
         cookies=SessionCookies(signer, settings.cookie_prefix),
         lifetimes=Lifetimes.of(settings),
         max_sessions=number(settings.max_sessions_per_user),
+        quotas=settings.quotas,
         adds_unverified_members=settings.add_unverified_members,
         counters=counters,
         count=usage.count,

@@ -15,6 +15,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from hookstream_keys.domain.durable import fsync_directory
+from hookstream_keys.domain.quotas import Quotas
 from hookstream_keys.domain.setting_kinds import (
     COOKIE_PREFIX,
     DAYS_FROM_0_OR_OFF,
@@ -169,6 +170,38 @@ class Settings:
         "`off` for no limit.",
         takes=NUMBER_OR_OFF,
     )
+    max_organizations_per_user: str = _setting(
+        "HOOKSTREAM_MAX_ORGANIZATIONS_PER_USER",
+        "1000",
+        "Quota: the maximum number of organizations that a user is a member of; one more is 409. "
+        "`off` for no limit, here and below.",
+        takes=NUMBER_OR_OFF,
+    )
+    max_members_per_organization: str = _setting(
+        "HOOKSTREAM_MAX_MEMBERS_PER_ORGANIZATION",
+        "1000",
+        "Quota: the maximum number of members of an organization.",
+        takes=NUMBER_OR_OFF,
+    )
+    max_environments_per_organization: str = _setting(
+        "HOOKSTREAM_MAX_ENVIRONMENTS_PER_ORGANIZATION",
+        "1000",
+        "Quota: the maximum number of environments of an organization, without deleted ones.",
+        takes=NUMBER_OR_OFF,
+    )
+    max_keys_per_environment: str = _setting(
+        "HOOKSTREAM_MAX_KEYS_PER_ENVIRONMENT",
+        "10000",
+        "Quota: the maximum number of keys of an environment that are neither revoked nor expired.",
+        takes=NUMBER_OR_OFF,
+    )
+    max_rotations_per_key: str = _setting(
+        "HOOKSTREAM_MAX_ROTATIONS_PER_KEY",
+        "20",
+        "Quota: the maximum number of rotations of a key that are pending or in their grace "
+        "period, and so of old secrets that are accepted.",
+        takes=NUMBER_OR_OFF,
+    )
     cookie_prefix: str = _setting(
         "HOOKSTREAM_COOKIE_PREFIX",
         DEFAULT_COOKIE_PREFIX,
@@ -282,6 +315,17 @@ class Settings:
     def requests_per_minute(self) -> int | None:
         """The rate limit of the API, or None for no limit."""
         return number(self.rate_limit)
+
+    @property
+    def quotas(self) -> Quotas:
+        """The maximum numbers of resources, but for sessions, of which the oldest ends."""
+        return Quotas.of(
+            organizations_per_user=number(self.max_organizations_per_user),
+            environments_per_organization=number(self.max_environments_per_organization),
+            keys_per_environment=number(self.max_keys_per_environment),
+            rotations_per_key=number(self.max_rotations_per_key),
+            members_per_organization=number(self.max_members_per_organization),
+        )
 
     @property
     def accepted_origins(self) -> tuple[str, ...]:

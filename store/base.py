@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
+from hookstream_keys.domain.quotas import NO_QUOTAS, Quota, Quotas
 from hookstream_keys.store.operator_store import OperatorStore
 from hookstream_keys.store.read_store import ReadStore
 from hookstream_keys.store.records import (
@@ -31,7 +32,8 @@ class Store(ReadStore, OperatorStore, Protocol):
     """A database. Safe to use from several threads; every method may raise StoreUnavailable.
 
     Methods with a `record` are idempotent: when one with its id exists, they raise IdempotentReplay
-    and change nothing.
+    and change nothing. Those with a quota raise QuotaReached, and change nothing, when one more
+    resource would exceed it.
     """
 
     def migrate(self) -> list[str]:
@@ -66,8 +68,11 @@ class Store(ReadStore, OperatorStore, Protocol):
         digest: bytes,
         event: AuditEvent,
         record: IdempotencyRecord | None = None,
+        quota: Quota | None = None,
     ) -> bool:
         """Store a pending rotation, with the digest of its secret and the audit event.
+
+        The `quota` is of rotations that are pending or in their grace period.
 
         A pending one is cancelled. Returns False, and changes nothing, when the key is revoked or
         deleted.
@@ -142,10 +147,12 @@ class Store(ReadStore, OperatorStore, Protocol):
         member: Member,
         event: AuditEvent,
         record: IdempotencyRecord | None = None,
+        quota: Quota | None = None,
     ) -> None:
         """Store an organization with its first member and the audit event.
 
-        Raises UniqueViolation when another has its slug.
+        The `quota` is of that user's organizations. Raises UniqueViolation when another has its
+        slug.
         """
 
     def update_organization(
@@ -172,10 +179,15 @@ class Store(ReadStore, OperatorStore, Protocol):
         """
 
     def add_member(
-        self, member: Member, event: AuditEvent, record: IdempotencyRecord | None = None
+        self,
+        member: Member,
+        event: AuditEvent,
+        record: IdempotencyRecord | None = None,
+        quotas: Quotas = NO_QUOTAS,
     ) -> None:
         """Store a member with the audit event.
 
+        Of the `quotas`, those of the organization's members and the user's organizations apply.
         Raises UniqueViolation when the user is one already, ForeignKeyViolation when the
         organization or the user was deleted.
         """
@@ -206,12 +218,16 @@ class Store(ReadStore, OperatorStore, Protocol):
         """
 
     def add_environment(
-        self, environment: Environment, event: AuditEvent, record: IdempotencyRecord | None = None
+        self,
+        environment: Environment,
+        event: AuditEvent,
+        record: IdempotencyRecord | None = None,
+        quota: Quota | None = None,
     ) -> None:
         """Store an environment with the audit event.
 
-        Raises UniqueViolation when another of the organization has its slug, ForeignKeyViolation
-        when the organization was deleted.
+        The `quota` is of environments that are not deleted. Raises UniqueViolation when another of
+        the organization has its slug, ForeignKeyViolation when the organization was deleted.
         """
 
     def update_environment(
@@ -239,17 +255,30 @@ class Store(ReadStore, OperatorStore, Protocol):
         """
 
     def add_key(
-        self, key: ApiKey, digest: bytes, event: AuditEvent, record: IdempotencyRecord | None = None
+        self,
+        key: ApiKey,
+        digest: bytes,
+        event: AuditEvent,
+        record: IdempotencyRecord | None = None,
+        quota: Quota | None = None,
     ) -> None:
         """Store a key with its audit event, durably.
 
-        Raises ForeignKeyViolation when the environment or organization was deleted.
+        The `quota` is of keys that are neither revoked nor expired. Raises ForeignKeyViolation when
+        the environment or organization was deleted.
         """
 
     def update_key(
-        self, org_id: str, key_id: str, changes: Mapping[str, Any], event: AuditEvent
+        self,
+        org_id: str,
+        key_id: str,
+        changes: Mapping[str, Any],
+        event: AuditEvent,
+        quota: Quota | None = None,
     ) -> ApiKey | None:
         """Change fields of the key, with the audit event.
+
+        The `quota` is that of `add_key`, for a change of an expired key that makes it valid again.
 
         Returns the changed key, or None, without changes, when it is revoked or deleted.
         """

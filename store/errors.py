@@ -1,5 +1,6 @@
 """Errors of the database, the same for every engine."""
 
+from hookstream_keys.domain.quotas import Quota
 from hookstream_keys.store.records import IdempotencyRecord
 
 
@@ -56,6 +57,14 @@ class IdempotentReplay(StoreError):
     def __init__(self, record: IdempotencyRecord) -> None:
         super().__init__("this was done before")
         self.record = record
+
+
+class QuotaReached(StoreError):
+    """One more resource would exceed its `quota`. Nothing was stored."""
+
+    def __init__(self, quota: Quota) -> None:
+        super().__init__(quota.message)
+        self.quota = quota
 
 
 class LastOwner(StoreError):

@@ -272,6 +272,7 @@ ErrorCode: TypeAlias = Literal[
     "conflict",
     "email_not_verified",
     "idempotency_key_reused",
+    "quota_exceeded",
     "method_not_allowed",
     "precondition_failed",
     "content_too_large",

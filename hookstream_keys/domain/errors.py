@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from hookstream_keys.domain.limits import Decision
+from hookstream_keys.domain.quotas import Quota
 from hookstream_keys.domain.records import record
 
 #: The maximum of `ErrorDetail`s.
@@ -323,6 +324,15 @@ class MemberNotVerified(Conflict):
             "is known, an operator can set HOOKSTREAM_ADD_UNVERIFIED_MEMBERS=on.",
             details=[Detail("body/email", "is not verified")],
         )
+
+
+class QuotaExceeded(Conflict):
+    """409: one more resource would exceed a quota. Nothing was changed."""
+
+    code = "quota_exceeded"
+
+    def __init__(self, quota: Quota) -> None:
+        super().__init__(quota.message)
 
 
 class IdempotencyKeyReused(Conflict):

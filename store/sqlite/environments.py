@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
+from hookstream_keys.domain.quotas import Quota
 from hookstream_keys.store.records import ApiKey, AuditEvent, Environment, IdempotencyRecord, Page
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine, assignments, unique
 from hookstream_keys.store.sqlite.idempotency_records import insert_idempotency_record
+from hookstream_keys.store.sqlite.quotas import check_environments
 from hookstream_keys.store.sqlite.revocations import revoke_all
 
 _COLUMNS = "id, org_id, name, slug, mode, created_at"
@@ -25,11 +27,16 @@ class Environments(Engine):
         return [Environment(*row) for row in rows]
 
     def add_environment(
-        self, environment: Environment, event: AuditEvent, record: IdempotencyRecord | None = None
+        self,
+        environment: Environment,
+        event: AuditEvent,
+        record: IdempotencyRecord | None = None,
+        quota: Quota | None = None,
     ) -> None:
         with self.write_transaction() as connection:
             insert_idempotency_record(connection, record)
             insert_environment(connection, environment)
+            check_environments(connection, environment.org_id, quota)
             insert_event(connection, event)
 
     def update_environment(

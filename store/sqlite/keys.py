@@ -4,9 +4,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from hookstream_keys.domain.limits import Limit
+from hookstream_keys.domain.quotas import Quota
 from hookstream_keys.store.errors import ForeignKeyViolation
 from hookstream_keys.store.records import ApiKey, AuditEvent, IdempotencyRecord, KeyFilter, Page
 from hookstream_keys.store.sqlite import descendants, rotations
@@ -14,6 +16,7 @@ from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine, Row, Value, assignments, to_json
 from hookstream_keys.store.sqlite.idempotency_records import insert_idempotency_record
+from hookstream_keys.store.sqlite.key_counts import KeyCounts
 
 COLUMNS = (
     "id, org_id, env_id, name, prefix, scopes, created_by, created_at, enabled, expires_at,"
@@ -65,6 +68,10 @@ _CHANGEABLE = (
 class Keys(Engine):
     """Queries and changes of keys."""
 
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._key_counts = KeyCounts()
+
     def find_key(self, digest: bytes) -> ApiKey | None:
         row = self.one(_FIND_KEY, (digest,))
         if row is not None:
@@ -101,15 +108,26 @@ class Keys(Engine):
         return to_json([key_id for (key_id,) in self.all(descendants.ROTATED, values)])
 
     def add_key(
-        self, key: ApiKey, digest: bytes, event: AuditEvent, record: IdempotencyRecord | None = None
+        self,
+        key: ApiKey,
+        digest: bytes,
+        event: AuditEvent,
+        record: IdempotencyRecord | None = None,
+        quota: Quota | None = None,
     ) -> None:
         with self.write_transaction() as connection:
             insert_idempotency_record(connection, record)
             insert_key(connection, key, digest)
+            self._key_counts.check(connection, key.env_id, key.created_at, quota)
             insert_event(connection, event)
 
     def update_key(
-        self, org_id: str, key_id: str, changes: Mapping[str, Any], event: AuditEvent
+        self,
+        org_id: str,
+        key_id: str,
+        changes: Mapping[str, Any],
+        event: AuditEvent,
+        quota: Quota | None = None,
     ) -> ApiKey | None:
         values = {name: _stored(changes[name]) for name in _CHANGEABLE if name in changes}
         with self.write_transaction() as connection:
@@ -123,8 +141,10 @@ class Keys(Engine):
             if "expires_at" in values:
                 # The latest value applies to a pending secret, too.
                 connection.execute(_SAME_EXPIRY, (key_id,))
+            key = key_of(row)
+            self._key_counts.check(connection, key.env_id, event.created_at, quota)
             insert_event(connection, event)
-            return key_of(row)
+            return key
 
 
 def insert_key(connection: Connection, key: ApiKey, digest: bytes) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hookstream_keys.contract import roles
+from hookstream_keys.domain.quotas import NO_QUOTAS, Quotas
 from hookstream_keys.store.errors import LastOwner, UniqueViolation
 from hookstream_keys.store.records import (
     AuditEvent,
@@ -17,6 +18,7 @@ from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine, Row, Value
 from hookstream_keys.store.sqlite.idempotency_records import insert_idempotency_record
+from hookstream_keys.store.sqlite.quotas import check_members, check_organizations
 from hookstream_keys.store.sqlite.revocations import revoke_descendants
 
 _SELECT = """
@@ -48,11 +50,17 @@ class Members(Engine):
         return [_member(row) for row in rows]
 
     def add_member(
-        self, member: Member, event: AuditEvent, record: IdempotencyRecord | None = None
+        self,
+        member: Member,
+        event: AuditEvent,
+        record: IdempotencyRecord | None = None,
+        quotas: Quotas = NO_QUOTAS,
     ) -> None:
         with self.write_transaction() as connection:
             insert_idempotency_record(connection, record)
             insert_member(connection, member)
+            check_members(connection, member.org_id, quotas.members_per_organization)
+            check_organizations(connection, member.user_id, quotas.organizations_per_user)
             insert_event(connection, event)
 
     def update_member(

@@ -413,6 +413,19 @@ def m0016_audit_checkpoint(db: Database) -> None:
     )
 
 
+@migrations()
+def m0017_quotas(db: Database) -> None:
+    """What counts the resources of quotas by an index, without those that are over."""
+    _run(
+        db,
+        """
+        create index api_key_usable on api_key (env_id, expires_at) where revoked_at is null;
+        create index environment_of_org on environment (org_id) where deleted_at is null;
+        create index rotation_in_grace on rotation (key_id, expires_at) where state = 'grace'
+        """,
+    )
+
+
 def _run(db: Database, statements: str) -> None:
     # Not executescript: it would commit the migration's transaction half-way.
     for statement in statements.split(";"):

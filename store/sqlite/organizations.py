@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from hookstream_keys.domain.quotas import Quota
 from hookstream_keys.store.records import (
     ApiKey,
     AuditEvent,
@@ -16,6 +17,7 @@ from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine, Row, assignments, unique
 from hookstream_keys.store.sqlite.idempotency_records import insert_idempotency_record
 from hookstream_keys.store.sqlite.members import insert_member
+from hookstream_keys.store.sqlite.quotas import check_organizations
 from hookstream_keys.store.sqlite.revocations import revoke_all
 
 _COLUMNS = 'o.id, o.name, o.slug, o."createdAt"'
@@ -49,11 +51,13 @@ class Organizations(Engine):
         member: Member,
         event: AuditEvent,
         record: IdempotencyRecord | None = None,
+        quota: Quota | None = None,
     ) -> None:
         with self.write_transaction() as connection:
             insert_idempotency_record(connection, record)
             insert_organization(connection, organization)
             insert_member(connection, member)
+            check_organizations(connection, member.user_id, quota)
             insert_event(connection, event)
 
     def update_organization(

@@ -7,10 +7,12 @@ secret is found without this table.
 
 from collections.abc import Mapping, Sequence
 
+from hookstream_keys.domain.quotas import Quota
 from hookstream_keys.store.records import AuditEvent, IdempotencyRecord, Rotation
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.engine import Engine, Row, to_json
 from hookstream_keys.store.sqlite.idempotency_records import insert_idempotency_record
+from hookstream_keys.store.sqlite.quotas import check_rotations
 
 COLUMNS = (
     "id, key_id, prefix, state, grace_period_seconds, sets_expiry, expires_at, created_at,"
@@ -57,11 +59,13 @@ class Rotations(Engine):
         digest: bytes,
         event: AuditEvent,
         record: IdempotencyRecord | None = None,
+        quota: Quota | None = None,
     ) -> bool:
         with self.write_transaction() as connection:
             insert_idempotency_record(connection, record)
             if connection.execute(_CURRENT, (rotation.key_id,)).fetchone() is None:
                 return False
+            check_rotations(connection, rotation.key_id, rotation.created_at, quota)
             connection.execute(f"{_CANCEL} key_id = ?", (rotation.created_at, rotation.key_id))
             connection.execute(
                 _ADD,

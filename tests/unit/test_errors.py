@@ -10,6 +10,7 @@ from hookstream_keys.contract.closed_responses import closed_responses
 from hookstream_keys.domain import errors, ids
 from hookstream_keys.domain.errors import ApiError, BadRequest, Detail, Unauthorized, Unavailable
 from hookstream_keys.domain.limits import SECOND, Limit, decide
+from hookstream_keys.domain.quotas import Quota
 
 DOCUMENT = closed_responses(spec.document())
 REFUSED = decide(Limit(1, 60), 60 * SECOND, 0, 1)[1]
@@ -49,6 +50,7 @@ def every_error() -> list[ApiError]:
         errors.OrganizationNotFound(),
         errors.InsufficientScope("Its scopes do not cover it.", details=details),
         errors.IdempotencyKeyReused("It was used before."),
+        errors.QuotaExceeded(Quota(7, "HOOKSTREAM_MAX_THINGS", "At most {} things.", "Delete one")),
         errors.RateLimited("Slow down.", REFUSED),
         errors.SignInRefused(),
         errors.SignInClosed(),
