@@ -64,17 +64,15 @@ def test_failed_sign_ins_are_recorded(database: Database) -> None:
             assert sign_in(server, tenant.email, tenant.password, "203.0.113.7").status_code == 403
         # There is no such user, so no organization that it concerns.
         sign_in(server, "unknown@example.com", "wrong", "203.0.113.7")
-    # The rest is written when the server stops.
-    found = [
-        (each["reason"], each["ip"], each["count"])
-        for each in recorded(database, "session.refused")
-    ]
-    assert found[0] == ("INVALID_PASSWORD", "203.0.113.7", 1)
-    assert sorted(found[1:]) == [
-        ("BANNED_USER", "203.0.113.7", 2),
-        ("INVALID_PASSWORD", "203.0.113.7", 3),
-        ("INVALID_PASSWORD", "203.0.113.8", 1),
-    ]
+    # The rest is written when the server stops, or in parts where the machine is slow.
+    found: Counter[tuple[str, str]] = Counter()
+    for each in recorded(database, "session.refused"):
+        found[each["reason"], each["ip"]] += each["count"]
+    assert found == {
+        ("INVALID_PASSWORD", "203.0.113.7"): 1 + 3,
+        ("INVALID_PASSWORD", "203.0.113.8"): 1,
+        ("BANNED_USER", "203.0.113.7"): 2,
+    }
     assert database.execute("select count(*) from audit_log where details like '%unknown@%'") == [
         (0,)
     ]
