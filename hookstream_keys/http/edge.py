@@ -171,7 +171,9 @@ class EdgeMiddleware:
         else:
             self.limiting.limit_anonymous(request)
         if route is None:
-            raise NotFound("There is nothing at this path; /v1/openapi.json lists all paths.")
+            raise NotFound(
+                f"There is nothing at this path; {self.routes.document_url} lists all paths."
+            )
         if method != "OPTIONS":
             raise MethodNotAllowed(
                 f"Method not allowed. Allowed: {route.allow}.", headers={"Allow": route.allow}
