@@ -1,6 +1,7 @@
 """Who tried and was refused: events in the audit log, few however many attempts there are."""
 
 import json
+from collections import Counter
 from contextlib import AbstractContextManager
 from typing import Any
 
