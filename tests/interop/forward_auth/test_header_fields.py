@@ -117,7 +117,9 @@ def test_a_header_that_is_too_large_is_the_clients_error(
         with suppress(ConnectionResetError, BrokenPipeError):
             connection.sendall(request.encode() + b"\r\n\r\n")
         status = connection.makefile("rb").readline()
-    assert status.split(b" ")[1] in {b"400", b"401", b"431"}
+    # What the proxy accepts is more than the server does, and only a credential could reach it.
+    expected = {b"401"} if size <= 60_000 else {b"400", b"431"}
+    assert status.split(b" ")[1] in expected
 
 
 def test_the_authorization_request_has_no_cookies(protected: Protected) -> None:
