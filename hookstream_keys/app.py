@@ -119,7 +119,9 @@ def assemble(
         note=refusals.note,
     )
     credentials = dependencies.credentials(store)
-    limiting = RateLimiting(counters, settings.requests_per_minute)
+    limiting = RateLimiting(
+        counters, settings.requests_per_minute, number(settings.verification_rate_limit)
+    )
     pruning = Pruning(store, periods(settings), sources.now)
     periodic_tasks = (usage.flush, refusals.flush, pruning.prune_batch)
     final_tasks = (refusals.close,)
@@ -141,6 +143,7 @@ def assemble(
                 credentials=credentials,
                 dependencies=dependencies,
                 writer=writer,
+                limiting=limiting,
             ),
         ],
         partial(page, served=served),

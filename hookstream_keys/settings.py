@@ -245,8 +245,15 @@ class Settings:
         "HOOKSTREAM_RATE_LIMIT",
         "6000",
         "Requests per minute, per organization, or per client IP if unauthenticated; excess "
-        "requests get 429. Verification and forward authentication are not counted. `off` for no "
-        "limit.",
+        "requests get 429. Verification and forward authentication have a limit of their own, "
+        "below. `off` for no limit.",
+        takes=NUMBER_OR_OFF,
+    )
+    verification_rate_limit: str = _setting(
+        "HOOKSTREAM_VERIFICATION_RATE_LIMIT",
+        "600000",
+        "Verifications per minute, per organization; excess requests get 429. An entry of a batch "
+        "counts as one, and so does a forward authentication. `off` for no limit.",
         takes=NUMBER_OR_OFF,
     )
     max_body_bytes: int = _setting(

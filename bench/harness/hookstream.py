@@ -62,6 +62,7 @@ def settings(data: Data) -> dict[str, str]:
     return {
         "HOOKSTREAM_DATABASE": f"sqlite:///{data.database}",
         "HOOKSTREAM_RATE_LIMIT": "off",
+        "HOOKSTREAM_VERIFICATION_RATE_LIMIT": "off",
         # The load creates more keys than a tenant may have.
         "HOOKSTREAM_MAX_KEYS_PER_ENVIRONMENT": "1000000000",
     }

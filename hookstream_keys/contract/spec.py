@@ -41,6 +41,10 @@ class Operation:
     same_site: bool
     #: Whether it counts for the rate limit of the API.
     rate_limited: bool
+    #: Whether it counts for the rate limit of verification, instead.
+    verifies: bool
+    #: The list in the body whose entries are counted, in place of the request.
+    counted_entries: str | None
     #: Whether it accepts an `Idempotency-Key`.
     idempotent: bool
     #: Whether it accepts an `If-Match`.
@@ -118,12 +122,18 @@ def operations(document: Document) -> Iterator[Operation]:
                     optional={} in operation.get("security", document.get("security", [])),
                     required_scope=operation.get("x-required-scope"),
                     same_site=operation.get("x-same-site", False),
-                    rate_limited=operation.get("x-rate-limited", True),
+                    rate_limited=operation.get("x-rate-limited", not _verifies(operation)),
+                    verifies=_verifies(operation),
+                    counted_entries=operation.get("x-rate-limit-entries"),
                     may_be_unavailable="503" in operation.get("responses", {}),
                     is_page="Documentation" in operation.get("tags", []),
                     idempotent={"$ref": IDEMPOTENCY_KEY} in operation.get("parameters", []),
                     conditional=operation.get("x-conditional", False),
                 )
+
+
+def _verifies(operation: dict[str, Any]) -> bool:
+    return operation.get("x-rate-limit") == "verification"
 
 
 def operation(operation_id: str) -> Operation:

@@ -30,6 +30,7 @@ from hookstream_keys.handlers.context import (
 from hookstream_keys.handlers.recheck import write_context
 from hookstream_keys.http.password_checks import PasswordChecks
 from hookstream_keys.http.per_operation import PerOperationMiddleware
+from hookstream_keys.http.rate_limiting import RateLimiting
 from hookstream_keys.http.responses import respond
 from hookstream_keys.runtime.writer import Writer
 from hookstream_keys.store import IdempotentReplay, Store
@@ -48,12 +49,14 @@ class HandlerDispatcher(PerOperationMiddleware):
         credentials: Credentials,
         dependencies: Dependencies,
         writer: Writer,
+        limiting: RateLimiting,
     ) -> None:
         super().__init__(app)
         self._store = store
         self._credentials = credentials
         self._dependencies = dependencies
         self._writer = writer
+        self._limiting = limiting
         self._passwords = PasswordChecks()
 
     def prepare(self, operation: AbstractOperation) -> ASGIApp:
@@ -71,6 +74,9 @@ class HandlerDispatcher(PerOperationMiddleware):
         request = requests.of(scope)
         context = self._context(request, operation)
         arguments = request.arguments
+        if operation.counted_entries:
+            # Here, once: a read that is repeated as a write is counted only once.
+            self._limiting.count_entries(request, len(arguments["body"][operation.counted_entries]))
         if operation.id in PREPARED:
             prepared = await self._prepared_for(operation, context, arguments)
             arguments = {**arguments, "prepared": prepared}

@@ -1,8 +1,11 @@
-"""The rate limit of the API: per organization, or per client IP if unauthenticated.
+"""The rate limits of the API: per organization, or per client IP if unauthenticated.
 
 An authenticated request counts for its organization, from any address; others count for the client
-IP. So an unauthenticated client uses up only its own limit, whatever credentials it tries. The
-document marks the operations that are counted: `x-rate-limited`.
+IP. So an unauthenticated client uses up only its own limit, whatever credentials it tries.
+
+Verification has a limit of its own, so that neither uses up the other. The document says which
+limit an operation counts for: `x-rate-limit`, or none with `x-rate-limited: false`; with
+`x-rate-limit-entries`, each entry of that list in the body counts.
 """
 
 from hookstream_keys.context.principal import KeyPrincipal, SessionPrincipal
@@ -17,29 +20,61 @@ REFUSAL_COST = 10
 
 
 class RateLimiting:
-    """The limit of `per_minute` requests, or none; the decision is stored in the request."""
+    """The limits of `per_minute` requests and `verifications_per_minute`, or none.
 
-    def __init__(self, counters: RateLimitCounters, per_minute: int | None) -> None:
+    The decision is stored in the request.
+    """
+
+    def __init__(
+        self,
+        counters: RateLimitCounters,
+        per_minute: int | None,
+        verifications_per_minute: int | None = None,
+    ) -> None:
         self._counters = counters
         self._limit = Limit(per_minute, 60) if per_minute else None
+        self._verification = (
+            Limit(verifications_per_minute, 60) if verifications_per_minute else None
+        )
 
     def limit_anonymous(self, request: Request, cost: int = 1) -> None:
         """Count a request for its client IP. Raises RateLimited."""
         self._count(request, rate_limit_names.of_address(request.address), cost)
 
     def count_caller(self, request: Request, caller: KeyPrincipal | SessionPrincipal) -> None:
-        """Count a request for the caller's organization. Raises RateLimited."""
-        if isinstance(caller, SessionPrincipal) and caller.org_id is None:
-            name = f"user {caller.user_id}"
-        else:
-            name = f"{rate_limit_names.OF_ORGANIZATIONS}{caller.org_id}"
-        self._count(request, name, 1)
+        """Count a request for the caller's organization. Raises RateLimited.
+
+        Entries are not known yet: `count_entries` counts them.
+        """
+        name = _name(caller)
+        operation = request.operation
+        if self._verification is None or operation is None or not operation.verifies:
+            self._count(request, name, 1)
+            return
+        cost = 0 if operation.counted_entries else 1
+        self._count_verification(request, name, cost, self._verification)
+
+    def count_entries(self, request: Request, entries: int) -> None:
+        """Count the entries of a caller's body, for the limit of verification. Raises RateLimited.
+
+        With no room for all of them, none is counted.
+        """
+        caller = request.principal
+        if self._verification is not None and isinstance(caller, KeyPrincipal | SessionPrincipal):
+            self._count_verification(request, _name(caller), entries, self._verification)
 
     def count_error(self, request: Request, error: ApiError) -> None:
         """Count a request that was refused before authentication. Raises RateLimited."""
         refused = isinstance(error, Unauthorized)
         if refused or request.limit is None:
             self.limit_anonymous(request, REFUSAL_COST if refused else 1)
+
+    def _count_verification(self, request: Request, name: str, cost: int, limit: Limit) -> None:
+        name = rate_limit_names.OF_VERIFICATION + name
+        count = self._counters.consume if cost else self._counters.peek
+        request.limit = decision = count(name, limit, cost)
+        if not decision.allowed:
+            raise RateLimited(f"More than {limit.requests} verifications a minute.", decision)
 
     def _count(self, request: Request, name: str, cost: int) -> None:
         if self._limit is None:
@@ -52,3 +87,9 @@ class RateLimiting:
             raise RateLimited(
                 f"More than {self._limit.requests} requests a minute; slow down.", decision
             )
+
+
+def _name(caller: KeyPrincipal | SessionPrincipal) -> str:
+    if isinstance(caller, SessionPrincipal) and caller.org_id is None:
+        return f"user {caller.user_id}"
+    return f"{rate_limit_names.OF_ORGANIZATIONS}{caller.org_id}"

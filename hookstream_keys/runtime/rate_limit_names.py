@@ -7,6 +7,8 @@ from functools import lru_cache
 OF_KEYS = "key "
 #: The prefix of organizations' names.
 OF_ORGANIZATIONS = "org "
+#: The prefix of organizations' names for the limit of verification.
+OF_VERIFICATION = "verification "
 
 
 def of_key(key_id: str) -> str:

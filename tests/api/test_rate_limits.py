@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import httpx
@@ -26,7 +27,7 @@ A_MINUTE = Limit(LIMIT, 60)
 NOT_COUNTED = [
     operation
     for operation in spec.operations(spec.document())
-    if not operation.rate_limited and not operation.consumes
+    if not operation.rate_limited and not operation.verifies
 ]
 
 
@@ -154,19 +155,11 @@ def test_every_response_states_the_remaining_limit(database: Database) -> None:
         spending.assert_spent(4 + REFUSAL_COST, refused)
 
 
-def test_verification_and_health_are_not_counted(database: Database) -> None:
+def test_health_is_not_counted(database: Database) -> None:
     tenant = database.init()
     key = {"X-API-Key": tenant.key}
     with limited(database, workers=1) as server:
         for _ in range(LIMIT + 5):
-            body: dict[str, Any] = {"key": tenant.key}
-            verified = server.request("POST", "/auth/api-keys/verify", json=body, headers=key)
-            assert (verified.json()["code"], left(verified)) == ("VALID", LIMIT)
-            batch = {"requests": [body]}
-            verified = server.request(
-                "POST", "/auth/api-keys/verify-batch", json=batch, headers=key
-            )
-            assert (verified.status_code, left(verified)) == (200, LIMIT)
             for operation in NOT_COUNTED:
                 answer = server.request(operation.method, operation.path, headers=key)
                 assert answer.is_success
@@ -174,11 +167,104 @@ def test_verification_and_health_are_not_counted(database: Database) -> None:
         spend_all(server, key)
         for operation in NOT_COUNTED:
             assert server.request(operation.method, operation.path, headers=key).is_success
-    assert {operation.id for operation in NOT_COUNTED} == {
-        "authorize",
-        "getHealth",
-        "getReadiness",
-    }
+    assert {operation.id for operation in NOT_COUNTED} == {"getHealth", "getReadiness"}
+
+
+def ask_verification(server: Server, key: str, kind: str, entries: int = 1) -> httpx.Response:
+    """Verify a key, which is also the caller's, in one of three ways."""
+    headers = {"X-API-Key": key}
+    if kind == "authorize":
+        return server.request("GET", "/auth/authorize", headers=headers)
+    path, body = f"/auth/api-keys/{kind}", {"key": key}
+    json = body if kind == "verify" else {"requests": [body] * entries}
+    return server.request("POST", path, json=json, headers=headers)
+
+
+def test_verification_has_a_limit_of_its_own(database: Database) -> None:
+    tenant = database.init()
+    with serving(
+        database,
+        workers=2,
+        HOOKSTREAM_RATE_LIMIT="1000",
+        HOOKSTREAM_VERIFICATION_RATE_LIMIT=str(LIMIT),
+    ) as server:
+        spending, spent = Spending(), 0
+        for kind, cost in (("verify", 1), ("authorize", 1), ("verify-batch", 9), ("verify", 1)):
+            answer = ask_verification(server, tenant.key, kind, cost)
+            assert answer.is_success
+            spent += cost
+            spending.assert_spent(spent, answer)
+        # A batch that has no room is refused whole, and costs nothing.
+        refused = ask_verification(server, tenant.key, "verify-batch", LIMIT)
+        assert_error(refused, 429, "rate_limited")
+        spending.assert_spent(spent, refused)
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
+        for kind in ("verify", "authorize", "verify-batch"):
+            assert_limited(until_refused_from(partial(ask_verification, server, tenant.key, kind)))
+        # Neither limit uses up the other, nor that of another organization.
+        answer = server.request("GET", "/auth/whoami", headers={"X-API-Key": tenant.key})
+        assert answer.status_code == 200
+        assert answer.headers["ratelimit-limit"] == "1000"
+        assert int(answer.headers["ratelimit-remaining"]) >= 999
+        org_id = database.add_organization()
+        user = database.add_user()
+        database.add_member(org_id, user, "owner")
+        other = server.request(
+            "POST",
+            "/auth/api-keys/verify",
+            json={"key": tenant.key},
+            headers=session(server, user),
+        )
+        assert (other.status_code, left(other)) == (200, LIMIT - 1)
+
+
+def until_refused_from(ask: Callable[[], httpx.Response]) -> httpx.Response:
+    """The first refusal, which follows within as many requests as the limit allows."""
+    answers = (ask() for _ in range(2 * LIMIT))
+    return next(answer for answer in answers if answer.status_code == httpx.codes.TOO_MANY_REQUESTS)
+
+
+def test_the_limit_of_requests_does_not_bind_verification(database: Database) -> None:
+    tenant = database.init()
+    with limited(database, workers=1) as server:
+        spend_all(server, {"X-API-Key": tenant.key})
+        for kind in ("verify", "authorize", "verify-batch"):
+            answer = ask_verification(server, tenant.key, kind, 100)
+            assert answer.is_success
+            assert answer.headers["ratelimit-limit"] == "600000"
+
+
+def test_off_disables_the_limit_of_verification(database: Database) -> None:
+    tenant = database.init()
+    with serving(
+        database, HOOKSTREAM_RATE_LIMIT=str(LIMIT), HOOKSTREAM_VERIFICATION_RATE_LIMIT="off"
+    ) as server:
+        for kind in ("verify", "authorize", "verify-batch"):
+            answer = ask_verification(server, tenant.key, kind, 100)
+            # Of the API, for which it does not count.
+            assert (answer.is_success, left(answer)) == (True, LIMIT)
+
+
+def test_a_batch_that_has_to_write_is_counted_once(database: Database) -> None:
+    """The first use of a pending secret repeats the batch in the write transaction."""
+    tenant = database.init()
+    caller = {"X-API-Key": tenant.key}
+    with serving(database, HOOKSTREAM_VERIFICATION_RATE_LIMIT=str(LIMIT)) as server:
+        body = {"name": "n", "org_id": tenant.org_id, "env_id": tenant.env_id}
+        made = server.request("POST", "/auth/api-keys", json=body, headers=caller).json()
+        path = f"/auth/api-keys/{made['id']}/rotations"
+        rotated = server.request(
+            "POST", path, json={"grace_period_seconds": 60}, headers=caller
+        ).json()
+        spending = Spending()
+        answer = server.request(
+            "POST",
+            "/auth/api-keys/verify-batch",
+            json={"requests": [{"key": rotated["key"]}] * 5},
+            headers=caller,
+        )
+        assert [each["code"] for each in answer.json()["results"]] == ["VALID"] * 5
+        spending.assert_spent(5, answer)
 
 
 def test_an_unauthenticated_client_uses_up_only_its_own_limit(database: Database) -> None:
