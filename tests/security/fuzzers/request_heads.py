@@ -80,6 +80,13 @@ class _Transport(asyncio.Transport):
     def resume_reading(self) -> None:
         """And then to go on."""
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """The connection is never paused."""
+
+    def get_write_buffer_size(self) -> int:
+        """All is sent at once."""
+        return 0
+
 
 protocol.max_header_bytes = lambda: LIMIT  # type: ignore[assignment]
 _CONFIG = uvicorn.Config(_app, ws="none", log_config=None, proxy_headers=False)
