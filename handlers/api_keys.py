@@ -6,7 +6,7 @@ from typing import Any
 from hookstream_keys.auth import key_rights, verification
 from hookstream_keys.contract import types
 from hookstream_keys.domain import ids, keys, networks, timestamps, versions
-from hookstream_keys.domain.errors import Conflict, EnvironmentNotFound, QuotaExceeded
+from hookstream_keys.domain.errors import Conflict, EnvironmentNotFound
 from hookstream_keys.domain.limits import Limit
 from hookstream_keys.domain.scopes import Scopes
 from hookstream_keys.handlers import access, audit, escalation, pagination, rotations
@@ -17,7 +17,6 @@ from hookstream_keys.store import (
     ForeignKeyViolation,
     IdempotentReplay,
     KeyUsage,
-    QuotaReached,
     Rotation,
 )
 
@@ -61,8 +60,6 @@ def create_api_key(context: WriteContext, body: types.CreateApiKeyRequest) -> An
     quota = context.dependencies.quotas.keys_per_environment
     try:
         context.store.add_key(key, new.digest, event, record, quota)
-    except QuotaReached as reached:
-        raise QuotaExceeded(reached.quota) from None
     except ForeignKeyViolation:
         raise EnvironmentNotFound from None
     except IdempotentReplay as repeated:
@@ -117,10 +114,7 @@ def update_api_key(context: WriteContext, id: str, body: types.UpdateApiKeyReque
     # An expired key that becomes valid again counts as a new one.
     is_added = _has_expired(key, now) and not _has_expired(wanted, now)
     quota = context.dependencies.quotas.keys_per_environment if is_added else None
-    try:
-        changed = context.store.update_key(key.org_id, key.id, changes, event, quota)
-    except QuotaReached as reached:
-        raise QuotaExceeded(reached.quota) from None
+    changed = context.store.update_key(key.org_id, key.id, changes, event, quota)
     if changed is None:
         raise Conflict("The key is revoked permanently and cannot be changed.")
     if key.rate_limit is not None and changed.rate_limit is None:

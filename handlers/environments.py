@@ -5,11 +5,11 @@ from typing import Any
 from hookstream_keys.context.principal import KeyPrincipal
 from hookstream_keys.contract import types
 from hookstream_keys.domain import ids, timestamps, versions
-from hookstream_keys.domain.errors import EnvironmentNotFound, OrganizationNotFound, QuotaExceeded
+from hookstream_keys.domain.errors import EnvironmentNotFound, OrganizationNotFound
 from hookstream_keys.handlers import access, audit, pagination, tenancy
 from hookstream_keys.handlers.context import Answer, RequestContext, WriteContext
 from hookstream_keys.handlers.organizations import slug_taken
-from hookstream_keys.store import Environment, ForeignKeyViolation, QuotaReached, UniqueViolation
+from hookstream_keys.store import Environment, ForeignKeyViolation, UniqueViolation
 
 
 def list_environments(
@@ -44,8 +44,6 @@ def create_environment(context: WriteContext, body: types.CreateEnvironmentReque
     quota = context.dependencies.quotas.environments_per_organization
     try:
         context.store.add_environment(environment, event, record, quota)
-    except QuotaReached as reached:
-        raise QuotaExceeded(reached.quota) from None
     except UniqueViolation:
         raise slug_taken() from None
     except ForeignKeyViolation:

@@ -9,18 +9,11 @@ from hookstream_keys.domain.errors import (
     Detail,
     MemberNotFound,
     MemberNotVerified,
-    QuotaExceeded,
     UserNotFound,
 )
 from hookstream_keys.handlers import access, audit, descendants, pagination
 from hookstream_keys.handlers.context import Answer, RequestContext, WriteContext
-from hookstream_keys.store import (
-    ForeignKeyViolation,
-    LastOwner,
-    Member,
-    QuotaReached,
-    UniqueViolation,
-)
+from hookstream_keys.store import ForeignKeyViolation, LastOwner, Member, UniqueViolation
 
 #: What happens to a member's keys that their role no longer covers.
 OnKeys = Literal["keep", "revoke"]
@@ -61,8 +54,6 @@ def add_member(context: WriteContext, id: str, body: types.AddMemberRequest) -> 
     record = context.idempotency_record(answer)
     try:
         context.store.add_member(member, event, record, context.dependencies.quotas)
-    except QuotaReached as reached:
-        raise QuotaExceeded(reached.quota) from None
     except UniqueViolation:
         raise Conflict(
             "The user is a member already.", details=[Detail("body/email", "is a member's")]

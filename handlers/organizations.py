@@ -5,10 +5,10 @@ from typing import Any
 from hookstream_keys.context.principal import KeyPrincipal, SessionPrincipal
 from hookstream_keys.contract import types
 from hookstream_keys.domain import ids, timestamps, versions
-from hookstream_keys.domain.errors import Conflict, Detail, OrganizationNotFound, QuotaExceeded
+from hookstream_keys.domain.errors import Conflict, Detail, OrganizationNotFound
 from hookstream_keys.handlers import access, audit, pagination, tenancy
 from hookstream_keys.handlers.context import Answer, RequestContext, WriteContext
-from hookstream_keys.store import Organization, Page, QuotaReached, UniqueViolation
+from hookstream_keys.store import Organization, Page, UniqueViolation
 
 
 def list_organizations(context: RequestContext, limit: int, cursor: str | None = None) -> Answer:
@@ -42,8 +42,6 @@ def create_organization(context: WriteContext, body: types.CreateOrganizationReq
     quota = context.dependencies.quotas.organizations_per_user
     try:
         context.store.add_organization(organization, member, event, record, quota)
-    except QuotaReached as reached:
-        raise QuotaExceeded(reached.quota) from None
     except UniqueViolation:
         raise slug_taken() from None
     return answer

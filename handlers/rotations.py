@@ -7,7 +7,7 @@ from typing import Any
 from hookstream_keys.auth import key_rights, verification
 from hookstream_keys.contract import types
 from hookstream_keys.domain import ids, keys, timestamps
-from hookstream_keys.domain.errors import Conflict, QuotaExceeded, RotationNotFound
+from hookstream_keys.domain.errors import Conflict, RotationNotFound
 from hookstream_keys.handlers import access, audit, escalation
 from hookstream_keys.handlers.context import (
     Answer,
@@ -15,7 +15,7 @@ from hookstream_keys.handlers.context import (
     RetryInWriteTransaction,
     WriteContext,
 )
-from hookstream_keys.store import ApiKey, QuotaReached, Rotation
+from hookstream_keys.store import ApiKey, Rotation
 
 
 def rotate_api_key(context: WriteContext, id: str, body: types.RotateRequest) -> Answer:
@@ -48,11 +48,7 @@ def rotate_api_key(context: WriteContext, id: str, body: types.RotateRequest) ->
     event = audit.key_rotated(context, key, rotation, new.digest)
     record = context.idempotency_record(answer)
     quota = context.dependencies.quotas.rotations_per_key
-    try:
-        added = context.store.add_rotation(rotation, new.digest, event, record, quota)
-    except QuotaReached as reached:
-        raise QuotaExceeded(reached.quota) from None
-    if not added:
+    if not context.store.add_rotation(rotation, new.digest, event, record, quota):
         raise _revoked()
     return answer
 

@@ -10,9 +10,9 @@ import orjson
 from starlette.types import Message, Send
 
 from hookstream_keys.context.request import Request
-from hookstream_keys.domain.errors import ApiError, InternalError, Unavailable
+from hookstream_keys.domain.errors import ApiError, InternalError, QuotaExceeded, Unavailable
 from hookstream_keys.handlers.context import Answer
-from hookstream_keys.store import StoreError
+from hookstream_keys.store import QuotaReached, StoreError
 
 log = logging.getLogger("hookstream_keys")
 
@@ -124,6 +124,9 @@ def as_api_error(exception: Exception, request: Request) -> ApiError:
     match exception:
         case ApiError():
             return exception
+        case QuotaReached():
+            # The same of every resource.
+            return QuotaExceeded(exception.quota)
         case StoreError():
             log.error("request_id=%s %s", request.id, exception)
             return Unavailable()
