@@ -5,6 +5,7 @@ existed, after the same queries, so that the time tells no more than the answer.
 resources only. Rights are scopes, a key's own or those of a role: `hookstream_keys.contract.roles`.
 """
 
+import functools
 from collections.abc import Callable
 
 from hookstream_keys.context.principal import Anonymous, KeyPrincipal, Operator, SessionPrincipal
@@ -112,8 +113,12 @@ def key_check(context: RequestContext, scope: str) -> Callable[[ApiKey], bool]:
             _require(context, scopes, scope)
             return lambda key: (key.org_id, key.env_id) == (org_id, env_id)
         case SessionPrincipal(user_id=user_id):
-            role = context.store.roles_of(user_id)
-            return lambda key: roles.scopes_of(role.get(key.org_id, "")).allow(scope)
+
+            @functools.cache
+            def may_in(org_id: str) -> bool:
+                return roles.scopes_of(context.store.role_in(org_id, user_id) or "").allow(scope)
+
+            return lambda key: may_in(key.org_id)
         case Operator():
             return lambda _: True
         case Anonymous():
@@ -190,7 +195,7 @@ def _rights(context: RequestContext, org_id: str, env_id: str | None = None) -> 
             mine = key.org_id == org_id and env_id in (None, key.env_id)
             return key.scopes if mine else None
         case SessionPrincipal(user_id=user_id):
-            role = context.store.roles_of(user_id).get(org_id)
+            role = context.store.role_in(org_id, user_id)
             return None if role is None else roles.scopes_of(role)
         case Operator():
             return Scopes((ALL,))

@@ -87,7 +87,7 @@ def list_api_keys(
         name=name,
         state=state,
     )
-    return pagination.answer(
+    return pagination.answer_scanned(
         "api_keys",
         limit,
         cursor,

@@ -239,7 +239,7 @@ def user_created(context: RequestContext, user: User, org_id: str) -> AuditEvent
 def password_set(context: RequestContext, user: User) -> AuditEvent:
     """The operator gave a user another password."""
     # Without an organization it is recorded by their own id.
-    org_id = next(iter(context.store.roles_of(user.id)), user.id)
+    org_id = context.store.first_organization_of(user.id) or user.id
     return _event(context, "user.password_set", org_id=org_id, resource_id=user.id, details={})
 
 
@@ -289,7 +289,7 @@ def refused(store: Store, sources: Sources, attempts: Refused) -> AuditEvent | N
     return _event(
         context,
         "session.refused",
-        org_id=next(iter(store.roles_of(user.id)), user.id),
+        org_id=store.first_organization_of(user.id) or user.id,
         resource_id=user.id,
         details=details,
     )

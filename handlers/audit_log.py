@@ -31,7 +31,8 @@ def list_audit_log(
         limit,
         lambda most: context.store.list_events(wanted, before=before, limit=most),
         lambda events: [_view(event) for event in events],
-        lambda last: last.id,
+        position_of=lambda last: last.id,
+        cursor_of=str,
     )
     # Hookstream calls the cursor so.
     return {**body, "next_cursor": body["cursor"]}, 200

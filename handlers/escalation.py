@@ -77,7 +77,7 @@ def rights_of(context: RequestContext, org_id: str) -> Rights:
             limits = (key.expires_at, key.allowed_ips, key.rate_limit)
             return Rights(key.role, key.scopes, *limits)
         case SessionPrincipal(user_id=user_id):
-            return Rights(context.store.roles_of(user_id).get(org_id, ""))
+            return Rights(context.store.role_in(org_id, user_id) or "")
         case _:
             return Rights(None)
 

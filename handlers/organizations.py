@@ -12,7 +12,7 @@ from hookstream_keys.store import Organization, Page, UniqueViolation
 
 
 def list_organizations(context: RequestContext, limit: int, cursor: str | None = None) -> Answer:
-    """Show a page of the organizations that the caller belongs to, newest first."""
+    """Show a page of the organizations that the caller belongs to, joined last first."""
 
     def fetch(page: Page) -> list[Organization]:
         if isinstance(context.principal, KeyPrincipal):
@@ -22,7 +22,7 @@ def list_organizations(context: RequestContext, limit: int, cursor: str | None =
             return [] if page.before else [own]
         return context.store.list_organizations(access.signed_in(context).id, page)
 
-    return pagination.answer("organizations", limit, cursor, fetch, _views)
+    return pagination.answer("organizations", limit, cursor, fetch, _views, _position)
 
 
 def create_organization(context: WriteContext, body: types.CreateOrganizationRequest) -> Answer:
@@ -102,7 +102,12 @@ def _version(organization: Organization) -> str:
 def _role(context: RequestContext, org_id: str) -> str | None:
     if not isinstance(context.principal, SessionPrincipal):
         return None
-    return context.store.roles_of(context.principal.user_id).get(org_id)
+    return context.store.role_in(org_id, context.principal.user_id)
+
+
+def _position(organization: Organization) -> pagination.SortKey:
+    """Where a list of the user's organizations has this one: by their membership."""
+    return organization.joined or (organization.created_at, organization.id)
 
 
 def _views(found: list[Organization]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import orjson
 
 from hookstream_keys.domain import cursors
 from hookstream_keys.handlers.context import Answer
-from hookstream_keys.store import Page
+from hookstream_keys.store import Page, Scanned
 
 
 class Listed(Protocol):
@@ -24,10 +24,17 @@ class Listed(Protocol):
 
 
 Item = TypeVar("Item", bound=Listed)
+Position = TypeVar("Position")
+#: A time and an id.
+SortKey = tuple[str, str]
 
 #: The bytes of a page's items as JSON, unless the first has more: 100 keys of usual size have less.
 #: What a request may take of a worker's memory is a multiple of it.
 MAX_PAGE_BYTES = 512 * 1024
+
+
+def _sort_key(item: Listed) -> SortKey:
+    return item.created_at, item.id
 
 
 def answer(
@@ -36,38 +43,60 @@ def answer(
     cursor: str | None,
     fetch: Callable[[Page], list[Item]],
     views: Callable[[list[Item]], list[dict[str, Any]]],
+    position_of: Callable[[Item], SortKey] = _sort_key,
 ) -> Answer:
     """A page of at most `limit` items under `name`, after `cursor`.
 
     It has fewer when they are large: at most `MAX_PAGE_BYTES`, but at least one.
     """
+    return answer_scanned(
+        name, limit, cursor, lambda part: Scanned(fetch(part)), views, position_of
+    )
+
+
+def answer_scanned(
+    name: str,
+    limit: int,
+    cursor: str | None,
+    fetch: Callable[[Page], Scanned[Item, SortKey]],
+    views: Callable[[list[Item]], list[dict[str, Any]]],
+    position_of: Callable[[Item], SortKey] = _sort_key,
+) -> Answer:
+    """As `answer`, of a bounded scan: a page may also have no item, and another page after it."""
     before = cursors.decode(cursor) if cursor is not None else None
     return page(
         name,
         limit,
         lambda most: fetch(Page(most, before)),
         views,
-        lambda last: cursors.encode(last.created_at, last.id),
+        position_of=position_of,
+        cursor_of=lambda position: cursors.encode(*position),
     ), 200
 
 
 def page(
     name: str,
     limit: int,
-    fetch: Callable[[int], list[Any]],
+    fetch: Callable[[int], Scanned[Any, Position]],
     views: Callable[[list[Any]], list[dict[str, Any]]],
-    cursor_after: Callable[[Any], str],
+    *,
+    position_of: Callable[[Any], Position],
+    cursor_of: Callable[[Position], str],
 ) -> dict[str, Any]:
-    """The body of a page of what `fetch` gives. The cursor is that after the last item."""
+    """The body of a page of what `fetch` gives.
+
+    The cursor is that of the last item's position, or of the one where the scan ended.
+    """
     # One more than the limit tells whether there is another page.
-    found = fetch(limit + 1)
+    found, position = fetch(limit + 1)
     items = views(found[:limit])
     count = max(1, _fitting(items))
-    more = len(found) > count
+    if len(found) > count:
+        position = position_of(found[count - 1])
     return {
         name: items[:count],
-        "cursor": cursor_after(found[count - 1]) if more else None,
-        "has_more": more,
+        "cursor": None if position is None else cursor_of(position),
+        "has_more": position is not None,
     }
 
 

@@ -130,7 +130,7 @@ def sign_in_email(context: WriteContext, body: types.SignInRequest, prepared: Cr
     """Create a session for the user whose password was checked."""
     user = _still_allowed(context, _email(body), prepared)
     context = _as(context, user)
-    belongs = next(iter(context.store.roles_of(user.id)), None)
+    belongs = context.store.first_organization_of(user.id)
     begun = None if belongs else _tenancy(context, user)
     home = belongs or (begun.organization.id if begun else None)
     brief = not body["rememberMe"]

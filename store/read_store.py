@@ -15,6 +15,7 @@ from hookstream_keys.store.records import (
     Organization,
     Page,
     Rotation,
+    Scanned,
     Session,
     User,
 )
@@ -47,8 +48,8 @@ class ReadStore(Protocol):
     def find_key_by_id(self, key_id: str) -> ApiKey | None:
         """The key of this id, revoked or not."""
 
-    def list_keys(self, wanted: KeyFilter, page: Page) -> list[ApiKey]:
-        """A page of keys, newest first.
+    def list_keys(self, wanted: KeyFilter, page: Page) -> Scanned[ApiKey, tuple[str, str]]:
+        """A page of keys, newest first; a bounded scan, whose position is a time and an id.
 
         Keyset pagination, here and in the other lists: the cost of a page does not depend on its
         depth, and rows that are added meanwhile neither repeat nor hide another.
@@ -85,13 +86,22 @@ class ReadStore(Protocol):
         """The organization of this id."""
 
     def list_organizations(self, user_id: str, page: Page) -> list[Organization]:
-        """A page of the organizations that the user is a member of, with their role in each."""
+        """A page of the organizations that the user is a member of, with their role in each.
 
-    def roles_of(self, user_id: str) -> dict[str, str]:
-        """The user's role in each organization, by the organization's id.
+        The one that they joined last comes first.
+        """
+
+    def role_in(self, org_id: str, user_id: str) -> str | None:
+        """The user's role in the organization, if they are a member.
 
         better-auth lets a member have several, separated by commas.
         """
+
+    def first_organization_of(self, user_id: str) -> str | None:
+        """The organization that the user joined first, of those that they are a member of."""
+
+    def roles_of(self, user_id: str) -> dict[str, str]:
+        """The user's role in each organization, by the organization's id: for the operator."""
 
     def find_member(self, org_id: str, member_id: str) -> Member | None:
         """The member of the organization."""
@@ -113,8 +123,11 @@ class ReadStore(Protocol):
 
     def list_events(
         self, wanted: AuditFilter, *, before: int | None, limit: int
-    ) -> list[AuditEvent]:
-        """At most `limit` events, newest first; with `before`, only those of lower positions."""
+    ) -> Scanned[AuditEvent, str]:
+        """At most `limit` events, newest first; with `before`, only those of lower positions.
+
+        A bounded scan, whose position is the id of an event.
+        """
 
     def find_event_position(self, org_id: str, event_id: str) -> int | None:
         """Where in the audit log the organization's event is. Later events are higher."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from hookstream_keys.contract.types import KeyState
 from hookstream_keys.domain.keys import Mode
@@ -12,12 +12,24 @@ from hookstream_keys.domain.records import record
 #: Called with a long task's name, the number of finished steps, and of all steps.
 Progress = Callable[[str, int, int], None]
 
+Item = TypeVar("Item")
+Position = TypeVar("Position")
+
 
 class Page(NamedTuple):
     """A part of a list, newest first: at most `limit`, after the row of this time and id."""
 
     limit: int
     before: tuple[str, str] | None = None
+
+
+class Scanned(NamedTuple, Generic[Item, Position]):
+    """What a bounded scan of a list has found."""
+
+    items: list[Item]
+    #: Where the scan ended before it had found as many items as were wanted, if it did: the list
+    #: goes on after this row.
+    position: Position | None = None
 
 
 class Ban(NamedTuple):
@@ -96,6 +108,8 @@ class Organization:
     created_at: str
     #: The role of the user, in a list of their organizations.
     role: str | None = None
+    #: There also: when they became a member, and the membership's id. The list has this order.
+    joined: tuple[str, str] | None = None
 
 
 @record

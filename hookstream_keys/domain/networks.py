@@ -23,10 +23,24 @@ def canonical(networks: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(_network(text)) for text in networks))
 
 
-def contain(networks: Iterable[str], address: str | None) -> bool:
+def contain(networks: tuple[str, ...], address: str | None) -> bool:
     """Whether `address` is in one of the networks; False for what is not an address."""
     wanted = None if address is None else _address(address)
-    return wanted is not None and any(wanted in network for network in map(_network, networks))
+    if wanted is None:
+        return False
+    value = int(wanted)
+    return any(value & mask == prefix for prefix, mask in _prefixes(networks, wanted.version))
+
+
+@functools.lru_cache(maxsize=1024)
+def _prefixes(networks: tuple[str, ...], version: int) -> tuple[tuple[int, int], ...]:
+    """The networks of an IP version as their prefixes and masks.
+
+    Cached: a key has up to 50, and parsing one takes as long as a look-up of the key. The texts
+    are the keys of the cache, so a change of a key's networks needs no other.
+    """
+    found = (network for network in map(_network, networks) if network.version == version)
+    return tuple((int(each.network_address), int(each.netmask)) for each in found)
 
 
 @functools.lru_cache(maxsize=4096)

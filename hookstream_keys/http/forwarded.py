@@ -45,7 +45,7 @@ class TrustedProxies:
     def __init__(self, trusted: str) -> None:
         entries = [each.strip() for each in trusted.split(",") if each.strip()]
         self._trusts_unix = UNIX in entries
-        self._networks = [each for each in entries if each != UNIX]
+        self._networks = tuple(each for each in entries if each != UNIX)
         self._trust = functools.lru_cache(maxsize=4096)(self._is_in_networks)
 
     def client(self, peer: str, scheme: str, headers: Mapping[bytes, bytes]) -> Forwarded:

@@ -2,10 +2,12 @@
 
 from hookstream_keys.store.sqlite.audit import AuditLog
 from hookstream_keys.store.sqlite.audit_accept import AuditAccept
+from hookstream_keys.store.sqlite.audit_lists import AuditLists
 from hookstream_keys.store.sqlite.audit_prune import AuditPrune
 from hookstream_keys.store.sqlite.audit_state import AuditState
 from hookstream_keys.store.sqlite.backups import Backups
 from hookstream_keys.store.sqlite.environments import Environments
+from hookstream_keys.store.sqlite.key_lists import KeyLists
 from hookstream_keys.store.sqlite.keys import Keys
 from hookstream_keys.store.sqlite.members import Members
 from hookstream_keys.store.sqlite.operator_users import OperatorUsers
@@ -23,10 +25,12 @@ from hookstream_keys.store.sqlite.users import Users
 class SqliteStore(
     AuditLog,
     AuditAccept,
+    AuditLists,
     AuditPrune,
     AuditState,
     Backups,
     Environments,
+    KeyLists,
     Keys,
     Members,
     OperatorUsers,

@@ -1,15 +1,14 @@
 """The audit log."""
 
-import json
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 from hookstream_keys.store import chain
-from hookstream_keys.store.records import AuditEvent, AuditFilter, ChainCheck, Progress
+from hookstream_keys.store.records import AuditEvent, ChainCheck, Progress
 from hookstream_keys.store.sqlite import audit_chain
 from hookstream_keys.store.sqlite.connection import Connection, chain_head
-from hookstream_keys.store.sqlite.engine import Engine, Parameters, Row, to_json
+from hookstream_keys.store.sqlite.engine import Engine, to_json
 
 _COLUMNS = ", ".join(chain.COLUMNS)
 _WAS_USED = """
@@ -19,35 +18,11 @@ _ADD_EVENT = (
     f"insert into audit_log ({_COLUMNS}, hash) "  # noqa: S608 - constants
     f"values ({', '.join('?' for _ in chain.COLUMNS)}, ?)"
 )
-_EVENT_COLUMNS = (
-    "id, org_id, user_id, api_key_id, action, resource_type, resource_id, details, ip_address, "
-    "request_id, created_at, env_id"
-)
 _FIND_POSITION = "select seq from audit_log where id = ? and org_id = ?"
 
 
 class AuditLog(Engine):
     """Queries of the audit log."""
-
-    def list_events(
-        self, wanted: AuditFilter, *, before: int | None, limit: int
-    ) -> list[AuditEvent]:
-        conditions = {
-            "org_id = ?": wanted.org_id,
-            "env_id = ?": wanted.env_id,
-            "resource_type = ?": wanted.resource_type,
-            "resource_id = ?": wanted.resource_id,
-            "action = ?": wanted.action,
-            "seq < ?": before,
-        }
-        given = {words: value for words, value in conditions.items() if value is not None}
-        parameters: Parameters = (*given.values(), limit)
-        rows = self.all(
-            f"select {_EVENT_COLUMNS} from audit_log "  # noqa: S608 - constants, see above
-            f"where {' and '.join(given)} order by seq desc limit ?",
-            parameters,
-        )
-        return [_event(row) for row in rows]
 
     def add_events(self, events: Sequence[AuditEvent]) -> None:
         with self.write_transaction() as connection:
@@ -76,11 +51,6 @@ class AuditLog(Engine):
             return audit_chain.follow(
                 connection, expected_head, archives=archives, progress=progress
             )
-
-
-def _event(row: Row) -> AuditEvent:
-    values = dict(zip(_EVENT_COLUMNS.split(", "), row, strict=True))
-    return AuditEvent(**(values | {"details": json.loads(values["details"])}))
 
 
 def insert_event(connection: Connection, event: AuditEvent) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 from hookstream_keys.domain.limits import Limit
 from hookstream_keys.domain.quotas import Quota
 from hookstream_keys.store.errors import ForeignKeyViolation
-from hookstream_keys.store.records import ApiKey, AuditEvent, IdempotencyRecord, KeyFilter, Page
-from hookstream_keys.store.sqlite import descendants, rotations
+from hookstream_keys.store.records import ApiKey, AuditEvent, IdempotencyRecord
+from hookstream_keys.store.sqlite import rotations
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.connection import Connection
-from hookstream_keys.store.sqlite.engine import Engine, Row, Value, assignments, to_json
+from hookstream_keys.store.sqlite.engine import Engine, Row, assignments, to_json
 from hookstream_keys.store.sqlite.idempotency_records import insert_idempotency_record
 from hookstream_keys.store.sqlite.key_counts import KeyCounts
 
@@ -44,13 +44,6 @@ _ADD_KEY = (
     " from environment where id = ? and org_id = ? and deleted_at is null"
 )
 _SAME_EXPIRY = "update rotation set sets_expiry = 0 where key_id = ? and state = 'pending'"
-#: The condition of each state, at the bound moment. `~` sorts after every time.
-_STATES = {
-    "revoked": "revoked_at is not null and ? is not null",
-    "disabled": "revoked_at is null and enabled = 0 and ? is not null",
-    "expired": "revoked_at is null and enabled = 1 and expires_at <= ?",
-    "active": "revoked_at is null and enabled = 1 and coalesce(expires_at, '~') > ?",
-}
 _CHANGEABLE = (
     "name",
     "scopes",
@@ -88,24 +81,6 @@ class Keys(Engine):
     def find_key_by_id(self, key_id: str) -> ApiKey | None:
         row = self.one(_FIND_KEY_BY_ID, (key_id,))
         return key_of(row) if row else None
-
-    def list_keys(self, wanted: KeyFilter, page: Page) -> list[ApiKey]:
-        conditions: dict[str, Value] = {
-            "org_id = ?": wanted.org_id,
-            "env_id = ?": wanted.env_id,
-            "created_by = ?": wanted.created_by,
-            "id in (select value from json_each(?))": self._rotated(wanted),
-            "name = ?": wanted.name,
-        }
-        if wanted.state is not None:
-            conditions[_STATES[wanted.state]] = wanted.now
-        return [key_of(row) for row in self.page(f"{_SELECT} where true", conditions, page)]
-
-    def _rotated(self, wanted: KeyFilter) -> str | None:
-        if wanted.rotated_by is None:
-            return None
-        values = {"made_by": wanted.rotated_by, "org_id": wanted.org_id, "now": wanted.now}
-        return to_json([key_id for (key_id,) in self.all(descendants.ROTATED, values)])
 
     def add_key(
         self,

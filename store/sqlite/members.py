@@ -27,18 +27,32 @@ _SELECT = """
 """
 _FIND = f"""{_SELECT} and m."organizationId" = ? and m.id = ?"""
 #: A user's role in each organization, in the order of joining.
-ROLES = """
+_ROLES = """
     select "organizationId", role from "member" where "userId" = ? order by "createdAt", id
 """
+#: The organization that a user joined first, if any.
+FIRST_JOINED = f"{_ROLES} limit 1"
+_ROLE_IN = """select role from "member" where "userId" = ? and "organizationId" = ?"""
 _ROLE = """select role from "member" where id = ? and "organizationId" = ?"""
-_ALL_ROLES = """select role from "member" where "organizationId" = ?"""
+#: With the condition of an index. Also of roles that only contain the word, which are few.
+_OWNERS = """
+    select role from "member" where "organizationId" = ? and instr(role, 'owner') > 0
+"""
 
 
 class Members(Engine):
     """Queries and changes of members."""
 
+    def role_in(self, org_id: str, user_id: str) -> str | None:
+        row = self.one(_ROLE_IN, (user_id, org_id))
+        return row[0] if row else None
+
+    def first_organization_of(self, user_id: str) -> str | None:
+        row = self.one(FIRST_JOINED, (user_id,))
+        return row[0] if row else None
+
     def roles_of(self, user_id: str) -> dict[str, str]:
-        return dict(self.all(ROLES, (user_id,)))
+        return dict(self.all(_ROLES, (user_id,)))
 
     def find_member(self, org_id: str, member_id: str) -> Member | None:
         row = self.one(_FIND, (org_id, member_id))
@@ -128,6 +142,6 @@ def _an_owner_left(connection: Connection, org_id: str, member_id: str) -> Itera
     row = connection.execute(_ROLE, (member_id, org_id)).fetchone()
     yield row is not None
     if row is not None and roles.is_owner(row[0]):
-        left = connection.execute(_ALL_ROLES, (org_id,)).fetchall()
+        left = connection.execute(_OWNERS, (org_id,))
         if not any(roles.is_owner(role) for (role,) in left):
             raise LastOwner(org_id)

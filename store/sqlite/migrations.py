@@ -426,6 +426,37 @@ def m0017_quotas(db: Database) -> None:
     )
 
 
+@migrations()
+def m0019_indexes_of_lists(db: Database) -> None:
+    """An index for the filters and the order of each list, so that a page has a bounded cost."""
+    of_class = "iif(revoked_at is not null, 3, iif(enabled = 0, 2, expires_at is not null))"
+    _run(
+        db,
+        f"""
+        drop index api_key_env;
+        drop index api_key_org;
+        drop index api_key_created_by;
+        drop index environment_of_org;
+        create index api_key_env on api_key (env_id, {of_class}, created_at, id);
+        create index api_key_org on api_key (org_id, {of_class}, created_at, id);
+        create index api_key_name on api_key (org_id, name, created_at, id);
+        create index api_key_created_by on api_key (created_by, org_id, created_at, id)
+            where created_by is not null;
+        create index environment_of_org on environment (org_id, created_at, id)
+            where deleted_at is null;
+        create index audit_log_action on audit_log (org_id, action, seq);
+        create index if not exists "hookstream_member_of_user"
+            on "member" ("userId", "createdAt", "id");
+        create index if not exists "hookstream_member_role"
+            on "member" ("userId", "organizationId", "role");
+        create index if not exists "hookstream_member_of_organization"
+            on "member" ("organizationId", "createdAt", "id");
+        create index if not exists "hookstream_member_owner"
+            on "member" ("organizationId", "role") where instr("role", 'owner') > 0
+        """,
+    )
+
+
 def _run(db: Database, statements: str) -> None:
     # Not executescript: it would commit the migration's transaction half-way.
     for statement in statements.split(";"):

@@ -1,5 +1,6 @@
 """Organizations: better-auth's own table."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
 from hookstream_keys.domain.quotas import Quota
@@ -25,7 +26,7 @@ _COLUMNS = 'o.id, o.name, o.slug, o."createdAt"'
 _FIND = f"select {_COLUMNS} from organization o where o.id = ?"  # noqa: S608
 _ALL = f"select {_COLUMNS} from organization o where true"  # noqa: S608
 _OF_USER = (
-    f"select {_COLUMNS}, m.role from organization o"  # noqa: S608
+    f"""select {_COLUMNS}, m.role, m."createdAt", m.id from organization o"""  # noqa: S608
     ' join "member" m on m."organizationId" = o.id where true'
 )
 
@@ -38,7 +39,7 @@ class Organizations(Engine):
         return _organization(row) if row else None
 
     def list_organizations(self, user_id: str, page: Page) -> list[Organization]:
-        rows = self.page(_OF_USER, {'m."userId" = ?': user_id}, page, ('o."createdAt"', "o.id"))
+        rows = self.page(_OF_USER, {'m."userId" = ?': user_id}, page, ('m."createdAt"', "m.id"))
         return [_organization(row) for row in rows]
 
     def list_all_organizations(self, page: Page) -> list[Organization]:
@@ -93,8 +94,13 @@ class Organizations(Engine):
 
 
 def _organization(row: Row) -> Organization:
-    org_id, name, slug, created_at, *role = row
-    return Organization(org_id, name, slug, better_auth.text(created_at), *role)
+    org_id, name, slug, created_at, *member = row
+    organization = Organization(org_id, name, slug, better_auth.text(created_at))
+    if not member:
+        return organization
+    role, joined_at, member_id = member
+    joined = better_auth.text(joined_at), member_id
+    return dataclasses.replace(organization, role=role, joined=joined)
 
 
 def insert_organization(connection: Connection, organization: Organization) -> None:

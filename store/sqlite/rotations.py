@@ -20,6 +20,16 @@ COLUMNS = (
 )
 # All of these are constants of this module; values are bound.
 _SELECT = f"select {COLUMNS} from rotation"  # noqa: S608
+#: By an index of each state: a key may have thousands of rotations that are over.
+_UNDER_WAY = f"""
+    {_SELECT} indexed by rotation_pending
+    where key_id in (select value from json_each(:key_ids)) and state = 'pending'
+    union all
+    {_SELECT} indexed by rotation_in_grace
+    where key_id in (select value from json_each(:key_ids)) and state = 'grace'
+      and expires_at > :now
+    order by created_at desc, id desc
+"""  # noqa: S608 - constants
 _ADD = f"insert into rotation ({COLUMNS}, digest) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 _CANCEL = "update rotation set state = 'cancelled', cancelled_at = ? where state = 'pending' and"
 _CANCEL_ONE = f"""
@@ -42,13 +52,7 @@ class Rotations(Engine):
 
     def rotations_of(self, key_ids: Sequence[str], now: str) -> dict[str, list[Rotation]]:
         found: dict[str, list[Rotation]] = {key_id: [] for key_id in key_ids}
-        places = ", ".join("?" for _ in key_ids)
-        for row in self.all(
-            f"{_SELECT} where key_id in ({places}) and (state = 'pending'"
-            " or state = 'grace' and coalesce(expires_at, '~') > ?)"
-            " order by created_at desc, id desc",
-            (*key_ids, now),
-        ):
+        for row in self.all(_UNDER_WAY, {"key_ids": to_json(list(key_ids)), "now": now}):
             rotation = rotation_of(row)
             found[rotation.key_id].append(rotation)
         return found

@@ -12,7 +12,7 @@ from hookstream_keys.store.records import (
 )
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.engine import Engine
-from hookstream_keys.store.sqlite.members import ROLES
+from hookstream_keys.store.sqlite.members import FIRST_JOINED
 from hookstream_keys.store.sqlite.sessions import end_oldest, insert_session
 from hookstream_keys.store.sqlite.tenants import insert_tenancy
 from hookstream_keys.store.sqlite.users import insert_user
@@ -46,7 +46,7 @@ class SignIn(Engine):
     ) -> None:
         with self.write_transaction() as connection:
             # Two sign-ins at once create one tenancy.
-            if tenancy and not connection.execute(ROLES, (session.user_id,)).fetchone():
+            if tenancy and not connection.execute(FIRST_JOINED, (session.user_id,)).fetchone():
                 insert_tenancy(connection, tenancy)
             insert_session(connection, session)
             insert_event(connection, event)

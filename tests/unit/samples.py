@@ -43,7 +43,7 @@ def event_of(key: ApiKey, **changes: Any) -> AuditEvent:
         "user_id": None,
         "api_key_id": None,
         "action": "api_key.created",
-        "resource_type": "api_key",
+        "resource_type": changes.get("action", "api_key").partition(".")[0],
         "resource_id": key.id,
         "details": {"name": key.name},
         "ip_address": "203.0.113.7",

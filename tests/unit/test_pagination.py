@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookstream_keys.handlers.pagination import MAX_PAGE_BYTES, page
+from hookstream_keys.store import Scanned
 
 
 def read_all(sizes: list[int], limit: int) -> list[list[int]]:
@@ -15,9 +16,11 @@ def read_all(sizes: list[int], limit: int) -> list[list[int]]:
         body = page(
             "items",
             limit,
-            lambda most: list(range(start, min(start + most, len(sizes)))),  # noqa: B023 # at once
+            # Called at once.
+            lambda most: Scanned(list(range(start, min(start + most, len(sizes))))),  # noqa: B023
             lambda numbers: [{"number": each, "text": "x" * sizes[each]} for each in numbers],
-            str,
+            position_of=int,
+            cursor_of=str,
         )
         pages.append([item["number"] for item in body["items"]])
         assert_bounded(body["items"])

@@ -216,7 +216,7 @@ def refusals(store: Store) -> Refusals:
 
 
 def events(store: Store, org_id: str, action: str) -> list[AuditEvent]:
-    return store.list_events(AuditFilter(org_id, action=action), before=None, limit=50)
+    return store.list_events(AuditFilter(org_id, action=action), before=None, limit=50).items
 
 
 def test_a_refused_sign_in_is_an_event_without_an_actor(

@@ -44,16 +44,18 @@ def test_events_are_listed_as_they_were_stored_newest_first(store: Store, tenant
         add(store, tenant, api_key_id="ak_1", ip_address=None),
     ]
     expected = [*added[::-1], *samples.events(tenant)[::-1]]
-    assert store.list_events(AuditFilter(org_id), before=None, limit=10) == expected
-    assert store.list_events(AuditFilter(org_id), before=None, limit=3) == expected[:3]
+    assert store.list_events(AuditFilter(org_id), before=None, limit=10).items == expected
+    assert store.list_events(AuditFilter(org_id), before=None, limit=3).items == expected[:3]
 
 
 def test_events_of_another_organization_are_not_listed(store: Store, tenant: Tenant) -> None:
     event = add(store, tenant, org_id="org_2", resource_id="r")
-    assert store.list_events(AuditFilter("org_2"), before=None, limit=10) == [event]
-    mine = store.list_events(AuditFilter(tenant.tenancy.organization.id), before=None, limit=10)
+    assert store.list_events(AuditFilter("org_2"), before=None, limit=10).items == [event]
+    mine = store.list_events(
+        AuditFilter(tenant.tenancy.organization.id), before=None, limit=10
+    ).items
     assert event not in mine
-    assert store.list_events(AuditFilter("org_3"), before=None, limit=10) == []
+    assert store.list_events(AuditFilter("org_3"), before=None, limit=10).items == []
 
 
 def test_filters_are_joined_by_and(store: Store, tenant: Tenant) -> None:
@@ -62,21 +64,22 @@ def test_filters_are_joined_by_and(store: Store, tenant: Tenant) -> None:
         "env_id": ["env_1", "env_2"],
         "resource_type": ["api_key", "session"],
         "resource_id": ["a", "b"],
-        "action": ["x.created", "x.revoked"],
+        # The first part is the type of the resource.
+        "action": ["created", "revoked"],
     }
-    events = [
-        add(
-            store,
-            tenant,
-            **{name: pair[number >> bit & 1] for bit, (name, pair) in enumerate(values.items())},
-        )
+    chosen_of = [
+        {name: pair[number >> bit & 1] for bit, (name, pair) in enumerate(values.items())}
         for number in range(16)
+    ]
+    events = [
+        add(store, tenant, **{**each, "action": f"{each['resource_type']}.{each['action']}"})
+        for each in chosen_of
     ]
     for number, event in enumerate(events):
         for given in range(16):
             chosen = [name for bit, name in enumerate(values) if given >> bit & 1]
             wanted = AuditFilter(org_id, **{name: getattr(event, name) for name in chosen})
-            found = store.list_events(wanted, before=None, limit=100)
+            found = store.list_events(wanted, before=None, limit=100).items
             expected = [
                 other
                 for other in reversed([*samples.events(tenant), *events])
@@ -91,7 +94,7 @@ def test_a_position_divides_older_events_from_newer(store: Store, tenant: Tenant
     position = store.find_event_position(org_id, events[2].id)
     assert position is not None
     add(store, tenant)
-    older = store.list_events(AuditFilter(org_id), before=position, limit=2)
+    older = store.list_events(AuditFilter(org_id), before=position, limit=2).items
     assert older == [events[1], events[0]]
 
 
@@ -261,28 +264,6 @@ def test_without_its_head_nothing_is_done_that_cannot_be_recorded(
     assert (fault.problem, sqlite.run("select count(*) from api_key")) == ("head", [(5,)])
 
 
-@pytest.mark.parametrize(
-    ("wanted", "index"),
-    [
-        (AuditFilter("o"), "audit_log_org"),
-        (AuditFilter("o", env_id="e"), "audit_log_env"),
-        (AuditFilter("o", resource_id="r"), "audit_log_resource"),
-        (AuditFilter("o", action="a"), "audit_log_org"),
-    ],
-)
-def test_a_page_is_read_from_an_index_in_its_order(
-    opened: SqliteStore, wanted: AuditFilter, index: str
-) -> None:
-    asked: list[str] = []
-    opened.connection().set_trace_callback(asked.append)
-    opened.list_events(wanted, before=7, limit=50)
-    opened.connection().set_trace_callback(None)
-    plan = opened.all(f"explain query plan {asked[0]}")
-    assert len(plan) == 1
-    assert f"USING INDEX {index} (" in plan[0][3]
-    assert "seq<?" in plan[0][3].replace("rowid<?", "seq<?")
-
-
 # Upgrades
 
 
@@ -320,9 +301,9 @@ def test_rows_from_before_the_chain_are_chained(tmp_path: Path, rows: int) -> No
     assert "m0004_audit_chain" in store.migrate()
     found = store.check_audit_log()
     assert (found.rows, found.fault) == (rows, None)
-    events = store.list_events(AuditFilter(tenant.tenancy.organization.id), before=None, limit=10)[
-        ::-1
-    ]
+    events = store.list_events(
+        AuditFilter(tenant.tenancy.organization.id), before=None, limit=10
+    ).items[::-1]
     assert [event.id for event in events] == [f"al_{number}" for number in range(rows)]
     env_ids = ["r_0", None, "env_1", "r_3", None, "env_1", "r_6"]
     assert [event.env_id for event in events] == env_ids[:rows]

@@ -105,18 +105,28 @@ def test_a_list_has_a_user_s_organizations_and_roles(
     store: Store, tenant: Tenant, second: Organization, another: User
 ) -> None:
     home = tenant.tenancy.organization
-    store.add_member(samples.member(home, another, "admin"), event(tenant))
-    expected = [
-        dataclasses.replace(second, role="owner"),
+    store.add_member(samples.member(home, another, "admin", created_at=LATER), event(tenant))
+    found = store.list_organizations(another.id, ALL)
+    # In the order of joining: the second was created later, and joined earlier.
+    assert [dataclasses.replace(each, joined=None) for each in found] == [
         dataclasses.replace(home, role="admin"),
+        dataclasses.replace(second, role="owner"),
     ]
-    assert store.list_organizations(another.id, ALL) == expected
-    assert store.list_organizations(another.id, Page(1)) == expected[:1]
-    after = Page(5, (second.created_at, second.id))
-    assert store.list_organizations(another.id, after) == expected[1:]
-    assert store.list_organizations(tenant.user.id, ALL) == [
-        dataclasses.replace(home, role="owner")
-    ]
+    assert store.list_organizations(another.id, Page(1)) == found[:1]
+    assert store.list_organizations(another.id, Page(5, found[0].joined)) == found[1:]
+    assert [each.role for each in store.list_organizations(tenant.user.id, ALL)] == ["owner"]
+
+
+def test_a_role_is_that_in_the_organization(
+    store: Store, tenant: Tenant, second: Organization, another: User
+) -> None:
+    home = tenant.tenancy.organization
+    store.add_member(samples.member(home, another, "admin", created_at=LATER), event(tenant))
+    assert store.role_in(home.id, another.id) == "admin"
+    assert store.role_in(second.id, another.id) == "owner"
+    assert store.role_in(second.id, tenant.user.id) is None
+    assert store.first_organization_of(another.id) == second.id
+    assert store.first_organization_of("usr_none") is None
 
 
 def test_an_organization_is_changed_with_its_event(
