@@ -9,6 +9,7 @@ import pytest
 from unit import samples
 from unit.conftest import Sqlite
 
+from hookstream_keys.contract.types import KeyState
 from hookstream_keys.store import (
     ApiKey,
     AuditFilter,
@@ -21,7 +22,7 @@ from hookstream_keys.store.sqlite import scans
 
 NOW = "2026-11-24T12:00:00.000Z"
 LATER, EARLIER = "2026-11-25T12:00:00.000Z", "2026-11-23T12:00:00.000Z"
-STATES = ("active", "expired", "disabled", "revoked")
+STATES: tuple[KeyState, ...] = ("active", "expired", "disabled", "revoked")
 
 
 @pytest.fixture
@@ -126,10 +127,10 @@ def test_filters_of_keys_are_joined_by_and(
         (True, False),
         (None, NOW),
     )
-    for number, (environment, name, by, expires_at, enabled, revoked_at) in enumerate(every):
+    for number, (environment, key_name, by, expires_at, enabled, revoked_at) in enumerate(every):
         key = samples.key_of(
             environment,
-            name=name,
+            name=key_name,
             created_by=by,
             expires_at=expires_at,
             enabled=enabled,
@@ -139,16 +140,16 @@ def test_filters_of_keys_are_joined_by_and(
         opened.add_key(key, secrets.token_bytes(32), samples.event_of(key))
         made.append(key)
     made.sort(key=lambda key: (key.created_at, key.id), reverse=True)
-    for env_id, name, by, state in itertools.product(
+    for env_id, name, creator, state in itertools.product(
         (None, environments[1].id), (None, "two"), (None, "usr_1"), (None, *STATES)
     ):
-        wanted = KeyFilter(org.id, NOW, env_id=env_id, name=name, created_by=by, state=state)
+        wanted = KeyFilter(org.id, NOW, env_id=env_id, name=name, created_by=creator, state=state)
         expected = [
             key
             for key in made
             if env_id in (None, key.env_id)
             and name in (None, key.name)
-            and by in (None, key.created_by)
+            and creator in (None, key.created_by)
             and state in (None, state_of(key))
         ]
         found, sizes = all_pages(opened, wanted, limit=4)
