@@ -30,7 +30,7 @@ SortKey = tuple[str, str]
 
 #: The bytes of a page's items as JSON, unless the first has more: 100 keys of usual size have less.
 #: What a request may take of a worker's memory is a multiple of it.
-MAX_PAGE_BYTES = 512 * 1024
+MAX_PAGE_BYTES = 256 * 1024
 
 
 def _sort_key(item: Listed) -> SortKey:

@@ -8,10 +8,20 @@ from hookstream_keys.store.sqlite.engine import Row, Value
 from hookstream_keys.store.sqlite.scans import Scan, Scans
 
 _COLUMNS = (
-    "id, org_id, user_id, api_key_id, action, resource_type, resource_id, details, ip_address, "
-    "request_id, created_at, env_id"
+    "id",
+    "org_id",
+    "user_id",
+    "api_key_id",
+    "action",
+    "resource_type",
+    "resource_id",
+    "details",
+    "ip_address",
+    "request_id",
+    "created_at",
+    "env_id",
 )
-_SELECTED = ", ".join(f"t.{column}" for column in _COLUMNS.split(", "))
+_LARGEST = _COLUMNS.index("details")
 #: The next action of the organization in alphabetical order: a loose index scan.
 _NEXT_ACTION = """
     select action from audit_log indexed by audit_log_action
@@ -55,8 +65,10 @@ class AuditLists(Scans):
             streams = [("audit_log_org", "org_id = :org_id")]
         if not streams:
             return Scanned([])
-        scan = Scan("audit_log", ("seq",), streams, values, conditions, resumable)
-        rows, position = self.scan(_SELECTED, scan, None if before is None else (before,), limit)
+        scan = Scan(
+            "audit_log", _COLUMNS, _LARGEST, ("seq",), streams, values, conditions, resumable
+        )
+        rows, position = self.scan(scan, None if before is None else (before,), limit)
         last = self.one(_FIND_ID, position) if position else None
         return Scanned([_event(row) for row in rows], last[0] if last else None)
 
@@ -83,5 +95,5 @@ def _conditions(wanted: AuditFilter, *columns: str) -> Sequence[str]:
 
 
 def _event(row: Row) -> AuditEvent:
-    values = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    values = dict(zip(_COLUMNS, row, strict=True))
     return AuditEvent(**(values | {"details": json.loads(values["details"])}))

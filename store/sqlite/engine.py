@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -349,10 +349,10 @@ def unique(column: str) -> Iterator[None]:
         raise
 
 
-def to_json(value: Mapping[str, Any] | list[str]) -> str:
+def to_json(value: Mapping[str, Any] | Sequence[str | int]) -> str:
     """What a column holds of an object: JSON, with an array for every tuple, named or not.
 
-    Also of a list of texts, as `json_each` takes it.
+    Also of a list of texts or numbers, as `json_each` takes it.
     """
     return orjson.dumps(value, default=tuple).decode()
 

@@ -30,7 +30,8 @@ _AT_MOMENT: dict[KeyState | None, str] = {
     "active": "coalesce(t.expires_at, '~') > :now",
     "expired": "t.expires_at <= :now",
 }
-_COLUMNS = ", ".join(f"t.{column.strip()}" for column in COLUMNS.split(","))
+_COLUMNS = tuple(column.strip() for column in COLUMNS.split(","))
+_LARGEST = _COLUMNS.index("metadata")
 
 
 class KeyLists(Scans):
@@ -39,7 +40,7 @@ class KeyLists(Scans):
     def list_keys(self, wanted: KeyFilter, page: Page) -> Scanned[ApiKey, tuple[str, str]]:
         if wanted.rotated_by is not None:
             return Scanned([key_of(row) for row in self._rotated(wanted, page)])
-        rows, position = self.scan(_COLUMNS, _scan(wanted), page.before, page.limit)
+        rows, position = self.scan(_scan(wanted), page.before, page.limit)
         return Scanned([key_of(row) for row in rows], position)
 
     def _rotated(self, wanted: KeyFilter, page: Page) -> list[Row]:
@@ -51,7 +52,7 @@ class KeyLists(Scans):
             conditions.append("(t.created_at, t.id) < (:created_at, :id)")
             values["created_at"], values["id"] = page.before
         return self.all(
-            f"select {_COLUMNS} from api_key t where {' and '.join(conditions)}"  # noqa: S608
+            f"select {COLUMNS} from api_key t where {' and '.join(conditions)}"  # noqa: S608
             f" order by t.created_at desc, t.id desc limit {page.limit:d}",
             values,
         )
@@ -76,7 +77,13 @@ def _scan(wanted: KeyFilter) -> Scan:
         served = ("state",)
         streams = [("api_key_org", f"org_id = :org_id and {each}") for each in of_state]
     return Scan(
-        "api_key", ("created_at", "id"), streams, _values(wanted), _conditions(wanted, served)
+        "api_key",
+        _COLUMNS,
+        _LARGEST,
+        ("created_at", "id"),
+        streams,
+        _values(wanted),
+        _conditions(wanted, served),
     )
 
 

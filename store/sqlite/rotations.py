@@ -52,7 +52,7 @@ class Rotations(Engine):
 
     def rotations_of(self, key_ids: Sequence[str], now: str) -> dict[str, list[Rotation]]:
         found: dict[str, list[Rotation]] = {key_id: [] for key_id in key_ids}
-        for row in self.all(_UNDER_WAY, {"key_ids": to_json(list(key_ids)), "now": now}):
+        for row in self.all(_UNDER_WAY, {"key_ids": to_json(key_ids), "now": now}):
             rotation = rotation_of(row)
             found[rotation.key_id].append(rotation)
         return found

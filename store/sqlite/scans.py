@@ -1,23 +1,30 @@
-"""Bounded scans: pages of rows that meet conditions which no index serves.
+"""Bounded scans: pages of a list at a bounded cost, however many and large its rows are.
 
-A scan reads the rows of an index in the order of the list, at most `MAX_SCANNED` of them, and keeps
-those that meet the conditions. So the cost of a page does not depend on how many rows there are. A
-page that ends early has the position of the last row that was read.
+A scan reads the entries of an index in the order of the list, at most `MAX_SCANNED` of them where
+further conditions apply, which no index serves. Then it reads the rows that meet them, until they
+have `MAX_BYTES`. A page that ends early has the position where it ended.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from hookstream_keys.store.sqlite.engine import Engine, Row, Value
+from hookstream_keys.store.sqlite.engine import Engine, Row, Value, to_json
 
-#: How many rows a scan reads at most: half a millisecond's worth.
+#: How many entries a scan reads at most: half a millisecond's worth.
 MAX_SCANNED = 1_000
+#: How much text the rows of a page have at most, in characters, unless the first has more.
+MAX_BYTES = 256 * 1024
+#: How many rows are read at once.
+_CHUNK = 20
 
 
 class Scan(NamedTuple):
     """Which rows of a table a scan reads, in which order, and which of them it keeps."""
 
     table: str
+    columns: Sequence[str]
+    #: Which of the columns, by its number, holds most of a row's text.
+    largest: int
     #: The columns of the order, newest first: each stream has an index that ends in them.
     order: tuple[str, ...]
     #: Each an index, and the condition that selects an equal range of it. No row is in two.
@@ -35,28 +42,29 @@ class Scans(Engine):
     """Queries that are bounded scans."""
 
     def scan(
-        self, columns: str, scan: Scan, before: tuple[Value, ...] | None, limit: int
+        self, scan: Scan, before: tuple[Value, ...] | None, limit: int
     ) -> tuple[list[Row], Row | None]:
-        """The next `limit` rows of `columns` of `t`, and the position that the scan ended at.
+        """The next rows, at most `limit`.
 
-        The position is None unless the scan ended before it had found as many.
+        And the position where the scan ended, if it did before it had found as many.
         """
-        values = dict(scan.values)
-        for number, value in enumerate(before or ()):
-            values[f"before_{number}"] = value
+        values = {**scan.values, **_named(before or ())}
         most = limit if not scan.conditions else max(limit, MAX_SCANNED)
         scanned = f"with scanned as materialized ({_merged(scan, before, most)})"
         table = f"scanned s cross join {scan.table} t on t.rowid = s.row"
+        names = [f"s.{name}" for name in scan.order]
         # All of these are constants of the callers; values are bound.
-        rows = self.all(
-            f"{scanned} select {columns} from {table}"  # noqa: S608
+        found = self.all(
+            f"{scanned} select s.row, {', '.join(names)} from {table}"  # noqa: S608
             f" where {' and '.join(('true', *scan.conditions))}"
-            f" order by {_descending(scan, 's.')} limit {limit:d}",
+            f" order by {_descending(names)} limit {limit:d}",
             values,
         )
+        rows, count = self._read(scan, [row[0] for row in found])
+        if count < len(found) or len(rows) < len(found) == limit:
+            return rows, found[count - 1][1:]
         if len(rows) == limit or not scan.conditions:
             return rows, None
-        names = [f"s.{name}" for name in scan.order]
         # The last row that was read. If fewer were read than are at most, the list has ended.
         position = self.one(
             f"{scanned} select {', '.join(names)} from {table}"  # noqa: S608
@@ -66,21 +74,47 @@ class Scans(Engine):
         )
         return rows, position
 
+    def _read(self, scan: Scan, ids: Sequence[int]) -> tuple[list[Row], int]:
+        """The rows of the first of these ids, up to `MAX_BYTES`, and of how many ids they are."""
+        wanted = ", ".join(f"t.{name}" for name in scan.columns)
+        sql = (
+            f"select t.rowid, {wanted} from {scan.table} t"  # noqa: S608 - constants
+            " where t.rowid in (select value from json_each(?))"
+        )
+        rows: list[Row] = []
+        size = count = 0
+        for begin in range(0, len(ids), _CHUNK):
+            chunk = ids[begin : begin + _CHUNK]
+            by_id = {row[0]: row[1:] for row in self.all(sql, (to_json(chunk),))}
+            for each in chunk:
+                # A row that was deleted meanwhile is in none.
+                row = by_id.get(each)
+                if row is not None:
+                    size += len(row[scan.largest])
+                    if size > MAX_BYTES and rows:
+                        return rows, count
+                    rows.append(row)
+                count += 1
+        return rows, count
+
 
 def _merged(scan: Scan, before: tuple[Value, ...] | None, most: int) -> str:
-    """The first rows of all streams, in one order: SQLite merges them."""
+    """The first entries of all streams, in one order: SQLite merges them."""
     names = ", ".join(scan.order)
     after = ""
     if before is not None:
-        places = ", ".join(f":before_{number}" for number, _ in enumerate(before))
-        after = f" and ({names}) < ({places})"
+        after = f" and ({names}) < ({', '.join(f':{name}' for name in _named(before))})"
     streams = " union all ".join(
         f"select rowid as row, {names} from {scan.table} indexed by {index}"  # noqa: S608
         f" where {condition}{after}"
         for index, condition in scan.streams
     )
-    return f"{streams} order by {_descending(scan)} limit {most:d}"
+    return f"{streams} order by {_descending(scan.order)} limit {most:d}"
 
 
-def _descending(scan: Scan, table: str = "") -> str:
-    return ", ".join(f"{table}{name} desc" for name in scan.order)
+def _named(position: Sequence[Value]) -> dict[str, Value]:
+    return {f"before_{number}": value for number, value in enumerate(position)}
+
+
+def _descending(names: Sequence[str]) -> str:
+    return ", ".join(f"{name} desc" for name in names)

@@ -46,4 +46,4 @@ def test_pages_are_bounded_in_bytes_and_lose_no_item(sizes: list[int], limit: in
 
 
 def test_small_items_fill_a_page() -> None:
-    assert [len(numbers) for numbers in read_all([4500] * 250, 100)] == [100, 100, 50]
+    assert [len(numbers) for numbers in read_all([2500] * 250, 100)] == [100, 100, 50]

@@ -70,12 +70,13 @@ def add_events(sqlite: Sqlite, tenant: Tenant, count: int, **changes: str | None
         "action": "api_key.created",
         "resource_type": "api_key",
         "resource_id": "ak_1",
+        "details": "{}",
         **changes,
     }
     sqlite.run(
         f"""with recursive n (i) as (select 1 union all select i + 1 from n where i < {count})
-            insert into audit_log (id, details, request_id, created_at, hash, {", ".join(values)})
-            select 'al_' || lower(hex(randomblob(16))), '{{}}', 'req_1', '{NOW}',
+            insert into audit_log (id, request_id, created_at, hash, {", ".join(values)})
+            select 'al_' || lower(hex(randomblob(16))), 'req_1', '{NOW}',
                    lower(hex(randomblob(32))), {", ".join("?" for _ in values)} from n""",
         *values.values(),
     )
@@ -340,3 +341,20 @@ def test_the_cost_does_not_depend_on_the_number_of_rows(
     few, many = (steps(store, lambda: query(store, tenant)) for store, tenant in sizes)  # noqa: B023
     # Four times as many rows; what grows is the depth of an index.
     assert many <= few * 1.3 + 20
+
+
+def test_a_page_of_large_rows_is_not_read_whole(
+    opened: SqliteStore, home: Tenant, sqlite: Sqlite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scans, "MAX_BYTES", 1_000)
+    for size in (300, 2_000, 300, 400, 400, 400):
+        add_events(sqlite, home, 1, action="x.y", details=f'{{"a":"{"x" * size}"}}')
+    org_id = home.tenancy.organization.id
+    sizes, before = [], None
+    while True:
+        part = opened.list_events(AuditFilter(org_id, action="x.y"), before=before, limit=5)
+        sizes.append([len(each.details["a"]) for each in part.items])
+        if part.position is None:
+            break
+        before = opened.find_event_position(org_id, part.position)
+    assert sizes == [[400, 400], [400, 300], [2_000], [300]]
