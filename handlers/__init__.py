@@ -70,6 +70,10 @@ WRITING = {
     if handler.__annotations__["context"] is WriteContext
 }
 
+#: Reads whose cost nothing bounds when they have this parameter, and the parameter. They run beside
+#: the event loop, for a limited time.
+UNBOUNDED = {"listApiKeys": "rotated_by"}
+
 
 class Preparation(NamedTuple):
     """The slow work before a handler's write transaction; each part takes the handler's input."""

@@ -15,6 +15,10 @@ class StoreUnavailable(StoreError):
     """
 
 
+class QueryTimeout(StoreError):
+    """A query took until its deadline, and was stopped."""
+
+
 class DatabaseTooNew(StoreError):
     """The database has migrations of a newer version."""
 

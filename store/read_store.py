@@ -1,6 +1,7 @@
 """The queries of the database, allowed outside a write transaction."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from hookstream_keys.store.records import (
@@ -26,6 +27,12 @@ class ReadStore(Protocol):
 
     Every method may raise StoreUnavailable.
     """
+
+    def deadline(self, seconds: float) -> AbstractContextManager[None]:
+        """A block after whose first so many seconds queries of this thread raise QueryTimeout.
+
+        Not for writes: SQLite would roll back the whole transaction.
+        """
 
     def check(self) -> None:
         """Return when the database is available and exactly at this version's migrations.

@@ -409,6 +409,16 @@ class Unavailable(ApiError):
         super().__init__(message, headers={"Retry-After": "1"})
 
 
+class TooExpensive(Unavailable):
+    """503: the request needs more of the database's time than a request may have."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The request takes too much of the database's time, and was stopped. Nothing was "
+            "changed; try again, with more filters if there are any."
+        )
+
+
 class Overloaded(Unavailable):
     """503: load shedding; the queue is full."""
 

@@ -1,9 +1,11 @@
 """Dispatch: from a request to a handler's call, and from its answer to a response.
 
 Reads run on the event loop, since a query takes a few microseconds. Writes wait for the disk, and
-run on the writer thread.
+run on the writer thread. Reads whose cost nothing bounds run on threads of their own, until a
+deadline.
 """
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -13,28 +15,51 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hookstream_keys.auth.credentials import Credentials
 from hookstream_keys.context import request as requests
 from hookstream_keys.context.idempotency import IdempotentRequest
-from hookstream_keys.context.principal import KeyPrincipal, Principal, SessionPrincipal
+from hookstream_keys.context.principal import (
+    Authenticated,
+    KeyPrincipal,
+    Principal,
+    SessionPrincipal,
+)
 from hookstream_keys.context.request import Request
 from hookstream_keys.contract import spec
 from hookstream_keys.contract.parameters import bad_parameters
 from hookstream_keys.domain import versions
 from hookstream_keys.domain.errors import Detail, InsufficientScope, Overloaded
-from hookstream_keys.handlers import OPERATIONS, PREPARED, WRITING, audit, sessions, verification
+from hookstream_keys.handlers import (
+    OPERATIONS,
+    PREPARED,
+    UNBOUNDED,
+    WRITING,
+    audit,
+    sessions,
+    verification,
+)
 from hookstream_keys.handlers.context import (
     Answer,
     Dependencies,
     Headers,
     RequestContext,
     RetryInWriteTransaction,
+    WriteContext,
 )
 from hookstream_keys.handlers.recheck import write_context
-from hookstream_keys.http.password_checks import PasswordChecks
+from hookstream_keys.http.fair_threads import FairThreads
 from hookstream_keys.http.per_operation import PerOperationMiddleware
-from hookstream_keys.http.rate_limiting import RateLimiting
+from hookstream_keys.http.rate_limiting import RateLimiting, tenant_of
 from hookstream_keys.http.responses import respond
 from hookstream_keys.runtime.writer import Writer
 from hookstream_keys.store import IdempotentReplay, Store
 
+#: How many password checks run at once in a worker: each takes a core for a twentieth of a second,
+#: and 32 MiB.
+PASSWORDS_AT_ONCE = 2
+#: How many wait: two seconds' work.
+PASSWORDS_WAITING = 64
+#: The same of reads whose cost nothing bounds, and for how many seconds each runs at most.
+READS_AT_ONCE = 2
+READS_WAITING = 32
+READ_SECONDS = 1.0
 #: How much of a User-Agent is stored with a session.
 MAX_USER_AGENT = 300
 
@@ -57,7 +82,8 @@ class HandlerDispatcher(PerOperationMiddleware):
         self._dependencies = dependencies
         self._writer = writer
         self._limiting = limiting
-        self._passwords = PasswordChecks()
+        self._passwords = FairThreads("passwords", PASSWORDS_AT_ONCE, PASSWORDS_WAITING)
+        self._reads = FairThreads("reads", READS_AT_ONCE, READS_WAITING)
 
     def prepare(self, operation: AbstractOperation) -> ASGIApp:
         """Find the operation's handler. Raises LookupError when there is none."""
@@ -80,7 +106,9 @@ class HandlerDispatcher(PerOperationMiddleware):
         if operation.id in PREPARED:
             prepared = await self._prepared_for(operation, context, arguments)
             arguments = {**arguments, "prepared": prepared}
-        if operation.id in WRITING or _will_write(request.principal):
+        if UNBOUNDED.get(operation.id) in arguments:
+            answer = await self._read_aside(operation, context, arguments)
+        elif operation.id in WRITING or _will_write(request.principal):
             answer = await self._writer.run(lambda: self._write(operation, context, arguments))
         else:
             _record_use(operation, context)
@@ -101,12 +129,40 @@ class HandlerDispatcher(PerOperationMiddleware):
         used: bool = False,
     ) -> Answer:
         """Call the handler inside the write transaction, after a recheck of the principal."""
-        checked = write_context(
-            context, self._store, self._credentials.current, optional=operation.optional
-        )
+        checked = self._rechecked(operation, context)
         if not used:
             _record_use(operation, checked)
         return _answer(operation.id, checked, arguments)
+
+    def _rechecked(self, operation: spec.Operation, context: RequestContext) -> WriteContext:
+        return write_context(
+            context, self._store, self._credentials.current, optional=operation.optional
+        )
+
+    async def _read_aside(
+        self, operation: spec.Operation, context: RequestContext, arguments: dict[str, Any]
+    ) -> Answer:
+        """Call a handler that only reads beside the event loop. Raises Overloaded, QueryTimeout."""
+        principal = context.principal
+        if isinstance(principal, KeyPrincipal) and principal.pending_rotation is not None:
+            # The use of a pending secret is a write, and a short one.
+            await self._writer.run(
+                lambda: _record_use(operation, self._rechecked(operation, context))
+            )
+        else:
+            _record_use(operation, context)
+        if isinstance(principal, SessionPrincipal):
+            # Another request renews the session.
+            context = dataclasses.replace(
+                context, principal=dataclasses.replace(principal, due=False)
+            )
+
+        def read() -> Answer:
+            with self._store.deadline(READ_SECONDS):
+                return _answer(operation.id, context, arguments)
+
+        flows = (tenant_of(principal),) if isinstance(principal, Authenticated) else ()
+        return await self._reads.run(read, flows)
 
     async def _prepared_for(
         self, operation: spec.Operation, context: RequestContext, arguments: dict[str, Any]

@@ -37,22 +37,25 @@ class RateLimiting:
             Limit(verifications_per_minute, 60) if verifications_per_minute else None
         )
 
-    def limit_anonymous(self, request: Request, cost: int = 1) -> None:
-        """Count a request for its client IP. Raises RateLimited."""
-        self._count(request, rate_limit_names.of_address(request.address), cost)
+    def limit_anonymous(self, request: Request, cost: int = 1) -> str:
+        """Count a request for its client IP; returns the name of that. Raises RateLimited."""
+        name = rate_limit_names.of_address(request.address)
+        self._count(request, name, cost)
+        return name
 
-    def count_caller(self, request: Request, caller: KeyPrincipal | SessionPrincipal) -> None:
-        """Count a request for the caller's organization. Raises RateLimited.
+    def count_caller(self, request: Request, caller: KeyPrincipal | SessionPrincipal) -> str:
+        """Count a request for the caller's organization; returns the name of that.
 
-        Entries are not known yet: `count_entries` counts them.
+        Entries are not known yet: `count_entries` counts them. Raises RateLimited.
         """
-        name = _name(caller)
+        name = tenant_of(caller)
         operation = request.operation
         if self._verification is None or operation is None or not operation.verifies:
             self._count(request, name, 1)
-            return
-        cost = 0 if operation.counted_entries else 1
-        self._count_verification(request, name, cost, self._verification)
+        else:
+            cost = 0 if operation.counted_entries else 1
+            self._count_verification(request, name, cost, self._verification)
+        return name
 
     def count_entries(self, request: Request, entries: int) -> None:
         """Count the entries of a caller's body, for the limit of verification. Raises RateLimited.
@@ -61,7 +64,7 @@ class RateLimiting:
         """
         caller = request.principal
         if self._verification is not None and isinstance(caller, KeyPrincipal | SessionPrincipal):
-            self._count_verification(request, _name(caller), entries, self._verification)
+            self._count_verification(request, tenant_of(caller), entries, self._verification)
 
     def count_error(self, request: Request, error: ApiError) -> None:
         """Count a request that was refused before authentication. Raises RateLimited."""
@@ -89,7 +92,8 @@ class RateLimiting:
             )
 
 
-def _name(caller: KeyPrincipal | SessionPrincipal) -> str:
+def tenant_of(caller: KeyPrincipal | SessionPrincipal) -> str:
+    """The name of what a caller's requests count for: the organization, or a user without one."""
     if isinstance(caller, SessionPrincipal) and caller.org_id is None:
         return f"user {caller.user_id}"
     return f"{rate_limit_names.OF_ORGANIZATIONS}{caller.org_id}"

@@ -10,9 +10,15 @@ import orjson
 from starlette.types import Message, Send
 
 from hookstream_keys.context.request import Request
-from hookstream_keys.domain.errors import ApiError, InternalError, QuotaExceeded, Unavailable
+from hookstream_keys.domain.errors import (
+    ApiError,
+    InternalError,
+    QuotaExceeded,
+    TooExpensive,
+    Unavailable,
+)
 from hookstream_keys.handlers.context import Answer
-from hookstream_keys.store import QuotaReached, StoreError
+from hookstream_keys.store import QueryTimeout, QuotaReached, StoreError
 
 log = logging.getLogger("hookstream_keys")
 
@@ -127,6 +133,10 @@ def as_api_error(exception: Exception, request: Request) -> ApiError:
         case QuotaReached():
             # The same of every resource.
             return QuotaExceeded(exception.quota)
+        case QueryTimeout():
+            # Not the server's fault: it has more to read than a request may take.
+            log.warning("request_id=%s %s", request.id, exception)
+            return TooExpensive()
         case StoreError():
             log.error("request_id=%s %s", request.id, exception)
             return Unavailable()

@@ -7,9 +7,12 @@ from hookstream_keys.auth.credentials import Check, Credentials
 from hookstream_keys.context import request as requests
 from hookstream_keys.context.principal import ANONYMOUS, KeyPrincipal, Principal, SessionPrincipal
 from hookstream_keys.context.request import Request
+from hookstream_keys.contract import spec
 from hookstream_keys.domain.errors import ApiError, Unauthorized
 from hookstream_keys.http.per_operation import PerOperationMiddleware
 from hookstream_keys.http.rate_limiting import RateLimiting
+from hookstream_keys.runtime import rate_limit_names
+from hookstream_keys.runtime.fair_share import FairShare
 from hookstream_keys.store import StoreError
 
 
@@ -20,40 +23,58 @@ class Security(PerOperationMiddleware):
         super().__init__(app)
         self._credentials = credentials
         self._limiting = limiting
+        self._share = FairShare()
 
     def prepare(self, operation: AbstractOperation) -> ASGIApp:
         """Find the credentials that the operation accepts."""
         if not operation.security:
             # It is public: credentials are ignored.
-            return self.app
+            return self._in_turn if spec.operation(operation.operation_id).is_page else self.app
         checks = [
             self._credentials.check(operation.security_schemes[name])
             for requirement in operation.security
             for name in requirement
         ]
-        return _Secured(self.app, checks, self._limiting, optional={} in operation.security)
+        return _Secured(
+            self.app, checks, self._limiting, self._share, optional={} in operation.security
+        )
+
+    async def _in_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request for a page on in the turn of its client's address. Raises Overloaded."""
+        client = rate_limit_names.of_address(requests.of(scope).address)
+        await self._share.run(client, self.app, scope, receive, send)
 
 
 class _Secured:
     """An operation that accepts some credentials, which may be optional."""
 
     def __init__(
-        self, app: ASGIApp, checks: list[Check], limiting: RateLimiting, *, optional: bool
+        self,
+        app: ASGIApp,
+        checks: list[Check],
+        limiting: RateLimiting,
+        share: FairShare,
+        *,
+        optional: bool,
     ) -> None:
         self._next = app
+        self._share = share
         self._checks = checks
         self._limiting = limiting
         self._optional = optional
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on with its principal. Raises Unauthorized or RateLimited."""
+        """Pass a request on with its principal, in its tenant's turn.
+
+        Raises Unauthorized, RateLimited or Overloaded.
+        """
         request = requests.of(scope)
         request.principal = principal = self._principal(request)
         if isinstance(principal, KeyPrincipal | SessionPrincipal):
-            self._limiting.count_caller(request, principal)
+            tenant = self._limiting.count_caller(request, principal)
         else:
-            self._limiting.limit_anonymous(request)
-        await self._next(scope, receive, send)
+            tenant = self._limiting.limit_anonymous(request)
+        await self._share.run(tenant, self._next, scope, receive, send)
 
     def _principal(self, request: Request) -> Principal:
         refusal: Exception | None = None

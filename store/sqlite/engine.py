@@ -24,6 +24,7 @@ from hookstream_keys.domain.keys import SANDBOX_MARK
 from hookstream_keys.store.errors import (
     DatabaseTooNew,
     ForeignKeyViolation,
+    QueryTimeout,
     StoreUnavailable,
     UniqueViolation,
 )
@@ -41,6 +42,10 @@ LOOK_SECONDS = 1.0
 #: The `-wal` file is truncated to so many bytes after a long reader. SQLite checkpoints it from
 #: 4 MB on, so it rarely grows beyond that otherwise.
 MAX_WAL_BYTES = 16 * 1024 * 1024
+
+#: After how many instructions of SQLite's virtual machine a deadline is looked at: a tenth of a
+#: millisecond.
+_INSTRUCTIONS = 10_000
 
 #: What `pragma application_id` is in a sandbox's database: the same bytes that mark its keys.
 SANDBOX_APPLICATION_ID = int.from_bytes(SANDBOX_MARK, "big")
@@ -196,6 +201,17 @@ class Engine:
     def is_in_write_transaction(self) -> bool:
         return getattr(self._local, "group_commit", False)
 
+    @contextmanager
+    def deadline(self, seconds: float) -> Iterator[None]:
+        ends = time.monotonic() + seconds
+        with self.translated():
+            connection = self.connection()
+            connection.set_progress_handler(lambda: time.monotonic() > ends, _INSTRUCTIONS)
+            try:
+                yield
+            finally:
+                connection.set_progress_handler(None, 0)
+
     def forbid_writes(self) -> None:
         self._local.reads_only = True
 
@@ -331,6 +347,8 @@ def raise_translated(error: Exception) -> NoReturn:
     match error:
         case sqlite3.IntegrityError(sqlite_errorcode=sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY):
             raise ForeignKeyViolation(str(error)) from error
+        case sqlite3.OperationalError(sqlite_errorcode=sqlite3.SQLITE_INTERRUPT):
+            raise QueryTimeout("a query took until its deadline, and was stopped") from error
         case sqlite3.IntegrityError() | sqlite3.ProgrammingError() | sqlite3.InterfaceError():
             raise error
         case _:

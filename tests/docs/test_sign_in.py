@@ -12,7 +12,7 @@ from hookstream_keys.contract import spec
 from hookstream_keys.domain import errors
 from hookstream_keys.domain.limits import SECOND, Limit
 from hookstream_keys.handlers import sign_in, throttle
-from hookstream_keys.http import password_checks
+from hookstream_keys.http import dispatch
 from hookstream_keys.runtime import refusals, retention
 from hookstream_keys.runtime.usage import FLUSH_SECONDS
 from hookstream_keys.settings import Settings
@@ -91,8 +91,8 @@ def in_words(limit: Limit) -> str:
 
 
 def test_the_queue_is_as_long_as_stated() -> None:
-    assert f"runs {password_checks.PASSWORDS_AT_ONCE} at once" in WORDS
-    assert f"up to {password_checks.PASSWORDS_WAITING} wait" in WORDS
+    assert f"runs {dispatch.PASSWORDS_AT_ONCE} at once" in WORDS
+    assert f"up to {dispatch.PASSWORDS_WAITING} wait" in WORDS
 
 
 def test_the_bounds_of_recorded_refusals() -> None:

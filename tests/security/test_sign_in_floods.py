@@ -17,7 +17,7 @@ from support import NO_TLS, Database, Server, Tenant, serving, until
 
 from hookstream_keys.domain import passwords
 from hookstream_keys.handlers.throttle import ONE_USER
-from hookstream_keys.http.password_checks import PASSWORDS_AT_ONCE, PASSWORDS_WAITING
+from hookstream_keys.http.dispatch import PASSWORDS_AT_ONCE, PASSWORDS_WAITING
 
 #: More clients than can wait, so that the queue is always full.
 CLIENTS = PASSWORDS_WAITING + 16

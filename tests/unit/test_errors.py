@@ -63,6 +63,7 @@ def every_error() -> list[ApiError]:
         errors.PreconditionFailed(),
         errors.InternalError(),
         errors.Overloaded(),
+        errors.TooExpensive(),
         Unavailable(),
     ]
 

@@ -21,7 +21,7 @@ def check(data: bytes) -> None:
     assert told.scheme == _scheme(_items(schemes), proxies), schemes
     assert told.prefix == _prefix(_items(prefixes)), prefixes
     # Whatever it is, a key that is bound to addresses can be asked with it.
-    assert networks.contain(["0.0.0.0/0", "::/0"], told.address) == (told.address != "")
+    assert networks.contain(("0.0.0.0/0", "::/0"), told.address) == (told.address != "")
 
 
 def _items(data: bytes) -> list[str]:

@@ -31,7 +31,7 @@ def check(data: bytes) -> None:
     assert networks.canonical([canonical]) == (canonical,)
     assert networks.canonical_address(client) == _spelled(client)
     assert _read(canonical) == mine
-    assert networks.contain([network], client) == _contains(mine, client), (network, client)
+    assert networks.contain((network,), client) == _contains(mine, client), (network, client)
     if others is not None:
         both = networks.common([network], [other])
         inside = _contains(mine, client) and _contains(others, client)

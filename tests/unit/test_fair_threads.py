@@ -1,4 +1,4 @@
-"""Password checks on real threads: in a fair order, so many at once, and rejected when full."""
+"""Jobs on real threads: in a fair order, so many at once, and rejected when full."""
 
 import asyncio
 import threading
@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 
 from hookstream_keys.domain.errors import Overloaded
-from hookstream_keys.http.password_checks import (
-    PASSWORDS_AT_ONCE,
-    PASSWORDS_WAITING,
-    PasswordChecks,
-)
+from hookstream_keys.http.fair_threads import FairThreads
+
+AT_ONCE, WAITING = 2, 64
 
 
 class Gate:
@@ -34,11 +32,11 @@ class Gate:
         self._open.set()
 
 
-def run(scenario: Callable[[PasswordChecks, Gate], Awaitable[Any]]) -> Any:
+def run(scenario: Callable[[FairThreads, Gate], Awaitable[Any]]) -> Any:
     async def main() -> Any:
         gate = Gate()
         try:
-            return await scenario(PasswordChecks(), gate)
+            return await scenario(FairThreads("jobs", AT_ONCE, WAITING), gate)
         finally:
             gate.open()
 
@@ -56,7 +54,7 @@ async def begun(gate: Gate, number: int) -> None:
         await asyncio.sleep(0.005)
 
 
-def start(checks: PasswordChecks, gate: Gate, name: str, *flows: str) -> "asyncio.Task[str]":
+def start(checks: FairThreads, gate: Gate, name: str, *flows: str) -> "asyncio.Task[str]":
     return asyncio.ensure_future(checks.run(gate.check(name), flows or (name,)))
 
 
@@ -64,23 +62,23 @@ def test_a_check_returns_its_result_or_raises() -> None:
     def fail() -> None:
         raise ValueError("no")
 
-    async def scenario(checks: PasswordChecks, _: Gate) -> None:
+    async def scenario(checks: FairThreads, _: Gate) -> None:
         assert await checks.run(lambda: 7, ("a",)) == 7
         with pytest.raises(ValueError, match="no"):
             await checks.run(fail, ("a",))
         # Neither is counted as running any more.
-        for _number in range(PASSWORDS_AT_ONCE * 2):
+        for _number in range(AT_ONCE * 2):
             assert await checks.run(lambda: 7, ("a",)) == 7
 
     run(scenario)
 
 
 def test_so_many_run_at_once() -> None:
-    async def scenario(checks: PasswordChecks, gate: Gate) -> None:
+    async def scenario(checks: FairThreads, gate: Gate) -> None:
         tasks = [start(checks, gate, str(number)) for number in range(6)]
-        await begun(gate, PASSWORDS_AT_ONCE)
+        await begun(gate, AT_ONCE)
         await settled()
-        assert len(gate.began) == PASSWORDS_AT_ONCE
+        assert len(gate.began) == AT_ONCE
         gate.open()
         assert await asyncio.gather(*tasks) == [str(number) for number in range(6)]
 
@@ -88,23 +86,23 @@ def test_so_many_run_at_once() -> None:
 
 
 def test_a_newcomer_begins_before_the_rest_of_a_flood() -> None:
-    async def scenario(checks: PasswordChecks, gate: Gate) -> None:
+    async def scenario(checks: FairThreads, gate: Gate) -> None:
         flood = [start(checks, gate, "flood", "user a", f"address {n}") for n in range(30)]
-        await begun(gate, PASSWORDS_AT_ONCE)
+        await begun(gate, AT_ONCE)
         newcomer = start(checks, gate, "newcomer", "user b", "address b")
         await settled()
         gate.open()
         await asyncio.gather(newcomer, *flood)
-        assert gate.began.index("newcomer") <= PASSWORDS_AT_ONCE + 1
+        assert gate.began.index("newcomer") <= AT_ONCE + 1
 
     run(scenario)
 
 
 def test_only_the_flood_is_rejected_when_the_queue_is_full() -> None:
-    async def scenario(checks: PasswordChecks, gate: Gate) -> None:
-        many = PASSWORDS_AT_ONCE + PASSWORDS_WAITING + 10
+    async def scenario(checks: FairThreads, gate: Gate) -> None:
+        many = AT_ONCE + WAITING + 10
         flood = [start(checks, gate, "flood", "user a", "address a") for _ in range(many)]
-        await begun(gate, PASSWORDS_AT_ONCE)
+        await begun(gate, AT_ONCE)
         newcomer = start(checks, gate, "newcomer", "user b", "address b")
         await settled()
         gate.open()
@@ -117,9 +115,9 @@ def test_only_the_flood_is_rejected_when_the_queue_is_full() -> None:
 
 
 def test_a_job_cancelled_in_the_queue_never_starts() -> None:
-    async def scenario(checks: PasswordChecks, gate: Gate) -> None:
-        running = [start(checks, gate, str(number)) for number in range(PASSWORDS_AT_ONCE)]
-        await begun(gate, PASSWORDS_AT_ONCE)
+    async def scenario(checks: FairThreads, gate: Gate) -> None:
+        running = [start(checks, gate, str(number)) for number in range(AT_ONCE)]
+        await begun(gate, AT_ONCE)
         waiting = start(checks, gate, "cancelled")
         last = start(checks, gate, "last")
         await settled()
@@ -134,9 +132,9 @@ def test_a_job_cancelled_in_the_queue_never_starts() -> None:
 
 
 def test_a_job_cancelled_while_running_frees_its_slot() -> None:
-    async def scenario(checks: PasswordChecks, gate: Gate) -> None:
+    async def scenario(checks: FairThreads, gate: Gate) -> None:
         gate.open()
-        for _ in range(PASSWORDS_AT_ONCE * 3):
+        for _ in range(AT_ONCE * 3):
             task = start(checks, gate, "cancelled")
             await asyncio.sleep(0)
             task.cancel()

@@ -1,0 +1,240 @@
+"""Fair shares of the event loop, in virtual time: nothing here depends on the machine's speed."""
+
+import asyncio
+import selectors
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from hookstream_keys.domain.errors import Overloaded
+from hookstream_keys.runtime import fair_share
+from hookstream_keys.runtime.fair_share import FairShare
+
+SECONDS = 2.0
+CHEAP, EXPENSIVE = 0.0001, 0.005
+
+
+class VirtualTime(asyncio.SelectorEventLoop):
+    """An event loop whose time passes only by waiting for a timer, and by `use`."""
+
+    def __init__(self) -> None:
+        super().__init__(_Waiting(self))
+        self.now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+    def use(self, seconds: float) -> None:
+        """Let a piece of work take so long."""
+        self.now += seconds
+
+
+class _Waiting(selectors.SelectSelector):
+    def __init__(self, loop: VirtualTime) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> Any:
+        self._loop.now += timeout or 0.0
+        return super().select(0)
+
+
+class Play:
+    """Tenants whose clients send a request as soon as the last one is answered."""
+
+    def __init__(self, loop: VirtualTime) -> None:
+        self.loop = loop
+        self.share = FairShare(loop.time, loop.time)
+        self.latencies: dict[str, list[float]] = {}
+        self.used: dict[str, float] = {}
+
+    async def request(self, tenant: str, cost: float) -> None:
+        async def work() -> None:
+            self.loop.use(cost)
+            # What waits at the end is answered after it.
+            if self.loop.now <= SECONDS:
+                self.used[tenant] = self.used.get(tenant, 0.0) + cost
+
+        begun = self.loop.now
+        await self.share.run(tenant, work)
+        self.latencies.setdefault(tenant, []).append(self.loop.now - begun)
+
+    async def client(self, tenant: str, cost: float, pause: float) -> None:
+        while self.loop.now < SECONDS:
+            # What HTTP and the client take.
+            await asyncio.sleep(pause)
+            await self.request(tenant, cost)
+
+    def share_of(self, tenant: str) -> float:
+        return self.used[tenant] / SECONDS
+
+    def percentile(self, tenant: str, percent: int) -> float:
+        ordered = sorted(self.latencies[tenant])
+        return ordered[len(ordered) * percent // 100]
+
+
+@pytest.fixture
+def loop(monkeypatch: pytest.MonkeyPatch) -> Any:
+    # Virtual time has no HTTP.
+    monkeypatch.setattr(fair_share, "OVERHEAD", 0.0)
+    loop = VirtualTime()
+    yield loop
+    loop.close()
+
+
+def play(loop: VirtualTime, *clients: tuple[str, float, float, int]) -> Play:
+    """Clients of a tenant, by the cost of their requests, their pause, and their number."""
+    played = Play(loop)
+
+    async def main() -> None:
+        # Active before the others begin.
+        await played.request(clients[-1][0], CHEAP)
+        await asyncio.gather(
+            *(
+                played.client(tenant, cost, pause)
+                for tenant, cost, pause, number in clients
+                for _ in range(number)
+            )
+        )
+
+    loop.run_until_complete(main())
+    return played
+
+
+def test_a_tenant_alone_has_all_of_the_loop(loop: VirtualTime) -> None:
+    played = play(loop, ("busy", EXPENSIVE, CHEAP, 4))
+    assert played.share_of("busy") > 0.95
+
+
+@pytest.mark.parametrize("cost", [EXPENSIVE, 0.0005, CHEAP])
+@pytest.mark.parametrize("clients", [1, 4, 100])
+def test_a_busy_tenant_has_at_most_half_beside_another(
+    loop: VirtualTime, cost: float, clients: int
+) -> None:
+    played = play(loop, ("busy", cost, CHEAP, clients), ("light", CHEAP, 0.001, 1))
+    assert played.share_of("busy") < 0.55
+    # Half of the requests find the loop free, and the others wait for one request of the other.
+    assert played.percentile("light", 50) <= 2 * CHEAP
+    assert played.percentile("light", 99) <= cost + fair_share.TOLERANCE + CHEAP
+
+
+def test_a_busy_tenant_has_what_the_other_leaves(loop: VirtualTime) -> None:
+    """The other sends too rarely to be active all the time."""
+    played = play(loop, ("busy", EXPENSIVE, CHEAP, 4), ("light", CHEAP, 0.5, 1))
+    assert played.share_of("busy") > 0.75
+
+
+def test_several_busy_tenants_have_half_together(loop: VirtualTime) -> None:
+    busy = [(f"busy {number}", EXPENSIVE, CHEAP, 4) for number in range(4)]
+    played = play(loop, *busy, ("light", CHEAP, 0.001, 1))
+    shares = [played.share_of(name) for name, *_ in busy]
+    assert sum(shares) < 0.6
+    assert max(shares) < 1.2 * min(shares)
+    assert played.percentile("light", 50) <= 2 * CHEAP
+
+
+def test_busy_tenants_without_others_share_all_of_it(loop: VirtualTime) -> None:
+    played = play(loop, ("one", EXPENSIVE, CHEAP, 4), ("two", 0.001, CHEAP, 4))
+    assert played.share_of("one") + played.share_of("two") > 0.75
+    assert min(played.share_of("one"), played.share_of("two")) > 0.25
+
+
+def test_what_waits_for_too_long_is_rejected(
+    loop: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fair_share, "MAX_WAIT", 0.1)
+
+    async def main() -> list[BaseException | None]:
+        played = Play(loop)
+        await played.request("light", CHEAP)
+        waiting = [played.request("busy", EXPENSIVE) for _ in range(100)]
+        # The other stays active.
+        rest = asyncio.ensure_future(played.client("light", CHEAP, 0.01))
+        found = await asyncio.gather(*waiting, return_exceptions=True)
+        rest.cancel()
+        return found
+
+    found = loop.run_until_complete(main())
+    rejected = [each for each in found if isinstance(each, Overloaded)]
+    # Some ten fit in: each takes 5 ms and as long a wait.
+    assert 80 <= len(rejected) <= 92
+    assert all(each is None for each in found if each not in rejected)
+
+
+def in_turns(loop: VirtualTime, scenario: Callable[[Play], Awaitable[None]]) -> None:
+    async def main() -> None:
+        played = Play(loop)
+        await played.request("light", CHEAP)
+        await played.request("busy", 0.02)
+        await scenario(played)
+
+    loop.run_until_complete(main())
+
+
+def test_a_request_that_is_cancelled_leaves_its_turn_to_the_next(loop: VirtualTime) -> None:
+    async def scenario(played: Play) -> None:
+        tasks = [asyncio.ensure_future(played.request("busy", CHEAP)) for _ in range(3)]
+        await asyncio.sleep(0)
+        tasks[0].cancel()
+        await tasks[1]
+        await tasks[2]
+        assert tasks[0].cancelled()
+
+    in_turns(loop, scenario)
+
+
+def test_a_request_that_is_cancelled_in_its_turn_leaves_it_to_the_next(loop: VirtualTime) -> None:
+    async def scenario(played: Play) -> None:
+        first = asyncio.ensure_future(played.request("busy", CHEAP))
+        second = asyncio.ensure_future(played.request("busy", CHEAP))
+        await asyncio.sleep(0)
+        loop.use(0.1)
+        # Between the turn and the task's next step.
+        played.share._give_turn(played.share._tenants["busy"])
+        first.cancel()
+        await second
+        assert first.cancelled()
+
+    in_turns(loop, scenario)
+
+
+def test_what_the_work_raises_or_awaits_passes_through(loop: VirtualTime) -> None:
+    async def fails() -> None:
+        await asyncio.sleep(CHEAP)
+        raise LookupError("no")
+
+    async def catches() -> None:
+        try:
+            await asyncio.sleep(1)
+        except asyncio.CancelledError:
+            caught.append("cancelled")
+            raise
+
+    caught: list[str] = []
+
+    async def scenario(played: Play) -> None:
+        with pytest.raises(LookupError):
+            await played.share.run("light", fails)
+        task: asyncio.Future[None] = asyncio.ensure_future(_run(played.share, catches))
+        await asyncio.sleep(CHEAP)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert caught == ["cancelled"]
+
+    in_turns(loop, scenario)
+
+
+async def _run(share: FairShare, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    await share.run("light", work)
+
+
+def test_tenants_are_forgotten_when_they_are_within_their_share(loop: VirtualTime) -> None:
+    async def scenario(played: Play) -> None:
+        assert "busy" in played.share._tenants
+        await asyncio.sleep(1)
+        await played.request("light", CHEAP)
+        assert "busy" not in played.share._tenants
+
+    in_turns(loop, scenario)
