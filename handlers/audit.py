@@ -13,10 +13,13 @@ from hookstream_keys.store import (
     AcceptedChange,
     ApiKey,
     AuditEvent,
+    DeletionEvents,
     Environment,
     Member,
     Organization,
+    PendingDeletion,
     RestoreChange,
+    RevokedKey,
     Rotation,
     Session,
     Store,
@@ -68,8 +71,9 @@ def organization_updated(
 
 
 def organization_deleted(context: RequestContext, organization: Organization) -> AuditEvent:
-    """An organization was deleted."""
-    return _of_organization(context, "organization.deleted", organization, **_called(organization))
+    """An organization was deleted, and its keys are revoked: `deletion_events` follow."""
+    details = {**_called(organization), "reason": END_OF_OPERATION}
+    return _of_organization(context, "organization.deleted", organization, **details)
 
 
 def member_added(context: RequestContext, member: Member) -> AuditEvent:
@@ -108,8 +112,64 @@ def environment_updated(
 
 
 def environment_deleted(context: RequestContext, environment: Environment) -> AuditEvent:
-    """An environment was deleted."""
-    return _of_environment(context, "environment.deleted", environment, **_called(environment))
+    """An environment was deleted, and its keys are revoked: `deletion_events` follow."""
+    details = {**_called(environment), "reason": END_OF_OPERATION}
+    return _of_environment(context, "environment.deleted", environment, **details)
+
+
+def deletion(event: AuditEvent) -> PendingDeletion:
+    """The deletion that the event of `organization_deleted` or `environment_deleted` begins."""
+    return PendingDeletion(
+        id=event.resource_id,
+        kind="environment" if event.resource_type == "environment" else "organization",
+        org_id=event.org_id,
+        deleted_at=event.created_at,
+        reason=event.details["reason"],
+        user_id=event.user_id,
+        api_key_id=event.api_key_id,
+        ip_address=event.ip_address,
+        request_id=event.request_id,
+    )
+
+
+def deletion_events(sources: Sources) -> DeletionEvents:
+    """The events of pending deletions, by whom the deletion is; `sources` give time and id.
+
+    A key's event is later than its revocation, which is that of the deletion: `revoked_at`.
+    """
+
+    def revoked(deletion: PendingDeletion, key: RevokedKey) -> AuditEvent:
+        details = {
+            "env_id": key.env_id,
+            "key_prefix": key.prefix,
+            "reason": deletion.reason,
+            "revoked_at": deletion.deleted_at,
+        }
+        return event(deletion, "api_key.revoked", key.id, details)
+
+    def completed(deletion: PendingDeletion, keys_revoked: int) -> AuditEvent:
+        action = f"{deletion.kind}.deletion_completed"
+        return event(deletion, action, deletion.id, {"keys_revoked": keys_revoked})
+
+    def event(
+        deletion: PendingDeletion, action: str, resource_id: str, details: Mapping[str, Any]
+    ) -> AuditEvent:
+        return AuditEvent(
+            id=ids.new("al", sources.random()),
+            org_id=deletion.org_id,
+            user_id=deletion.user_id,
+            api_key_id=deletion.api_key_id,
+            action=action,
+            resource_type=action.partition(".")[0],
+            resource_id=resource_id,
+            details=details,
+            ip_address=deletion.ip_address,
+            request_id=deletion.request_id,
+            created_at=timestamps.to_text(sources.now()),
+            env_id=_environment_of(action, resource_id, details),
+        )
+
+    return DeletionEvents(revoked, completed)
 
 
 def key_created(context: RequestContext, key: ApiKey, digest: bytes) -> AuditEvent:
@@ -188,11 +248,6 @@ def rotation_activated(
 def rotation_cancelled(context: RequestContext, key: ApiKey, rotation: Rotation) -> AuditEvent:
     """A pending secret was cancelled."""
     return _of_rotation(context, "api_key.rotation_cancelled", key, rotation)
-
-
-def revoked_with_parent(context: RequestContext) -> Callable[[ApiKey], AuditEvent]:
-    """Makes the event of each key that is revoked with its environment or organization."""
-    return lambda key: key_revoked(context, key, END_OF_OPERATION)
 
 
 def revoked_with(

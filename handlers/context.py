@@ -98,6 +98,11 @@ class RequestContext:
     #: The versions that the request may change, as `If-Match` names them.
     if_match: str | None = None
 
+    @property
+    def sources(self) -> Sources:
+        """The request's moment, and what its identifiers are made of."""
+        return Sources(now=lambda: self.now, random=lambda: self.random)
+
     def require_version(self, version: Callable[[], str]) -> None:
         """Refuse to change a resource that is of no version in `If-Match`, if there is one.
 

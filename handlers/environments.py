@@ -77,10 +77,8 @@ def delete_environment(context: WriteContext, id: str) -> Answer:
     environment = access.authorize_environment(context, "environments:delete", env_id=id)
     context.require_version(lambda: _version(environment))
     event = audit.environment_deleted(context, environment)
-    now, end = timestamps.to_text(context.now), audit.END_OF_OPERATION
-    if not context.store.delete_environment(
-        environment.org_id, id, now, end, event, audit.revoked_with_parent(context)
-    ):
+    events = audit.deletion_events(context.sources)
+    if not context.store.delete_environment(audit.deletion(event), event, events):
         raise EnvironmentNotFound
     return None, 204
 

@@ -74,10 +74,8 @@ def delete_organization(context: WriteContext, id: str) -> Answer:
     organization = access.authorize_organization(context, "organizations:delete", id)
     context.require_version(lambda: _version(organization))
     event = audit.organization_deleted(context, organization)
-    now, end = timestamps.to_text(context.now), audit.END_OF_OPERATION
-    if not context.store.delete_organization(
-        id, now, end, event, audit.revoked_with_parent(context)
-    ):
+    events = audit.deletion_events(context.sources)
+    if not context.store.delete_organization(audit.deletion(event), event, events):
         raise OrganizationNotFound
     return None, 204
 

@@ -38,6 +38,7 @@ from hookstream_keys.http.middlewares import (
     Writer,
 )
 from hookstream_keys.http.rate_limiting import RateLimiting
+from hookstream_keys.runtime.deletions import Deletions
 from hookstream_keys.runtime.new_secret import secrets_at_start
 from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters, limits_path
 from hookstream_keys.runtime.refusals import Refusals
@@ -61,8 +62,8 @@ class Application:
     dependencies: Dependencies
     counters: RateLimitCounters
     writer: Writer
-    #: What the writer runs from time to time: each returns whether it has more to do.
-    periodic_tasks: tuple[Callable[[], bool | None], ...]
+    #: What the writer runs from time to time: each returns whether it has more to do, or when.
+    periodic_tasks: tuple[Callable[[], float | bool | None], ...]
     #: What the writer runs last, when it stops.
     final_tasks: tuple[Callable[[], None], ...]
     settings: Settings
@@ -123,7 +124,13 @@ def assemble(
         counters, settings.requests_per_minute, number(settings.verification_rate_limit)
     )
     pruning = Pruning(store, periods(settings), sources.now)
-    periodic_tasks = (usage.flush, refusals.flush, pruning.prune_batch)
+    deletions = Deletions(store, audit.deletion_events(sources))
+    periodic_tasks = (
+        usage.flush,
+        refusals.flush,
+        pruning.prune_batch,
+        deletions.continue_one,
+    )
     final_tasks = (refusals.close,)
     writer = Writer(store, periodic_tasks, at_end=final_tasks)
     document = spec.load()

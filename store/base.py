@@ -1,6 +1,6 @@
 """The interface of the database, the same for every engine."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -13,11 +13,13 @@ from hookstream_keys.store.records import (
     Attempts,
     AuditEvent,
     Credential,
+    DeletionEvents,
     DescendantRevocation,
     Environment,
     IdempotencyRecord,
     Member,
     Organization,
+    PendingDeletion,
     Prunable,
     Rotation,
     Session,
@@ -165,17 +167,13 @@ class Store(ReadStore, OperatorStore, Protocol):
         """
 
     def delete_organization(
-        self,
-        org_id: str,
-        deleted_at: str,
-        reason: str,
-        event: AuditEvent,
-        revoked: Callable[[ApiKey], AuditEvent],
+        self, deletion: PendingDeletion, event: AuditEvent, events: DeletionEvents
     ) -> bool:
-        """Delete the organization, its memberships, environments and keys, with the events.
+        """Delete the organization, its memberships, environments and keys, with the event.
 
-        `revoked` makes the event of every key that was not revoked before. Returns False, and
-        changes nothing, when it is gone.
+        They are gone at once for every query, and the keys revoked. Their rows are deleted by
+        `continue_deletion`, if there are many, with the `events` of the keys and of the end.
+        Returns False, and changes nothing, when it is gone.
         """
 
     def add_member(
@@ -240,18 +238,20 @@ class Store(ReadStore, OperatorStore, Protocol):
         """
 
     def delete_environment(
-        self,
-        org_id: str,
-        env_id: str,
-        deleted_at: str,
-        reason: str,
-        event: AuditEvent,
-        revoked: Callable[[ApiKey], AuditEvent],
+        self, deletion: PendingDeletion, event: AuditEvent, events: DeletionEvents
     ) -> bool:
-        """Delete the environment and revoke its keys for `reason`, with the events.
+        """Delete the environment and revoke its keys, with the event.
 
-        `revoked` makes the event of every key that was not revoked before. Returns False, and
-        changes nothing, when it is gone.
+        The keys are revoked at once for every query. Their rows are changed by
+        `continue_deletion`, if there are many, with the `events` of each and of the end. Returns
+        False, and changes nothing, when it is gone.
+        """
+
+    def continue_deletion(self, events: DeletionEvents, rows: int, seconds: float) -> bool:
+        """Continue a pending deletion, in one transaction; returns whether any is left.
+
+        It changes one row at least, then others until it has changed so many `rows` or so many
+        seconds have passed. Safe when several processes do it at once.
         """
 
     def add_key(

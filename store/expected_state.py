@@ -13,7 +13,7 @@ from typing import Any, Literal
 import orjson
 
 #: The kinds of rows that are checked, parents first.
-Kind = Literal["organization", "environment", "api_key", "rotation", "member"]
+Kind = Literal["organization", "environment", "api_key", "rotation", "member", "pending_deletion"]
 
 #: The cache's size in KiB.
 _CACHE = 65_536

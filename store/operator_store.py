@@ -10,6 +10,7 @@ from hookstream_keys.store.records import (
     Backup,
     ChainCheck,
     Credential,
+    DeletionEvents,
     Organization,
     Page,
     Progress,
@@ -69,13 +70,15 @@ class OperatorStore(Protocol):
         recorded: Callable[[RestoreChange], AuditEvent],
         seal_keys: SealKeys,
         *,
+        deletions: DeletionEvents,
         unsealed: bool = False,
         rehearse: bool = False,
     ) -> Restored:
         """Restore a backup in one transaction, and preserve all later revocations.
 
         What was revoked, narrowed or removed since stays so; the audit log is not restored, it
-        continues, with the events that `recorded` makes. Users are not changed, and all sessions
+        continues, with the events that `recorded` makes. Pending deletions are completed first,
+        with the events `deletions`. Users are not changed, and all sessions
         end. Without a database the backup becomes it, and later revocations are not known. Others
         may read and write meanwhile. With `rehearse` nothing is changed. Raises BackupRefused when
         the file is no sound backup of this database, has no seal by one of the keys, or is not as

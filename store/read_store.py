@@ -80,6 +80,9 @@ class ReadStore(Protocol):
     def usage_of(self, key_ids: Sequence[str]) -> dict[str, KeyUsage]:
         """The usage of keys, by the key's id."""
 
+    def has_pending_deletions(self) -> bool:
+        """Whether the deletion of any environment or organization is not complete."""
+
     def find_session(self, token: str, now: str) -> Session | None:
         """The session of this token, unless it has expired at `now` or its user is banned."""
 

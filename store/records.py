@@ -270,6 +270,42 @@ class DescendantRevocation:
 
 
 @record
+class PendingDeletion:
+    """A deletion of an environment or organization that has begun, and who began it."""
+
+    #: Of the environment or organization.
+    id: str
+    kind: Literal["environment", "organization"]
+    org_id: str
+    deleted_at: str
+    #: Why its keys are revoked.
+    reason: str
+    user_id: str | None
+    api_key_id: str | None
+    ip_address: str | None
+    request_id: str
+    #: How many keys it has revoked so far.
+    keys_revoked: int = 0
+
+
+class RevokedKey(NamedTuple):
+    """A key that is revoked by a deletion."""
+
+    id: str
+    env_id: str
+    prefix: str
+
+
+class DeletionEvents(NamedTuple):
+    """Makes the audit events of a pending deletion."""
+
+    #: That of each key that was not revoked before.
+    revoked: "Callable[[PendingDeletion, RevokedKey], AuditEvent]"
+    #: That of its end, with how many keys it has revoked.
+    completed: "Callable[[PendingDeletion, int], AuditEvent]"
+
+
+@record
 class AuditEvent:
     """A row of the audit log: who did what to which resource, from where, in which request."""
 

@@ -35,10 +35,10 @@ class KeyEvents(RowEvents):
             self._change_pending(key, event, {"sets_expiry": False})
 
     def key_revoked(self, event: Event) -> None:
-        """A key is revoked, from the moment of the event."""
+        """A key is revoked: at the moment of the event, or of the deletion that it is part of."""
         key = self.find("api_key", event.resource_id, event)
         key.presence, key.since = Presence.ENDED, event.seq
-        key.tell(event.seq, {"revoked_at": event.created_at})
+        key.tell(event.seq, {"revoked_at": event.details.get("revoked_at", event.created_at)})
         key.fields.pop("revocation_reason", None)
         if "reason" in event.details:
             key.tell(event.seq, {"revocation_reason": event.details["reason"]})

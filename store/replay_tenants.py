@@ -35,8 +35,20 @@ class TenantEvents(RowEvents):
         self._state.put(organization)
 
     def organization_deleted(self, event: Event) -> None:
-        """The organization was deleted, with all its resources."""
+        """The organization was deleted, with all its resources: at once, or in batches."""
+        if not self._deletion_begins("organization", event):
+            self.remove("organization", event)
+            return
+        organization = self.find("organization", event.resource_id, event)
+        # From now on each of its rows may be missing.
+        organization.presence, organization.since = Presence.ENDED, event.seq
+        organization.tell(event.seq, {"slug": audit_details.deleted_slug(event.resource_id)})
+        self._state.put(organization)
+
+    def organization_deletion_completed(self, event: Event) -> None:
+        """The last row of the organization was deleted."""
         self.remove("organization", event)
+        self.remove("pending_deletion", event)
 
     def organization_restored(self, event: Event) -> None:
         """The organization exists; other events record what the restore did to its rows."""
@@ -90,6 +102,11 @@ class TenantEvents(RowEvents):
         slug = audit_details.deleted_slug(event.resource_id)
         environment.tell(event.seq, {"deleted_at": event.created_at, "slug": slug})
         self._state.put(environment)
+        self._deletion_begins("environment", event)
+
+    def environment_deletion_completed(self, event: Event) -> None:
+        """The last key of the environment was revoked."""
+        self.remove("pending_deletion", event)
 
     def environment_restored(self, event: Event) -> None:
         """An environment that a restore changed or restored."""
@@ -98,3 +115,16 @@ class TenantEvents(RowEvents):
     def environment_removed(self, event: Event) -> None:
         """An environment that a restore removed: it was created after the backup."""
         self.remove("environment", event)
+
+    def _deletion_begins(self, kind: str, event: Event) -> bool:
+        """Whether a deletion is not complete with its event, which then names its reason.
+
+        It is with that of an earlier version, a restore, or a deletion by another program.
+        """
+        if "reason" not in event.details:
+            return False
+        deletion = begin("pending_deletion", event.resource_id, event)
+        told = {"kind": kind, "deleted_at": event.created_at, "request_id": event.request_id}
+        deletion.tell(event.seq, told | {"actor": event.actor} | event.fields("reason"))
+        self._state.put(deletion)
+        return True

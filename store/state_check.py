@@ -184,9 +184,13 @@ class Comparison:
                 return Presence.GONE
             if home.fields.get("unknown_until", (None, 0))[1] > expected.since:
                 return Presence.ENDED
+        presence = expected.presence
         if expected.kind == "rotation":
-            return self._presence_of_rotation(expected)
-        return expected.presence
+            presence = self._presence_of_rotation(expected)
+        if home is not None and home.presence is Presence.ENDED and home.since > expected.since:
+            # Its organization is being deleted.
+            return min(presence, Presence.ENDED)
+        return presence
 
     def _presence_of_rotation(self, rotation: Expected) -> Presence:
         key = self.state.find("api_key", rotation.value("key_id") or "")

@@ -97,6 +97,7 @@ def _restored(
         timestamps.to_text(context.now),
         partial(audit.restored, context),
         keys,
+        deletions=audit.deletion_events(context.sources),
         unsealed=unsealed,
         rehearse=rehearse,
     )

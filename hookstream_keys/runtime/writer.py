@@ -52,8 +52,9 @@ _Outcome = tuple[Any, Exception | None]
 class Writer:
     """Runs jobs that write into `store`, and the `periodic_tasks`.
 
-    A task that returns True has more to do, and runs again soon. When the writer stops, the tasks
-    run once more, then those `at_end`: no other thread writes.
+    A task that returns True has more to do, and runs again soon; one that returns a number, after
+    so many seconds. When the writer stops, the tasks run once more, then those `at_end`: no other
+    thread writes.
     """
 
     def __init__(
@@ -165,7 +166,7 @@ class Writer:
         """Run the tasks that are due at `now`."""
         for task, due in self._periodic_tasks.items():
             if due <= now:
-                wait = RETRY_SECONDS if _run_task(task) is True else self._every
+                wait = _wait_after(_run_task(task), self._every)
                 self._periodic_tasks[task] = time.monotonic() + wait
 
 
@@ -175,6 +176,13 @@ def _run_task(task: Callable[[], object]) -> object:
     except Exception:  # a task that fails runs again the next time
         log.exception("a periodic task failed")
         return None
+
+
+def _wait_after(result: object, every: float) -> float:
+    """How long until a task that returned `result` runs again, in seconds."""
+    if isinstance(result, float):
+        return result
+    return RETRY_SECONDS if result is True else every
 
 
 def _reject_late(jobs: list[_Job]) -> list[_Job]:

@@ -12,6 +12,7 @@ from hookstream_keys.store.sqlite.keys import Keys
 from hookstream_keys.store.sqlite.members import Members
 from hookstream_keys.store.sqlite.operator_users import OperatorUsers
 from hookstream_keys.store.sqlite.organizations import Organizations
+from hookstream_keys.store.sqlite.pending_deletions import PendingDeletions
 from hookstream_keys.store.sqlite.retention import Retention
 from hookstream_keys.store.sqlite.revocations import Revocations
 from hookstream_keys.store.sqlite.rotations import Rotations
@@ -35,6 +36,7 @@ class SqliteStore(
     Members,
     OperatorUsers,
     Organizations,
+    PendingDeletions,
     Retention,
     Revocations,
     Rotations,

@@ -41,6 +41,8 @@ _NAMES = "select distinct checkpoint from audit_checkpoint"
 _LAST_PRUNE = """
     select seq, details from audit_log where org_id = '' and action = ? order by seq desc limit 1
 """
+#: The SHA-256 of no rows.
+_NO_ROWS = hashlib.sha256().hexdigest()
 
 
 class Checkpoint(NamedTuple):
@@ -76,7 +78,8 @@ def changed(connection: sqlite3.Connection, checkpoint: Checkpoint) -> Iterator[
     """The kinds whose rows differ from the event's SHA-256, and that of the rows."""
     for kind in state_rows.TABLES:
         digest = _digest(connection.execute(_READ, (checkpoint.name, kind)))
-        if digest != checkpoint.digests.get(kind):
+        # Of a kind that an earlier version did not have there are no rows.
+        if digest != checkpoint.digests.get(kind, _NO_ROWS):
             yield kind, digest
 
 

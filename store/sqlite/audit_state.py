@@ -13,7 +13,14 @@ from hookstream_keys.store.sqlite.known_log import KnownLog
 from hookstream_keys.store.state_check import Comparison, Difference, FoundRow, StateCheck
 
 #: In the order in which faults are reported: parents first.
-KINDS: tuple[Kind, ...] = ("organization", "environment", "api_key", "rotation", "member")
+KINDS: tuple[Kind, ...] = (
+    "organization",
+    "environment",
+    "api_key",
+    "rotation",
+    "member",
+    "pending_deletion",
+)
 
 #: How many faults are listed; of the others only the number.
 MAX_FAULTS = 100

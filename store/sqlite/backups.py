@@ -11,12 +11,20 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from hookstream_keys.store.errors import BackupRefused
-from hookstream_keys.store.records import AuditEvent, Backup, RestoreChange, Restored, SealKeys
+from hookstream_keys.store.records import (
+    AuditEvent,
+    Backup,
+    DeletionEvents,
+    RestoreChange,
+    Restored,
+    SealKeys,
+)
 from hookstream_keys.store.sqlite import (
     audit_chain,
     audit_state,
     backup_files,
     backup_seal,
+    pending_deletions,
     restore_counts,
     restore_events,
     restore_merge,
@@ -61,6 +69,7 @@ class Backups(Engine):
         recorded: Recorded,
         seal_keys: SealKeys,
         *,
+        deletions: DeletionEvents,
         unsealed: bool = False,
         rehearse: bool = False,
     ) -> Restored:
@@ -71,7 +80,7 @@ class Backups(Engine):
             found = restore_source.prepare(path, draft, now, seal_keys, unsealed=unsealed)
             found.compared = exists
             if exists:
-                self._restore_over(draft, found, now, recorded, rehearse=rehearse)
+                self._restore_over(draft, found, now, recorded, deletions, rehearse=rehearse)
                 return found
             self._refuse_leftovers()
             _restore_alone(draft, found, recorded)
@@ -80,7 +89,14 @@ class Backups(Engine):
             return found
 
     def _restore_over(
-        self, draft: Path, found: Restored, now: str, recorded: Recorded, *, rehearse: bool
+        self,
+        draft: Path,
+        found: Restored,
+        now: str,
+        recorded: Recorded,
+        deletions: DeletionEvents,
+        *,
+        rehearse: bool,
     ) -> None:
         with translated(), closing(self._open(create=False)) as connection:
             # Rows are replaced below; deleting an organization must not cascade.
@@ -89,6 +105,8 @@ class Backups(Engine):
             with suppress(_Rehearsed), transaction(connection):
                 _require_same(connection, found.backup, self._path)
                 try:
+                    # So that what they revoke or delete is compared with the backup.
+                    pending_deletions.complete_all(connection, deletions)
                     restore_merge.preserve_revocations(connection, found, now)
                     _record(
                         connection, restore_events.changes(connection, _details(found)), recorded

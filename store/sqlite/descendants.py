@@ -4,6 +4,8 @@ Descendants of revoked keys are included. Also the rotations of other keys by a 
 descendants, who have the new secret. Every statement binds `:made_by` and `:org_id`.
 """
 
+from hookstream_keys.store.sqlite.pending_deletions import key_is_pending
+
 #: The ids of the descendants, as the table `descendant`.
 CTE = """
     with recursive descendant (id) as (
@@ -15,15 +17,16 @@ CTE = """
 #: How many are not revoked, by role.
 COUNT = f"""{CTE}
     select role, count(*) from api_key
-    where id in (select id from descendant) and revoked_at is null group by role
+    where id in (select id from descendant) and revoked_at is null and not {key_is_pending()}
+    group by role
 """  # noqa: S608 - constants
 #: Their rotations `r` of keys `k` that are neither descendants nor revoked.
-_ROTATIONS = """
+_ROTATIONS = f"""
     from rotation r join api_key k on k.id = r.key_id
     where (r.created_by = :made_by or r.created_by in (select id from descendant))
-      and k.org_id = :org_id and k.revoked_at is null
+      and k.org_id = :org_id and k.revoked_at is null and not {key_is_pending("k.")}
       and k.id <> :made_by and k.id not in (select id from descendant)
-"""
+"""  # noqa: S608 - constants
 #: That the secret which the rotation `r` gave is pending or valid at `:now`. The row of the
 #: activation after it has that secret, and until when it is valid.
 _IS_VALID = """

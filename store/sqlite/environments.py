@@ -1,18 +1,29 @@
 """Environments. A deleted one keeps its row, for its revoked keys."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from hookstream_keys.domain.quotas import Quota
-from hookstream_keys.store.records import ApiKey, AuditEvent, Environment, IdempotencyRecord, Page
+from hookstream_keys.store.errors import ForeignKeyViolation
+from hookstream_keys.store.records import (
+    AuditEvent,
+    DeletionEvents,
+    Environment,
+    IdempotencyRecord,
+    Page,
+    PendingDeletion,
+)
+from hookstream_keys.store.sqlite import pending_deletions
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine, assignments, unique
 from hookstream_keys.store.sqlite.idempotency_records import insert_idempotency_record
+from hookstream_keys.store.sqlite.pending_deletions import is_pending
 from hookstream_keys.store.sqlite.quotas import check_environments
-from hookstream_keys.store.sqlite.revocations import revoke_all
 
 _COLUMNS = "id, org_id, name, slug, mode, created_at"
-_SELECT = f"select {_COLUMNS} from environment where deleted_at is null"  # noqa: S608 - a constant
+#: That an environment exists, and its organization.
+_EXISTS = f"deleted_at is null and not {is_pending('org_id')}"
+_SELECT = f"select {_COLUMNS} from environment where {_EXISTS}"  # noqa: S608 - constants
 
 
 class Environments(Engine):
@@ -45,7 +56,7 @@ class Environments(Engine):
         with self.write_transaction() as connection, unique("slug"):
             row = connection.execute(
                 f"update environment set {assignments(changes)}"  # noqa: S608 - names of fields
-                f" where id = :id and org_id = :org_id and deleted_at is null returning {_COLUMNS}",
+                f" where id = :id and org_id = :org_id and {_EXISTS} returning {_COLUMNS}",
                 {**changes, "id": env_id, "org_id": org_id},
             ).fetchone()
             if row is None:
@@ -54,33 +65,31 @@ class Environments(Engine):
             return Environment(*row)
 
     def delete_environment(
-        self,
-        org_id: str,
-        env_id: str,
-        deleted_at: str,
-        reason: str,
-        event: AuditEvent,
-        revoked: Callable[[ApiKey], AuditEvent],
+        self, deletion: PendingDeletion, event: AuditEvent, events: DeletionEvents
     ) -> bool:
         with self.write_transaction() as connection:
             done = connection.execute(
                 # Its slug can be reused; no slug has a tilde.
-                "update environment set deleted_at = ?, slug = '~' || id"
-                " where id = ? and org_id = ? and deleted_at is null",
-                (deleted_at, env_id, org_id),
+                "update environment set deleted_at = ?, slug = '~' || id"  # noqa: S608 - constants
+                f" where id = ? and org_id = ? and {_EXISTS}",
+                (deletion.deleted_at, deletion.id, deletion.org_id),
             )
             if done.rowcount == 0:
                 return False
-            revoke_all(connection, ("env_id", env_id), deleted_at, reason, revoked)
             insert_event(connection, event)
+            pending_deletions.begin(connection, deletion, events)
             return True
 
 
 def insert_environment(connection: Connection, environment: Environment) -> None:
-    """Store an environment in a transaction. Raises UniqueViolation for a slug in use."""
+    """Store an environment in a transaction.
+
+    Raises UniqueViolation for a slug in use, ForeignKeyViolation without its organization.
+    """
     with unique("slug"):
-        connection.execute(
-            f"insert into environment ({_COLUMNS}) values (?, ?, ?, ?, ?, ?)",  # noqa: S608
+        added = connection.execute(
+            f"insert into environment ({_COLUMNS}) select ?, ?, ?, ?, ?, ?"
+            f" where not {is_pending('?')}",
             (
                 environment.id,
                 environment.org_id,
@@ -88,5 +97,8 @@ def insert_environment(connection: Connection, environment: Environment) -> None
                 environment.slug,
                 environment.mode,
                 environment.created_at,
+                environment.org_id,
             ),
         )
+    if added.rowcount == 0:
+        raise ForeignKeyViolation(f"the organization {environment.org_id} is being deleted")

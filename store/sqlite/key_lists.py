@@ -11,7 +11,8 @@ from hookstream_keys.contract.types import KeyState
 from hookstream_keys.store.records import ApiKey, KeyFilter, Page, Scanned
 from hookstream_keys.store.sqlite import descendants
 from hookstream_keys.store.sqlite.engine import Row, Value
-from hookstream_keys.store.sqlite.keys import COLUMNS, key_of
+from hookstream_keys.store.sqlite.keys import COLUMNS, columns_as_read, key_of
+from hookstream_keys.store.sqlite.pending_deletions import key_is_pending
 from hookstream_keys.store.sqlite.scans import Scan, Scans
 
 #: The class of a key by what ends its use, as the indexes have it: 0 nothing, 1 an expiry, reached
@@ -30,37 +31,41 @@ _AT_MOMENT: dict[KeyState | None, str] = {
     "active": "coalesce(t.expires_at, '~') > :now",
     "expired": "t.expires_at <= :now",
 }
-_COLUMNS = tuple(column.strip() for column in COLUMNS.split(","))
-_LARGEST = _COLUMNS.index("metadata")
+_COLUMNS = columns_as_read("t.")
+_LARGEST = [column.strip() for column in COLUMNS.split(",")].index("metadata")
+#: Whether rows of the organization's keys may say less than their state: `pending_deletions`.
+_HAS_DELETION = "select 1 from pending_deletion where org_id = ? limit 1"
 
 
 class KeyLists(Scans):
     """Lists of keys."""
 
     def list_keys(self, wanted: KeyFilter, page: Page) -> Scanned[ApiKey, tuple[str, str]]:
+        beside = wanted.state is not None and self.one(_HAS_DELETION, (wanted.org_id,)) is not None
         if wanted.rotated_by is not None:
-            return Scanned([key_of(row) for row in self._rotated(wanted, page)])
-        rows, position = self.scan(_scan(wanted), page.before, page.limit)
+            rotated = self._rotated(wanted, page, beside=beside)
+            return Scanned([key_of(row) for row in rotated])
+        rows, position = self.scan(_scan(wanted, beside=beside), page.before, page.limit)
         return Scanned([key_of(row) for row in rows], position)
 
-    def _rotated(self, wanted: KeyFilter, page: Page) -> list[Row]:
+    def _rotated(self, wanted: KeyFilter, page: Page, *, beside: bool) -> list[Row]:
         """Nothing but the number of descendants bounds what this reads."""
         conditions = [f"t.id in ({descendants.ROTATED})", "t.org_id = :org_id"]
-        conditions += _conditions(wanted, served=())
+        conditions += _conditions(wanted, served=(), beside=beside)
         values = _values(wanted)
         if page.before is not None:
             conditions.append("(t.created_at, t.id) < (:created_at, :id)")
             values["created_at"], values["id"] = page.before
         return self.all(
-            f"select {COLUMNS} from api_key t where {' and '.join(conditions)}"  # noqa: S608
+            f"select {', '.join(_COLUMNS)} from api_key t where {' and '.join(conditions)}"  # noqa: S608
             f" order by t.created_at desc, t.id desc limit {page.limit:d}",
             values,
         )
 
 
-def _scan(wanted: KeyFilter) -> Scan:
-    """The scan of the keys that have all the given values."""
-    of_state = [f"{CLASS} = {each}" for each in _CLASSES[wanted.state]]
+def _scan(wanted: KeyFilter, *, beside: bool) -> Scan:
+    """The scan of the keys that have all the given values; `beside` a pending deletion."""
+    of_state = [f"{CLASS} = {each}" for each in _classes(wanted, beside=beside)]
     served: tuple[str, ...]
     if wanted.env_id is not None:
         served = ("env_id", "state")
@@ -83,11 +88,16 @@ def _scan(wanted: KeyFilter) -> Scan:
         ("created_at", "id"),
         streams,
         _values(wanted),
-        _conditions(wanted, served),
+        _conditions(wanted, served, beside=beside),
     )
 
 
-def _conditions(wanted: KeyFilter, served: Sequence[str]) -> list[str]:
+def _classes(wanted: KeyFilter, *, beside: bool) -> Sequence[int]:
+    """The classes in which keys of the state may be: by a pending deletion in any."""
+    return _CLASSES[None if beside and wanted.state == "revoked" else wanted.state]
+
+
+def _conditions(wanted: KeyFilter, served: Sequence[str], *, beside: bool) -> list[str]:
     """The conditions of the filters that no index of `served` serves already."""
     given = {"env_id": wanted.env_id, "name": wanted.name, "created_by": wanted.created_by}
     conditions = [
@@ -96,7 +106,15 @@ def _conditions(wanted: KeyFilter, served: Sequence[str]) -> list[str]:
         if value is not None and column not in served
     ]
     if wanted.state is not None and "state" not in served:
-        conditions.append(f"{CLASS} in ({', '.join(map(str, _CLASSES[wanted.state]))})")
+        classes = ", ".join(map(str, _classes(wanted, beside=beside)))
+        conditions.append(f"{CLASS} in ({classes})")
+    if beside:
+        by_deletion = key_is_pending("t.")
+        conditions.append(
+            f"(t.revoked_at is not null or {by_deletion})"
+            if wanted.state == "revoked"
+            else f"not {by_deletion}"
+        )
     if wanted.state in _AT_MOMENT:
         conditions.append(_AT_MOMENT[wanted.state])
     return conditions

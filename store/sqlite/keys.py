@@ -17,31 +17,47 @@ from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine, Row, assignments, to_json
 from hookstream_keys.store.sqlite.idempotency_records import insert_idempotency_record
 from hookstream_keys.store.sqlite.key_counts import KeyCounts
+from hookstream_keys.store.sqlite.pending_deletions import as_revoked, is_pending, key_is_pending
 
 COLUMNS = (
     "id, org_id, env_id, name, prefix, scopes, created_by, created_at, enabled, expires_at,"
     " allowed_ips, metadata, external_id, rate_limit, revoked_at, revocation_reason, role,"
     " restricted_by"
 )
+
+
+def columns_as_read(alias: str) -> tuple[str, ...]:
+    """COLUMNS in a query: a key of what is being deleted is revoked."""
+    columns = {name: f"{alias}{name}" for name in map(str.strip, COLUMNS.split(","))}
+    columns["revoked_at"] = as_revoked("revoked_at", alias)
+    columns["revocation_reason"] = as_revoked("revocation_reason", alias)
+    return tuple(columns.values())
+
+
+def _as_read(alias: str) -> str:
+    return ", ".join(columns_as_read(alias))
+
+
 # All of these are constants of this module; values are bound.
-_SELECT = f"select {COLUMNS} from api_key"  # noqa: S608
+_SELECT = f"select {_as_read('api_key.')} from api_key"  # noqa: S608
 _FIND_KEY = f"{_SELECT} where digest = ?"
 #: By both kinds of secrets in one statement: between two, the activation by another process could
 #: move the secret from where the second looks to where the first has looked.
 _FIND_KEY_BY_ANY = f"""
-    select {COLUMNS}, {", ".join("null" for _ in rotations.COLUMNS.split(","))}
+    select {_as_read("api_key.")}, {", ".join("null" for _ in rotations.COLUMNS.split(","))}
     from api_key where digest = :digest
     union all
-    select {", ".join(f"k.{column.strip()}" for column in COLUMNS.split(","))},
+    select {_as_read("k.")},
            {", ".join(f"r.{column.strip()}" for column in rotations.COLUMNS.split(","))}
     from rotation r join api_key k on k.id = r.key_id where r.digest = :digest
 """  # noqa: S608
 _FIND_KEY_BY_ID = f"{_SELECT} where id = ?"
-#: Inserts nothing where the environment was deleted.
+#: Inserts nothing where the environment or organization was deleted.
 _ADD_KEY = (
     f"insert into api_key ({COLUMNS}, digest)"  # noqa: S608
     " select ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
     " from environment where id = ? and org_id = ? and deleted_at is null"
+    f" and not {is_pending('org_id')}"
 )
 _SAME_EXPIRY = "update rotation set sets_expiry = 0 where key_id = ? and state = 'pending'"
 _CHANGEABLE = (
@@ -108,7 +124,8 @@ class Keys(Engine):
         with self.write_transaction() as connection:
             row = connection.execute(
                 f"update api_key set {assignments(values)}"  # noqa: S608
-                f" where id = :id and org_id = :org_id and revoked_at is null returning {COLUMNS}",
+                " where id = :id and org_id = :org_id and revoked_at is null"
+                f" and not {key_is_pending()} returning {COLUMNS}",
                 {**values, "id": key_id, "org_id": org_id},
             ).fetchone()
             if row is None:

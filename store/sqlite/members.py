@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from hookstream_keys.contract import roles
 from hookstream_keys.domain.quotas import NO_QUOTAS, Quotas
-from hookstream_keys.store.errors import LastOwner, UniqueViolation
+from hookstream_keys.store.errors import ForeignKeyViolation, LastOwner, UniqueViolation
 from hookstream_keys.store.records import (
     AuditEvent,
     DescendantRevocation,
@@ -18,22 +18,35 @@ from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine, Row, Value
 from hookstream_keys.store.sqlite.idempotency_records import insert_idempotency_record
+from hookstream_keys.store.sqlite.pending_deletions import is_pending
 from hookstream_keys.store.sqlite.quotas import check_members, check_organizations
 from hookstream_keys.store.sqlite.revocations import revoke_descendants
 
-_SELECT = """
+_SELECT = f"""
     select m.id, m."organizationId", m."userId", m.role, m."createdAt", u.name, u.email
-    from "member" m join "user" u on u.id = m."userId" where true
-"""
+    from "member" m join "user" u on u.id = m."userId"
+    where not {is_pending('m."organizationId"')}
+"""  # noqa: S608 - constants
 _FIND = f"""{_SELECT} and m."organizationId" = ? and m.id = ?"""
 #: A user's role in each organization, in the order of joining.
-_ROLES = """
-    select "organizationId", role from "member" where "userId" = ? order by "createdAt", id
-"""
+_ROLES = f"""
+    select "organizationId", role from "member"
+    where "userId" = ? and not {is_pending('"organizationId"')} order by "createdAt", id
+"""  # noqa: S608 - constants
 #: The organization that a user joined first, if any.
 FIRST_JOINED = f"{_ROLES} limit 1"
-_ROLE_IN = """select role from "member" where "userId" = ? and "organizationId" = ?"""
-_ROLE = """select role from "member" where id = ? and "organizationId" = ?"""
+_ROLE_IN = f"""
+    select role from "member"
+    where "userId" = ? and "organizationId" = ? and not {is_pending('"organizationId"')}
+"""  # noqa: S608 - constants
+_ROLE = f"""
+    select role from "member"
+    where id = ? and "organizationId" = ? and not {is_pending('"organizationId"')}
+"""  # noqa: S608 - constants
+_ADD = f"""
+    insert into "member" (id, "organizationId", "userId", role, "createdAt")
+    select ?, ?, ?, ?, ? where not {is_pending("?")}
+"""
 #: With the condition of an index. Also of roles that only contain the word, which are few.
 _OWNERS = """
     select role from "member" where "organizationId" = ? and instr(role, 'owner') > 0
@@ -119,9 +132,10 @@ def _member(row: Row) -> Member:
 
 
 def insert_member(connection: Connection, member: Member) -> None:
-    """Store a member inside a transaction. Raises UniqueViolation when the user is one already.
+    """Store a member inside a transaction.
 
-    The table has no such constraint.
+    Raises UniqueViolation when the user is one already, for which the table has no constraint, and
+    ForeignKeyViolation without the organization or the user.
     """
     taken = connection.execute(
         'select 1 from "member" where "organizationId" = ? and "userId" = ?',
@@ -129,11 +143,9 @@ def insert_member(connection: Connection, member: Member) -> None:
     ).fetchone()
     if taken:
         raise UniqueViolation("user")
-    connection.execute(
-        """insert into "member" (id, "organizationId", "userId", role, "createdAt")
-           values (?, ?, ?, ?, ?)""",
-        (member.id, member.org_id, member.user_id, member.role, member.created_at),
-    )
+    values = (member.id, member.org_id, member.user_id, member.role, member.created_at)
+    if connection.execute(_ADD, (*values, member.org_id)).rowcount == 0:
+        raise ForeignKeyViolation(f"the organization {member.org_id} is being deleted")
 
 
 @contextmanager

@@ -427,6 +427,32 @@ def m0017_quotas(db: Database) -> None:
 
 
 @migrations()
+def m0018_pending_deletions(db: Database) -> None:
+    """The environments and organizations whose deletion has begun, and is not complete.
+
+    With the deletion's time, its reason for keys, and its origin, for the audit events to come.
+    """
+    _run(
+        db,
+        """
+        create table pending_deletion (
+            id text primary key,
+            kind text not null check (kind in ('environment', 'organization')),
+            org_id text not null,
+            deleted_at text not null,
+            reason text not null,
+            user_id text,
+            api_key_id text,
+            ip_address text,
+            request_id text not null,
+            keys_revoked integer not null default 0 check (keys_revoked >= 0),
+            batches integer not null default 0 check (batches >= 0)
+        ) strict, without rowid
+        """,
+    )
+
+
+@migrations()
 def m0019_indexes_of_lists(db: Database) -> None:
     """An index for the filters and the order of each list, so that a page has a bounded cost."""
     of_class = "iif(revoked_at is not null, 3, iif(enabled = 0, 2, expires_at is not null))"

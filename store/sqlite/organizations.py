@@ -1,34 +1,38 @@
 """Organizations: better-auth's own table."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from hookstream_keys.domain.quotas import Quota
 from hookstream_keys.store.records import (
-    ApiKey,
     AuditEvent,
+    DeletionEvents,
     IdempotencyRecord,
     Member,
     Organization,
     Page,
+    PendingDeletion,
 )
-from hookstream_keys.store.sqlite import better_auth
+from hookstream_keys.store.sqlite import better_auth, pending_deletions
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine, Row, assignments, unique
 from hookstream_keys.store.sqlite.idempotency_records import insert_idempotency_record
 from hookstream_keys.store.sqlite.members import insert_member
+from hookstream_keys.store.sqlite.pending_deletions import is_pending
 from hookstream_keys.store.sqlite.quotas import check_organizations
-from hookstream_keys.store.sqlite.revocations import revoke_all
 
 _COLUMNS = 'o.id, o.name, o.slug, o."createdAt"'
+_EXISTS = f"not {is_pending('o.id')}"
 # All of these are constants of this module; values are bound.
-_FIND = f"select {_COLUMNS} from organization o where o.id = ?"  # noqa: S608
-_ALL = f"select {_COLUMNS} from organization o where true"  # noqa: S608
+_FIND = f"select {_COLUMNS} from organization o where {_EXISTS} and o.id = ?"  # noqa: S608
+_ALL = f"select {_COLUMNS} from organization o where {_EXISTS}"  # noqa: S608
 _OF_USER = (
     f"""select {_COLUMNS}, m.role, m."createdAt", m.id from organization o"""  # noqa: S608
-    ' join "member" m on m."organizationId" = o.id where true'
+    f' join "member" m on m."organizationId" = o.id where {_EXISTS}'
 )
+#: Its slug can be reused; no slug has a tilde.
+_DELETE = f"update organization as o set slug = '~' || id where o.id = ? and {_EXISTS}"  # noqa: S608
 
 
 class Organizations(Engine):
@@ -67,7 +71,7 @@ class Organizations(Engine):
         with self.write_transaction() as connection, unique("slug"):
             row = connection.execute(
                 f"update organization as o set {assignments(changes)}"  # noqa: S608
-                f' where o.id = :id returning id, name, slug, "createdAt"',
+                f' where o.id = :id and {_EXISTS} returning id, name, slug, "createdAt"',
                 {**changes, "id": org_id},
             ).fetchone()
             if row is None:
@@ -76,20 +80,13 @@ class Organizations(Engine):
             return _organization(row)
 
     def delete_organization(
-        self,
-        org_id: str,
-        deleted_at: str,
-        reason: str,
-        event: AuditEvent,
-        revoked: Callable[[ApiKey], AuditEvent],
+        self, deletion: PendingDeletion, event: AuditEvent, events: DeletionEvents
     ) -> bool:
         with self.write_transaction() as connection:
-            # Each with its own event, before the organization's rows are deleted.
-            revoke_all(connection, ("org_id", org_id), deleted_at, reason, revoked)
-            done = connection.execute("delete from organization where id = ?", (org_id,))
-            if done.rowcount == 0:
+            if connection.execute(_DELETE, (deletion.id,)).rowcount == 0:
                 return False
             insert_event(connection, event)
+            pending_deletions.begin(connection, deletion, events)
             return True
 
 

@@ -8,9 +8,12 @@ from hookstream_keys.domain.quotas import Quota
 from hookstream_keys.store.errors import QuotaReached
 from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Value
+from hookstream_keys.store.sqlite.pending_deletions import is_pending
 
 _BEYOND = "limit 1 offset ?"
-_ORGANIZATIONS = f"""select 1 from "member" where "userId" = ? {_BEYOND}"""  # noqa: S608 - constants
+_ORGANIZATIONS = f"""
+    select 1 from "member" where "userId" = ? and not {is_pending('"organizationId"')} {_BEYOND}
+"""  # noqa: S608 - constants
 _MEMBERS = f"""select 1 from "member" where "organizationId" = ? {_BEYOND}"""  # noqa: S608 - constants
 _ENVIRONMENTS = f"""
     select 1 from environment indexed by environment_of_org

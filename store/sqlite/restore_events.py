@@ -13,6 +13,7 @@ from hookstream_keys.store import audit_details
 from hookstream_keys.store.expected_state import Kind
 from hookstream_keys.store.records import RestoreChange
 from hookstream_keys.store.sqlite import restore_rows, state_rows
+from hookstream_keys.store.sqlite.pending_deletions import is_pending
 from hookstream_keys.store.sqlite.restore_columns import COLUMNS
 from hookstream_keys.store.state_check import FoundRow
 
@@ -44,11 +45,12 @@ def changes(connection: sqlite3.Connection, details: Mapping[str, Any]) -> Itera
 def unchanged(
     connection: sqlite3.Connection, details: Mapping[str, Any]
 ) -> Iterator[RestoreChange]:
-    """The events where a backup becomes the database."""
-    for (org_id,) in connection.execute('select id from "organization" order by id'):
+    """The events where a backup becomes the database: its pending deletions go on there."""
+    for (org_id,) in connection.execute(_REMAINING):
         yield RestoreChange("organization.restored", org_id, org_id, details)
 
 
+_REMAINING = f'select id from "organization" where not {is_pending("id")} order by id'  # noqa: S608
 _ORGANIZATIONS = """
     select b.id, b.name, b.slug, m.id, m.name, m.slug
     from backup."organization" b left join main."organization" m on m.id = b.id order by b.id

@@ -24,6 +24,24 @@ from hookstream_keys.store.sqlite.restore_rows import (
 #: The reason for keys of a deleted organization or environment: RFC 5280.
 _GONE = "cessationOfOperation"
 
+#: Pending deletions of the backup: their keys are revoked, and their organizations gone.
+_COMPLETE_DELETIONS = """
+    update backup.api_key set (revoked_at, revocation_reason) =
+        (select d.deleted_at, d.reason from backup.pending_deletion d where d.id = env_id)
+    where revoked_at is null and env_id in (select id from backup.pending_deletion);
+    delete from backup.rotation where key_id in (select id from backup.api_key
+        where org_id in (select id from backup.pending_deletion));
+    delete from backup.key_usage where key_id in (select id from backup.api_key
+        where org_id in (select id from backup.pending_deletion));
+    delete from backup.api_key where org_id in (select id from backup.pending_deletion);
+    delete from backup.environment where org_id in (select id from backup.pending_deletion);
+    delete from backup."member"
+        where "organizationId" in (select id from backup.pending_deletion);
+    delete from backup."invitation"
+        where "organizationId" in (select id from backup.pending_deletion);
+    delete from backup."organization" where id in (select id from backup.pending_deletion);
+    delete from backup.pending_deletion
+"""
 #: A deleted key is restored as revoked.
 _REVOKE_GONE = """
     update backup.api_key set revoked_at = ?, revocation_reason = ?
@@ -53,6 +71,8 @@ def preserve_revocations(connection: sqlite3.Connection, found: Restored, now: s
 
     Raises BackupRefused where the backup has another value of a column that never changes.
     """
+    for statement in _COMPLETE_DELETIONS.split(";"):
+        connection.execute(statement)
     for table in COLUMNS:
         _require_fixed(connection, table)
     preserved = found.preserved

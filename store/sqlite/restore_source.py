@@ -2,13 +2,14 @@
 
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from hookstream_keys.store.errors import BackupRefused, SealRefused
 from hookstream_keys.store.records import Backup, Restored, SealKeys
 from hookstream_keys.store.sqlite import audit_state, backup_files, backup_schema, backup_seal
 from hookstream_keys.store.sqlite.connection import connect, transaction
 from hookstream_keys.store.sqlite.engine import Engine, translated
-from hookstream_keys.store.state_check import Difference, StateFault
+from hookstream_keys.store.state_check import Difference
 
 _UNSEALED = (
     "--unsealed puts it back nevertheless: use it only if you know where the file comes from and "
@@ -25,6 +26,14 @@ _ENDED = {
     ("rotation", "state"): "update rotation set state = ?, cancelled_at ="
     " coalesce(cancelled_at, created_at) where id = ? and state = 'pending'",
 }
+#: A deletion goes on. Who began it is in the log.
+_DELETE = """
+    insert into pending_deletion (id, org_id, kind, deleted_at, reason, request_id)
+    values (?, ?, ?, ?, ?, ?)
+"""
+
+#: A statement and its values.
+_Repair = tuple[str, tuple[Any, ...]]
 
 
 def prepare(path: Path, draft: Path, now: str, seal_keys: SealKeys, *, unsealed: bool) -> Restored:
@@ -56,12 +65,12 @@ def prepare(path: Path, draft: Path, now: str, seal_keys: SealKeys, *, unsealed:
 
 def _checked(path: Path, draft: Path, now: str, warnings: list[str], *, unsealed: bool) -> Backup:
     """Compare the backup's rows with its audit log, and apply the log's revocations."""
-    ended: list[StateFault] = []
+    repairs: list[_Repair] = []
 
     def look(difference: Difference) -> None:
-        fault = difference.fault
-        if (fault.kind, fault.field) in _ENDED and fault.expected not in (None, "pending"):
-            ended.append(fault)
+        repair = _repair(difference)
+        if repair is not None:
+            repairs.append(repair)
 
     with backup_files.reading(draft, path) as connection:
         if warnings:
@@ -86,7 +95,18 @@ def _checked(path: Path, draft: Path, now: str, warnings: list[str], *, unsealed
         )
     with translated(), closing(connect(str(draft))) as connection, transaction(connection):
         backup_schema.complete(connection)
-        for fault in ended:
-            statement = _ENDED[fault.kind, fault.field]
-            connection.execute(statement, (fault.expected, fault.id))
+        for statement, values in repairs:
+            connection.execute(statement, values)
     return backup
+
+
+def _repair(difference: Difference) -> _Repair | None:
+    """The statement that ends in the draft what has ended by the log, with its values."""
+    fault, row, expected = difference
+    if fault.kind == "pending_deletion" and row is None and expected is not None:
+        told = ("kind", "deleted_at", "reason", "request_id")
+        return _DELETE, (expected.id, expected.org_id, *map(expected.value, told))
+    statement = _ENDED.get((fault.kind, fault.field))
+    if statement is None or fault.expected in (None, "pending"):
+        return None
+    return statement, (fault.expected, fault.id)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from hookstream_keys.domain.timestamps import to_text
 from hookstream_keys.store.records import Prunable
 from hookstream_keys.store.sqlite.engine import Engine
+from hookstream_keys.store.sqlite.pending_deletions import is_pending
 
 
 class Retention(Engine):
@@ -51,7 +52,8 @@ def _find(
                 "state = 'grace' and expires_at <= ?",
             ]
         case "environments":
-            conditions = ["deleted_at <= ?"]
+            # Its keys are not all revoked before.
+            conditions = [f"deleted_at <= ? and not {is_pending('id')}"]
     found: list[str | bytes] = []
     for condition in conditions:
         found += _ids(connection, _TABLES[what], condition, (to_text(before),), most - len(found))

@@ -1,19 +1,17 @@
-"""Revoking keys: one, with its descendants, or all of an environment or organization."""
+"""Revoking a key, or with its descendants. All of an environment: `pending_deletions`."""
 
-from collections.abc import Callable
-from typing import Literal
-
-from hookstream_keys.store.records import ApiKey, AuditEvent, DescendantRevocation
+from hookstream_keys.store.records import AuditEvent, DescendantRevocation
 from hookstream_keys.store.sqlite import descendants, rotations
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine, to_json
 from hookstream_keys.store.sqlite.keys import COLUMNS, key_of
+from hookstream_keys.store.sqlite.pending_deletions import key_is_pending
 
-_REVOKE = """
+_REVOKE = f"""
     update api_key set revoked_at = ?, revocation_reason = ?
-    where id = ? and org_id = ? and revoked_at is null
-"""
+    where id = ? and org_id = ? and revoked_at is null and not {key_is_pending()}
+"""  # noqa: S608 - constants
 #: Whether a key has one of the roles that are asked for, if any are. None is stored as null, which
 #: is equal to nothing.
 _OF_ROLES = """
@@ -21,7 +19,8 @@ _OF_ROLES = """
 """
 _REVOKE_DESCENDANTS = f"""{descendants.CTE}
     update api_key set revoked_at = :now, revocation_reason = :reason
-    where id in (select id from descendant) and revoked_at is null and {_OF_ROLES}
+    where id in (select id from descendant) and revoked_at is null and not {key_is_pending()}
+          and {_OF_ROLES}
     returning {COLUMNS}
 """  # noqa: S608 - constants
 _CANCEL_PENDING = f"""
@@ -54,25 +53,6 @@ class Revocations(Engine):
             if count:
                 insert_event(connection, event)
             return count + revoke_descendants(connection, with_descendants)
-
-
-def revoke_all(
-    connection: Connection,
-    of: tuple[Literal["env_id", "org_id"], str],
-    revoked_at: str,
-    reason: str,
-    event: Callable[[ApiKey], AuditEvent],
-) -> None:
-    """Revoke every key of an environment or organization, each with its event."""
-    column, value = of
-    revoked = connection.execute(
-        f"update api_key set revoked_at = ?, revocation_reason = ?"  # noqa: S608 - see its type
-        f" where {column} = ? and revoked_at is null returning {COLUMNS}",
-        (revoked_at, reason, value),
-    )
-    # SQLite has changed all rows before it gives the first.
-    for row in revoked:
-        insert_event(connection, event(key_of(row)))
 
 
 def revoke_descendants(connection: Connection, wanted: DescendantRevocation | None) -> int:

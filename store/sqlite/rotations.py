@@ -12,6 +12,7 @@ from hookstream_keys.store.records import AuditEvent, IdempotencyRecord, Rotatio
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.engine import Engine, Row, to_json
 from hookstream_keys.store.sqlite.idempotency_records import insert_idempotency_record
+from hookstream_keys.store.sqlite.pending_deletions import key_is_pending
 from hookstream_keys.store.sqlite.quotas import check_rotations
 
 COLUMNS = (
@@ -35,7 +36,10 @@ _CANCEL = "update rotation set state = 'cancelled', cancelled_at = ? where state
 _CANCEL_ONE = f"""
     {_CANCEL} id = ? and key_id = (select id from api_key where id = ? and org_id = ?)
 """  # noqa: S608 - constants
-_CURRENT = "select digest, prefix, expires_at from api_key where id = ? and revoked_at is null"
+_CURRENT = f"""
+    select digest, prefix, expires_at from api_key
+    where id = ? and revoked_at is null and not {key_is_pending()}
+"""  # noqa: S608
 _TAKE_OVER = """
     update api_key set digest = ?, prefix = ?, expires_at = ?,
                        restricted_by = coalesce(?, restricted_by)

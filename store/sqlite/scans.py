@@ -22,6 +22,7 @@ class Scan(NamedTuple):
     """Which rows of a table a scan reads, in which order, and which of them it keeps."""
 
     table: str
+    #: Of the row `t`.
     columns: Sequence[str]
     #: Which of the columns, by its number, holds most of a row's text.
     largest: int
@@ -76,7 +77,7 @@ class Scans(Engine):
 
     def _read(self, scan: Scan, ids: Sequence[int]) -> tuple[list[Row], int]:
         """The rows of the first of these ids, up to `MAX_BYTES`, and of how many ids they are."""
-        wanted = ", ".join(f"t.{name}" for name in scan.columns)
+        wanted = ", ".join(scan.columns)
         sql = (
             f"select t.rowid, {wanted} from {scan.table} t"  # noqa: S608 - constants
             " where t.rowid in (select value from json_each(?))"

@@ -9,19 +9,21 @@ from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.better_auth import BetterAuth
 from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Row
+from hookstream_keys.store.sqlite.pending_deletions import is_pending
 
 #: How many sessions of a user end at most when one is created.
 MAX_ENDED_AT_ONCE = 100
 
-_SELECT = """
+_EXISTS = f"""not {is_pending('m."organizationId"')}"""
+_SELECT = f"""
     select s.id, s."userId", s.token, s."expiresAt", s."createdAt", s."updatedAt", s."ipAddress",
            s."userAgent", s."activeOrganizationId",
            coalesce(
                (select m."organizationId" from "member" m where m."userId" = s."userId"
-                and m."organizationId" = s."activeOrganizationId"),
+                and m."organizationId" = s."activeOrganizationId" and {_EXISTS}),
                (select m."organizationId" from "member" m where m."userId" = s."userId"
-                order by m."createdAt", m.id limit 1))
-"""
+                and {_EXISTS} order by m."createdAt", m.id limit 1))
+"""  # noqa: S608 - constants
 _ADD = """
     insert into "session" (id, "userId", token, "expiresAt", "createdAt", "updatedAt",
                            "ipAddress", "userAgent", "activeOrganizationId")

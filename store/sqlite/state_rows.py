@@ -19,6 +19,8 @@ _UNREADABLE = (ValueError, TypeError, AttributeError, OverflowError, OSError)
 _KEY_COLUMNS = [name.strip() for name in keys.COLUMNS.split(",")]
 _ROTATION_COLUMNS = [name.strip() for name in rotations.COLUMNS.split(",")]
 _ENVIRONMENT_COLUMNS = ["id", "org_id", "name", "slug", "mode", "created_at", "deleted_at"]
+_DELETION_COLUMNS = ["id", "kind", "org_id", "deleted_at", "reason", "request_id", "user_id",
+                     "api_key_id"]  # fmt: skip
 _MEMBER_COLUMNS = ["id", '"organizationId"', '"userId"', "role", '"createdAt"']
 
 #: The table of each kind.
@@ -28,6 +30,7 @@ TABLES: dict[Kind, str] = {
     "api_key": "api_key",
     "rotation": "rotation",
     "member": '"member"',
+    "pending_deletion": "pending_deletion",
 }
 
 
@@ -101,6 +104,12 @@ def _member(row: Row) -> FoundRow:
         return _found(member_id, org_id, None, fields, error)
 
 
+def _pending_deletion(row: Row) -> FoundRow:
+    fields = dict(zip(_DELETION_COLUMNS[1:6], row[1:6], strict=True))
+    fields["actor"] = row[6] or row[7]
+    return _found(row[0], fields["org_id"], fields["deleted_at"], fields)
+
+
 def _organization(row: Row) -> FoundRow:
     return _found(row[0], row[0], None, {"name": row[1], "slug": row[2]})
 
@@ -131,4 +140,5 @@ _READERS: dict[Kind, tuple[list[str], Callable[[Row], FoundRow]]] = {
     "api_key": (_KEY_COLUMNS, _key),
     "rotation": (_ROTATION_COLUMNS, _rotation),
     "member": (_MEMBER_COLUMNS, _member),
+    "pending_deletion": (_DELETION_COLUMNS, _pending_deletion),
 }

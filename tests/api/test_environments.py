@@ -177,4 +177,8 @@ def test_204_revokes_its_keys_at_once(server: Server, owner: Headers) -> None:
         " order by seq",
         (made["id"],),
     )
-    assert {row[0] for row in rows[-2:]} == {"api_key.revoked", "environment.deleted"}
+    assert [row[0] for row in rows[-3:]] == [
+        "environment.deleted",
+        "api_key.revoked",
+        "environment.deletion_completed",
+    ]

@@ -206,8 +206,9 @@ def test_204_takes_its_keys_with_it_at_once(server: Server) -> None:
         "organization.created",
         "environment.created",
         "api_key.created",
-        "api_key.revoked",
         "organization.deleted",
+        "api_key.revoked",
+        "organization.deletion_completed",
     ]
 
 

@@ -79,4 +79,4 @@ def test_a_deleted_environment_is_404_before_and_after_it_is_pruned(database: Da
         assert actions[-2:] == ["api_key.revoked", "api_key.created"]
     # Nothing is recorded of the pruning; the attempts with the key are.
     actions = [row[0] for row in database.execute("select action from audit_log order by seq")]
-    assert actions[-2:] == ["environment.deleted", "api_key.refused"]
+    assert actions[-2:] == ["environment.deletion_completed", "api_key.refused"]

@@ -164,6 +164,11 @@ def test_the_compared_fields_are_as_stated(tmp_path: Path) -> None:
     }
     world = history.begin(Database(tmp_path / "hookstream.db"))
     with closing(sqlite3.connect(world.database.path)) as connection:
+        # One that is not complete.
+        connection.execute(
+            "insert into pending_deletion (id, kind, org_id, deleted_at, reason, request_id)"
+            " values ('env', 'environment', 'org', '', '', '')"
+        )
         for kind in audit_state.KINDS:
             (row, *_) = state_rows.read(connection, kind)
             # Of the others `org_id` is their key's.

@@ -281,7 +281,8 @@ class Life:
         self._expect_status(answer, {404} if self._environment_deleted else {204})
         if answer.status == 204:
             self._environment_deleted = True
-            self.environment_events.append(("environment.deleted", None))
+            deleted = ("environment.deleted", "cessationOfOperation")
+            self.environment_events += [deleted, ("environment.deletion_completed", None)]
             self.key.end("cessationOfOperation", answer.when)
 
     def _look(self) -> None:

@@ -124,6 +124,7 @@ def restored(database: Database, path: Path) -> Restored:
             "2026-11-26T00:00:00.000Z",
             lambda change: audit.restored(context, change),
             SealKeys((KEY,), "a test"),
+            deletions=audit.deletion_events(context.sources),
             rehearse=True,
         )
     finally:

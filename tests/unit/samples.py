@@ -1,19 +1,24 @@
 """Records to store and to look for; every call makes new ones."""
 
+import dataclasses
 import secrets
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from hookstream_keys.auth.verification import Use
 from hookstream_keys.context.request import Request
 from hookstream_keys.domain import ids, keys, timestamps
+from hookstream_keys.domain.sources import Sources
+from hookstream_keys.handlers import audit
 from hookstream_keys.store import (
     ApiKey,
     AuditEvent,
     Credential,
+    DeletionEvents,
     Environment,
     Member,
     Organization,
+    PendingDeletion,
     Tenancy,
     Tenant,
     User,
@@ -114,6 +119,30 @@ def tenant() -> Tenant:
 def events(of: Tenant) -> tuple[AuditEvent, ...]:
     """Everything that the audit log has of a first tenant, in its order."""
     return (*of.tenancy.events, of.key_event)
+
+
+def deletion_of(
+    what: Organization | Environment, deleted_at: str = NOON, **changes: Any
+) -> tuple[PendingDeletion, AuditEvent, DeletionEvents]:
+    """The deletion by the first user, as the store takes one."""
+    kind: Literal["environment", "organization"] = "organization"
+    if isinstance(what, Environment):
+        kind = "environment"
+    event = AuditEvent(
+        id=ids.new("al"),
+        org_id=what.org_id if isinstance(what, Environment) else what.id,
+        user_id="usr_who_deletes",
+        api_key_id=None,
+        action=f"{kind}.deleted",
+        resource_type=kind,
+        resource_id=what.id,
+        details={"reason": "cessationOfOperation"},
+        ip_address="192.0.2.1",
+        request_id="req_of_deletion",
+        created_at=deleted_at,
+    )
+    deletion = dataclasses.replace(audit.deletion(event), **changes)
+    return deletion, event, audit.deletion_events(Sources())
 
 
 def request(headers: dict[bytes, bytes] | None = None, **changes: Any) -> Request:

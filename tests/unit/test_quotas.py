@@ -14,6 +14,7 @@ from hookstream_keys.domain.quotas import NO_QUOTAS, Quota, Quotas
 from hookstream_keys.settings import Settings
 from hookstream_keys.store import (
     ApiKey,
+    Environment,
     IdempotencyRecord,
     IdempotentReplay,
     Rotation,
@@ -297,17 +298,16 @@ def test_memberships_count_for_the_organization_and_for_the_user(
 def test_deleted_environments_do_not_count(store: Store, tenant: Tenant) -> None:
     of = tenant.tenancy.organization
 
-    def add(slug: str) -> str:
+    def add(slug: str) -> Environment:
         new = samples.environment(of, slug=slug)
         event, quota = samples.event_of(tenant.key), QUOTAS.environments_per_organization
         store.add_environment(new, event, None, quota)
-        return new.id
+        return new
 
     added = [add(str(number)) for number in range(MOST - 1)]
     with pytest.raises(QuotaReached):
         add("one-more")
-    event = samples.event_of(tenant.key)
-    assert store.delete_environment(of.id, added[0], samples.NOON, "x", event, samples.event_of)
+    assert store.delete_environment(*samples.deletion_of(added[0]))
     add("one-more")
 
 

@@ -34,6 +34,7 @@ LEFT = {
     "audit_head": "the log goes on",
     "audit_anchor": "the log goes on",
     "audit_checkpoint": "the log goes on, and it is what was pruned of it",
+    "pending_deletion": "a restore completes those of the database and of the backup",
     "_sqlite_migrations": "of sqlite-utils: the database is at this version",
 }
 

@@ -152,18 +152,18 @@ def test_an_organization_goes_with_all_that_is_in_it(
     engine: Engine, store: Store, tenant: Tenant, second: Organization
 ) -> None:
     home = tenant.tenancy.organization
-    gone = event(tenant, action="organization.deleted")
-    assert store.delete_organization(home.id, LATER, "cessationOfOperation", gone, revoked)
+    assert store.delete_organization(*samples.deletion_of(home, LATER))
     assert store.find_organization(home.id) is None
     assert store.find_key(tenant.key_digest) is None
     assert store.find_environment(tenant.tenancy.environment.id) is None
     assert store.roles_of(tenant.user.id) == {}
-    assert log(engine)[-2:] == [
+    assert log(engine)[-3:] == [
+        ("organization.deleted", home.id),
         ("api_key.revoked", tenant.key.id),
-        ("organization.deleted", gone.resource_id),
+        ("organization.deletion_completed", home.id),
     ]
     before = log(engine)
-    assert not store.delete_organization(home.id, LATER, "unspecified", gone, revoked)
+    assert not store.delete_organization(*samples.deletion_of(home, LATER))
     assert log(engine) == before
     assert store.find_organization(second.id) == second
 
@@ -235,9 +235,7 @@ def test_nothing_of_another_organization_is_changed(
     assert store.update_key(other, key.id, {"name": "x"}, recorded) is None
     assert store.revoke_key(other, key.id, LATER, "unspecified", recorded) == 0
     assert store.update_environment(other, environment.id, {"name": "x"}, recorded) is None
-    assert not store.delete_environment(
-        other, environment.id, LATER, "unspecified", recorded, revoked
-    )
+    assert not store.delete_environment(*samples.deletion_of(environment, org_id=other))
     assert not store.update_member(other, member.id, "admin", recorded)
     assert not store.remove_member(other, member.id, recorded)
     assert rows() == before
@@ -342,10 +340,7 @@ def test_an_environment_goes_and_its_keys_are_revoked_with_it(
     for key in made:
         store.add_key(key, keys.generate("test").digest, samples.event_of(key))
     store.revoke_key(made[0].org_id, made[0].id, samples.NOON, "superseded", revoked(made[0]))
-    gone = event(tenant, action="environment.deleted")
-    assert store.delete_environment(
-        staging.org_id, staging.id, LATER, "cessationOfOperation", gone, revoked
-    )
+    assert store.delete_environment(*samples.deletion_of(staging, LATER))
 
     assert store.find_environment(staging.id) is None
     assert store.list_environments(staging.org_id, None, ALL) == [tenant.tenancy.environment]
@@ -355,17 +350,14 @@ def test_an_environment_goes_and_its_keys_are_revoked_with_it(
         (LATER, "cessationOfOperation"),
         (LATER, "cessationOfOperation"),
     ]
-    assert sorted(log(engine)[-3:]) == sorted([
-        ("api_key.revoked", made[1].id),
-        ("api_key.revoked", made[2].id),
-        ("environment.deleted", gone.resource_id),
-    ])  # fmt: skip
+    deleted, *keys_revoked, completed = log(engine)[-4:]
+    assert deleted == ("environment.deleted", staging.id)
+    assert sorted(keys_revoked) == sorted(("api_key.revoked", key.id) for key in made[1:])
+    assert completed == ("environment.deletion_completed", staging.id)
     assert store.find_key_by_id(tenant.key.id) == tenant.key
 
     before = log(engine)
-    assert not store.delete_environment(
-        staging.org_id, staging.id, LATER, "unspecified", gone, revoked
-    )
+    assert not store.delete_environment(*samples.deletion_of(staging, LATER))
     assert (
         store.update_environment(staging.org_id, staging.id, {"name": "x"}, event(tenant)) is None
     )
@@ -377,9 +369,7 @@ def test_an_environment_goes_and_its_keys_are_revoked_with_it(
     for _ in range(2):
         again = samples.environment(tenant.tenancy.organization, slug="staging")
         store.add_environment(again, event(tenant))
-        store.delete_environment(
-            again.org_id, again.id, LATER, "unspecified", event(tenant), revoked
-        )
+        store.delete_environment(*samples.deletion_of(again, LATER))
 
 
 def test_a_key_is_added_before_its_environment_goes_or_not_at_all(
@@ -397,9 +387,7 @@ def test_a_key_is_added_before_its_environment_goes_or_not_at_all(
             added.append(key.id)
 
     def delete() -> None:
-        store.delete_environment(
-            staging.org_id, staging.id, LATER, "unspecified", event(tenant), revoked
-        )
+        store.delete_environment(*samples.deletion_of(staging, LATER))
 
     at_once(add, add, delete)
     assert all(key and key.revoked_at for key in map(store.find_key_by_id, added))

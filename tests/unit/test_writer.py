@@ -315,6 +315,26 @@ def test_periodic_tasks_run_regularly_and_at_shutdown(counting: Any) -> None:
     assert len(done) == count
 
 
+def test_a_periodic_task_says_after_how_long_it_has_more_to_do(counting: Any) -> None:
+    times: list[float] = []
+
+    def task() -> float | None:
+        times.append(time.monotonic())
+        # The third time there is nothing left.
+        return 0.01 if len(times) < 3 else None
+
+    writer = Writer(counting, [task], every=0.5)
+    writer.start()
+    deadline = time.monotonic() + 10
+    while len(times) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.1)
+    assert len(times) == 3
+    writer.stop()
+    assert 0.01 <= times[1] - times[0] < 0.5
+
+
 def test_stopping_finishes_queued_writes(store: Store, tenant: Tenant) -> None:
     writer = Writer(store)
     job, digest = adding(store, tenant)

@@ -1,0 +1,211 @@
+"""Pending deletions: what is deleted at once by a mark, and row by row in small batches.
+
+A row of `pending_deletion` is the mark: from its commit on, the environment or organization is gone
+for every query, and its keys are revoked. Its rows follow in batches, each a transaction of its
+own, so that other writers never wait for all of them. What a crash interrupts goes on at the next
+start: all that is left to do follows from the mark and the rows.
+
+Several processes may work on one deletion at once: a batch finds its rows under the write lock.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import Literal
+
+from hookstream_keys.store.records import DeletionEvents, PendingDeletion, RevokedKey
+from hookstream_keys.store.sqlite.audit import insert_event
+from hookstream_keys.store.sqlite.connection import Connection
+from hookstream_keys.store.sqlite.engine import Engine
+
+#: How many rows a deletion changes in the transaction of its mark: a small one is complete then.
+ROWS_AT_ONCE = 50
+#: How many rows are looked up at once, of which a batch may change the first only.
+_PAGE = 50
+
+#: The environment first: if both are being deleted, it was deleted before.
+_OWNERS = ("env_id", "org_id")
+
+_COLUMNS = (
+    "id, kind, org_id, deleted_at, reason, user_id, api_key_id, ip_address, request_id,"
+    " keys_revoked"
+)
+_ADD = f"insert into pending_deletion ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_ANY = "select 1 from pending_deletion limit 1"
+#: The next one: that of the fewest batches, so that a large one does not delay others. Before an
+#: organization come its environments that were deleted earlier, whose keys were revoked then.
+_NEXT = f"""
+    select {_COLUMNS} from pending_deletion d
+    where kind = 'environment' or not exists (
+        select 1 from pending_deletion e where e.org_id = d.id and e.kind = 'environment')
+    order by batches, deleted_at, id limit 1
+"""  # noqa: S608 - constants
+_WAITS = "select 1 from pending_deletion where org_id = ? and kind = 'environment'"
+_COUNT = """
+    update pending_deletion set keys_revoked = keys_revoked + ?, batches = batches + 1 where id = ?
+"""
+_REMOVE = "delete from pending_deletion where id = ?"
+
+_KEYS_OF_ENVIRONMENT = """
+    select id, env_id, prefix from api_key indexed by api_key_usable
+    where env_id = ? and revoked_at is null limit ?
+"""
+_REVOKE = "update api_key set revoked_at = ?, revocation_reason = ? where id = ?"
+_KEYS_OF_ORGANIZATION = """
+    select id, env_id, prefix, revoked_at from api_key
+    where org_id = ? limit ?
+"""
+_ROTATIONS = "select id from rotation where key_id = ? limit ?"
+#: What else an organization has, children first: each query of ids, and the deletion of one.
+_CHILDREN = (
+    ("select id from environment where org_id = ? limit ?", "delete from environment where id = ?"),
+    (
+        'select id from "invitation" where "organizationId" = ? limit ?',
+        'delete from "invitation" where id = ?',
+    ),
+    (
+        'select id from "member" where "organizationId" = ? limit ?',
+        'delete from "member" where id = ?',
+    ),
+)
+
+
+def is_pending(column: str) -> str:
+    """The condition in SQL that the environment or organization in `column` is being deleted."""
+    return f"{column} in (select id from pending_deletion)"  # noqa: S608 - names of columns
+
+
+def key_is_pending(alias: str = "") -> str:
+    """The condition in SQL that a key's environment or organization is being deleted."""
+    return f"({is_pending(f'{alias}env_id')} or {is_pending(f'{alias}org_id')})"
+
+
+def as_revoked(column: Literal["revoked_at", "revocation_reason"], alias: str) -> str:
+    """A column of a key, in SQL: of one that is being deleted, the value by the deletion.
+
+    Without pending deletions this costs one look at an empty table: every use of a key reads it.
+    """
+    by_deletion = {"revoked_at": "deleted_at", "revocation_reason": "reason"}[column]
+    of = "(select {value} from pending_deletion p where p.id = {alias}{owner})".format
+    values = ", ".join(of(value=by_deletion, alias=alias, owner=each) for each in _OWNERS)
+    is_read = f"{alias}revoked_at is null and exists (select 1 from pending_deletion)"  # noqa: S608
+    return f"iif({is_read}, coalesce({values}), {alias}{column})"
+
+
+class Budget:
+    """How many rows a transaction may change; and for how long, from now."""
+
+    def __init__(self, rows: int, seconds: float = float("inf")) -> None:
+        self._rows = rows
+        self._until = time.monotonic() + seconds
+
+    def count_row(self) -> bool:
+        """Count a changed row. Returns whether the budget is exhausted."""
+        self._rows -= 1
+        return self._rows <= 0 or time.monotonic() >= self._until
+
+
+class PendingDeletions(Engine):
+    """Working on pending deletions."""
+
+    def has_pending_deletions(self) -> bool:
+        return self.one(_ANY, ()) is not None
+
+    def continue_deletion(self, events: DeletionEvents, rows: int, seconds: float) -> bool:
+        # First without the write lock: most of the time there is none.
+        if not self.has_pending_deletions():
+            return False
+        with self.write_transaction() as connection:
+            deletion = _next(connection)
+            if deletion is not None:
+                _work(connection, deletion, events, Budget(rows, seconds))
+        return self.has_pending_deletions()
+
+
+def begin(connection: Connection, deletion: PendingDeletion, events: DeletionEvents) -> None:
+    """Mark what is deleted, inside a transaction, and delete the first of its rows."""
+    connection.execute(
+        _ADD,
+        (
+            deletion.id,
+            deletion.kind,
+            deletion.org_id,
+            deletion.deleted_at,
+            deletion.reason,
+            deletion.user_id,
+            deletion.api_key_id,
+            deletion.ip_address,
+            deletion.request_id,
+            deletion.keys_revoked,
+        ),
+    )
+    is_organization = deletion.kind == "organization"
+    if is_organization and connection.execute(_WAITS, (deletion.org_id,)).fetchone():
+        return
+    _work(connection, deletion, events, Budget(ROWS_AT_ONCE))
+
+
+def complete_all(connection: Connection, events: DeletionEvents) -> None:
+    """Complete every pending deletion, inside one transaction."""
+    while (deletion := _next(connection)) is not None:
+        _work(connection, deletion, events, Budget(_PAGE))
+
+
+def _next(connection: Connection) -> PendingDeletion | None:
+    row = connection.execute(_NEXT).fetchone()
+    return None if row is None else PendingDeletion(*row)
+
+
+def _work(
+    connection: Connection, deletion: PendingDeletion, events: DeletionEvents, budget: Budget
+) -> None:
+    """Change rows within the budget, at least one; after the last one, remove the mark."""
+    changes = {"environment": _revoke_keys, "organization": _delete_rows}[deletion.kind]
+    keys_revoked = 0
+    for is_revoked_key in changes(connection, deletion, events):
+        keys_revoked += is_revoked_key
+        if budget.count_row():
+            connection.execute(_COUNT, (keys_revoked, deletion.id))
+            return
+    connection.execute(_REMOVE, (deletion.id,))
+    insert_event(connection, events.completed(deletion, deletion.keys_revoked + keys_revoked))
+
+
+def _revoke_keys(
+    connection: Connection, deletion: PendingDeletion, events: DeletionEvents
+) -> Iterator[bool]:
+    """Revoke the keys of an environment, each with its event. Yields after each change."""
+    while found := connection.execute(_KEYS_OF_ENVIRONMENT, (deletion.id, _PAGE)).fetchall():
+        for key_id, env_id, prefix in found:
+            connection.execute(_REVOKE, (deletion.deleted_at, deletion.reason, key_id))
+            insert_event(connection, events.revoked(deletion, RevokedKey(key_id, env_id, prefix)))
+            yield True
+
+
+def _delete_rows(
+    connection: Connection, deletion: PendingDeletion, events: DeletionEvents
+) -> Iterator[bool]:
+    """Delete all rows of an organization, itself last. Yields whether each is a revoked key.
+
+    Referring rows are deleted first, so that no delete cascades to more than a few.
+    """
+    org_id = deletion.id
+    while keys := connection.execute(_KEYS_OF_ORGANIZATION, (org_id, _PAGE)).fetchall():
+        for key_id, env_id, prefix, revoked_at in keys:
+            while rotations := connection.execute(_ROTATIONS, (key_id, _PAGE)).fetchall():
+                for rotation in rotations:
+                    connection.execute("delete from rotation where id = ?", rotation)
+                    yield False
+            # In one step, so that no key has two events.
+            if revoked_at is None:
+                key = RevokedKey(key_id, env_id, prefix)
+                insert_event(connection, events.revoked(deletion, key))
+            # A few rows, one for each outcome. A restore has no cascades.
+            connection.execute("delete from key_usage where key_id = ?", (key_id,))
+            connection.execute("delete from api_key where id = ?", (key_id,))
+            yield revoked_at is None
+    for find, delete in _CHILDREN:
+        while children := connection.execute(find, (org_id, _PAGE)).fetchall():
+            for child in children:
+                connection.execute(delete, child)
+                yield False
+    connection.execute("delete from organization where id = ?", (org_id,))

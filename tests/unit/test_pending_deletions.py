@@ -1,0 +1,388 @@
+"""Pending deletions: what is deleted at once by a mark, and row by row in batches."""
+
+from datetime import datetime
+
+import pytest
+from unit import samples
+from unit.conftest import Engine
+from unit.test_store_conformance import at_once
+
+from hookstream_keys.domain import ids, keys
+from hookstream_keys.domain.quotas import Quota
+from hookstream_keys.runtime.deletions import PAUSE_SECONDS, Deletions
+from hookstream_keys.store import (
+    ApiKey,
+    Attempts,
+    DescendantRevocation,
+    Environment,
+    ForeignKeyViolation,
+    KeyFilter,
+    Organization,
+    Page,
+    Rotation,
+    Session,
+    Store,
+    StoreUnavailable,
+    Tenant,
+)
+from hookstream_keys.store.sqlite.pending_deletions import ROWS_AT_ONCE
+
+LATER = "2026-11-24T12:00:01.000Z"
+LATEST = "2026-11-24T12:00:02.000Z"
+REASON = "cessationOfOperation"
+ALL = Page(1000)
+#: More keys than a deletion revokes at once.
+MANY = ROWS_AT_ONCE + 25
+SECRETS = [keys.generate("test").digest for _ in range(MANY)]
+EVENTS = samples.deletion_of(samples.organization())[2]
+UNLIMITED = float("inf")
+
+
+@pytest.fixture
+def staging(store: Store, tenant: Tenant) -> Environment:
+    """An environment with many keys, the first of which is revoked."""
+    made = samples.environment(tenant.tenancy.organization, slug="staging", mode="test")
+    store.add_environment(made, samples.event_of(tenant.key))
+    return made
+
+
+@pytest.fixture
+def made(store: Store, tenant: Tenant, staging: Environment) -> list[ApiKey]:
+    """Its keys, in the order of `SECRETS`."""
+    added = [samples.key_of(staging, created_by=tenant.user.id) for _ in range(MANY)]
+    with store.group_commit():
+        for key, digest in zip(added, SECRETS, strict=True):
+            store.add_key(key, digest, samples.event_of(key))
+    first = added[0]
+    recorded = samples.event_of(first, action="api_key.revoked")
+    store.revoke_key(first.org_id, first.id, samples.NOON, "superseded", recorded)
+    return added
+
+
+def actions(engine: Engine, resource_id: str | None = None) -> list[str]:
+    rows = engine.run(
+        "select action from audit_log where ? in ('', resource_id) order by seq", resource_id or ""
+    )
+    return [row[0] for row in rows]
+
+
+def revoked_rows(engine: Engine) -> int:
+    return int(engine.run("select count(*) from api_key where revoked_at is not null")[0][0])
+
+
+def finish(store: Store, rows: int = 1000) -> int:
+    """Complete all deletions; returns in how many batches."""
+    batches = 1
+    while store.continue_deletion(EVENTS, rows, UNLIMITED):
+        batches += 1
+    return batches
+
+
+def test_a_small_deletion_is_complete_at_once(
+    engine: Engine, store: Store, tenant: Tenant, staging: Environment
+) -> None:
+    key = samples.key_of(staging)
+    store.add_key(key, SECRETS[0], samples.event_of(key))
+    assert store.delete_environment(*samples.deletion_of(staging, LATER))
+    assert not store.has_pending_deletions()
+    assert actions(engine)[-3:] == [
+        "environment.deleted", "api_key.revoked", "environment.deletion_completed"]  # fmt: skip
+    assert not store.continue_deletion(EVENTS, 1, UNLIMITED)
+
+
+def test_keys_are_revoked_at_once_and_their_rows_in_batches(
+    engine: Engine, store: Store, made: list[ApiKey], staging: Environment
+) -> None:
+    assert store.delete_environment(*samples.deletion_of(staging, LATER))
+    assert store.has_pending_deletions()
+    assert revoked_rows(engine) == ROWS_AT_ONCE + 1
+    expected = [(samples.NOON, "superseded"), *[(LATER, REASON)] * (MANY - 1)]
+
+    def found() -> list[tuple[str | None, str | None]]:
+        by_secret = [store.find_key(digest) for digest in SECRETS]
+        by_id = [store.find_key_by_id(key.id) for key in made]
+        assert by_secret == by_id
+        return [(key.revoked_at, key.revocation_reason) for key in by_id if key]
+
+    assert found() == expected
+
+    assert store.continue_deletion(EVENTS, 10, UNLIMITED)
+    assert revoked_rows(engine) == ROWS_AT_ONCE + 11
+    assert found() == expected
+    # Without time left a batch changes one row.
+    assert store.continue_deletion(EVENTS, 10, 0.0)
+    assert revoked_rows(engine) == ROWS_AT_ONCE + 12
+    assert "environment.deletion_completed" not in actions(engine)
+
+    assert finish(store, 5) == 3
+    assert (found(), revoked_rows(engine)) == (expected, MANY)
+    assert actions(engine, staging.id)[-2:] == [
+        "environment.deleted", "environment.deletion_completed"]  # fmt: skip
+    assert actions(engine)[-1] == "environment.deletion_completed"
+    assert all(actions(engine, key.id).count("api_key.revoked") == 1 for key in made)
+
+
+def test_events_name_who_deleted_and_how_many_keys_were_revoked(
+    engine: Engine, store: Store, made: list[ApiKey], staging: Environment
+) -> None:
+    store.delete_environment(*samples.deletion_of(staging, LATER))
+    finish(store)
+    rows = engine.run(
+        "select user_id, api_key_id, ip_address, request_id, env_id, details, resource_id"
+        " from audit_log"
+        " where request_id = 'req_of_deletion' and action <> 'environment.deleted' order by seq"
+    )
+    origin = ("usr_who_deletes", None, "192.0.2.1", "req_of_deletion", staging.id)
+    assert {row[:5] for row in rows} == {origin}
+    # All but the one that was revoked before.
+    assert (len(rows), rows[-1][5]) == (MANY, f'{{"keys_revoked":{MANY - 1}}}')
+    prefixes = {key.id: key.prefix for key in made}
+    assert rows[0][5] == (
+        f'{{"env_id":"{staging.id}","key_prefix":"{prefixes[rows[0][6]]}","reason":"{REASON}",'
+        f'"revoked_at":"{LATER}"}}'
+    )
+
+
+def test_a_revoked_key_whose_row_is_not_updated_cannot_change(
+    engine: Engine, store: Store, tenant: Tenant, made: list[ApiKey], staging: Environment
+) -> None:
+    last = next(key for key in made[1:] if not revoked_in_row(engine, key, staging, store))
+    recorded = samples.event_of(last)
+    before = actions(engine)
+    assert store.update_key(last.org_id, last.id, {"name": "x"}, recorded) is None
+    assert store.revoke_key(last.org_id, last.id, LATEST, "superseded", recorded) == 0
+    digest = keys.generate("test").digest
+    assert not store.add_rotation(rotation_of(last), digest, recorded)
+    assert store.count_descendants(tenant.user.id, last.org_id) == {None: 1}
+    descendants = DescendantRevocation(
+        made_by=tenant.user.id, org_id=last.org_id, revoked_at=LATEST, reason="superseded",
+        event=samples.event_of, cancelled=lambda _: recorded,
+    )  # fmt: skip
+    other = tenant.key
+    count = store.revoke_key(
+        other.org_id, other.id, LATEST, "superseded", samples.event_of(other), descendants
+    )
+    assert count == 1
+    assert actions(engine) == [*before, samples.event_of(other).action]
+    late = samples.key_of(staging)
+    with pytest.raises(ForeignKeyViolation):
+        store.add_key(late, digest, samples.event_of(late))
+
+
+def revoked_in_row(engine: Engine, key: ApiKey, environment: Environment, store: Store) -> bool:
+    """Whether the key's row is updated once its environment is deleted."""
+    store.delete_environment(*samples.deletion_of(environment, LATER))
+    return engine.run("select revoked_at from api_key where id = ?", key.id) != [(None,)]
+
+
+def rotation_of(key: ApiKey) -> Rotation:
+    return Rotation(
+        id=ids.new("rot"), key_id=key.id, prefix=key.prefix, state="pending",
+        grace_period_seconds=60, sets_expiry=False, expires_at=None, created_at=samples.NOON,
+        created_by=None,
+    )  # fmt: skip
+
+
+def test_a_pending_secret_of_it_is_revoked_and_cannot_be_activated(
+    engine: Engine, store: Store, made: list[ApiKey], staging: Environment
+) -> None:
+    rotations = [(rotation_of(key), keys.generate("test").digest) for key in made[1:]]
+    with store.group_commit():
+        for key, (rotation, digest) in zip(made[1:], rotations, strict=True):
+            assert store.add_rotation(rotation, digest, samples.event_of(key))
+    store.delete_environment(*samples.deletion_of(staging, LATER))
+    for key, (rotation, digest) in zip(made[1:], rotations, strict=True):
+        found = store.find_key(digest)
+        assert found is not None
+        assert (found.id, found.revoked_at, found.rotation) == (key.id, LATER, rotation)
+        activated = store.activate_rotation(rotation.id, LATEST, LATEST, samples.event_of(key))
+        assert not activated
+    finish(store)
+
+
+def test_lists_filter_keys_by_the_state_that_they_show(
+    store: Store, tenant: Tenant, made: list[ApiKey], staging: Environment
+) -> None:
+    store.delete_environment(*samples.deletion_of(staging, LATER))
+
+    def listed(state: str) -> set[str]:
+        wanted = KeyFilter(staging.org_id, LATEST, state=state)  # type: ignore[arg-type]
+        return {key.id for key in store.list_keys(wanted, ALL).items}
+
+    for _ in range(2):
+        assert listed("active") == {tenant.key.id}
+        assert listed("revoked") == {key.id for key in made}
+        assert listed("disabled") == listed("expired") == set()
+        finish(store)
+
+
+def test_a_deleted_environment_is_not_pruned_before_its_keys_are_revoked(
+    engine: Engine, store: Store, made: list[ApiKey], staging: Environment
+) -> None:
+    store.delete_environment(*samples.deletion_of(staging, LATER))
+    later = datetime.fromisoformat(LATEST)
+    assert store.prune("environments", later, 1000) == 0
+    finish(store)
+    assert store.prune("environments", later, 1000) > 0
+
+
+# Organizations
+
+
+@pytest.fixture
+def home(engine: Engine, store: Store, tenant: Tenant, made: list[ApiKey]) -> Organization:
+    """The first organization, with something in every table that it can have rows in."""
+    home = tenant.tenancy.organization
+    with store.group_commit():
+        for key in made[1:4]:
+            for _ in range(3):
+                rotation = rotation_of(key)
+                store.add_rotation(rotation, keys.generate("test").digest, samples.event_of(key))
+        store.add_usage([
+            Attempts(key.id, outcome, 1, samples.NOON, None)
+            for key in made for outcome in ("VALID", "DISABLED")
+        ])  # fmt: skip
+    engine.run(
+        """insert into "invitation" (id, "organizationId", email, status, "expiresAt", "createdAt",
+                                     "inviterId")
+           values ('inv', ?, 'a@x.example', 'pending', ?, ?, ?)""",
+        home.id,
+        samples.NOON,
+        samples.NOON,
+        tenant.user.id,
+    )
+    return home
+
+
+def test_an_organization_is_gone_at_once_and_its_rows_in_batches(
+    engine: Engine, store: Store, tenant: Tenant, made: list[ApiKey], home: Organization
+) -> None:
+    environment, member = tenant.tenancy.environment, tenant.tenancy.member
+    engine.add_session("token", tenant.user.id, "2099-01-01T00:00:00.000Z")
+    assert store.delete_organization(*samples.deletion_of(home, LATER))
+    event = samples.event_of(tenant.key)
+
+    def is_gone() -> None:
+        assert store.find_organization(home.id) is None
+        assert store.list_organizations(tenant.user.id, ALL) == []
+        assert store.list_all_organizations(ALL) == []
+        assert store.roles_of(tenant.user.id) == {}
+        session = store.find_session("token", LATEST)
+        assert isinstance(session, Session)
+        assert session.org_id is None
+        assert store.find_environment(environment.id) is None
+        assert store.list_environments(home.id, None, ALL) == []
+        assert store.find_member(home.id, member.id) is None
+        assert store.list_members(home.id, ALL) == []
+        for digest in (*SECRETS[1:], tenant.key_digest):
+            key = store.find_key(digest)
+            assert key is None or (key.revoked_at, key.revocation_reason) == (LATER, REASON)
+
+    def cannot_change() -> None:
+        before = actions(engine)
+        assert not store.delete_organization(*samples.deletion_of(home, LATEST))
+        assert not store.delete_environment(*samples.deletion_of(environment, LATEST))
+        assert store.update_organization(home.id, {"name": "x"}, event) is None
+        assert store.update_environment(home.id, environment.id, {"name": "x"}, event) is None
+        assert not store.update_member(home.id, member.id, "member", event)
+        assert not store.remove_member(home.id, member.id, event)
+        new = samples.environment(home, slug="new")
+        with pytest.raises(ForeignKeyViolation):
+            store.add_environment(new, event)
+        with pytest.raises(ForeignKeyViolation):
+            store.add_member(samples.member(home, samples.user()), event)
+        with pytest.raises(ForeignKeyViolation):
+            store.add_key(samples.key_of(environment), keys.generate("test").digest, event)
+        assert actions(engine) == before
+
+    is_gone()
+    cannot_change()
+    # Its slug is free at once, and it does not count as one of the user's.
+    mine = samples.organization(slug=home.slug)
+    store.add_organization(
+        mine, samples.member(mine, tenant.user), samples.event_of(tenant.key, org_id=mine.id),
+        None, Quota(1, "X", "{}", ""),
+    )  # fmt: skip
+    store.delete_organization(*samples.deletion_of(mine, LATER))
+    batches = 0
+    while store.continue_deletion(EVENTS, 7, UNLIMITED):
+        batches += 1
+        is_gone()
+        cannot_change()
+    assert batches > 3
+    for table in ("api_key", "rotation", "key_usage", "environment", "member", "invitation",
+                  "organization", "pending_deletion"):  # fmt: skip
+        assert engine.run(f'select count(*) from "{table}"') == [(0,)]
+    every = [*made, tenant.key]
+    assert all(actions(engine, key.id).count("api_key.revoked") == 1 for key in every)
+    assert actions(engine, home.id)[-2:] == [
+        "organization.deleted", "organization.deletion_completed"]  # fmt: skip
+
+
+def test_keys_of_an_environment_that_was_deleted_before_keep_that_time(
+    engine: Engine, store: Store, made: list[ApiKey], staging: Environment, home: Organization
+) -> None:
+    store.delete_environment(*samples.deletion_of(staging, LATER))
+    store.delete_organization(*samples.deletion_of(home, LATEST))
+    last = [store.find_key(digest) for digest in SECRETS[1:]]
+    assert {key.revoked_at for key in last if key} == {LATER}
+    finish(store, 10)
+    rows = engine.run(
+        "select json_extract(details, '$.revoked_at'), count(*) from audit_log"
+        " where action = 'api_key.revoked' group by 1 order by 1"
+    )
+    # One was revoked before, by a request; the other key is of another environment.
+    assert [row for row in rows if row[0]] == [(LATER, MANY - 1), (LATEST, 1)]
+
+
+def test_a_small_deletion_does_not_wait_for_a_large_one(
+    engine: Engine, store: Store, tenant: Tenant, made: list[ApiKey], staging: Environment
+) -> None:
+    small = samples.environment(tenant.tenancy.organization, slug="small")
+    store.add_environment(small, samples.event_of(tenant.key))
+    added = [samples.key_of(small) for _ in range(ROWS_AT_ONCE + 1)]
+    with store.group_commit():
+        for key in added:
+            store.add_key(key, keys.generate("test").digest, samples.event_of(key))
+    store.delete_environment(*samples.deletion_of(staging, LATER))
+    for _ in range(3):
+        assert store.continue_deletion(EVENTS, 2, UNLIMITED)
+    store.delete_environment(*samples.deletion_of(small, LATEST))
+    assert store.continue_deletion(EVENTS, 2, UNLIMITED)
+    assert actions(engine, small.id)[-1] == "environment.deletion_completed"
+    assert "environment.deletion_completed" not in actions(engine, staging.id)
+
+
+def test_several_processes_continue_one_deletion_with_one_event_for_each_key(
+    engine: Engine, store: Store, made: list[ApiKey], staging: Environment
+) -> None:
+    store.delete_environment(*samples.deletion_of(staging, LATER))
+
+    def work() -> None:
+        while store.continue_deletion(EVENTS, 2, UNLIMITED):
+            pass
+
+    at_once(work, work, work)
+    assert all(actions(engine, key.id).count("api_key.revoked") == 1 for key in made)
+    assert actions(engine, staging.id).count("environment.deletion_completed") == 1
+
+
+def test_the_periodic_task_says_when_it_goes_on(
+    store: Store, made: list[ApiKey], staging: Environment, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = Deletions(store, EVENTS)
+    assert task.continue_one() is None
+    store.delete_environment(*samples.deletion_of(staging, LATER))
+    results = []
+    while (result := task.continue_one()) is not None:
+        results.append(result)
+    assert set(results) <= {PAUSE_SECONDS}
+    assert not store.has_pending_deletions()
+    store.close()
+
+    class Unavailable:
+        def continue_deletion(self, *_: object) -> bool:
+            raise StoreUnavailable("the disk is full")
+
+    assert Deletions(Unavailable(), EVENTS).continue_one() is None  # type: ignore[arg-type]
+    assert "the disk is full" in caplog.text
