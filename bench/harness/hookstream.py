@@ -79,9 +79,9 @@ def seed(data: Data, count: int, known: int) -> None:
     own = (tenant["org_id"], tenant["env_id"], tenant["user_id"])
     made = [(ids.new("ak"), keys.generate("live")) for _ in range(known)]
     now = timestamps.to_text(timestamps.now())
-    with closing(_open_quickly(data.database)) as connection:
+    with closing(open_quickly(data.database)) as connection:
         with connection:
-            indexes = _drop_indexes(connection)
+            indexes = drop_indexes(connection, "api_key")
             if count > known:
                 owner = dict(zip(("org", "env", "by"), own, strict=True))
                 connection.execute(_MANY, {"count": count - known, **owner})
@@ -102,7 +102,7 @@ def seed(data: Data, count: int, known: int) -> None:
     )
 
 
-def _open_quickly(database: Path) -> sqlite3.Connection:
+def open_quickly(database: Path) -> sqlite3.Connection:
     """A connection that is fast because nothing is lost when the machine stops: seed again."""
     connection = sqlite3.connect(database)
     connection.execute("pragma journal_mode = off")
@@ -111,11 +111,12 @@ def _open_quickly(database: Path) -> sqlite3.Connection:
     return connection
 
 
-def _drop_indexes(connection: sqlite3.Connection) -> list[str]:
+def drop_indexes(connection: sqlite3.Connection, table: str) -> list[str]:
     """Drop the table's indexes, which are built faster afterwards. Returns what makes them."""
     found = connection.execute(
         "select name, sql from sqlite_master"
-        " where type = 'index' and tbl_name = 'api_key' and sql is not null"
+        " where type = 'index' and tbl_name = ? and sql is not null",
+        (table,),
     ).fetchall()
     for name, _ in found:
         connection.execute(f'drop index "{name}"')

@@ -1,0 +1,1 @@
+"""What one tenant's heaviest requests cost another tenant: `python -m fairness`."""

@@ -1,0 +1,211 @@
+"""The heavy tenant's clients: keep-alive connections that send their next request at once.
+
+`python -m fairness.client` is a process of its own. It reads a line of JSON, prints a line when it
+is connected, sends until its standard input ends or nothing is left to send, and prints what came
+back as a line of JSON. It parses only the head of a response: more would take time from the server.
+"""
+
+import itertools
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+
+from harness.programs import Unusable
+
+from fairness.heavy import Heavy
+
+CONNECTIONS = 4
+#: For one answer: the deletion of an environment used to take a quarter of a minute.
+_ANSWER_SECONDS = 120
+_UNAVAILABLE = 503
+_BLOCK = 256 * 1024
+_LENGTH, _CLOSE = b"content-length:", b"connection: close"
+#: The clients that are measured come first.
+_NICENESS = 5
+
+
+@dataclass
+class Answers:
+    """What came back."""
+
+    #: Of each answer, in seconds, and when the last one came.
+    latencies: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    statuses: dict[str, int] = field(default_factory=dict)
+    #: The beginning of the first one, and of the first one with another status.
+    first: str = ""
+    first_wrong: str = ""
+
+    @property
+    def refused(self) -> int:
+        """How many were 503."""
+        return self.statuses.get(str(_UNAVAILABLE), 0)
+
+
+@dataclass
+class Sending:
+    """A running process of clients."""
+
+    process: subprocess.Popen[str]
+    heavy: Heavy
+
+    def stop(self) -> Answers:
+        """Let them wait for their answers and end. Raises Unusable for a wrong answer."""
+        printed, _ = self.process.communicate()
+        if self.process.returncode != 0:
+            raise Unusable(f"{self.heavy.title}: the clients failed:\n{printed}")
+        answers = Answers(**json.loads(printed))
+        if answers.first_wrong:
+            raise Unusable(f"{self.heavy.title}: a wrong answer: {answers.first_wrong}")
+        if str(self.heavy.status) in answers.statuses and self.heavy.shows not in answers.first:
+            raise Unusable(f"{self.heavy.title}: not what was asked for: {answers.first[:500]}")
+        return answers
+
+
+@contextmanager
+def sending(port: int, heavy: Heavy) -> Iterator[Sending]:
+    """Clients that send the request until `stop`, or the end of the block."""
+    job = {
+        "port": port,
+        "requests": [request.decode("latin-1") for request in heavy.requests],
+        "once": heavy.once,
+        "status": heavy.status,
+    }
+    with subprocess.Popen(
+        (sys.executable, "-m", "fairness.client"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None  # noqa: S101 - for mypy: they were asked for
+        assert process.stdout is not None  # noqa: S101
+        try:
+            process.stdin.write(json.dumps(job) + "\n")
+            process.stdin.flush()
+            process.stdout.readline()
+            yield Sending(process, heavy)
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+class Connection:
+    """A connection, kept for as long as the server keeps it."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._block = bytearray(_BLOCK)
+        self._socket: socket.socket | None = None
+        self.open()
+
+    def open(self) -> None:
+        """Connect."""
+        address = ("127.0.0.1", self._port)
+        self._socket = socket.create_connection(address, timeout=_ANSWER_SECONDS)
+
+    def exchange(self, request: bytes) -> tuple[int, bytes]:
+        """The status of the response to a request, and its beginning."""
+        if self._socket is None:
+            self.open()
+        assert self._socket is not None  # noqa: S101 - for mypy
+        self._socket.sendall(request)
+        received = b""
+        while b"\r\n\r\n" not in received:
+            received += self._read(self._socket)
+        head, _, body = received.partition(b"\r\n\r\n")
+        lines = head.lower().split(b"\r\n")
+        length = next((int(line[len(_LENGTH) :]) for line in lines if line.startswith(_LENGTH)), 0)
+        left = length - len(body)
+        while left > 0:
+            part = self._read(self._socket)
+            left -= len(part)
+            if len(received) < _BLOCK:
+                received += part
+        if _CLOSE in lines:
+            self._socket.close()
+            self._socket = None
+        return int(head.split(b" ", 2)[1]), received
+
+    def _read(self, connection: socket.socket) -> bytes:
+        count = connection.recv_into(self._block)
+        if count == 0:
+            raise ConnectionError("the server closed the connection")
+        return bytes(memoryview(self._block)[:count])
+
+
+class _Clients:
+    """Connections in threads, which share what is to be sent."""
+
+    def __init__(self, requests: list[bytes], *, once: bool, status: int) -> None:
+        self._left = iter(requests if once else itertools.cycle(requests))
+        self._status = status
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._begun = time.perf_counter()
+        self._is_stopped = False
+        self.answers = Answers()
+
+    def run(self, connection: Connection) -> None:
+        """Send and receive, until nothing is left or `stop` was called."""
+        try:
+            while (request := self._next()) is not None:
+                begun = time.perf_counter()
+                status, beginning = connection.exchange(request)
+                self._count(status, beginning, time.perf_counter() - begun)
+        except OSError as error:
+            with self._lock:
+                self.answers.first_wrong = self.answers.first_wrong or repr(error)
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._is_stopped = True
+
+    def report(self) -> str:
+        """What came back, as JSON."""
+        self.answers.statuses = dict(self._counts)
+        return json.dumps(asdict(self.answers))
+
+    def _next(self) -> bytes | None:
+        with self._lock:
+            return None if self._is_stopped else next(self._left, None)
+
+    def _count(self, status: int, beginning: bytes, seconds: float) -> None:
+        with self._lock:
+            answers = self.answers
+            self._counts[str(status)] += 1
+            if status not in (self._status, _UNAVAILABLE):
+                answers.first_wrong = answers.first_wrong or beginning[:1000].decode("latin-1")
+            elif status == self._status:
+                answers.first = answers.first or beginning.decode("latin-1")
+            answers.latencies.append(seconds)
+            answers.seconds = time.perf_counter() - self._begun
+
+
+def main() -> None:
+    """Be such a process."""
+    os.nice(_NICENESS)
+    job = json.loads(sys.stdin.readline())
+    requests = [request.encode("latin-1") for request in job["requests"]]
+    connections = [Connection(job["port"]) for _ in range(CONNECTIONS)]
+    print("connected", flush=True)
+    clients = _Clients(requests, once=job["once"], status=job["status"])
+    threads = [threading.Thread(target=clients.run, args=(each,)) for each in connections]
+    for thread in threads:
+        thread.start()
+    sys.stdin.read()
+    clients.stop()
+    for thread in threads:
+        thread.join()
+    print(clients.report())
+
+
+if __name__ == "__main__":
+    main()
