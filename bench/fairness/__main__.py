@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness.hookstream import Hookstream
 from harness.machine import heading
-from harness.programs import Unusable, require
+from harness.programs import Unusable
 from harness.targets import targets
 
 from fairness import table
@@ -20,7 +20,6 @@ def main() -> None:
     options = read(sys.argv[1:])
     wanted = targets()
     try:
-        require("wrk")
         findings = measure(options)
         lines = [*_heading(options), *table.markdown(findings, wanted)]
     except Unusable as error:
@@ -45,7 +44,7 @@ def _heading(options: Options) -> list[str]:
         "keys and one worker. Four clients of one tenant repeat a heavy request, while one client "
         "of another tenant repeats `authorize`. Written by `tox -e fairness`.",
         "",
-        *heading([Hookstream()]),
+        *heading([Hookstream()], by_wrk=False),
         "![Another tenant's authorize beside each request](fairness.svg)",
         "",
     ]

@@ -13,12 +13,13 @@ from harness.hookstream import Hookstream, settings
 from harness.programs import Unusable
 from harness.server import Server, serving
 from harness.system import Data, Launch
-from harness.wrk import NoAnswer, WrongAnswer
 
-from fairness import client
+from fairness.client_process import Answers
+from fairness.clients import sending
 from fairness.database import copy_for_a_round, database
 from fairness.heavy import CANDIDATES, Heavy
 from fairness.options import Options
+from fairness.probe import Latency, Probe
 from fairness.tenant import Sizes
 
 #: The core of the server and that of all clients, with `--pin`.
@@ -27,7 +28,7 @@ _SERVER_CORE, _CLIENT_CORE = 0, 1
 #: The server has settled when it used at most this part of a core for so long: work that a
 #: request has left to it must not count for the next one.
 _SETTLED_SHARE, _SETTLED_SECONDS, _SETTLING_SECONDS = 0.1, 0.4, 300
-_WARM_UP = 1
+_WARM_UP, _BEGINNING_SECONDS = 1.0, 0.1
 
 
 class Fair(Hookstream):
@@ -50,16 +51,6 @@ class Fair(Hookstream):
 
 
 @dataclass(frozen=True)
-class Latency:
-    """Of `authorize`, in seconds."""
-
-    p50: float
-    p99: float
-    #: Whether no answer came in a whole run, or a wrong one: both are the length of the run then.
-    is_unserved: bool = False
-
-
-@dataclass(frozen=True)
 class Finding:
     """What a heavy request does: the medians of all rounds."""
 
@@ -78,7 +69,7 @@ class Finding:
 class _Run:
     unloaded: Latency
     loaded: Latency
-    answers: client.Answers
+    answers: Answers
 
 
 def measure(options: Options) -> list[Finding]:
@@ -90,32 +81,30 @@ def measure(options: Options) -> list[Finding]:
     runs: dict[str, list[_Run]] = defaultdict(list)
     for number in range(1, options.rounds + 1):
         with serving(system, copy_for_a_round(data)) as server:
-            _authorize(server, _WARM_UP)
+            probe = _probe(server)
+            probe.measure(_WARM_UP)
             for name in options.names:
-                run = _run(server, CANDIDATES[name], options.seconds)
+                run = _run(server, probe, CANDIDATES[name], options.seconds)
                 runs[name].append(run)
                 _tell(number, name, run)
     return [_finding(name, of_one) for name, of_one in runs.items()]
 
 
-def _run(server: Server, heavy: Heavy, seconds: int) -> _Run:
+def _probe(server: Server) -> Probe:
+    key_id, secret = server.data.keys.read_text("utf-8").split()
+    return Probe(server.port, key_id, secret)
+
+
+def _run(server: Server, probe: Probe, heavy: Heavy, seconds: int) -> _Run:
     _settle(server)
-    unloaded = _authorize(server, seconds)
-    with client.sending(server.port, heavy) as sending:
-        loaded = _authorize(server, seconds)
-        answers = sending.stop()
+    unloaded = probe.measure(seconds)
+    with sending(server.port, heavy) as clients:
+        if not heavy.once:
+            # Not the answers before all four have begun.
+            time.sleep(_BEGINNING_SECONDS)
+        loaded = probe.measure(seconds)
+        answers = clients.stop()
     return _Run(unloaded, loaded, answers)
-
-
-def _authorize(server: Server, seconds: int) -> Latency:
-    """The latency of `authorize` for one client, which sends the next request at once."""
-    try:
-        sample, _ = server.drive(server.load("authorize", connections=1, seconds=seconds))
-    except (NoAnswer, WrongAnswer) as error:
-        # That is a result, too: the light tenant was not served.
-        print(f"fairness: {error}", file=sys.stderr, flush=True)
-        return Latency(seconds, seconds, is_unserved=True)
-    return Latency(sample.p50, sample.p99)
 
 
 def _settle(server: Server) -> None:
@@ -135,7 +124,7 @@ def _tell(number: int, name: str, run: _Run) -> None:
     print(
         f"round {number}: {name}: authorize p50 {run.unloaded.p50 * 1e3:.2f} → "
         f"{run.loaded.p50 * 1e3:.2f}, p99 {run.unloaded.p99 * 1e3:.2f} → "
-        f"{run.loaded.p99 * 1e3:.2f} ms; {statuses}",
+        f"{run.loaded.p99 * 1e3:.2f} ms, {run.loaded.refused} refused; {statuses}",
         file=sys.stderr,
         flush=True,
     )
@@ -164,5 +153,5 @@ def _median(latencies: Iterable[Latency]) -> Latency:
     return Latency(
         statistics.median(latency.p50 for latency in several),
         statistics.median(latency.p99 for latency in several),
-        is_unserved=any(latency.is_unserved for latency in several),
+        sum(latency.refused for latency in several),
     )

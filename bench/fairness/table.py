@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from harness.targets import Target, number
 
 from fairness.heavy import CANDIDATES
-from fairness.measure import Finding, Latency
+from fairness.measure import Finding
+from fairness.probe import Latency
 
 _MILLI = 1e3
 
@@ -13,9 +14,9 @@ _MILLI = 1e3
 def markdown(findings: Iterable[Finding], targets: dict[str, Target]) -> list[str]:
     """A row for each heavy request, in lines of Markdown."""
     lines = [
-        "| heavy request | its p50 ms | its answers/s | answers | of them 503 "
-        "| authorize p50 ms | p99 ms | beside it p50 ms | p99 ms | p50 | p99 | reached |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| heavy request | its p50 ms | its answers/s | answers | of them 503 | authorize p50 ms "
+        "| p99 ms | beside it p50 ms | p99 ms | p50 | p99 | refused | reached |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for each in findings:
         cells = (
@@ -28,6 +29,7 @@ def markdown(findings: Iterable[Finding], targets: dict[str, Target]) -> list[st
             *_times(each.loaded),
             number(each.loaded.p50 / each.unloaded.p50) + "×",
             number(each.loaded.p99 / each.unloaded.p99) + "×",
+            f"{each.unloaded.refused + each.loaded.refused:,}",
             reached(each, targets),
         )
         lines.append(f"| {' | '.join(cells)} |")
@@ -35,8 +37,7 @@ def markdown(findings: Iterable[Finding], targets: dict[str, Target]) -> list[st
 
 
 def _times(latency: Latency) -> tuple[str, ...]:
-    at_least = "> " if latency.is_unserved else ""
-    return tuple(at_least + number(time * _MILLI) for time in (latency.p50, latency.p99))
+    return tuple(number(time * _MILLI) for time in (latency.p50, latency.p99))
 
 
 def reached(finding: Finding, targets: dict[str, Target]) -> str:
@@ -46,6 +47,8 @@ def reached(finding: Finding, targets: dict[str, Target]) -> str:
         missed.append("p50")
     if finding.loaded.p99 > bound_of_p99(finding, targets):
         missed.append("p99")
+    if finding.unloaded.refused or finding.loaded.refused:
+        missed.append("refused")
     return f"**no** ({', '.join(missed)})" if missed else "yes"
 
 

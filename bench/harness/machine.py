@@ -17,12 +17,16 @@ _KIB = 1024
 _LOAD_BEFORE = os.getloadavg()[0]
 
 
-def heading(systems: Iterable[System]) -> list[str]:
-    """Lines of Markdown that tell when, where and with what figures were found."""
+def heading(systems: Iterable[System], *, by_wrk: bool = True) -> list[str]:
+    """Lines of Markdown that tell when, where and with what figures were found.
+
+    Raises Unusable where wrk, with `by_wrk`, is missing.
+    """
+    wrk = f", wrk {_wrk()}" if by_wrk else ""
     lines = [
         f"Found on {datetime.now(UTC):%Y-%m-%d}, on {os.cpu_count()} cores of {_processor()} with "
         f"{_memory()} GiB of memory, Linux {platform.release()}, "
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, wrk {_wrk()}; "
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}{wrk}; "
         f"{_LOAD_BEFORE:.1f} processes were running before.",
         "",
         "| system | versions |",

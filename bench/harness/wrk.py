@@ -15,10 +15,6 @@ class WrongAnswer(Unusable):
     """A system answered what it must not, or not at all: nothing it did counts."""
 
 
-class NoAnswer(Unusable):
-    """A system answered nothing until the end of the run."""
-
-
 @dataclass(frozen=True)
 class Load:
     """What is sent: `work` is one that lua/systems has under `speaks`; connections are kept."""
@@ -53,7 +49,7 @@ class Outcome:
 
 
 def run(url: str, load: Load) -> Outcome:
-    """Send the load and wait for its end. Raises WrongAnswer or NoAnswer."""
+    """Send the load and wait for its end. Raises WrongAnswer."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder, "result")
         cpu_seconds = _wrk(url, load, result)
@@ -114,4 +110,4 @@ def _check(load: Load, figures: Mapping[str, str]) -> None:
             f"the first wrong one: {figures.get('first_wrong', '-')}"
         )
     if int(figures["answered"]) == 0:
-        raise NoAnswer(f"{load.system} {load.work}: no answer in {load.seconds} seconds")
+        raise Unusable(f"{load.system} {load.work}: no answer in {load.seconds} seconds")

@@ -13,6 +13,7 @@ PAGES = [
     *(ROOT / "client").glob("*.md"),
     *(page for page in (ROOT / "examples").rglob("*.md") if "node_modules" not in page.parts),
     *(ROOT / "bench" / "scale").glob("*.md"),
+    *(ROOT / "bench" / "fairness").glob("*.md"),
 ]
 LINKS = [
     (page, target)

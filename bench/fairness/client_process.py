@@ -1,26 +1,19 @@
-"""The heavy tenant's clients: keep-alive connections that send their next request at once.
+"""The process of the heavy tenant's clients: keep-alive connections that send at once again.
 
-`python -m fairness.client` is a process of its own. It reads a line of JSON, prints a line when it
-is connected, sends until its standard input ends or nothing is left to send, and prints what came
-back as a line of JSON. It parses only the head of a response: more would take time from the server.
+`clients` starts it. It reads a line of JSON, prints a line when it is connected, sends until its
+standard input ends or nothing is left to send, and prints the answers as a line of JSON. It parses
+only the head of a response: more would take time from the server.
 """
 
 import itertools
 import json
 import os
 import socket
-import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-
-from harness.programs import Unusable
-
-from fairness.heavy import Heavy
 
 CONNECTIONS = 4
 #: For one answer: the deletion of an environment used to take a quarter of a minute.
@@ -48,53 +41,6 @@ class Answers:
     def refused(self) -> int:
         """How many were 503."""
         return self.statuses.get(str(_UNAVAILABLE), 0)
-
-
-@dataclass
-class Sending:
-    """A running process of clients."""
-
-    process: subprocess.Popen[str]
-    heavy: Heavy
-
-    def stop(self) -> Answers:
-        """Let them wait for their answers and end. Raises Unusable for a wrong answer."""
-        printed, _ = self.process.communicate()
-        if self.process.returncode != 0:
-            raise Unusable(f"{self.heavy.title}: the clients failed:\n{printed}")
-        answers = Answers(**json.loads(printed))
-        if answers.first_wrong:
-            raise Unusable(f"{self.heavy.title}: a wrong answer: {answers.first_wrong}")
-        if str(self.heavy.status) in answers.statuses and self.heavy.shows not in answers.first:
-            raise Unusable(f"{self.heavy.title}: not what was asked for: {answers.first[:500]}")
-        return answers
-
-
-@contextmanager
-def sending(port: int, heavy: Heavy) -> Iterator[Sending]:
-    """Clients that send the request until `stop`, or the end of the block."""
-    job = {
-        "port": port,
-        "requests": [request.decode("latin-1") for request in heavy.requests],
-        "once": heavy.once,
-        "status": heavy.status,
-    }
-    with subprocess.Popen(
-        (sys.executable, "-m", "fairness.client"),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdin is not None  # noqa: S101 - for mypy: they were asked for
-        assert process.stdout is not None  # noqa: S101
-        try:
-            process.stdin.write(json.dumps(job) + "\n")
-            process.stdin.flush()
-            process.stdout.readline()
-            yield Sending(process, heavy)
-        finally:
-            if process.poll() is None:
-                process.kill()
 
 
 class Connection:
