@@ -29,7 +29,7 @@ _NICENESS = 5
 class Answers:
     """What came back."""
 
-    #: Of each answer, in seconds, and when the last one came.
+    #: Of each answer with the expected status, in seconds, and when the last one came.
     latencies: list[float] = field(default_factory=list)
     seconds: float = 0.0
     statuses: dict[str, int] = field(default_factory=dict)
@@ -127,11 +127,11 @@ class _Clients:
         with self._lock:
             answers = self.answers
             self._counts[str(status)] += 1
-            if status not in (self._status, _UNAVAILABLE):
-                answers.first_wrong = answers.first_wrong or beginning[:1000].decode("latin-1")
-            elif status == self._status:
+            if status == self._status:
                 answers.first = answers.first or beginning.decode("latin-1")
-            answers.latencies.append(seconds)
+                answers.latencies.append(seconds)
+            elif status != _UNAVAILABLE:
+                answers.first_wrong = answers.first_wrong or beginning[:1000].decode("latin-1")
             answers.seconds = time.perf_counter() - self._begun
 
 

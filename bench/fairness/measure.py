@@ -1,5 +1,6 @@
 """The light tenant's `authorize`, without load and beside each heavy request."""
 
+import math
 import os
 import statistics
 import sys
@@ -57,7 +58,8 @@ class Finding:
     name: str
     unloaded: Latency
     loaded: Latency
-    #: Of the heavy request itself: its median time in seconds, and answers per second.
+    #: Of the heavy request itself, where it was not 503: its median time in seconds, and answers
+    #: per second. Not a number where all were 503.
     own_p50: float
     own_rate: float
     #: All answers to it, and how many of them were 503.
@@ -131,21 +133,24 @@ def _tell(number: int, name: str, run: _Run) -> None:
 
 
 def _finding(name: str, runs: list[_Run]) -> Finding:
-    def median(values: Iterable[float]) -> float:
-        return statistics.median(values)
-
     statuses: Counter[str] = Counter()
     for run in runs:
         statuses.update(run.answers.statuses)
+    served = [run.answers for run in runs if run.answers.latencies]
     return Finding(
         name=name,
         unloaded=_median(run.unloaded for run in runs),
         loaded=_median(run.loaded for run in runs),
-        own_p50=median(median(run.answers.latencies) for run in runs),
-        own_rate=median(len(run.answers.latencies) / run.answers.seconds for run in runs),
+        own_p50=_middle(statistics.median(answers.latencies) for answers in served),
+        own_rate=_middle(len(answers.latencies) / answers.seconds for answers in served),
         answers=statuses.total(),
         refused=sum(run.answers.refused for run in runs),
     )
+
+
+def _middle(values: Iterable[float]) -> float:
+    several = list(values)
+    return statistics.median(several) if several else math.nan
 
 
 def _median(latencies: Iterable[Latency]) -> Latency:
