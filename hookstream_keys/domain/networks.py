@@ -8,6 +8,7 @@ IPv4.
 import functools
 import ipaddress
 from collections.abc import Iterable
+from typing import NamedTuple
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -39,8 +40,8 @@ def _prefixes(networks: tuple[str, ...], version: int) -> tuple[tuple[int, int],
     Cached: a key has up to 50, and parsing one takes as long as a look-up of the key. The texts
     are the keys of the cache, so a change of a key's networks needs no other.
     """
-    found = (network for network in map(_network, networks) if network.version == version)
-    return tuple((int(each.network_address), int(each.netmask)) for each in found)
+    found = (network for network in map(_parsed, networks) if network.version == version)
+    return tuple((each.prefix, each.mask) for each in found)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -52,8 +53,8 @@ def canonical_address(text: str) -> str:
 
 def beyond(networks: Iterable[str], others: Iterable[str]) -> list[str]:
     """Those of `others` that lie in none of `networks`."""
-    mine = [_network(text) for text in networks]
-    return [text for text in others if not any(_inside(_network(text), own) for own in mine)]
+    mine = [_parsed(text) for text in networks]
+    return [text for text in others if not any(_inside(_parsed(text), own) for own in mine)]
 
 
 def common(networks: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
@@ -63,10 +64,27 @@ def common(networks: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
     return tuple(text for text in dict.fromkeys(mine + theirs) if text not in outside)
 
 
-def _inside(inner: Network, outer: Network) -> bool:
-    if isinstance(inner, ipaddress.IPv4Network):
-        return isinstance(outer, ipaddress.IPv4Network) and inner.subnet_of(outer)
-    return isinstance(outer, ipaddress.IPv6Network) and inner.subnet_of(outer)
+class _Parsed(NamedTuple):
+    """A network as numbers: comparing those takes a hundredth of the time of `ipaddress`."""
+
+    version: int
+    prefix: int
+    mask: int
+
+
+@functools.lru_cache(maxsize=4096)
+def _parsed(text: str) -> _Parsed:
+    network = _network(text)
+    return _Parsed(network.version, int(network.network_address), int(network.netmask))
+
+
+def _inside(inner: _Parsed, outer: _Parsed) -> bool:
+    # A longer mask is the greater number.
+    return (
+        inner.version == outer.version
+        and inner.mask >= outer.mask
+        and inner.prefix & outer.mask == outer.prefix
+    )
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -20,10 +20,12 @@ COUNT = f"""{CTE}
     where id in (select id from descendant) and revoked_at is null and not {key_is_pending()}
     group by role
 """  # noqa: S608 - constants
-#: Their rotations `r` of keys `k` that are neither descendants nor revoked.
+#: Their rotations `r` of keys `k` that are neither descendants nor revoked; cancelled ones have no
+#: index. The order of the tables is that of the fewest rows.
 _ROTATIONS = f"""
-    from rotation r join api_key k on k.id = r.key_id
-    where (r.created_by = :made_by or r.created_by in (select id from descendant))
+    from rotation r indexed by rotation_created_by cross join api_key k on k.id = r.key_id
+    where r.created_by in (select :made_by union all select id from descendant)
+      and r.state <> 'cancelled'
       and k.org_id = :org_id and k.revoked_at is null and not {key_is_pending("k.")}
       and k.id <> :made_by and k.id not in (select id from descendant)
 """  # noqa: S608 - constants

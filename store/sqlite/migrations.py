@@ -463,6 +463,11 @@ def m0019_indexes_of_lists(db: Database) -> None:
         drop index api_key_org;
         drop index api_key_created_by;
         drop index environment_of_org;
+        drop index rotation_created_by;
+        create index rotation_created_by on rotation (created_by)
+            where created_by is not null and state <> 'cancelled';
+        create index rotation_succession on rotation (key_id, activated_at, id)
+            where state = 'grace';
         create index api_key_env on api_key (env_id, {of_class}, created_at, id);
         create index api_key_org on api_key (org_id, {of_class}, created_at, id);
         create index api_key_name on api_key (org_id, name, created_at, id);
