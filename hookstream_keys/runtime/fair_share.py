@@ -68,16 +68,19 @@ class FairShare:
         #: How many of them have requests that wait.
         self._busy = 0
 
-    async def run(self, name: str, work: Callable[..., Awaitable[None]], *arguments: Any) -> None:
-        """Await `work` of the tenant `name`, in its turn. Raises Overloaded."""
+    def is_alone(self, name: str) -> bool:
+        """Note a request of the tenant `name`. Returns whether it need not `run` in turn."""
         now = self._clock()
         if now >= self._ends:
             self._begin_period(now)
-        self._active.add(name)
+        active = self._active
+        active.add(name)
+        return len(active) == 1 and name not in self._tenants and self._earlier <= active
+
+    async def run(self, name: str, work: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        """Await `work` of the tenant `name`, in its turn. Raises Overloaded."""
+        now = self._clock()
         tenant = self._tenants.get(name)
-        if tenant is None and self._earlier | self._active == {name}:
-            await work(*arguments)
-            return
         if tenant is not None and (tenant.waiting or tenant.free_at - now > TOLERANCE):
             await self._turn(tenant, now)
         await _Charged(work(*arguments), name, self._used, self._charge)
