@@ -28,6 +28,9 @@ TOLERANCE = 0.001
 OVERHEAD = 0.00005
 #: How long a request waits for its share at most, in seconds; then it is rejected.
 MAX_WAIT = 5.0
+#: How many requests of a tenant wait at most; more are rejected. It is a part of what a worker
+#: accepts (`edge.MAX_REQUESTS`), which the tenant would otherwise use up for all.
+MAX_WAITING = 1_000
 
 
 class _Tenant:
@@ -112,7 +115,12 @@ class FairShare:
         self._arm(tenant)
 
     async def _turn(self, tenant: _Tenant, now: float) -> None:
-        """Wait until the tenant may run this request, after those that wait already."""
+        """Wait until the tenant may run this request, after those that wait already.
+
+        Raises Overloaded when too many do, or it has waited for too long.
+        """
+        if len(tenant.waiting) >= MAX_WAITING:
+            raise Overloaded
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if not tenant.waiting:
             self._busy += 1

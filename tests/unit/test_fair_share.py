@@ -169,6 +169,21 @@ def test_what_waits_for_too_long_is_rejected(
     assert all(each is None for each in found if each not in rejected)
 
 
+def test_more_than_may_wait_are_rejected(
+    loop: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fair_share, "MAX_WAITING", 10)
+
+    async def scenario(played: Play) -> None:
+        waiting = [played.request("busy", CHEAP) for _ in range(15)]
+        found = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [isinstance(each, Overloaded) for each in found] == [False] * 10 + [True] * 5
+        # Those of others are not.
+        await played.request("light", CHEAP)
+
+    in_turns(loop, scenario)
+
+
 def in_turns(loop: VirtualTime, scenario: Callable[[Play], Awaitable[None]]) -> None:
     async def main() -> None:
         played = Play(loop)
