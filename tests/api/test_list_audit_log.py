@@ -103,6 +103,21 @@ def test_200_the_restrictions_of_a_created_key_are_recorded(
     assert {name: entry["details"][name] for name in told} == told
 
 
+def test_200_a_rotation_that_removes_the_expiry_is_recorded_with_the_old_one(
+    server: Server, create: Create, owner: dict[str, str]
+) -> None:
+    expiry = "2999-01-01T00:00:00.000Z"
+    created = create(headers=owner, expires_at=expiry).json()
+    path = f"/auth/api-keys/{created['id']}/rotations"
+    body = {"grace_period_seconds": 0, "expires_at": None}
+    new = server.request("POST", path, headers=owner, json=body).json()["key"]
+    assert server.request("GET", "/auth/whoami", headers={"X-API-Key": new}).status_code == 200
+    removed = {"old": expiry, "new": None}
+    for action in ("api_key.rotated", "api_key.rotation_activated"):
+        (entry,) = entries(server, owner, resource_id=created["id"], action=action)
+        assert entry["details"]["changes"]["expires_at"] == removed
+
+
 def test_200_a_key_s_entry_names_the_key(
     server: Server, create: Create, key: dict[str, str]
 ) -> None:

@@ -45,14 +45,19 @@ def test_a_command_names_the_file_and_what_decides_where_it_is(
 
 
 @pytest.mark.parametrize("words", [("init",), ("serve", "--port", "0"), *COMMANDS], ids=str)
+@pytest.mark.parametrize(
+    ("variable", "text", "meant"),
+    [
+        ("HOOKSTREAM_DATABSE", "sqlite:///x.db", "HOOKSTREAM_DATABASE"),
+        ("HOOKSTREAM_SIGNUP", "open", "HOOKSTREAM_SIGN_UP"),
+    ],
+)
 def test_a_command_refuses_a_variable_that_is_no_setting(
-    database: Database, words: tuple[str, ...]
+    database: Database, words: tuple[str, ...], variable: str, text: str, meant: str
 ) -> None:
-    done = command(database, *words, stdin="hs_live_0", HOOKSTREAM_DATABSE="sqlite:///x.db")
+    done = command(database, *words, stdin="hs_live_0", **{variable: text})
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
-        "hookstream-keys: HOOKSTREAM_DATABSE is not a setting: did you mean HOOKSTREAM_DATABASE?\n"
-    )
+    assert done.stderr == (f"hookstream-keys: {variable} is not a setting: did you mean {meant}?\n")
     assert list(database.path.parent.iterdir()) == []
 
 
@@ -63,7 +68,7 @@ def test_a_command_refuses_a_database_that_others_can_read(
     wal = database.path.with_name("hookstream.db-wal")
     wal.touch(0o600)
     wal.chmod(0o644)
-    database.path.chmod(0o604)
+    database.path.chmod(0o644)
     before = database.path.read_bytes()
     done = command(database, *words, stdin="hs_live_0")
     assert (done.returncode, done.stdout) == (1, "")
@@ -83,7 +88,7 @@ def test_a_group_may_share_the_database(database: Database, tenant: Tenant) -> N
     assert command(database, "keys", "list", "--org", tenant.org_id).returncode == 0
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604])
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
 def test_a_secret_that_others_can_read_is_refused(database: Database, mode: int) -> None:
     own = {"BETTER_AUTH_SECRET": ""}
     assert command(database, "init", **own).returncode == 0

@@ -188,7 +188,9 @@ def test_x_forwarded_proto_of_two_proxies_is_the_outer_ones(proxied: Dependencie
     assert proxied.is_secure(lists)
     assert not proxied.is_secure(lists | {"X-Forwarded-For": f"10.1.2.3, {CLIENT}"})
     origin = {"Host": "keys.example.com:443"}
-    assert proxied.changes_from("https://keys.example.com", lists | origin) == 201
+    for proto in ("https, http", "https,http"):
+        each = lists | origin | {"X-Forwarded-Proto": proto}
+        assert proxied.changes_from("https://keys.example.com", each) == 201
 
 
 def test_x_forwarded_prefix_is_accepted_from_trusted_proxies_only(
