@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from hookstream_keys.store.sqlite.engine import Engine, Row, Value, to_json
 
-#: How many entries a scan reads at most: half a millisecond's worth.
+#: How many entries a scan reads at most: half a millisecond of work, or up to ten where the rows
+#: that it has to look at are scattered over a large file.
 MAX_SCANNED = 1_000
 #: How much text the rows of a page have at most, in characters, unless the first has more.
 MAX_BYTES = 256 * 1024
