@@ -42,10 +42,7 @@ class Security(PerOperationMiddleware):
     async def _in_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request for a page on in the turn of its client's address. Raises Overloaded."""
         client = rate_limit_names.of_address(requests.of(scope).address)
-        if self._share.is_alone(client):
-            await self.app(scope, receive, send)
-        else:
-            await self._share.run(client, self.app, scope, receive, send)
+        await self._share.run(client, self.app, scope, receive, send)
 
 
 class _Secured:
@@ -77,10 +74,7 @@ class _Secured:
             tenant = self._limiting.count_caller(request, principal)
         else:
             tenant = self._limiting.limit_anonymous(request)
-        if self._share.is_alone(tenant):
-            await self._next(scope, receive, send)
-        else:
-            await self._share.run(tenant, self._next, scope, receive, send)
+        await self._share.run(tenant, self._next, scope, receive, send)
 
     def _principal(self, request: Request) -> Principal:
         refusal: Exception | None = None

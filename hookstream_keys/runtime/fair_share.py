@@ -62,7 +62,7 @@ class FairShare:
     ) -> None:
         self._clock = clock
         self._used = used
-        #: Those that were active since `_since`, and in the period before.
+        #: Those that were active in this period, which ends at `_ends`, and in the one before.
         self._active: set[str] = set()
         self._earlier: set[str] = set()
         self._ends = 0.0
@@ -71,18 +71,23 @@ class FairShare:
         #: How many of them have requests that wait.
         self._busy = 0
 
-    def is_alone(self, name: str) -> bool:
-        """Note a request of the tenant `name`. Returns whether it need not `run` in turn."""
+    def run(
+        self, name: str, work: Callable[..., Awaitable[None]], *arguments: Any
+    ) -> Awaitable[None]:
+        """`work` of the tenant `name`, to be awaited at once: in its turn. Raises Overloaded."""
         now = self._clock()
         if now >= self._ends:
             self._begin_period(now)
         active = self._active
         active.add(name)
-        return len(active) == 1 and name not in self._tenants and self._earlier <= active
+        if len(active) == 1 and name not in self._tenants and self._earlier <= active:
+            # Nothing of it is measured for a tenant alone.
+            return work(*arguments)
+        return self._in_turn(name, now, work, *arguments)
 
-    async def run(self, name: str, work: Callable[..., Awaitable[None]], *arguments: Any) -> None:
-        """Await `work` of the tenant `name`, in its turn. Raises Overloaded."""
-        now = self._clock()
+    async def _in_turn(
+        self, name: str, now: float, work: Callable[..., Awaitable[None]], *arguments: Any
+    ) -> None:
         tenant = self._tenants.get(name)
         if tenant is not None and (tenant.waiting or tenant.free_at - now > TOLERANCE):
             await self._turn(tenant, now)
@@ -152,7 +157,7 @@ class FairShare:
         latest = now - MAX_WAIT
         while tenant.waiting and not tenant.has_turn:
             turn, since = tenant.waiting.popleft()
-            # Those whose clients have gone are cancelled.
+            # It was cancelled meanwhile.
             if turn.done():
                 continue
             if since < latest:

@@ -40,13 +40,6 @@ class _Waiting(selectors.SelectSelector):
         return super().select(0)
 
 
-async def in_turn(share: FairShare, name: str, work: Callable[[], Awaitable[None]]) -> None:
-    if share.is_alone(name):
-        await work()
-    else:
-        await share.run(name, work)
-
-
 class Play:
     """Tenants whose clients send a request as soon as the last one is answered."""
 
@@ -64,7 +57,7 @@ class Play:
                 self.used[tenant] = self.used.get(tenant, 0.0) + cost
 
         begun = self.loop.now
-        await in_turn(self.share, tenant, work)
+        await self.share.run(tenant, work)
         self.latencies.setdefault(tenant, []).append(self.loop.now - begun)
 
     async def client(self, tenant: str, cost: float, pause: float) -> None:
@@ -237,8 +230,8 @@ def test_what_the_work_raises_or_awaits_passes_through(loop: VirtualTime) -> Non
 
     async def scenario(played: Play) -> None:
         with pytest.raises(LookupError):
-            await in_turn(played.share, "light", fails)
-        task = asyncio.ensure_future(in_turn(played.share, "light", catches))
+            await played.share.run("light", fails)
+        task = asyncio.ensure_future(played.share.run("light", catches))
         await asyncio.sleep(CHEAP)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
