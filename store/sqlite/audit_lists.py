@@ -3,24 +3,13 @@
 import json
 from collections.abc import Sequence
 
+from hookstream_keys.store import chain
 from hookstream_keys.store.records import AuditEvent, AuditFilter, Scanned
 from hookstream_keys.store.sqlite.engine import Row, Value
 from hookstream_keys.store.sqlite.scans import Scan, Scans
 
-_COLUMNS = (
-    "id",
-    "org_id",
-    "user_id",
-    "api_key_id",
-    "action",
-    "resource_type",
-    "resource_id",
-    "details",
-    "ip_address",
-    "request_id",
-    "created_at",
-    "env_id",
-)
+#: All of an event but its position.
+_COLUMNS = tuple(name for name in chain.COLUMNS if name != "seq")
 _LARGEST = _COLUMNS.index("details")
 #: The next action of the organization in alphabetical order: a loose index scan.
 _NEXT_ACTION = """
@@ -44,7 +33,7 @@ class AuditLists(Scans):
             "action": wanted.action,
         }
         conditions: Sequence[str] = ()
-        resumable = "true"
+        resumable = None
         if wanted.resource_id is not None:
             streams = [("audit_log_resource", "org_id = :org_id and resource_id = :resource_id")]
             conditions = _conditions(wanted, "env_id", "action", "resource_type")

@@ -36,8 +36,8 @@ class Scan(NamedTuple):
     #: Conditions on a row `t` of the table. Where there are none, a page ends early only at the
     #: end of the list.
     conditions: Sequence[str] = ()
-    #: A condition on the row where a page may end early; without such a row, it is the end.
-    resumable: str = "true"
+    #: A condition on the row `t` where a page may end early. Without such a row, it is the end.
+    resumable: str | None = None
 
 
 class Scans(Engine):
@@ -68,9 +68,11 @@ class Scans(Engine):
         if len(rows) == limit or not scan.conditions:
             return rows, None
         # The last row that was read. If fewer were read than are at most, the list has ended.
+        # Without a condition the index has all of it.
+        source = "scanned s" if scan.resumable is None else table
         position = self.one(
-            f"{scanned} select {', '.join(names)} from {table}"  # noqa: S608
-            f" where (select count(*) from scanned) = {most:d} and {scan.resumable}"
+            f"{scanned} select {', '.join(names)} from {source}"  # noqa: S608
+            f" where (select count(*) from scanned) = {most:d} and {scan.resumable or 'true'}"
             f" order by {', '.join(names)} limit 1",
             values,
         )
