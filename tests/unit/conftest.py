@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 from unit import samples
 
-from hookstream_keys.store import Store, Tenant, open_store
+from hookstream_keys.store import SqliteStore, Store, Tenant, open_store
 
 # No deadline, because the machine may be busy; no example database, so that runs leave no files.
 settings.register_profile("full", deadline=None, database=None)
@@ -78,3 +78,11 @@ def tenant(store: Store) -> Tenant:
 @pytest.fixture
 def sqlite(tmp_path: Path) -> Sqlite:
     return Sqlite(tmp_path)
+
+
+@pytest.fixture
+def opened(sqlite: Sqlite) -> Iterator[SqliteStore]:
+    store = SqliteStore(sqlite.path)
+    store.migrate()
+    yield store
+    store.close()

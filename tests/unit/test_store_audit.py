@@ -1,7 +1,6 @@
 """The audit log as the store keeps it: a chain, which every engine makes the same way."""
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -174,14 +173,6 @@ def test_many_threads_make_one_chain(store: Store, tenant: Tenant) -> None:
 
 
 # SQLite: what a process with access to the file can do
-
-
-@pytest.fixture
-def opened(sqlite: Sqlite) -> Iterator[SqliteStore]:
-    store = SqliteStore(sqlite.path)
-    store.migrate()
-    yield store
-    store.close()
 
 
 @pytest.fixture

@@ -26,14 +26,6 @@ STATES: tuple[KeyState, ...] = ("active", "expired", "disabled", "revoked")
 
 
 @pytest.fixture
-def opened(sqlite: Sqlite) -> Iterator[SqliteStore]:
-    store = SqliteStore(sqlite.path)
-    store.migrate()
-    yield store
-    store.close()
-
-
-@pytest.fixture
 def home(opened: SqliteStore) -> Tenant:
     tenant = samples.tenant()
     assert opened.add_first_tenant(tenant)
