@@ -10,8 +10,8 @@ from hookstream_keys.domain.errors import Conflict, EnvironmentNotFound
 from hookstream_keys.domain.limits import Limit
 from hookstream_keys.domain.scopes import Scopes
 from hookstream_keys.handlers import access, audit, escalation, pagination, rotations
+from hookstream_keys.handlers import descendants as of_keys
 from hookstream_keys.handlers.context import Answer, RequestContext, WriteContext
-from hookstream_keys.handlers.descendants import revocation_of_descendants
 from hookstream_keys.store import (
     ApiKey,
     ForeignKeyViolation,
@@ -130,17 +130,21 @@ def revoke_api_key(
     key = access.authorize_key(context, "api-keys:revoke", id)
     context.require_version(lambda: _version(views(context, [key])[0]))
     now = timestamps.to_text(context.now)
-    made_by_it = revocation_of_descendants(context, key, reason) if descendants else None
     event = audit.key_revoked(context, key, reason)
-    headers = {
-        "X-Revoked-Keys": str(
-            context.store.revoke_key(key.org_id, key.id, now, reason, event, made_by_it)
-        )
-    }
-    if descendants:
-        rotated = context.store.count_rotated(key.id, key.org_id, now)
-        headers["X-Rotated-Keys"] = str(sum(rotated.values()))
-    return None, 204, headers
+    if not descendants:
+        done = context.store.revoke_key(key.org_id, key.id, now, reason, event)
+        return None, 204, {"X-Revoked-Keys": str(done.keys_revoked)}
+    revocation = of_keys.revocation_by(event, reason, key.id, None)
+    progress = context.store.revoke_key(
+        key.org_id, key.id, now, reason, event, revocation, of_keys.events(context)
+    )
+
+    def answer(revoked: int) -> Answer:
+        rotated = of_keys.count_rotated(context, key.id, key.org_id)
+        counts = {"X-Revoked-Keys": revoked, "X-Rotated-Keys": sum(rotated.values())}
+        return None, 204, {name: str(count) for name, count in counts.items()}
+
+    return of_keys.when_revoked(context, revocation, progress, answer), 204
 
 
 def revoke_by_secret(context: WriteContext, body: types.RevokeBySecretRequest) -> Answer:

@@ -1,7 +1,7 @@
 """The audit events of changes. An event is stored in the transaction of its change."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from hookstream_keys.context.principal import Anonymous, KeyPrincipal, Principal, SessionPrincipal
@@ -13,12 +13,15 @@ from hookstream_keys.store import (
     AcceptedChange,
     ApiKey,
     AuditEvent,
+    CancelledRotation,
     DeletionEvents,
+    DescendantRevocation,
     Environment,
     Member,
     Organization,
     PendingDeletion,
     RestoreChange,
+    RevocationEvents,
     RevokedKey,
     Rotation,
     Session,
@@ -145,29 +148,12 @@ def deletion_events(sources: Sources) -> DeletionEvents:
             "reason": deletion.reason,
             "revoked_at": deletion.deleted_at,
         }
-        return event(deletion, "api_key.revoked", key.id, details)
+        return _later(sources, deletion, "api_key.revoked", key.id, details)
 
     def completed(deletion: PendingDeletion, keys_revoked: int) -> AuditEvent:
         action = f"{deletion.kind}.deletion_completed"
-        return event(deletion, action, deletion.id, {"keys_revoked": keys_revoked})
-
-    def event(
-        deletion: PendingDeletion, action: str, resource_id: str, details: Mapping[str, Any]
-    ) -> AuditEvent:
-        return AuditEvent(
-            id=ids.new("al", sources.random()),
-            org_id=deletion.org_id,
-            user_id=deletion.user_id,
-            api_key_id=deletion.api_key_id,
-            action=action,
-            resource_type=action.partition(".")[0],
-            resource_id=resource_id,
-            details=details,
-            ip_address=deletion.ip_address,
-            request_id=deletion.request_id,
-            created_at=timestamps.to_text(sources.now()),
-            env_id=_environment_of(action, resource_id, details),
-        )
+        details = {"keys_revoked": keys_revoked}
+        return _later(sources, deletion, action, deletion.id, details)
 
     return DeletionEvents(revoked, completed)
 
@@ -250,39 +236,29 @@ def rotation_cancelled(context: RequestContext, key: ApiKey, rotation: Rotation)
     return _of_rotation(context, "api_key.rotation_cancelled", key, rotation)
 
 
-def revoked_with(
-    context: RequestContext, reason: str, cause: str
-) -> Callable[[ApiKey], AuditEvent]:
-    """Makes the event of each key that is revoked because of another change: that of `cause`."""
+def revocation_events(sources: Sources) -> RevocationEvents:
+    """The events of a revocation of descendants, by whom it is; `sources` give time and id."""
 
-    def event(key: ApiKey) -> AuditEvent:
-        return _of_key(
-            context,
-            "api_key.revoked",
-            key,
-            key_prefix=key.prefix,
-            reason=reason,
-            revoked_with=cause,
-        )
+    def revoked(revocation: DescendantRevocation, key: RevokedKey) -> AuditEvent:
+        details = {
+            "env_id": key.env_id,
+            "key_prefix": key.prefix,
+            "reason": revocation.reason,
+            "revoked_with": revocation.cause,
+        }
+        return _later(sources, revocation, "api_key.revoked", key.id, details)
 
-    return event
+    def cancelled(revocation: DescendantRevocation, rotation: CancelledRotation) -> AuditEvent:
+        details = {
+            "env_id": rotation.env_id,
+            "rotation_id": rotation.id,
+            "key_prefix": rotation.prefix,
+            "cancelled_with": revocation.cause,
+        }
+        action = "api_key.rotation_cancelled"
+        return _later(sources, revocation, action, rotation.key_id, details)
 
-
-def cancelled_with(context: RequestContext, cause: str) -> Callable[[Rotation], AuditEvent]:
-    """Makes the event of each rotation that is cancelled because of another change: of `cause`.
-
-    The key must be one of the store's.
-    """
-
-    def event(rotation: Rotation) -> AuditEvent:
-        key = context.store.find_key_by_id(rotation.key_id)
-        if key is None:
-            raise LookupError(f"the rotation {rotation.id} is of no key")
-        return _of_rotation(
-            context, "api_key.rotation_cancelled", key, rotation, cancelled_with=cause
-        )
-
-    return event
+    return RevocationEvents(revoked, cancelled)
 
 
 def user_created(context: RequestContext, user: User, org_id: str) -> AuditEvent:
@@ -449,6 +425,30 @@ def _event(
         ip_address=context.address,
         request_id=context.request_id,
         created_at=timestamps.to_text(context.now),
+        env_id=_environment_of(action, resource_id, details),
+    )
+
+
+def _later(
+    sources: Sources,
+    begun: PendingDeletion | DescendantRevocation,
+    action: str,
+    resource_id: str,
+    details: Mapping[str, Any],
+) -> AuditEvent:
+    """An event of work that a request has begun: by its caller, at the present moment."""
+    return AuditEvent(
+        id=ids.new("al", sources.random()),
+        org_id=begun.org_id,
+        user_id=begun.user_id,
+        api_key_id=begun.api_key_id,
+        action=action,
+        resource_type=action.partition(".")[0],
+        resource_id=resource_id,
+        details=details,
+        ip_address=begun.ip_address,
+        request_id=begun.request_id,
+        created_at=timestamps.to_text(sources.now()),
         env_id=_environment_of(action, resource_id, details),
     )
 

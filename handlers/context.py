@@ -26,8 +26,23 @@ from hookstream_keys.store import IdempotencyRecord, ReadStore, Store
 #: A header with several fields has a list of values.
 Headers = dict[str, Any]
 
-#: A handler's answer: the body (a JSON value or bytes), the status, optionally headers.
+#: A handler's answer: the body (a JSON value, bytes, or `Unfinished`), the status, optionally
+#: headers.
 Answer = tuple[Any, int] | tuple[Any, int, Headers]
+
+
+@record
+class Unfinished:
+    """The body of an answer that is not known yet: the change is stored, its work goes on.
+
+    Each step is a short transaction of its own, or reads after the last one. If no step follows,
+    because the client or the process is gone, a periodic task finishes the work.
+    """
+
+    #: Returns the answer, which may be unfinished again. Raises StoreError.
+    step: Callable[[], Answer]
+    #: Whether the step writes. Otherwise it takes too long for the event loop.
+    writes: bool
 
 
 @record

@@ -1,88 +1,102 @@
 """The descendants of a key or member: the keys that they created, directly or indirectly.
 
-They are revoked with a key that has leaked, or with a member's role or membership.
+They are revoked with a key that has leaked, or with a member's role or membership: in steps, and
+the response is sent when all are revoked.
 """
 
-from hookstream_keys.context.principal import SessionPrincipal
+from collections.abc import Callable
+
 from hookstream_keys.contract import roles
 from hookstream_keys.domain import timestamps
-from hookstream_keys.domain.records import record
-from hookstream_keys.handlers import access, audit
-from hookstream_keys.handlers.context import RequestContext
-from hookstream_keys.store import ApiKey, DescendantRevocation, Member
+from hookstream_keys.handlers import audit
+from hookstream_keys.handlers.context import Answer, RequestContext, Unfinished, WriteContext
+from hookstream_keys.runtime.batches import MAX_ROWS, MAX_SECONDS
+from hookstream_keys.store import (
+    AuditEvent,
+    DescendantRevocation,
+    Member,
+    RevocationEvents,
+    RevocationProgress,
+)
+
+#: How many descendants, and how many of their rotations, are visited for a count: 50 ms of a
+#: thread. Stated in `openapi.yaml`.
+MAX_COUNTED = 10_000
 
 
-def revocation_of_descendants(
-    context: RequestContext, key: ApiKey, reason: str
+def revocation_by(
+    event: AuditEvent, reason: str, made_by: str, kept_role: str | None
 ) -> DescendantRevocation:
-    """The revocation of all descendants of a key, for a reason of RFC 5280."""
-    return _revocation(context, key.id, key.org_id, reason, cause=key.id)
+    """The revocation of the descendants of `made_by` with the change of this event.
 
-
-@record
-class NotCovered:
-    """The keys beyond a member's role after a change: those whose role it does not cover."""
-
-    member: Member
-    #: The roles of keys that are not covered.
-    roles: frozenset[str | None]
-    #: How many descendants have one of these roles and are not revoked.
-    made: int
-
-    def revocation(self, context: RequestContext, reason: str) -> DescendantRevocation:
-        """Their revocation, for a reason of RFC 5280. Raises as `access.require`.
-
-        Members may revoke their own keys, whatever their role.
-        """
-        member = self.member
-        leaving = (
-            isinstance(context.principal, SessionPrincipal)
-            and context.principal.user_id == member.user_id
-        )
-        if not leaving:
-            access.require(context, "api-keys:revoke", member.org_id)
-        return _revocation(context, member.user_id, member.org_id, reason, member.id, self.roles)
-
-    def view(self, context: RequestContext, *, revoked: bool) -> dict[str, int]:
-        """How many there are after the change: `MemberKeys` of the document."""
-        rotated = _rotated(context, self.member)
-        return {
-            "not_covered": self.made,
-            "revoked": self.made if revoked else 0,
-            "rotated": sum(count for role, count in rotated.items() if role in self.roles),
-        }
-
-
-def not_covered(context: RequestContext, member: Member, role: str | None) -> NotCovered:
-    """The keys beyond a member who will have `role`, or None for no membership."""
-    made = context.store.count_descendants(member.user_id, member.org_id)
-    beyond = frozenset(
-        of_key
-        for of_key in made.keys() | _rotated(context, member).keys()
-        if role is None or not roles.cover(role, of_key)
-    )
-    return NotCovered(member, beyond, sum(made.get(of_key, 0) for of_key in beyond))
-
-
-def _rotated(context: RequestContext, member: Member) -> dict[str | None, int]:
-    now = timestamps.to_text(context.now)
-    return context.store.count_rotated(member.user_id, member.org_id, now)
-
-
-def _revocation(
-    context: RequestContext,
-    made_by: str,
-    org_id: str,
-    reason: str,
-    cause: str,
-    of_roles: frozenset[str | None] | None = None,
-) -> DescendantRevocation:
+    For a reason of RFC 5280. Keys that `kept_role` covers are kept; None: none is.
+    """
     return DescendantRevocation(
+        id=event.id,
         made_by=made_by,
-        org_id=org_id,
-        revoked_at=timestamps.to_text(context.now),
+        org_id=event.org_id,
         reason=reason,
-        event=audit.revoked_with(context, reason, cause),
-        cancelled=audit.cancelled_with(context, cause),
-        roles=of_roles,
+        cause=event.resource_id,
+        kept_role=kept_role,
+        begun_at=event.created_at,
+        user_id=event.user_id,
+        api_key_id=event.api_key_id,
+        ip_address=event.ip_address,
+        request_id=event.request_id,
+    )
+
+
+def events(context: RequestContext) -> RevocationEvents:
+    """The events of a revocation, each at its moment: later than the request's."""
+    return audit.revocation_events(context.dependencies.sources)
+
+
+def when_revoked(
+    context: WriteContext,
+    revocation: DescendantRevocation,
+    progress: RevocationProgress,
+    answer: Callable[[int], Answer],
+) -> Unfinished:
+    """Continue a revocation until it is complete; then `answer` gets the number of revoked keys."""
+    if progress.is_complete:
+        return Unfinished(lambda: answer(progress.keys_revoked), writes=False)
+
+    def step() -> Answer:
+        moved = context.store.continue_revocation(
+            revocation.id, events(context), MAX_ROWS, MAX_SECONDS
+        )
+        return when_revoked(context, revocation, moved, answer), 0
+
+    return Unfinished(step, writes=True)
+
+
+def count_rotated(context: RequestContext, made_by: str, org_id: str) -> dict[str | None, int]:
+    """How many other keys they have valid secrets of now, by role: of `MAX_COUNTED` rotations."""
+    now = timestamps.to_text(context.dependencies.sources.now())
+    return context.store.count_rotated(made_by, org_id, now, MAX_COUNTED)
+
+
+def view(
+    context: RequestContext, member: Member, role: str | None, revoked: int | None
+) -> dict[str, int]:
+    """The keys that a member's new role does not cover: `MemberKeys` of the document.
+
+    `role` is None for no membership; `revoked` is None where the keys are kept.
+    """
+    rotated = count_rotated(context, member.user_id, member.org_id)
+    not_covered = revoked
+    if not_covered is None:
+        made = context.store.count_descendants(member.user_id, member.org_id, MAX_COUNTED)
+        not_covered = _beyond(role, made)
+    return {
+        "not_covered": not_covered,
+        "revoked": revoked or 0,
+        "rotated": _beyond(role, rotated),
+    }
+
+
+def _beyond(role: str | None, counts: dict[str | None, int]) -> int:
+    """How many of the keys the role does not cover."""
+    return sum(
+        count for of_key, count in counts.items() if role is None or not roles.cover(role, of_key)
     )

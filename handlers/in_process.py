@@ -1,6 +1,6 @@
 """The API's operations, called in this process, without HTTP and without a credential."""
 
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache
 from typing import Any
 
@@ -8,7 +8,12 @@ from hookstream_keys.context.principal import Authenticated, Principal
 from hookstream_keys.contract import parameters, spec
 from hookstream_keys.contract.schemas import Body
 from hookstream_keys.handlers import OPERATIONS, PREPARED, WRITING
-from hookstream_keys.handlers.context import Answer, RequestContext, RetryInWriteTransaction
+from hookstream_keys.handlers.context import (
+    Answer,
+    RequestContext,
+    RetryInWriteTransaction,
+    Unfinished,
+)
 from hookstream_keys.handlers.recheck import write_context
 from hookstream_keys.store import Store
 
@@ -37,8 +42,17 @@ def answer(
         with suppress(RetryInWriteTransaction):
             return handler(context, **arguments)
     # As over HTTP: the change and what it relies on are in one transaction.
-    with nullcontext() if store.is_in_write_transaction() else store.group_commit():
-        return handler(write_context(context, store, _unchanged, optional=False), **arguments)
+    with _transaction(store):
+        done = handler(write_context(context, store, _unchanged, optional=False), **arguments)
+    while isinstance(done[0], Unfinished):
+        with _transaction(store) if done[0].writes else nullcontext():
+            done = done[0].step()
+    return done
+
+
+def _transaction(store: Store) -> AbstractContextManager[None]:
+    """A write transaction, or the one that is open."""
+    return nullcontext() if store.is_in_write_transaction() else store.group_commit()
 
 
 def _unchanged(principal: Principal, *_: object) -> Authenticated | None:

@@ -1,7 +1,10 @@
 """Members of organizations and their roles."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
+from hookstream_keys.context.principal import SessionPrincipal
 from hookstream_keys.contract import types
 from hookstream_keys.domain import ids, timestamps
 from hookstream_keys.domain.errors import (
@@ -12,8 +15,16 @@ from hookstream_keys.domain.errors import (
     UserNotFound,
 )
 from hookstream_keys.handlers import access, audit, descendants, pagination
-from hookstream_keys.handlers.context import Answer, RequestContext, WriteContext
-from hookstream_keys.store import ForeignKeyViolation, LastOwner, Member, UniqueViolation
+from hookstream_keys.handlers.context import Answer, RequestContext, Unfinished, WriteContext
+from hookstream_keys.store import (
+    AuditEvent,
+    DescendantRevocation,
+    ForeignKeyViolation,
+    LastOwner,
+    Member,
+    RevocationProgress,
+    UniqueViolation,
+)
 
 #: What happens to a member's keys that their role no longer covers.
 OnKeys = Literal["keep", "revoke"]
@@ -79,38 +90,77 @@ def update_member(
     member = access.authorize_member(context, "members:update", id, member_id)
     role = body["role"]
     access.require_may_make(context, role, member.org_id)
-    keys = descendants.not_covered(context, member, role)
-    revocation = keys.revocation(context, "privilegeWithdrawn") if api_keys == "revoke" else None
     event = audit.member_updated(context, member, role)
-    try:
-        done = context.store.update_member(member.org_id, member.id, role, event, revocation)
-    except LastOwner:
-        raise _last_owner() from None
-    if not done:
-        raise MemberNotFound
-    counts = keys.view(context, revoked=revocation is not None)
-    return {"member": {**_view(member), "role": role}, "api_keys": counts}, 200
+    revocation = None
+    if api_keys == "revoke":
+        revocation = _revocation(context, member, event, "privilegeWithdrawn", role)
+    with _owner_required():
+        progress = context.store.update_member(
+            member.org_id, member.id, role, event, revocation, descendants.events(context)
+        )
+    return _after(context, member, role, revocation, progress)
 
 
 def remove_member(context: WriteContext, id: str, member_id: str, api_keys: OnKeys) -> Answer:
     """Remove a member, who may be the caller."""
     member = access.authorize_member(context, "members:delete", id, member_id)
-    keys = descendants.not_covered(context, member, None)
-    revocation = keys.revocation(context, "affiliationChanged") if api_keys == "revoke" else None
-    try:
-        done = context.store.remove_member(
-            member.org_id, member.id, audit.member_removed(context, member), revocation
+    event = audit.member_removed(context, member)
+    revocation = None
+    if api_keys == "revoke":
+        revocation = _revocation(context, member, event, "affiliationChanged", None)
+    with _owner_required():
+        progress = context.store.remove_member(
+            member.org_id, member.id, event, revocation, descendants.events(context)
         )
-    except LastOwner:
-        raise _last_owner() from None
-    if not done:
+    return _after(context, member, None, revocation, progress)
+
+
+def _revocation(
+    context: WriteContext, member: Member, event: AuditEvent, reason: str, role: str | None
+) -> DescendantRevocation:
+    """The revocation of the member's keys that their new `role` does not cover; None: of all.
+
+    Members may revoke their own keys, whatever their role. Raises as `access.require`.
+    """
+    principal = context.principal
+    if not (isinstance(principal, SessionPrincipal) and principal.user_id == member.user_id):
+        access.require(context, "api-keys:revoke", member.org_id)
+    return descendants.revocation_by(event, reason, member.user_id, role)
+
+
+def _after(
+    context: WriteContext,
+    member: Member,
+    role: str | None,
+    revocation: DescendantRevocation | None,
+    progress: RevocationProgress | None,
+) -> Answer:
+    """The member with the keys that their new `role` does not cover, when these are revoked.
+
+    Raises MemberNotFound when there was no change.
+    """
+    if progress is None:
         raise MemberNotFound
-    counts = keys.view(context, revoked=revocation is not None)
-    return {"member": _view(member), "api_keys": counts}, 200
+
+    def answer(revoked: int) -> Answer:
+        shown = _view(member) if role is None else {**_view(member), "role": role}
+        of_keys = descendants.view(context, member, role, revoked if revocation else None)
+        return {"member": shown, "api_keys": of_keys}, 200
+
+    if revocation is None:
+        return Unfinished(lambda: answer(0), writes=False), 200
+    return descendants.when_revoked(context, revocation, progress, answer), 200
 
 
-def _last_owner() -> Conflict:
-    return Conflict("The organization would be left without an owner; make another one first.")
+@contextmanager
+def _owner_required() -> Iterator[None]:
+    """Raise Conflict where the organization would be left without an owner."""
+    try:
+        yield
+    except LastOwner:
+        raise Conflict(
+            "The organization would be left without an owner; make another one first."
+        ) from None
 
 
 def _views(found: list[Member]) -> list[dict[str, Any]]:

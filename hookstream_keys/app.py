@@ -38,7 +38,7 @@ from hookstream_keys.http.middlewares import (
     Writer,
 )
 from hookstream_keys.http.rate_limiting import RateLimiting
-from hookstream_keys.runtime.deletions import Deletions
+from hookstream_keys.runtime.batches import Batches
 from hookstream_keys.runtime.new_secret import secrets_at_start
 from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters, limits_path
 from hookstream_keys.runtime.refusals import Refusals
@@ -124,12 +124,15 @@ def assemble(
         counters, settings.requests_per_minute, number(settings.verification_rate_limit)
     )
     pruning = Pruning(store, periods(settings), sources.now)
-    deletions = Deletions(store, audit.deletion_events(sources))
+    batches = Batches(
+        store, audit.deletion_events(sources), audit.revocation_events(sources), sources.now
+    )
     periodic_tasks = (
         usage.flush,
         refusals.flush,
         pruning.prune_batch,
-        deletions.continue_one,
+        batches.continue_deletion,
+        batches.continue_revocation,
     )
     final_tasks = (refusals.close,)
     writer = Writer(store, periodic_tasks, at_end=final_tasks)

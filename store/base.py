@@ -21,6 +21,8 @@ from hookstream_keys.store.records import (
     Organization,
     PendingDeletion,
     Prunable,
+    RevocationEvents,
+    RevocationProgress,
     Rotation,
     Session,
     SessionBound,
@@ -197,10 +199,12 @@ class Store(ReadStore, OperatorStore, Protocol):
         role: str,
         event: AuditEvent,
         keys: DescendantRevocation | None = None,
-    ) -> bool:
-        """Change the member's role, with the audit event, and revoke `keys`.
+        events: RevocationEvents | None = None,
+    ) -> RevocationProgress | None:
+        """Change the member's role, with the audit event, and begin to revoke `keys`.
 
-        Returns False, and changes nothing, when the member is gone. Raises LastOwner.
+        `continue_revocation` goes on, if there are many. Returns None, and changes nothing, when
+        the member is gone. Raises LastOwner.
         """
 
     def remove_member(
@@ -209,10 +213,12 @@ class Store(ReadStore, OperatorStore, Protocol):
         member_id: str,
         event: AuditEvent,
         keys: DescendantRevocation | None = None,
-    ) -> bool:
-        """Delete the member, with the audit event, and revoke `keys`.
+        events: RevocationEvents | None = None,
+    ) -> RevocationProgress | None:
+        """Delete the member, with the audit event, and begin to revoke `keys`.
 
-        Returns False, and changes nothing, when the member is gone. Raises LastOwner.
+        `continue_revocation` goes on, if there are many. Returns None, and changes nothing, when
+        the member is gone. Raises LastOwner.
         """
 
     def add_environment(
@@ -291,11 +297,30 @@ class Store(ReadStore, OperatorStore, Protocol):
         reason: str,
         event: AuditEvent,
         with_descendants: DescendantRevocation | None = None,
-    ) -> int:
-        """Revoke the key permanently, with the audit event, and optionally its descendants.
+        events: RevocationEvents | None = None,
+    ) -> RevocationProgress:
+        """Revoke the key permanently, with the audit event, and begin with its descendants.
 
-        Returns how many keys were revoked; a revoked or deleted key is not changed. Afterwards no
-        process finds one of them valid.
+        A revoked or deleted key is not changed. Afterwards no process finds it valid. If there are
+        many descendants, `continue_revocation` goes on, with the `events` of each.
+        """
+
+    def continue_revocation(
+        self, revocation_id: str, events: RevocationEvents, rows: int, seconds: float
+    ) -> RevocationProgress:
+        """Continue a revocation of descendants in one transaction, if it is not complete.
+
+        It visits one row at least, then others until it has visited so many `rows` or so many
+        seconds have passed. Safe when several processes do it at once. Raises StoreUnavailable
+        when there is no such revocation.
+        """
+
+    def continue_revocations(
+        self, events: RevocationEvents, rows: int, seconds: float, before: str
+    ) -> bool:
+        """Continue any revocation of descendants, as above; returns whether any is left.
+
+        Removes the rows of complete ones that were begun before a time.
         """
 
     def add_first_tenant(self, tenant: Tenant) -> bool:

@@ -17,6 +17,7 @@ from hookstream_keys.store.records import (
     Pruned,
     RestoreChange,
     Restored,
+    RevocationEvents,
     SealKeys,
     Session,
     User,
@@ -71,18 +72,19 @@ class OperatorStore(Protocol):
         seal_keys: SealKeys,
         *,
         deletions: DeletionEvents,
+        revocations: RevocationEvents,
         unsealed: bool = False,
         rehearse: bool = False,
     ) -> Restored:
         """Restore a backup in one transaction, and preserve all later revocations.
 
         What was revoked, narrowed or removed since stays so; the audit log is not restored, it
-        continues, with the events that `recorded` makes. Pending deletions are completed first,
-        with the events `deletions`. Users are not changed, and all sessions
-        end. Without a database the backup becomes it, and later revocations are not known. Others
-        may read and write meanwhile. With `rehearse` nothing is changed. Raises BackupRefused when
-        the file is no sound backup of this database, has no seal by one of the keys, or is not as
-        its own audit log says; the latter two are warnings if `unsealed`.
+        continues, with the events that `recorded` makes. Pending deletions and revocations are
+        completed first, with the events `deletions` and `revocations`. Users are not changed, and
+        all sessions end. Without a database the backup becomes it, and later revocations are not
+        known. Others may read and write meanwhile. With `rehearse` nothing is changed. Raises
+        BackupRefused when the file is no sound backup of this database, has no seal by one of the
+        keys, or is not as its own audit log says; the latter two are warnings if `unsealed`.
         """
 
     def check_audit_log(

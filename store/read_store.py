@@ -62,14 +62,19 @@ class ReadStore(Protocol):
         depth, and rows that are added meanwhile neither repeat nor hide another.
         """
 
-    def count_descendants(self, made_by: str, org_id: str) -> dict[str | None, int]:
+    def count_descendants(self, made_by: str, org_id: str, most: int) -> dict[str | None, int]:
         """How many descendants of a user or key are not revoked, by the role of the keys.
 
-        Within the organization.
+        Within the organization, and of the first `most` descendants.
         """
 
-    def count_rotated(self, made_by: str, org_id: str, now: str) -> dict[str | None, int]:
-        """How many keys a filter of `rotated_by` finds at `now`, by the role of the keys."""
+    def count_rotated(
+        self, made_by: str, org_id: str, now: str, most: int
+    ) -> dict[str | None, int]:
+        """How many keys a filter of `rotated_by` finds at `now`, by the role of the keys.
+
+        Of the first `most` descendants and rotations.
+        """
 
     def rotations_of(self, key_ids: Sequence[str], now: str) -> dict[str, list[Rotation]]:
         """The rotations, pending or in their grace period, newest first, by the key's id."""

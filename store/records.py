@@ -250,23 +250,51 @@ Prunable = Literal["sessions", "verifications", "idempotency_records", "rotation
 
 @record
 class DescendantRevocation:
-    """Descendants of a user or key to revoke in the transaction of another change.
+    """Descendants of a user or key to revoke with another change, and who began it.
 
     Within one organization. Their pending rotations of other keys are cancelled: they have the new
     secret.
     """
 
+    #: That of the change's audit event.
+    id: str
     #: The id of the user or key.
     made_by: str
     org_id: str
-    revoked_at: str
     reason: str
-    #: Makes the audit event of each.
-    event: "Callable[[ApiKey], AuditEvent]"
-    #: Makes the audit event of each pending rotation of another key, which is cancelled.
-    cancelled: "Callable[[Rotation], AuditEvent]"
-    #: Only keys of these roles; None for all.
-    roles: frozenset[str | None] | None = None
+    #: The id of the key or member that was changed.
+    cause: str
+    #: Keys that this role covers are kept; None: none is.
+    kept_role: str | None
+    begun_at: str
+    user_id: str | None
+    api_key_id: str | None
+    ip_address: str | None
+    request_id: str
+
+
+class RevocationProgress(NamedTuple):
+    """How many keys a revocation has revoked so far, and whether that is all of them."""
+
+    keys_revoked: int
+    is_complete: bool
+
+
+class CancelledRotation(NamedTuple):
+    """A pending rotation that is cancelled with the revocation of its creator."""
+
+    id: str
+    #: The prefix of the new secret.
+    prefix: str
+    key_id: str
+    env_id: str
+
+
+class RevocationEvents(NamedTuple):
+    """Makes the audit events of a revocation of descendants, at the present moment."""
+
+    revoked: "Callable[[DescendantRevocation, RevokedKey], AuditEvent]"
+    cancelled: "Callable[[DescendantRevocation, CancelledRotation], AuditEvent]"
 
 
 @record
@@ -289,7 +317,7 @@ class PendingDeletion:
 
 
 class RevokedKey(NamedTuple):
-    """A key that is revoked by a deletion."""
+    """A key that is revoked with another change."""
 
     id: str
     env_id: str

@@ -98,6 +98,7 @@ def _restored(
         partial(audit.restored, context),
         keys,
         deletions=audit.deletion_events(context.sources),
+        revocations=audit.revocation_events(context.sources),
         unsealed=unsealed,
         rehearse=rehearse,
     )

@@ -5,6 +5,7 @@ run on the writer thread. Reads whose cost nothing bounds run on threads of thei
 deadline.
 """
 
+import asyncio
 import dataclasses
 import functools
 from typing import Any
@@ -41,6 +42,7 @@ from hookstream_keys.handlers.context import (
     Headers,
     RequestContext,
     RetryInWriteTransaction,
+    Unfinished,
     WriteContext,
 )
 from hookstream_keys.handlers.recheck import write_context
@@ -48,7 +50,7 @@ from hookstream_keys.http.fair_threads import FairThreads
 from hookstream_keys.http.per_operation import PerOperationMiddleware
 from hookstream_keys.http.rate_limiting import RateLimiting, tenant_of
 from hookstream_keys.http.responses import respond
-from hookstream_keys.runtime.writer import Writer
+from hookstream_keys.runtime.writer import RETRY_SECONDS, Writer
 from hookstream_keys.store import IdempotentReplay, Store
 
 #: How many password checks run at once in a worker: each takes a core for a twentieth of a second,
@@ -110,6 +112,8 @@ class HandlerDispatcher(PerOperationMiddleware):
             answer = await self._read_aside(operation, context, arguments)
         elif operation.id in WRITING or _will_write(request.principal):
             answer = await self._writer.run(lambda: self._write(operation, context, arguments))
+            if isinstance(answer[0], Unfinished):
+                answer = await self._finished(answer, request.principal)
         else:
             _record_use(operation, context)
             try:
@@ -161,8 +165,26 @@ class HandlerDispatcher(PerOperationMiddleware):
             with self._store.deadline(READ_SECONDS):
                 return _answer(operation.id, context, arguments)
 
-        flows = (tenant_of(principal),) if isinstance(principal, Authenticated) else ()
-        return await self._reads.run(read, flows)
+        return await self._reads.run(read, _flows(principal))
+
+    async def _finished(self, answer: Answer, principal: Principal) -> Answer:
+        """The answer after all of its steps, with the headers of the first.
+
+        The change is stored: when the server is overloaded, a step waits until it is not.
+        """
+        headers: Headers = {}
+        while True:
+            body, status, *rest = answer
+            headers |= rest[0] if rest else {}
+            if not isinstance(body, Unfinished):
+                return body, status, headers
+            try:
+                if body.writes:
+                    answer = await self._writer.run(body.step)
+                else:
+                    answer = await self._reads.run(body.step, _flows(principal))
+            except Overloaded:
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _prepared_for(
         self, operation: spec.Operation, context: RequestContext, arguments: dict[str, Any]
@@ -203,6 +225,11 @@ class HandlerDispatcher(PerOperationMiddleware):
             idempotent_request=idempotent_request,
             if_match=_if_match(request) if operation.conditional else None,
         )
+
+
+def _flows(principal: Principal) -> tuple[str, ...]:
+    """The flows of the fair queue that a read belongs to."""
+    return (tenant_of(principal),) if isinstance(principal, Authenticated) else ()
 
 
 def _if_match(request: Request) -> str | None:

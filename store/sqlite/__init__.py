@@ -13,6 +13,7 @@ from hookstream_keys.store.sqlite.members import Members
 from hookstream_keys.store.sqlite.operator_users import OperatorUsers
 from hookstream_keys.store.sqlite.organizations import Organizations
 from hookstream_keys.store.sqlite.pending_deletions import PendingDeletions
+from hookstream_keys.store.sqlite.pending_revocations import PendingRevocations
 from hookstream_keys.store.sqlite.retention import Retention
 from hookstream_keys.store.sqlite.revocations import Revocations
 from hookstream_keys.store.sqlite.rotations import Rotations
@@ -37,6 +38,7 @@ class SqliteStore(
     OperatorUsers,
     Organizations,
     PendingDeletions,
+    PendingRevocations,
     Retention,
     Revocations,
     Rotations,

@@ -17,6 +17,7 @@ from hookstream_keys.store.records import (
     DeletionEvents,
     RestoreChange,
     Restored,
+    RevocationEvents,
     SealKeys,
 )
 from hookstream_keys.store.sqlite import (
@@ -25,6 +26,7 @@ from hookstream_keys.store.sqlite import (
     backup_files,
     backup_seal,
     pending_deletions,
+    pending_revocations,
     restore_counts,
     restore_events,
     restore_merge,
@@ -70,6 +72,7 @@ class Backups(Engine):
         seal_keys: SealKeys,
         *,
         deletions: DeletionEvents,
+        revocations: RevocationEvents,
         unsealed: bool = False,
         rehearse: bool = False,
     ) -> Restored:
@@ -80,7 +83,9 @@ class Backups(Engine):
             found = restore_source.prepare(path, draft, now, seal_keys, unsealed=unsealed)
             found.compared = exists
             if exists:
-                self._restore_over(draft, found, now, recorded, deletions, rehearse=rehearse)
+                self._restore_over(
+                    draft, found, now, recorded, deletions, revocations, rehearse=rehearse
+                )
                 return found
             self._refuse_leftovers()
             _restore_alone(draft, found, recorded)
@@ -95,6 +100,7 @@ class Backups(Engine):
         now: str,
         recorded: Recorded,
         deletions: DeletionEvents,
+        revocations: RevocationEvents,
         *,
         rehearse: bool,
     ) -> None:
@@ -107,6 +113,7 @@ class Backups(Engine):
                 try:
                     # So that what they revoke or delete is compared with the backup.
                     pending_deletions.complete_all(connection, deletions)
+                    pending_revocations.complete_all(connection, revocations)
                     restore_merge.preserve_revocations(connection, found, now)
                     _record(
                         connection, restore_events.changes(connection, _details(found)), recorded

@@ -1,7 +1,8 @@
 """Descendants in SQL: the keys that a user or key created, directly or indirectly.
 
 Descendants of revoked keys are included. Also the rotations of other keys by a user, a key or its
-descendants, who have the new secret. Every statement binds `:made_by` and `:org_id`.
+descendants, who have the new secret. Every statement binds `:made_by` and `:org_id`, and
+`:most`: at most so many descendants are visited, and so many rotations; -1 for all.
 """
 
 from hookstream_keys.store.sqlite.pending_deletions import key_is_pending
@@ -12,6 +13,7 @@ CTE = """
         select id from api_key where created_by = :made_by and org_id = :org_id
         union
         select k.id from api_key k join descendant d on k.created_by = d.id
+        limit :most
     )
 """
 #: How many are not revoked, by role.
@@ -23,10 +25,13 @@ COUNT = f"""{CTE}
 #: Their rotations `r` of keys `k` that are neither descendants nor revoked; cancelled ones have no
 #: index. The order of the tables is that of the fewest rows.
 _ROTATIONS = f"""
-    from rotation r indexed by rotation_created_by cross join api_key k on k.id = r.key_id
-    where r.created_by in (select :made_by union all select id from descendant)
-      and r.state <> 'cancelled'
-      and k.org_id = :org_id and k.revoked_at is null and not {key_is_pending("k.")}
+    from (
+        select * from rotation indexed by rotation_created_by
+        where created_by in (select :made_by union all select id from descendant)
+          and state <> 'cancelled'
+        limit :most
+    ) r cross join api_key k on k.id = r.key_id
+    where k.org_id = :org_id and k.revoked_at is null and not {key_is_pending("k.")}
       and k.id <> :made_by and k.id not in (select id from descendant)
 """  # noqa: S608 - constants
 #: That the secret which the rotation `r` gave is pending or valid at `:now`. The row of the
@@ -45,5 +50,3 @@ ROTATED = f"{CTE} select k.id {_ROTATIONS} and {_IS_VALID}"
 COUNT_ROTATED = f"""
     select role, count(*) from api_key where id in ({ROTATED}) group by role
 """  # noqa: S608 - constants
-#: The ids of the pending ones. It ends in conditions, so that more can be added.
-PENDING = f"{CTE} select r.id {_ROTATIONS} and r.state = 'pending'"

@@ -127,5 +127,6 @@ def _values(wanted: KeyFilter) -> dict[str, Value]:
         "name": wanted.name,
         "created_by": wanted.created_by,
         "made_by": wanted.rotated_by,
+        "most": -1,
         "now": wanted.now,
     }

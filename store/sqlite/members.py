@@ -12,15 +12,16 @@ from hookstream_keys.store.records import (
     IdempotencyRecord,
     Member,
     Page,
+    RevocationEvents,
+    RevocationProgress,
 )
-from hookstream_keys.store.sqlite import better_auth
+from hookstream_keys.store.sqlite import better_auth, pending_revocations
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine, Row, Value
 from hookstream_keys.store.sqlite.idempotency_records import insert_idempotency_record
 from hookstream_keys.store.sqlite.pending_deletions import is_pending
 from hookstream_keys.store.sqlite.quotas import check_members, check_organizations
-from hookstream_keys.store.sqlite.revocations import revoke_descendants
 
 _SELECT = f"""
     select m.id, m."organizationId", m."userId", m.role, m."createdAt", u.name, u.email
@@ -97,16 +98,17 @@ class Members(Engine):
         role: str,
         event: AuditEvent,
         keys: DescendantRevocation | None = None,
-    ) -> bool:
+        events: RevocationEvents | None = None,
+    ) -> RevocationProgress | None:
         with (
             self.write_transaction() as connection,
             _an_owner_left(connection, org_id, member_id) as found,
         ):
-            if found:
-                connection.execute('update "member" set role = ? where id = ?', (role, member_id))
-                insert_event(connection, event)
-                revoke_descendants(connection, keys)
-            return found
+            if not found:
+                return None
+            connection.execute('update "member" set role = ? where id = ?', (role, member_id))
+            insert_event(connection, event)
+            return pending_revocations.begin(connection, keys, events)
 
     def remove_member(
         self,
@@ -114,16 +116,17 @@ class Members(Engine):
         member_id: str,
         event: AuditEvent,
         keys: DescendantRevocation | None = None,
-    ) -> bool:
+        events: RevocationEvents | None = None,
+    ) -> RevocationProgress | None:
         with (
             self.write_transaction() as connection,
             _an_owner_left(connection, org_id, member_id) as found,
         ):
-            if found:
-                connection.execute('delete from "member" where id = ?', (member_id,))
-                insert_event(connection, event)
-                revoke_descendants(connection, keys)
-            return found
+            if not found:
+                return None
+            connection.execute('delete from "member" where id = ?', (member_id,))
+            insert_event(connection, event)
+            return pending_revocations.begin(connection, keys, events)
 
 
 def _member(row: Row) -> Member:

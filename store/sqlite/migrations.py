@@ -488,6 +488,41 @@ def m0019_indexes_of_lists(db: Database) -> None:
     )
 
 
+@migrations()
+def m0020_pending_revocations(db: Database) -> None:
+    """The revocations of descendants that are done in batches, and how far each is.
+
+    With what finds the pending rotations that a user or key began, in order.
+    """
+    _run(
+        db,
+        """
+        create table pending_revocation (
+            id text primary key,
+            made_by text not null,
+            org_id text not null,
+            reason text not null,
+            cause text not null,
+            kept_role text,
+            begun_at text not null,
+            user_id text,
+            api_key_id text,
+            ip_address text,
+            request_id text not null,
+            creator text not null,
+            after_created_at text not null,
+            after_id text not null,
+            after_rotation text not null,
+            is_complete integer not null check (is_complete in (0, 1)),
+            keys_revoked integer not null check (keys_revoked >= 0),
+            batches integer not null default 0 check (batches >= 0)
+        ) strict, without rowid;
+        create index rotation_pending_by on rotation (created_by, id)
+            where created_by is not null and state = 'pending'
+        """,
+    )
+
+
 def _run(db: Database, statements: str) -> None:
     # Not executescript: it would commit the migration's transaction half-way.
     for statement in statements.split(";"):

@@ -8,17 +8,15 @@ start: all that is left to do follows from the mark and the rows.
 Several processes may work on one deletion at once: a batch finds its rows under the write lock.
 """
 
-import time
 from collections.abc import Iterator
 from typing import Literal
 
 from hookstream_keys.store.records import DeletionEvents, PendingDeletion, RevokedKey
 from hookstream_keys.store.sqlite.audit import insert_event
+from hookstream_keys.store.sqlite.batches import ROWS_AT_ONCE, Budget
 from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine
 
-#: How many rows a deletion changes in the transaction of its mark: a small one is complete then.
-ROWS_AT_ONCE = 50
 #: How many rows are looked up at once, of which a batch may change the first only.
 _PAGE = 50
 
@@ -89,19 +87,6 @@ def as_revoked(column: Literal["revoked_at", "revocation_reason"], alias: str) -
     values = ", ".join(of(value=by_deletion, alias=alias, owner=each) for each in _OWNERS)
     is_read = f"{alias}revoked_at is null and exists (select 1 from pending_deletion)"  # noqa: S608
     return f"iif({is_read}, coalesce({values}), {alias}{column})"
-
-
-class Budget:
-    """How many rows a transaction may change; and for how long, from now."""
-
-    def __init__(self, rows: int, seconds: float = float("inf")) -> None:
-        self._rows = rows
-        self._until = time.monotonic() + seconds
-
-    def count_row(self) -> bool:
-        """Count a changed row. Returns whether the budget is exhausted."""
-        self._rows -= 1
-        return self._rows <= 0 or time.monotonic() >= self._until
 
 
 class PendingDeletions(Engine):

@@ -2,8 +2,8 @@
 
 from support.readme import ROOT
 
-from hookstream_keys.runtime.deletions import MAX_SECONDS, PAUSE_SECONDS
-from hookstream_keys.store.sqlite.pending_deletions import ROWS_AT_ONCE
+from hookstream_keys.runtime.batches import MAX_SECONDS, PAUSE_SECONDS
+from hookstream_keys.store.sqlite.batches import ROWS_AT_ONCE
 
 DOCS = ROOT / "docs"
 

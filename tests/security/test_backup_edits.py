@@ -125,6 +125,7 @@ def restored(database: Database, path: Path) -> Restored:
             lambda change: audit.restored(context, change),
             SealKeys((KEY,), "a test"),
             deletions=audit.deletion_events(context.sources),
+            revocations=audit.revocation_events(context.sources),
             rehearse=True,
         )
     finally:

@@ -9,11 +9,13 @@ from unit.test_store_conformance import at_once
 
 from hookstream_keys.domain import ids, keys
 from hookstream_keys.domain.quotas import Quota
-from hookstream_keys.runtime.deletions import PAUSE_SECONDS, Deletions
+from hookstream_keys.domain.sources import SYSTEM
+from hookstream_keys.handlers import audit
+from hookstream_keys.handlers.descendants import revocation_by
+from hookstream_keys.runtime.batches import PAUSE_SECONDS, Batches
 from hookstream_keys.store import (
     ApiKey,
     Attempts,
-    DescendantRevocation,
     Environment,
     ForeignKeyViolation,
     KeyFilter,
@@ -25,7 +27,7 @@ from hookstream_keys.store import (
     StoreUnavailable,
     Tenant,
 )
-from hookstream_keys.store.sqlite.pending_deletions import ROWS_AT_ONCE
+from hookstream_keys.store.sqlite.batches import ROWS_AT_ONCE
 
 LATER = "2026-11-24T12:00:01.000Z"
 LATEST = "2026-11-24T12:00:02.000Z"
@@ -35,6 +37,7 @@ ALL = Page(1000)
 MANY = ROWS_AT_ONCE + 25
 SECRETS = [keys.generate("test").digest for _ in range(MANY)]
 EVENTS = samples.deletion_of(samples.organization())[2]
+REVOCATIONS = audit.revocation_events(SYSTEM)
 UNLIMITED = float("inf")
 
 
@@ -150,19 +153,20 @@ def test_a_revoked_key_whose_row_is_not_updated_cannot_change(
     recorded = samples.event_of(last)
     before = actions(engine)
     assert store.update_key(last.org_id, last.id, {"name": "x"}, recorded) is None
-    assert store.revoke_key(last.org_id, last.id, LATEST, "superseded", recorded) == 0
+    revoked = store.revoke_key(last.org_id, last.id, LATEST, "superseded", recorded)
+    assert revoked.keys_revoked == 0
     digest = keys.generate("test").digest
     assert not store.add_rotation(rotation_of(last), digest, recorded)
-    assert store.count_descendants(tenant.user.id, last.org_id) == {None: 1}
-    descendants = DescendantRevocation(
-        made_by=tenant.user.id, org_id=last.org_id, revoked_at=LATEST, reason="superseded",
-        event=samples.event_of, cancelled=lambda _: recorded,
-    )  # fmt: skip
+    assert store.count_descendants(tenant.user.id, last.org_id, MANY + 1) == {None: 1}
     other = tenant.key
-    count = store.revoke_key(
-        other.org_id, other.id, LATEST, "superseded", samples.event_of(other), descendants
+    event = samples.event_of(other)
+    descendants = revocation_by(event, "superseded", tenant.user.id, None)
+    progress = store.revoke_key(
+        other.org_id, other.id, LATEST, "superseded", event, descendants, REVOCATIONS
     )
-    assert count == 1
+    while not progress.is_complete:
+        progress = store.continue_revocation(event.id, REVOCATIONS, 10, UNLIMITED)
+    assert progress.keys_revoked == 1
     assert actions(engine) == [*before, samples.event_of(other).action]
     late = samples.key_of(staging)
     with pytest.raises(ForeignKeyViolation):
@@ -370,11 +374,11 @@ def test_several_processes_continue_one_deletion_with_one_event_for_each_key(
 def test_the_periodic_task_says_when_it_goes_on(
     store: Store, made: list[ApiKey], staging: Environment, caplog: pytest.LogCaptureFixture
 ) -> None:
-    task = Deletions(store, EVENTS)
-    assert task.continue_one() is None
+    task = Batches(store, EVENTS, REVOCATIONS, SYSTEM.now)
+    assert task.continue_deletion() is None
     store.delete_environment(*samples.deletion_of(staging, LATER))
     results = []
-    while (result := task.continue_one()) is not None:
+    while (result := task.continue_deletion()) is not None:
         results.append(result)
     assert set(results) <= {PAUSE_SECONDS}
     assert not store.has_pending_deletions()
@@ -384,5 +388,6 @@ def test_the_periodic_task_says_when_it_goes_on(
         def continue_deletion(self, *_: object) -> bool:
             raise StoreUnavailable("the disk is full")
 
-    assert Deletions(Unavailable(), EVENTS).continue_one() is None  # type: ignore[arg-type]
+    task = Batches(Unavailable(), EVENTS, REVOCATIONS, SYSTEM.now)  # type: ignore[arg-type]
+    assert task.continue_deletion() is None
     assert "the disk is full" in caplog.text

@@ -36,6 +36,7 @@ def restore(
         partial(audit.restored, context),
         SealKeys((KEY,), "a test"),
         deletions=audit.deletion_events(context.sources),
+        revocations=audit.revocation_events(context.sources),
         unsealed=unsealed,
         rehearse=rehearse,
     )

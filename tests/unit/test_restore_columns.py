@@ -35,6 +35,7 @@ LEFT = {
     "audit_anchor": "the log goes on",
     "audit_checkpoint": "the log goes on, and it is what was pruned of it",
     "pending_deletion": "a restore completes those of the database and of the backup",
+    "pending_revocation": "a restore completes those of the database, whose log has the backup's",
     "_sqlite_migrations": "of sqlite-utils: the database is at this version",
 }
 

@@ -233,7 +233,8 @@ def test_nothing_of_another_organization_is_changed(
     key, environment, member = tenant.key, tenant.tenancy.environment, tenant.tenancy.member
     recorded = event(tenant)
     assert store.update_key(other, key.id, {"name": "x"}, recorded) is None
-    assert store.revoke_key(other, key.id, LATER, "unspecified", recorded) == 0
+    revoked = store.revoke_key(other, key.id, LATER, "unspecified", recorded)
+    assert revoked.keys_revoked == 0
     assert store.update_environment(other, environment.id, {"name": "x"}, recorded) is None
     assert not store.delete_environment(*samples.deletion_of(environment, org_id=other))
     assert not store.update_member(other, member.id, "admin", recorded)

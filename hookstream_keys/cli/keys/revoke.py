@@ -21,7 +21,7 @@ SHOWN = ("id", "name", "key_prefix", "state", "revoked_at", "revocation_reason")
 @click.option(
     "--descendants",
     is_flag=True,
-    help="Also revoke all descendants, the keys that it and they created, in one transaction.",
+    help="Also revoke all descendants, the keys that it and they created.",
 )
 @with_json
 @with_database
