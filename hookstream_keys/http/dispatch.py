@@ -86,6 +86,7 @@ class HandlerDispatcher(PerOperationMiddleware):
         self._limiting = limiting
         self._passwords = FairThreads("passwords", PASSWORDS_AT_ONCE, PASSWORDS_WAITING)
         self._reads = FairThreads("reads", READS_AT_ONCE, READS_WAITING)
+        self._steps = asyncio.Lock()
 
     def prepare(self, operation: AbstractOperation) -> ASGIApp:
         """Find the operation's handler. Raises LookupError when there is none."""
@@ -180,7 +181,9 @@ class HandlerDispatcher(PerOperationMiddleware):
                 return body, status, headers
             try:
                 if body.writes:
-                    answer = await self._writer.run(body.step)
+                    # One at a time, so that several together hold the write lock no longer.
+                    async with self._steps:
+                        answer = await self._writer.run(body.step)
                 else:
                     answer = await self._reads.run(body.step, _flows(principal))
             except Overloaded:
