@@ -307,7 +307,9 @@ class Settings:
                 values[item.name] = _parse(variable, text, item.default)
         settings = cls(**values)
         for item in fields(cls):
-            _check(item.metadata["variable"], getattr(settings, item.name), item.metadata["takes"])
+            require_accepted(
+                item.metadata["variable"], getattr(settings, item.name), item.metadata["takes"]
+            )
         if (settings.sign_up, settings.sign_in) == ("open", "closed"):
             raise SettingsError(
                 "HOOKSTREAM_SIGN_UP is open while HOOKSTREAM_SIGN_IN is closed; users who sign up "
@@ -466,7 +468,8 @@ def _parse(variable: str, text: str, default: Any) -> Any:
     return text
 
 
-def _check(variable: str, value: Any, takes: Takes | None) -> None:
+def require_accepted(variable: str, value: Any, takes: Takes | None) -> None:
+    """Refuse a value of this variable that `takes` does not match. Raises SettingsError."""
     if takes is not None and not takes.pattern.fullmatch(value):
         given = f"is {value!r}" if takes.shown else "has another form"
         raise SettingsError(f"{variable} {given}; it takes {takes.words}")

@@ -1,22 +1,49 @@
 """`hookstream-keys serve`."""
 
+import os
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from hookstream_keys.cli.database import require_database, settings_for
 from hookstream_keys.cli.options import with_database
 from hookstream_keys.cli.output import OutputError, discard_output, note, require_output
 from hookstream_keys.contract import spec
+from hookstream_keys.domain.setting_kinds import PORT, WORKERS, Takes
 from hookstream_keys.runtime.new_secret import secrets_at_start
 from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters, limits_path
 from hookstream_keys.server import listening, systemd
-from hookstream_keys.settings import Settings
+from hookstream_keys.settings import Settings, require_accepted
 from hookstream_keys.store import database_path, open_store, require_private
 
 _DEFAULTS = Settings()
+
+
+class _Number(click.IntRange):
+    """A number; the environment's value of it is refused as that of every other setting."""
+
+    def __init__(self, lowest: int, highest: int, takes: Takes) -> None:
+        super().__init__(lowest, highest)
+        self._takes = takes
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number. Raises SettingsError and click.BadParameter."""
+        if param is not None and ctx is not None and param.name is not None:
+            source = ctx.get_parameter_source(param.name)
+            if source is ParameterSource.ENVIRONMENT:
+                require_accepted(_variable(param), value, self._takes)
+        return super().convert(value, param, ctx)
+
+
+def _variable(option: click.Parameter) -> str:
+    """The variable that the option's value is from: as click does, the first that is not empty."""
+    names = option.envvar if isinstance(option.envvar, Sequence) else ()
+    return next(name for name in names if os.environ.get(name))
 
 
 @click.command("serve")
@@ -30,7 +57,7 @@ _DEFAULTS = Settings()
 )
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=_Number(0, 65535, PORT),
     default=int(_DEFAULTS.port),
     envvar=["HOOKSTREAM_PORT", "PORT"],
     show_default=True,
@@ -45,9 +72,9 @@ _DEFAULTS = Settings()
 )
 @click.option(
     "--workers",
-    type=click.IntRange(1, 256),
+    type=_Number(1, 256, WORKERS),
     default=int(_DEFAULTS.workers),
-    envvar="HOOKSTREAM_WORKERS",
+    envvar=["HOOKSTREAM_WORKERS"],
     show_default=True,
     show_envvar=True,
     help="The number of worker processes.",
@@ -60,42 +87,68 @@ _DEFAULTS = Settings()
     " the server runs, makes an owner and a first key.",
 )
 @with_database
+@click.pass_context
 def serve_command(
-    host: str, port: int, unix: Path | None, workers: int, *, creates: bool, database: str
+    context: click.Context,
+    /,
+    host: str,
+    port: int,
+    unix: Path | None,
+    workers: int,
+    *,
+    creates: bool,
+    database: str,
 ) -> None:
     """Run the server until SIGTERM or Ctrl-C; requests in flight are answered first.
 
-    The database must exist, and is upgraded. A socket that systemd passes takes the place of host
-    and port.
+    The database must exist, and is upgraded. A Unix socket, or a socket that systemd passes, takes
+    the place of host and port.
     """
     # Imported here, so that the other commands start without the web server's libraries.
     from hookstream_keys.server import processes  # noqa: PLC0415
 
     settings = settings_for(database)
-    if not creates:
-        require_database(
-            database,
-            "hookstream-keys init makes a new one, serve --init an empty one, and "
-            "hookstream-keys restore one of a backup",
-        )
+    given = [
+        f"--{name}"
+        for name in ("host", "port", "unix")
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
     # First: where the address cannot be used, no database is made.
     try:
-        listener = _listener(host, port, unix)
+        listener = _listener(host, port, unix, given)
     except (listening.BindError, systemd.ActivationError) as error:
         raise click.ClickException(str(error)) from error
     with listener:
+        if not creates:
+            require_database(
+                database,
+                "hookstream-keys init makes a new one, serve --init an empty one, and "
+                "hookstream-keys restore one of a backup",
+            )
         _prepare(settings, database)
         url = f"{listener.origin}{spec.base_path(spec.load())}"
         status = processes.run(settings, listener, workers, partial(_show, url))
     sys.exit(status)
 
 
-def _listener(host: str, port: int, unix: Path | None) -> listening.Listener:
-    """What the server listens on. Raises BindError, ActivationError and UsageError."""
+def _listener(host: str, port: int, unix: Path | None, given: Sequence[str]) -> listening.Listener:
+    """What the server listens on. Raises BindError, ActivationError and UsageError.
+
+    `given` are the options of the command line that name it. The environment's host and port give
+    way to a socket, since hosting platforms set `PORT`.
+    """
+    if unix is not None and len(given) > 1:
+        raise click.UsageError(
+            f"{' and '.join(given)} are given, but a Unix socket has no host and no port: leave "
+            "--unix out, or give it alone"
+        )
     passed = systemd.passed_socket()
-    if passed is not None and unix is not None:
+    if passed is not None and given:
         passed.close()
-        raise click.UsageError("--unix is given, and systemd passed a socket: give one of them")
+        raise click.UsageError(
+            f"systemd passed a socket to listen on, so leave {' and '.join(given)} out, or start "
+            "the server without a socket unit"
+        )
     if passed is not None:
         return listening.Listener(passed, is_inherited=True)
     if unix is not None:

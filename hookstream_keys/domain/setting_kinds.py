@@ -70,10 +70,12 @@ PUBLIC_URL = Takes.of(
 )
 PORT = Takes.of(
     rf"0*(0|{_PORT})",
-    "a port, 0 to 65535; 0 chooses a free one",
+    "a port, 0 to 65535, such as 8080; 0 chooses a free one",
 )
 #: At most 256, as many as `serve` starts.
-WORKERS = Takes.of(r"0*([1-9]\d?|1\d\d|2[0-4]\d|25[0-6])", "a whole number of processes, 1 to 256")
+WORKERS = Takes.of(
+    r"0*([1-9]\d?|1\d\d|2[0-4]\d|25[0-6])", "a whole number of processes, 1 to 256, such as 4"
+)
 NUMBER_OR_OFF = Takes.of(f"{POSITIVE}|off", "a whole number above 0, or off")
 
 

@@ -99,6 +99,38 @@ def test_a_path_that_cannot_be_listened_on_is_one_line(database: Database, name:
     assert database.path.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--port", "0"), "--port and --unix"),
+        (("--host", "127.0.0.1"), "--host and --unix"),
+        # The default, but given.
+        (("--port", "8080", "--host", "127.0.0.1"), "--host and --port and --unix"),
+    ],
+)
+def test_a_unix_socket_with_a_host_or_port_is_refused(
+    database: Database, options: tuple[str, ...], named: str
+) -> None:
+    answer = run("serve", "--unix", "keys.sock", *options, database=database.path)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr.splitlines()[-1] == (
+        f"hookstream-keys: {named} are given, but a Unix socket has no host and no port: leave "
+        "--unix out, or give it alone"
+    )
+    assert list(database.path.parent.iterdir()) == []
+
+
+def test_a_unix_socket_takes_the_place_of_the_environments_host_and_port(
+    database: Database,
+) -> None:
+    database.init()
+    path = database.path.with_name("keys.sock")
+    # As a hosting platform sets it; no port is bound, which this address would refuse.
+    settings = environment(database.path, PORT="1", HOOKSTREAM_HOST="192.0.2.1")
+    with serving([COMMAND, "serve", "--unix", str(path)], database, env=settings) as line:
+        assert line == f"API         http://unix:{path}:/v1\n"
+
+
 AS_SYSTEMD = """
 import os, sys
 number, count, *command = sys.argv[1:]
@@ -182,6 +214,30 @@ def test_what_systemd_passes_wrongly_is_one_line(
         )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert says in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--host", "--port", "--unix"])
+def test_an_address_beside_a_socket_of_systemds_is_refused(database: Database, option: str) -> None:
+    database.init()
+    value = {"--host": "127.0.0.1", "--port": "0", "--unix": "keys.sock"}[option]
+    with socket.create_server(("127.0.0.1", 0)) as passed:
+        passed.set_inheritable(True)
+        done = subprocess.run(
+            as_systemd(passed, [COMMAND, "serve", option, value]),
+            env=environment(database.path),
+            cwd=database.path.parent,
+            pass_fds=(passed.fileno(),),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1] == (
+        f"hookstream-keys: systemd passed a socket to listen on, so leave {option} out, or start "
+        "the server without a socket unit"
+    )
+    assert not database.path.with_name("keys.sock").exists()
 
 
 def test_variables_for_another_process_are_dropped() -> None:
