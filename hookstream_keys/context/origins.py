@@ -61,16 +61,19 @@ class Origins:
             parts = urlsplit(url)
         except ValueError:
             return False
-        return _without_default_port(f"{parts.scheme}://{parts.netloc}") in self._trusted
+        return without_default_port(f"{parts.scheme}://{parts.netloc}") in self._trusted
 
     def _is_ours(self, origin: str, request: Request) -> bool:
         own = f"{request.scheme}://{request.header(b'host') or ''}".lower()
-        same = _without_default_port(origin)
-        return same == _without_default_port(own) or same in self._trusted
+        same = without_default_port(origin)
+        return same == without_default_port(own) or same in self._trusted
 
 
-def _without_default_port(origin: str) -> str:
-    """The origin as a browser writes it (RFC 6454, section 6.1); a proxy may add the port."""
+def without_default_port(origin: str) -> str:
+    """The origin as a browser writes it (RFC 6454, section 6.1); a proxy may add the port.
+
+    Every comparison of origins is of this form.
+    """
     scheme = origin.partition(":")[0]
     return origin.removesuffix(_DEFAULT_PORTS.get(scheme, "")).removesuffix(":")
 

@@ -8,6 +8,7 @@ The protocol: https://fetch.spec.whatwg.org/#http-cors-protocol
 
 from collections.abc import Iterable
 
+from hookstream_keys.context.origins import without_default_port
 from hookstream_keys.context.request import Request
 
 Fields = list[tuple[bytes, bytes]]
@@ -44,21 +45,29 @@ class Cors:
     """The permissions of pages of the origins `trusted`."""
 
     def __init__(self, trusted: Iterable[str]) -> None:
-        self._trusted = frozenset(origin.encode() for origin in trusted)
+        self._trusted = frozenset(trusted)
 
     def fields(self, request: Request) -> Fields:
         """The fields that the response to a request gets, whatever it is."""
-        origin = request.headers.get(b"origin", b"")
-        if origin not in self._trusted:
+        origin = self._trusted_origin(request)
+        if origin is None:
             return [_VARY]
-        return [_VARY, (b"access-control-allow-origin", origin), _CREDENTIALS, _EXPOSED]
+        return [_VARY, (b"access-control-allow-origin", origin.encode()), _CREDENTIALS, _EXPOSED]
 
     def is_preflight(self, request: Request) -> bool:
         """Whether by OPTIONS a browser asks what a page of a trusted origin may send."""
         return (
-            request.headers.get(b"origin") in self._trusted
+            self._trusted_origin(request) is not None
             and b"access-control-request-method" in request.headers
         )
+
+    def _trusted_origin(self, request: Request) -> str | None:
+        """The origin of the page that sends the request, in the form that its browser compares."""
+        origin = request.header(b"origin")
+        if origin is None:
+            return None
+        origin = without_default_port(origin)
+        return origin if origin in self._trusted else None
 
     @staticmethod
     def preflight(methods: str) -> Fields:

@@ -15,6 +15,8 @@ UNTRUSTED = [
     "",
     "http://console.example.com",
     "https://console.example.com:8443",
+    "https://console.example.com:80",
+    "http://console.example.com:443",
     "https://console.example.com.evil.example",
     "https://sub.console.example.com",
     "https://CONSOLE.example.com",
@@ -110,6 +112,16 @@ def test_every_response_to_a_trusted_origin_can_be_read(server: Server, tenant: 
             "access-control-expose-headers": ", ".join(RESPONSE_FIELDS),
         }
         assert answer.headers["vary"] == "Origin"
+
+
+def test_a_default_port_makes_no_other_origin(server: Server) -> None:
+    # As for CSRF. What a proxy adds, the page's browser does not know.
+    with_port = f"{TRUSTED}:443"
+    for answer in (
+        preflight(server, "/organizations", with_port),
+        server.request("GET", "/health", headers={"Origin": with_port}),
+    ):
+        assert permissions(answer)["access-control-allow-origin"] == TRUSTED
 
 
 def test_a_response_without_an_origin_says_that_it_may_differ(server: Server) -> None:
