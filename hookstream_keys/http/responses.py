@@ -25,6 +25,8 @@ log = logging.getLogger("hookstream_keys")
 JSON = b"application/json"
 REQUEST_ID = b"x-request-id"
 RATE_LIMIT = b"ratelimit-limit"
+#: The status in the log of a request that is not answered, since its client is gone: nginx's.
+CLIENT_CLOSED_REQUEST = 499
 #: Browsers do not sniff another media type, so they run no body as a script that is none.
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 CACHE_CONTROL = b"cache-control"
@@ -44,7 +46,7 @@ class Response:
         self.bodiless = False
         self.started = False
         self._method = method
-        self._status = 0
+        self._status = CLIENT_CLOSED_REQUEST
         self._begun = time.perf_counter()
         self._send = send
 

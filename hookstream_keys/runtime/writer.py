@@ -152,7 +152,7 @@ class Writer:
         try:
             with self._store.group_commit():
                 while more:
-                    outcomes += [_outcome(job.run) for job in more]
+                    outcomes += [_outcome(job) for job in more]
                     more = []
                     if not self._jobs.empty():
                         more = _reject_late(self._take_queued(MAX_BATCH - len(jobs)))
@@ -208,9 +208,12 @@ def _answer(jobs: list[_Job], outcomes: list[_Outcome]) -> None:
         loop.call_soon_threadsafe(_resolve, done)
 
 
-def _outcome(job: Callable[[], Any]) -> _Outcome:
+def _outcome(job: _Job) -> _Outcome:
+    if job.future.cancelled():
+        # Its client is gone (`server/abandoned.py`), and it has not begun.
+        return None, None
     try:
-        return job(), None
+        return job.run(), None
     except Exception as error:  # noqa: BLE001 - raised again where the job came from
         return None, error
 

@@ -24,6 +24,7 @@ from hookstream_keys.domain.errors import (
 )
 from hookstream_keys.http.edge import OPTIONAL_WHITE_SPACE
 from hookstream_keys.http.responses import REQUEST_ID, error_response
+from hookstream_keys.server.abandoned import AbandonedRequests
 from hookstream_keys.server.connections import ConnectionLimit
 from hookstream_keys.server.graceful_shutdown import GracefulShutdown
 from hookstream_keys.server.half_close import HalfClose
@@ -45,7 +46,9 @@ def max_header_bytes() -> int:
     return Settings.from_environment().max_header_bytes
 
 
-class Protocol(HalfClose, GracefulShutdown, ConnectionLimit, UnsentLimit, TimedProtocol):
+class Protocol(
+    HalfClose, GracefulShutdown, ConnectionLimit, UnsentLimit, AbandonedRequests, TimedProtocol
+):
     """uvicorn's HTTP/1.1 connection, with a limit on every request's header."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -36,21 +36,21 @@ class _Burst:
     """The responses of this iteration of the event loop."""
 
     def __init__(self) -> None:
-        self._size = 0
+        self.size = 0
 
     def add(self, size: int) -> None:
         """Count a response. The first of an iteration has the count begin anew in the next."""
-        if self._size == 0:
+        if self.size == 0:
             asyncio.get_running_loop().call_soon(self._end)
-        self._size += size
+        self.size += size
 
     async def wait(self) -> None:
         """Wait for an iteration in which there is room."""
-        while self._size > MAX_BURST:
+        while self.size > MAX_BURST:
             await asyncio.sleep(0)
 
     def _end(self) -> None:
-        self._size = 0
+        self.size = 0
 
 
 _burst = _Burst()
@@ -116,7 +116,8 @@ class UnsentLimit(HttpToolsProtocol):
                     _burst.add(self._size)
                 await send(message)
 
-            await _burst.wait()
+            if _burst.size > MAX_BURST:
+                await _burst.wait()
             await app(scope, receive, measure)
 
         return measured

@@ -7,7 +7,10 @@ import gzip
 import json
 import re
 import socket
+import sqlite3
+import struct
 import time
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -57,8 +60,8 @@ def assert_shape(answer: bytes, expected: int) -> dict[str, Any]:
     return body
 
 
-def valid(tenant: Tenant) -> bytes:
-    return json.dumps({"name": "n", "org_id": tenant.org_id, "env_id": tenant.env_id}).encode()
+def valid(tenant: Tenant, name: str = "n") -> bytes:
+    return json.dumps({"name": name, "org_id": tenant.org_id, "env_id": tenant.env_id}).encode()
 
 
 # What the body is
@@ -455,6 +458,48 @@ def test_a_half_closed_connection_is_answered_and_closed(server: Server, tenant:
     assert statuses(half_closed(server, sign_in)) == [200]
     assert statuses(half_closed(server, HEALTH + create + sign_in + HEALTH)) == [200, 201, 200, 200]
     assert half_closed(server, b"") == half_closed(server, b"\r\n") == b""
+
+
+@pytest.mark.not_in_sandbox(reason="its database is locked by SQL")
+def test_a_write_that_waits_is_dropped_when_its_client_is_gone(
+    server: Server, tenant: Tenant
+) -> None:
+    # The writer waits for the lock with the first, and the others wait for the writer.
+    names = ("first", "second", "third")
+    connections = [socket.create_connection(server.address, timeout=SOON) for _ in names]
+    other = connections[-1]
+    for connection in connections:
+        seen_by_server(connection)
+    with closing(sqlite3.connect(server.database.path, isolation_level=None)) as database:
+        database.execute("begin immediate")
+        for name, connection in zip(names, connections, strict=True):
+            key = b"X-API-Key: %s\r\n" % tenant.key.encode()
+            connection.sendall(post(b"auth/api-keys", valid(tenant, name), key))
+        with socket.create_connection(server.address, timeout=SOON) as probe:
+            seen_by_server(probe)
+            for connection in connections[:2]:
+                # So that closing resets the connection (socket(7)).
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.close()
+            seen_by_server(probe)
+            seen_by_server(probe)
+        database.execute("rollback")
+    assert other.recv(65536).startswith(b"HTTP/1.1 201 ")
+    other.close()
+    rows = server.database.execute(
+        "select name from api_key where name in (?, ?, ?) order by name", names
+    )
+    assert rows == [("third",)]
+    # Both are in the log, with nginx's status for it.
+    assert server.log.read_text("utf-8").count(" status=499 ") == 2
+
+
+def seen_by_server(connection: socket.socket) -> None:
+    """Send a request and read its answer: the server has read what came before."""
+    connection.sendall(HEALTH)
+    answer = b""
+    while not answer.endswith(b"}"):
+        answer += connection.recv(65536)
 
 
 @pytest.mark.parametrize("before", [b"", HEALTH], ids=["first", "second"])

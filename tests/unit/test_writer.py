@@ -232,6 +232,46 @@ def test_a_missing_database_is_reported_and_reopened(
     assert store.find_key(digest)
 
 
+def test_a_write_that_is_cancelled_before_it_begins_is_dropped(writer: Writer) -> None:
+    done: list[str] = []
+
+    async def ask() -> None:
+        tasks = {
+            name: asyncio.ensure_future(writer.run(lambda name=name: done.append(name)))  # type: ignore[misc]
+            for name in ("first", "cancelled", "last")
+        }
+        await asyncio.sleep(0)
+        tasks["cancelled"].cancel()
+        await asyncio.gather(tasks["first"], tasks["last"])
+
+    with busy(writer):
+        asyncio.run(ask())
+    assert done == ["first", "last"]
+
+
+def test_a_write_that_is_cancelled_after_it_has_begun_is_complete(
+    store: Store, tenant: Tenant, writer: Writer
+) -> None:
+    job, digest = adding(store, tenant)
+    begun, cancelled = threading.Event(), threading.Event()
+
+    def slow_job() -> None:
+        begun.set()
+        cancelled.wait(10)
+        job()
+
+    async def ask() -> None:
+        task = asyncio.ensure_future(writer.run(slow_job))
+        await asyncio.to_thread(begun.wait, 10)
+        task.cancel()
+        await asyncio.wait({task})
+        cancelled.set()
+        await asyncio.to_thread(writer.stop)
+
+    asyncio.run(ask())
+    assert store.find_key(digest)
+
+
 def test_requests_beyond_the_write_queue_are_rejected(
     monkeypatch: pytest.MonkeyPatch, writer: Writer
 ) -> None:
