@@ -1,14 +1,17 @@
 """Options that commands share."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from hookstream_keys.contract import spec
 from hookstream_keys.contract.schemas import check_value
-from hookstream_keys.settings import DEFAULT_DATABASE
+from hookstream_keys.domain.setting_kinds import Takes
+from hookstream_keys.settings import DEFAULT_DATABASE, require_accepted
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -16,6 +19,30 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 #: What the message says of a value that `as_in` refuses.
 NAME = "is not a name of 1 to 100 characters, without control characters or a leading space"
 EMAIL = "is not an email address such as you@example.com"
+
+
+class Number(click.IntRange):
+    """A number of an option and of a setting: both are refused in the words of `takes`."""
+
+    def __init__(self, lowest: int, highest: int, takes: Takes) -> None:
+        super().__init__(lowest, highest)
+        self._takes = takes
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number. Raises click.BadParameter, or SettingsError if it is the environment's."""
+        if param is not None and ctx is not None and param.name is not None:
+            source = ctx.get_parameter_source(param.name)
+            if source is ParameterSource.ENVIRONMENT:
+                require_accepted(_variable(param), value, self._takes)
+        if not self._takes.pattern.fullmatch(str(value)):
+            self.fail(f"{value!r} is not {self._takes.words}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def _variable(option: click.Parameter) -> str:
+    """The variable that the option's value is from: as click does, the first that is not empty."""
+    names = option.envvar if isinstance(option.envvar, Sequence) else ()
+    return next(name for name in names if os.environ.get(name))
 
 
 def as_in(operation_id: str, field: str, otherwise: str) -> Callable[..., str]:

@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
-from hookstream_keys.cli.options import with_json
+from hookstream_keys.cli.options import Number, with_json
 from hookstream_keys.cli.output import require_output, show, show_json
 from hookstream_keys.contract.schemas import check_value
+from hookstream_keys.domain.setting_kinds import PORT
 from hookstream_keys.server import listening
 from hookstream_keys.settings import Settings, SettingsError
 
@@ -54,7 +55,7 @@ START = "2026-01-01T00:00:00Z"
 )
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=Number(0, 65535, PORT),
     default=0,
     show_default=True,
     help="The port to listen on; 0 chooses a free one.",
@@ -114,7 +115,7 @@ def sandbox_command(
     begin = _time(clock)
     serving.require_loopback(host)
     if stop_with is not None and not parent.exists(stop_with):
-        raise click.BadParameter("is the id of no process", param_hint="--stop-with")
+        raise click.BadParameter("is the id of no process", param_hint="'--stop-with'")
     try:
         listener = listening.bind(host, port)
     except listening.BindError as error:
@@ -170,7 +171,7 @@ def _time(text: str) -> datetime:
         return datetime.now(UTC)
     schema = document()["components"]["schemas"]["GivenTime"]
     if check_value(schema, text, "clock"):
-        raise click.BadParameter(f"is not now, or {schema['x-expected']}", param_hint="--clock")
+        raise click.BadParameter(f"is not now, or {schema['x-expected']}", param_hint="'--clock'")
     return given_time(text)
 
 

@@ -1,49 +1,25 @@
 """`hookstream-keys serve`."""
 
-import os
 import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from hookstream_keys.cli.database import require_database, settings_for
-from hookstream_keys.cli.options import with_database
+from hookstream_keys.cli.options import Number, with_database
 from hookstream_keys.cli.output import OutputError, discard_output, note, require_output
 from hookstream_keys.contract import spec
-from hookstream_keys.domain.setting_kinds import PORT, WORKERS, Takes
+from hookstream_keys.domain.setting_kinds import PORT, WORKERS
 from hookstream_keys.runtime.new_secret import secrets_at_start
 from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters, limits_path
 from hookstream_keys.server import listening, systemd
-from hookstream_keys.settings import Settings, require_accepted
+from hookstream_keys.settings import Settings
 from hookstream_keys.store import database_path, open_store, require_private
 
 _DEFAULTS = Settings()
-
-
-class _Number(click.IntRange):
-    """A number; the environment's value of it is refused as that of every other setting."""
-
-    def __init__(self, lowest: int, highest: int, takes: Takes) -> None:
-        super().__init__(lowest, highest)
-        self._takes = takes
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The number. Raises SettingsError and click.BadParameter."""
-        if param is not None and ctx is not None and param.name is not None:
-            source = ctx.get_parameter_source(param.name)
-            if source is ParameterSource.ENVIRONMENT:
-                require_accepted(_variable(param), value, self._takes)
-        return super().convert(value, param, ctx)
-
-
-def _variable(option: click.Parameter) -> str:
-    """The variable that the option's value is from: as click does, the first that is not empty."""
-    names = option.envvar if isinstance(option.envvar, Sequence) else ()
-    return next(name for name in names if os.environ.get(name))
 
 
 @click.command("serve")
@@ -57,7 +33,7 @@ def _variable(option: click.Parameter) -> str:
 )
 @click.option(
     "--port",
-    type=_Number(0, 65535, PORT),
+    type=Number(0, 65535, PORT),
     default=int(_DEFAULTS.port),
     envvar=["HOOKSTREAM_PORT", "PORT"],
     show_default=True,
@@ -72,7 +48,7 @@ def _variable(option: click.Parameter) -> str:
 )
 @click.option(
     "--workers",
-    type=_Number(1, 256, WORKERS),
+    type=Number(1, 256, WORKERS),
     default=int(_DEFAULTS.workers),
     envvar=["HOOKSTREAM_WORKERS"],
     show_default=True,

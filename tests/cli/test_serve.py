@@ -148,6 +148,22 @@ def test_a_variable_that_it_does_not_take_is_refused_by_name(
     assert answer.stderr == f"hookstream-keys: {variable} is {text!r}; it takes {takes}\n"
 
 
+@pytest.mark.parametrize(
+    ("command", "option", "text", "takes"),
+    [
+        ("serve", "--port", "80000", "a port, 0 to 65535, such as 8080; 0 chooses a free one"),
+        ("sandbox", "--port", "http", "a port, 0 to 65535, such as 8080; 0 chooses a free one"),
+        ("serve", "--workers", "0", "a whole number of processes, 1 to 256, such as 4"),
+    ],
+)
+def test_an_option_that_is_no_number_of_its_kind_is_refused_in_words(
+    database: Database, command: str, option: str, text: str, takes: str
+) -> None:
+    answer = run(command, option, text, database=database.path)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr.splitlines()[-1].endswith(f": {text!r} is not {takes}")
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_nohup_lets_it_ignore_the_end_of_its_terminal(database: Database, workers: int) -> None:
     database.init()
