@@ -21,7 +21,7 @@ from starlette.types import Message
 from anatomy import layers
 from anatomy.stopwatch import Stopwatch
 from hookstream_keys.app import create_app
-from hookstream_keys.server import logs
+from hookstream_keys.runtime import logs
 from hookstream_keys.settings import Settings
 
 _REQUESTS = 5_000

@@ -18,6 +18,7 @@ from hookstream_keys.domain.errors import (
     Unavailable,
 )
 from hookstream_keys.handlers.context import Answer
+from hookstream_keys.runtime.logs import add_access_line
 from hookstream_keys.store import QueryTimeout, QuotaReached, StoreError
 
 log = logging.getLogger("hookstream_keys")
@@ -75,17 +76,12 @@ class Response:
 
     def log(self) -> None:
         """Write the request's line in the access log."""
-        if log.isEnabledFor(logging.INFO):
-            reason = self.request.log_reason
-            log.info(
-                "request_id=%s method=%s path=%s status=%d ms=%.1f%s",
-                self.request.id,
-                self._method,
-                self.path,
-                self._status,
-                (time.perf_counter() - self._begun) * 1000,
-                "" if reason is None else f" reason={reason}",
-            )
+        reason = self.request.log_reason
+        add_access_line(
+            f"request_id={self.request.id} method={self._method} path={self.path}"
+            f" status={self._status} ms={(time.perf_counter() - self._begun) * 1000:.1f}"
+            f"{'' if reason is None else f' reason={reason}'}"
+        )
 
 
 class Sender(Protocol):

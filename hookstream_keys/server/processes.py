@@ -13,7 +13,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
-from hookstream_keys.server import logs, signals, systemd
+from hookstream_keys.runtime import logs
+from hookstream_keys.server import signals, systemd
 from hookstream_keys.server.connections import raise_file_limit
 from hookstream_keys.server.listening import BACKLOG, Listener
 from hookstream_keys.server.protocol import Protocol

@@ -14,7 +14,7 @@ from calls.entries import Entries, profiling
 from starlette.types import ASGIApp, Message
 
 from hookstream_keys.app import create_app
-from hookstream_keys.server.logs import LineFormatter
+from hookstream_keys.runtime.logs import LineFormatter, LineHandler
 from hookstream_keys.settings import Settings
 
 #: Requests before the first that counts: whatever is made once is made by then, and every thread
@@ -124,12 +124,13 @@ def _logging_as_served() -> Iterator[None]:
     log = logging.getLogger("hookstream_keys")
     handlers, propagate, level = log.handlers, log.propagate, log.level
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        handler = logging.StreamHandler(nowhere)
+        handler = LineHandler(nowhere)
         handler.setFormatter(LineFormatter())
         log.handlers, log.propagate = [handler], False
         log.setLevel(logging.INFO)
         try:
             yield
         finally:
+            handler.close()
             log.handlers, log.propagate = handlers, propagate
             log.setLevel(level)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 from faults.processes import DEADLINE_SECONDS, is_running, wait_for, workers
 from faults.visitors import Visits
-from support import Database, serving
+from support import Database, Server, serving
 
 #: How many clients keep their connections, and how many come anew for every request.
 KEEPING, COMING = 6, 4
@@ -55,6 +55,12 @@ def check(visits: Visits, database: Database) -> None:
     assert used == [(len(visits.made),)]
 
 
+def check_log(visits: Visits, server: Server) -> None:
+    """The access log has a line for every response."""
+    log = server.log.read_text(encoding="utf-8")
+    assert log.count(" method=POST path=/v1/auth/api-keys status=201 ") == len(visits.made)
+
+
 @pytest.mark.parametrize("count", [1, 2] if IS_LONG else [1])
 def test_sigterm_under_load_answers_every_request(database: Database, count: int) -> None:
     tenant = database.init()
@@ -64,6 +70,7 @@ def test_sigterm_under_load_answers_every_request(database: Database, count: int
             server.process.terminate()
             assert server.process.wait(timeout=DEADLINE_SECONDS) == 0
     check(visits, database)
+    check_log(visits, server)
 
 
 def test_sigterm_to_one_worker_breaks_no_request(database: Database) -> None:
@@ -80,6 +87,7 @@ def test_sigterm_to_one_worker_breaks_no_request(database: Database) -> None:
             server.process.terminate()
             assert server.process.wait(timeout=DEADLINE_SECONDS) == 0
     check(visits, database)
+    check_log(visits, server)
 
 
 def test_workers_whose_parent_is_killed_stop_and_leave_the_port(database: Database) -> None:
