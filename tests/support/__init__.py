@@ -26,7 +26,10 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 
-COMMAND = str(Path(sys.executable).with_name("hookstream-keys"))
+from support import forking
+from support.forking import ForkedProcess
+
+COMMAND = _INSTALLED = str(Path(sys.executable).with_name("hookstream-keys"))
 
 #: Shared by the servers and the tests, which sign cookies by themselves.
 SECRET = "a-secret-for-tests-only-0123456789abcdef"
@@ -67,16 +70,27 @@ def run(
     *arguments: str, database: Path, stdin: str = "", **settings: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
+    command = [COMMAND, *arguments]
+    variables = environment(database, **settings)
+    if _can_fork(command, settings):
+        return forking.run(
+            command, stdin=stdin, folder=database.parent, environment=variables, timeout=60
+        )
     return subprocess.run(
-        [COMMAND, *arguments],
+        command,
         input=stdin,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
         cwd=database.parent,
-        env=environment(database, **settings),
+        env=variables,
     )
+
+
+def _can_fork(command: Sequence[str], settings: Mapping[str, str]) -> bool:
+    # Not where a test has another installation in the place of COMMAND, or a command before it.
+    return command[0] == _INSTALLED and forking.can_fork(settings)
 
 
 def iso(moment: datetime) -> str:
@@ -246,7 +260,7 @@ class Server:
     url: str
     database: Database
     log: Path
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | ForkedProcess
 
     @property
     def origin(self) -> str:
@@ -297,16 +311,8 @@ def serving(
         pytest.skip("it starts a server on a database of its own, which a sandbox refuses")
     log = database.path.with_name("server.log")
     settings = {"HOOKSTREAM_VALIDATE_RESPONSES": "on", **settings}
-    with log.open("a", encoding="utf-8") as sink:
-        process = subprocess.Popen(
-            [*command, "serve", "--init", "--port", "0", "--workers", str(workers), *options],
-            stdout=subprocess.PIPE,
-            stderr=sink,
-            text=True,
-            cwd=database.path.parent,
-            env=environment(database.path, **settings),
-            process_group=0,
-        )
+    words = [*command, "serve", "--init", "--port", "0", "--workers", str(workers), *options]
+    process = _start(words, database, log, settings, can_fork=workers == 1)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -323,7 +329,33 @@ def serving(
             process.stdout.close()
 
 
-def wait_until_ready(url: str, process: subprocess.Popen[str]) -> None:
+def _start(
+    command: Sequence[str],
+    database: Database,
+    log: Path,
+    settings: Mapping[str, str],
+    *,
+    can_fork: bool,
+) -> subprocess.Popen[str] | ForkedProcess:
+    """Start it as the leader of a process group, with its standard output in a pipe."""
+    folder, variables = database.path.parent, environment(database.path, **settings)
+    with log.open("a", encoding="utf-8") as sink:
+        if can_fork and _can_fork(command, settings):
+            return forking.start_with_pipe(
+                command, sink.fileno(), folder=folder, environment=variables
+            )
+        return subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=sink,
+            text=True,
+            cwd=folder,
+            env=variables,
+            process_group=0,
+        )
+
+
+def wait_until_ready(url: str, process: subprocess.Popen[str] | ForkedProcess) -> None:
     """Return when the server answers. Raises AssertionError when it ends or takes 2 minutes."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
