@@ -39,6 +39,23 @@ SLOWEST = (
     "unit/test_retention.py",
     "unit/test_store_better_auth.py",
     "unit/test_store_conformance.py",
+    "interop/test_prism.py",
+    "interop/test_code_samples.py",
+    "kit/test_consumers_schemathesis.py",
+    "kit/test_pytest_plugin.py",
+    "kit/test_sandbox_start.py",
+    "kit/test_generated_clients.py",
+    "kit/test_compatibility.py",
+    "kit/test_contract_testing.py",
+    "kit/client/test_guards.py",
+    "kit/test_language_examples.py",
+    "kit/test_guard_examples.py",
+    "kit/test_sandbox_tenants.py",
+    "kit/test_sandbox_determinism.py",
+    "kit/test_control_api.py",
+    "kit/test_sandbox_stop.py",
+    "kit/test_dredd.py",
+    "security/test_fuzzers.py",
 )
 RANKS = {path: rank for rank, path in enumerate(SLOWEST)}
 

@@ -19,12 +19,16 @@ from typing import TextIO
 
 FORK_SERVER = Path(__file__).with_name("fork_server.py")
 
-#: What `serve` imports, and other commands do not.
-_OF_SERVE = (
-    "hookstream_keys.app",
-    "hookstream_keys.server.processes",
-    "hookstream_keys.server.worker",
-)
+#: What these commands import, and others do not.
+_IMPORTS = {
+    "serve": ("hookstream_keys.server.processes", "hookstream_keys.server.worker"),
+    "sandbox": (
+        "hookstream_keys.sandbox.application",
+        "hookstream_keys.sandbox.parent",
+        "hookstream_keys.sandbox.serving",
+        "hookstream_keys.sandbox.tenants",
+    ),
+}
 
 #: Another value of any other variable, such as PYTHONUTF8, needs a new interpreter.
 _OF_THE_PRODUCT = ("HOOKSTREAM_", "BETTER_AUTH_")
@@ -145,7 +149,6 @@ def start(
     leads_group: bool = False,
 ) -> ForkedProcess:
     """Start a command line with these standard streams, in a process group of its own or not."""
-    modules = _OF_SERVE if "serve" in arguments[1:2] else ()
     asked = {
         "arguments": list(arguments),
         "folder": str(folder),
@@ -154,7 +157,8 @@ def start(
     }
     report, theirs = socket.socketpair()
     with theirs:
-        _fork_server(modules).ask(json.dumps(asked).encode(), [*streams, theirs.fileno()])
+        imports = _IMPORTS.get(arguments[1], ())
+        _fork_server(imports).ask(json.dumps(asked).encode(), [*streams, theirs.fileno()])
     return ForkedProcess(arguments, report)
 
 

@@ -1,12 +1,11 @@
 """A sandbox in the place of a server under test: `TESTS_SERVER=sandbox`."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from support import COMMAND, Database, Server, signing, without_settings
+from support import COMMAND, Database, Server, forking, signing, without_settings
 
 #: What a server has by default, and a sandbox otherwise.
 _AS_A_SERVER = {
@@ -29,15 +28,10 @@ def serving_sandbox(folder: Path, *, workers: int = 1, **settings: str) -> Itera
     files = folder / "files"
     files.mkdir()
     command = [COMMAND, "sandbox", "--json", "--directory", str(files), "--clock", "now"]
+    variables = without_settings() | _AS_A_SERVER | settings
     with log.open("a", encoding="utf-8") as sink:
-        process = subprocess.Popen(
-            [*command, "--run-clock"],
-            stdout=subprocess.PIPE,
-            stderr=sink,
-            text=True,
-            cwd=folder,
-            env=without_settings() | _AS_A_SERVER | settings,
-            process_group=0,
+        process = forking.start_with_pipe(
+            [*command, "--run-clock"], sink.fileno(), folder=folder, environment=variables
         )
     assert process.stdout is not None
     with process.stdout:
