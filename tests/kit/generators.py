@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
+from support import unmeasured
+
 LIVES = Path(__file__).parent / "lives"
 
 #: The generators of openapi-generator, without options.
@@ -55,7 +57,7 @@ class Generators:
             f"--output={target}",
         ]
         # Programs this short gain nothing from Java's second compiler.
-        environment = {**os.environ, "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1"}
+        environment = unmeasured() | {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1"}
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=240, env=environment
         )

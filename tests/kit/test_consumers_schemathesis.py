@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support import unmeasured
 from support.sandboxes import sandbox
 
 Facts = dict[str, Any]
@@ -36,6 +37,7 @@ def run(folder: Path, *arguments: str) -> str:
         text=True,
         check=False,
         timeout=300,
+        env=unmeasured(),
         # Where there is no schemathesis.toml.
         cwd=folder,
     )

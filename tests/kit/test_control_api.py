@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import assert_error, without_settings
+from support import assert_error, unmeasured
 from support.sandboxes import Sandbox
 
 from hookstream_keys.contract import spec
@@ -32,7 +32,7 @@ def test_schemathesis_finds_nothing(running_sandbox: Sandbox, tmp_path: Path) ->
     run = subprocess.run(
         command,
         cwd=tmp_path,
-        env=without_settings(),
+        env=unmeasured(),
         capture_output=True,
         text=True,
         timeout=300,

@@ -5,7 +5,6 @@ each response, as a minor release may.
 """
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 from kit.adding_proxy import AddingProxy, adding_proxy
 from kit.generators import LIVES, OPENAPI_GENERATORS, Generators, typescript_project
-from support import Server, Tenant
+from support import Server, Tenant, unmeasured
 from support.programs import require
 
 #: What openapi-generator may warn of.
@@ -84,7 +83,7 @@ def run(command: list[str], environment: dict[str, str], folder: Path) -> str:
         check=False,
         timeout=120,
         cwd=folder,
-        env={**os.environ, **environment},
+        env=unmeasured() | environment,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -57,6 +57,12 @@ def without_settings() -> dict[str, str]:
     }
 
 
+def unmeasured() -> dict[str, str]:
+    """`without_settings`, for programs of other projects: coverage can double their time."""
+    ours = without_settings().items()
+    return {name: value for name, value in ours if not name.startswith("COVERAGE_")}
+
+
 def environment(database: Path, **settings: str) -> dict[str, str]:
     """The process environment of a command under test: this one's, without its own settings."""
     return without_settings() | {
