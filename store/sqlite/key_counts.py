@@ -15,19 +15,25 @@ from hookstream_keys.domain.quotas import Quota
 from hookstream_keys.domain.records import record
 from hookstream_keys.store.errors import QuotaReached
 from hookstream_keys.store.sqlite.connection import Connection, chain_head
+from hookstream_keys.store.sqlite.key_class import CLASS
 
 #: How many environments are remembered: those that keys were created in last.
 MAX_REMEMBERED = 4096
 
-#: Each range of the index counts at most `:most` rows.
-_COUNT = """
+#: Each range of an index counts at most `:most` rows: active keys without an expiry, disabled ones
+#: without one, and keys that expire later.
+_COUNT = f"""
     select (select count(*) from (
-                select 1 from api_key indexed by api_key_usable
-                where env_id = :env_id and revoked_at is null and expires_at is null limit :most))
+                select 1 from api_key indexed by api_key_env
+                where env_id = :env_id and {CLASS} = 0 limit :most))
          + (select count(*) from (
-                select 1 from api_key indexed by api_key_usable
+                select 1 from api_key indexed by api_key_disabled
+                where env_id = :env_id and revoked_at is null and enabled = 0
+                  and expires_at is null limit :most))
+         + (select count(*) from (
+                select 1 from api_key indexed by api_key_expiring
                 where env_id = :env_id and revoked_at is null and expires_at > :now limit :most))
-"""
+"""  # noqa: S608 - constants
 _HASH = "select hash from audit_log where seq = ?"
 
 

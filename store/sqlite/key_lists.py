@@ -11,13 +11,11 @@ from hookstream_keys.contract.types import KeyState
 from hookstream_keys.store.records import ApiKey, KeyFilter, Page, Scanned
 from hookstream_keys.store.sqlite import descendants
 from hookstream_keys.store.sqlite.engine import Row, Value
+from hookstream_keys.store.sqlite.key_class import CLASS
 from hookstream_keys.store.sqlite.keys import COLUMNS, columns_as_read, key_of
 from hookstream_keys.store.sqlite.pending_deletions import key_is_pending
 from hookstream_keys.store.sqlite.scans import Scan, Scans
 
-#: The class of a key by what ends its use, as the indexes have it: 0 nothing, 1 an expiry, reached
-#: or not, 2 it is disabled, 3 it is revoked. The migration has the same expression.
-CLASS = "iif(revoked_at is not null, 3, iif(enabled = 0, 2, expires_at is not null))"
 #: The classes in which the keys of a state are.
 _CLASSES: dict[KeyState | None, Sequence[int]] = {
     None: (0, 1, 2, 3),

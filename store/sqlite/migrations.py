@@ -523,6 +523,24 @@ def m0020_pending_revocations(db: Database) -> None:
     )
 
 
+@migrations()
+def m0021_fewer_entries_per_key(db: Database) -> None:
+    """What counts the keys of an environment: most keys have no entry of their own for it.
+
+    An active key without an expiry, as most are, is counted by `api_key_env`.
+    """
+    _run(
+        db,
+        """
+        drop index api_key_usable;
+        create index api_key_expiring on api_key (env_id, expires_at)
+            where revoked_at is null and expires_at is not null;
+        create index api_key_disabled on api_key (env_id)
+            where revoked_at is null and enabled = 0 and expires_at is null
+        """,
+    )
+
+
 def _run(db: Database, statements: str) -> None:
     # Not executescript: it would commit the migration's transaction half-way.
     for statement in statements.split(";"):

@@ -16,6 +16,7 @@ from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.batches import ROWS_AT_ONCE, Budget
 from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine
+from hookstream_keys.store.sqlite.key_class import CLASS, REVOKED
 
 #: How many rows are looked up at once, of which a batch may change the first only.
 _PAGE = 50
@@ -43,10 +44,10 @@ _COUNT = """
 """
 _REMOVE = "delete from pending_deletion where id = ?"
 
-_KEYS_OF_ENVIRONMENT = """
-    select id, env_id, prefix from api_key indexed by api_key_usable
-    where env_id = ? and revoked_at is null limit ?
-"""
+_KEYS_OF_ENVIRONMENT = f"""
+    select id, env_id, prefix from api_key indexed by api_key_env
+    where env_id = ? and {CLASS} < {REVOKED} limit ?
+"""  # noqa: S608 - constants
 _REVOKE = "update api_key set revoked_at = ?, revocation_reason = ? where id = ?"
 _KEYS_OF_ORGANIZATION = """
     select id, env_id, prefix, revoked_at from api_key
