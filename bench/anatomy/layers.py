@@ -11,33 +11,33 @@ from hookstream_keys.store.sqlite.keys import Keys
 
 #: From the outside to the inside, as a request goes: what is drawn, with what it does.
 LAYERS = {
-    "gate": "name the request, bound it, read its body; what every response carries",
-    "routing": "which operation",
-    "security": "a credential becomes a principal",
-    "validation": "parameters and body against the document",
-    "handling": "call the handler, write the answer as JSON and header fields",
-    "handler": "who may, what is asked, what is answered",
-    "verification": "form, checksum, digest and the rules of a key",
-    "store": "SQLite, and a row becomes a record",
-    "limits": "look at the organization's bucket",
-    "usage": "count who used which key",
-    "log": "a line of it",
+    "edge": "request ID, size limits, body; headers of every response",
+    "routing": "finds the operation",
+    "security": "authenticates, and counts for the rate limit",
+    "validation": "validates parameters and body by the document",
+    "dispatch": "calls the handler, and sends its answer as JSON",
+    "handler": "authorizes the principal, and makes the answer",
+    "verification": "checks the rules of a key",
+    "store": "SQLite, and records of its rows",
+    "limits": "consumes rate limits",
+    "usage": "counts the use of a key",
+    "log": "makes a line of the access log",
 }
 
 
 def watch(watch: Stopwatch) -> None:
     """Have the layers watched. Before the application is made, which keeps what it calls."""
-    watch.watch("gate", edge.EdgeMiddleware, "__call__")
+    watch.watch("edge", edge.EdgeMiddleware, "__call__")
     watch.watch("log", responses.Response, "log")
     watch.watch("routing", Routing, "__call__")
     watch.watch("security", security._Secured, "__call__")
     watch.watch("validation", validation._Validated, "__call__")
-    watch.watch("handling", HandlerDispatcher, "_handle")
-    watch.watch("handling", dispatch, "_respond")
+    watch.watch("dispatch", HandlerDispatcher, "_handle")
+    watch.watch("dispatch", dispatch, "respond")
     watch.watch("verification", verification, "verify")
     watch.watch("store", Keys, "find_key")
     watch.watch("store", Engine, "all")
-    watch.watch("limits", rate_limit_counters.RateLimitCounters, "look")
+    watch.watch("limits", rate_limit_counters.RateLimitCounters, "consume")
     watch.watch("usage", usage.Usage, "count")
     for name, handler in OPERATIONS.items():
         OPERATIONS[name] = watch.watched("handler", handler)

@@ -1,7 +1,7 @@
 """The log: one line an event on standard error, in UTC.
 
 Every request writes a line to the access log, so a record holds only what the line shows, and the
-lines of one iteration of the event loop are written together: with many requests at once, a write
+lines of one iteration of the event loop are one write: with many requests at once, a write
 for each took a tenth of a request's time. A crash loses the lines of that iteration only.
 """
 
