@@ -39,6 +39,7 @@ from hookstream_keys.http.middlewares import (
 )
 from hookstream_keys.http.rate_limiting import RateLimiting
 from hookstream_keys.runtime.batches import Batches
+from hookstream_keys.runtime.fair_share import FairShare
 from hookstream_keys.runtime.new_secret import secrets_at_start
 from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters, limits_path
 from hookstream_keys.runtime.refusals import Refusals
@@ -123,6 +124,7 @@ def assemble(
     limiting = RateLimiting(
         counters, settings.requests_per_minute, number(settings.verification_rate_limit)
     )
+    share = FairShare()
     pruning = Pruning(store, periods(settings), sources.now)
     batches = Batches(
         store, audit.deletion_events(sources), audit.revocation_events(sources), sources.now
@@ -144,7 +146,7 @@ def assemble(
         document,
         [
             Routing,
-            partial(Security, credentials=credentials, limiting=limiting),
+            partial(Security, credentials=credentials, limiting=limiting, share=share),
             Validation,
             *([ResponseValidation] if settings.validate_responses else []),
             partial(
@@ -164,6 +166,7 @@ def assemble(
         routes=Routes(document),
         origins=dependencies.origins,
         limiting=limiting,
+        share=share,
         max_body_bytes=settings.max_body_bytes,
         sources=sources,
         proxies=TrustedProxies(settings.trusted_proxies) if settings.trusted_proxies else None,

@@ -38,6 +38,8 @@ class Request:
     arguments: dict[str, Any] = field(default_factory=dict, repr=False)
     #: The decision of the rate limit, where it was checked.
     limit: Decision | None = None
+    #: Whether it has waited for its share of the event loop; its pieces are charged from then on.
+    has_share: bool = False
     #: What the access log tells of an error that the answer does not.
     log_reason: str | None = None
 

@@ -11,13 +11,20 @@ from urllib.parse import unquote
 
 _SPACE = " \t"
 
+#: How many cookies are read at most; browsers keep fewer than 200 for a site.
+MAX_COOKIES = 300
+
 
 def read(header: str, names: Iterable[str]) -> list[str]:
     """The percent-decoded values, each once, of the cookies in `header` that have one of `names`.
 
+    There are none in a header with more than `MAX_COOKIES`.
+
     Cookies of the first of `names` come first, wherever they stand. There are several of one name
     when other hosts of the domain, or other paths, have set some; browsers do not tell which.
     """
+    if header.count(";") >= MAX_COOKIES:
+        return []
     jar: dict[str, list[str]] = {}
     for part in header.split(";"):
         name, equals, value = part.partition("=")

@@ -5,6 +5,7 @@ Flask's, which match differently. What passes has at most one body of a declared
 complete and within the limit.
 """
 
+import asyncio
 import logging
 import re
 
@@ -12,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hookstream_keys.context import request as requests
 from hookstream_keys.context.origins import Origins
+from hookstream_keys.context.principal import KeyPrincipal, SessionPrincipal
 from hookstream_keys.context.request import Request
 from hookstream_keys.contract import spec
 from hookstream_keys.contract.routes import Route, Routes
@@ -32,8 +34,10 @@ from hookstream_keys.domain.sources import Sources
 from hookstream_keys.http import forwarded
 from hookstream_keys.http.cors import Cors
 from hookstream_keys.http.forwarded import TrustedProxies
-from hookstream_keys.http.rate_limiting import RateLimiting
+from hookstream_keys.http.rate_limiting import RateLimiting, tenant_of
 from hookstream_keys.http.responses import Response, as_api_error, send_error
+from hookstream_keys.runtime import rate_limit_names
+from hookstream_keys.runtime.fair_share import OVERHEAD, FairShare
 from hookstream_keys.store import StoreError
 
 log = logging.getLogger("hookstream_keys")
@@ -45,6 +49,10 @@ DRAIN_BYTES = 8 * 1024 * 1024
 #: How many requests are in a worker at once: twice those that may wait to write. Load shedding
 #: rejects more before their body is read; a body takes up to `HOOKSTREAM_MAX_BODY_BYTES` of memory.
 MAX_REQUESTS = 4_000
+
+#: What a refusal is charged at most, in seconds: the time since its header was read, part of which
+#: the client may have taken to send a body.
+MAX_REFUSAL = 0.005
 
 #: What may stand around the value of a header field (RFC 9110, section 5.6.3).
 OPTIONAL_WHITE_SPACE = b" \t"
@@ -72,6 +80,7 @@ class EdgeMiddleware:
         routes: Routes,
         origins: Origins,
         limiting: RateLimiting,
+        share: FairShare,
         max_body_bytes: int,
         sources: Sources,
         proxies: TrustedProxies | None = None,
@@ -81,6 +90,7 @@ class EdgeMiddleware:
         self.routes = routes
         self.origins = origins
         self.limiting = limiting
+        self._share = share
         self.max_body_bytes = max_body_bytes
         self._sources = sources
         self._proxies = proxies
@@ -106,10 +116,42 @@ class EdgeMiddleware:
             if response.started:
                 # Half a response is out; only breaking the connection tells the client.
                 raise
-            await send_error(response, self._counted(request, error))
+            error = self._counted(request, error)
+            # What is rejected for too many that wait has no share, either.
+            if not request.has_share or isinstance(error, Overloaded):
+                # The frames that it came through have the body, which does not wait.
+                exception.with_traceback(None)
+                await self._give_way(response, receive)
+            await send_error(response, error)
         finally:
             self._requests -= 1
             response.log()
+
+    async def _give_way(self, response: Response, receive: Receive) -> None:
+        """Wait before a refusal while the client, or tenant, is ahead of its share.
+
+        It is not one of the requests at once meanwhile: as many wait as there are connections.
+        """
+        request = response.request
+        caller = request.principal
+        name = (
+            tenant_of(caller)
+            if isinstance(caller, KeyPrincipal | SessionPrincipal)
+            else rate_limit_names.of_address(request.address)
+        )
+        seconds = max(OVERHEAD, min(response.elapsed(), MAX_REFUSAL))
+        wait = self._share.charge_client(name, seconds)
+        if not wait:
+            return
+        self._requests -= 1
+        try:
+            async with asyncio.timeout(wait):
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+        except TimeoutError:
+            pass
+        finally:
+            self._requests += 1
 
     def _counted(self, request: Request, error: ApiError) -> ApiError:
         """The error, or the 429 for too many of them."""
@@ -142,8 +184,11 @@ class EdgeMiddleware:
             await self._answer_without_operation(route, method, response)
             return
         if not operation.secured:
-            # The principal is not known yet.
-            self.limiting.limit_anonymous(request)
+            # Nothing but its address is known of the client.
+            client = self.limiting.limit_anonymous(request)
+            may_reject = operation.may_be_unavailable or operation.is_page
+            await self._share.give_way(client, may_reject=may_reject)
+            request.has_share = True
         _check_address(scope, request)
         if path != root + route.path and "{" not in route.path:
             # The routers behind know the path below the API's base path only.
@@ -158,7 +203,10 @@ class EdgeMiddleware:
             scope = {**scope, "method": method}
         # For the middlewares behind that read them: the only body is the one passed on below.
         scope["headers"] = [field for field in scope["headers"] if field[0] not in _OF_BODIES]
-        await self.app(scope, _replay(body, receive), response)
+        if operation.secured:
+            await self.app(scope, _replay(body, receive), response)
+        else:
+            await self._share.run_client(client, self.app, scope, _replay(body, receive), response)
 
     async def _answer_without_operation(
         self, route: Route | None, method: str, response: Response
@@ -178,6 +226,8 @@ class EdgeMiddleware:
             raise MethodNotAllowed(
                 f"Method not allowed. Allowed: {route.allow}.", headers={"Allow": route.allow}
             )
+        client = rate_limit_names.of_address(request.address)
+        await self._share.give_way(client, may_reject=False)
         headers = [(b"allow", route.allow.encode()), *more]
         await response({"type": "http.response.start", "status": 204, "headers": headers})
         await response({"type": "http.response.body", "body": b""})

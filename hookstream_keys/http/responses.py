@@ -74,6 +74,10 @@ class Response:
             message = {**message, "body": b""}
         await self._send(message)
 
+    def elapsed(self) -> float:
+        """How long ago the request's header was read, in seconds."""
+        return time.perf_counter() - self._begun
+
     def log(self) -> None:
         """Write the request's line in the access log."""
         reason = self.request.log_reason

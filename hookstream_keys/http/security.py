@@ -7,11 +7,9 @@ from hookstream_keys.auth.credentials import Check, Credentials
 from hookstream_keys.context import request as requests
 from hookstream_keys.context.principal import ANONYMOUS, KeyPrincipal, Principal, SessionPrincipal
 from hookstream_keys.context.request import Request
-from hookstream_keys.contract import spec
 from hookstream_keys.domain.errors import ApiError, Unauthorized
 from hookstream_keys.http.per_operation import PerOperationMiddleware
 from hookstream_keys.http.rate_limiting import RateLimiting
-from hookstream_keys.runtime import rate_limit_names
 from hookstream_keys.runtime.fair_share import FairShare
 from hookstream_keys.store import StoreError
 
@@ -19,17 +17,19 @@ from hookstream_keys.store import StoreError
 class Security(PerOperationMiddleware):
     """Authenticates a request, and counts it for the principal's rate limit."""
 
-    def __init__(self, app: ASGIApp, credentials: Credentials, limiting: RateLimiting) -> None:
+    def __init__(
+        self, app: ASGIApp, credentials: Credentials, limiting: RateLimiting, share: FairShare
+    ) -> None:
         super().__init__(app)
         self._credentials = credentials
         self._limiting = limiting
-        self._share = FairShare()
+        self._share = share
 
     def prepare(self, operation: AbstractOperation) -> ASGIApp:
         """Find the credentials that the operation accepts."""
         if not operation.security:
             # It is public: credentials are ignored.
-            return self._in_turn if spec.operation(operation.operation_id).is_page else self.app
+            return self.app
         checks = [
             self._credentials.check(operation.security_schemes[name])
             for requirement in operation.security
@@ -38,11 +38,6 @@ class Security(PerOperationMiddleware):
         return _Secured(
             self.app, checks, self._limiting, self._share, optional={} in operation.security
         )
-
-    async def _in_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request for a page on in the turn of its client's address. Raises Overloaded."""
-        client = rate_limit_names.of_address(requests.of(scope).address)
-        await self._share.run(client, self.app, scope, receive, send)
 
 
 class _Secured:
@@ -72,9 +67,13 @@ class _Secured:
         request.principal = principal = self._principal(request)
         if isinstance(principal, KeyPrincipal | SessionPrincipal):
             tenant = self._limiting.count_caller(request, principal)
+            request.has_share = True
+            await self._share.run(tenant, self._next, scope, receive, send)
         else:
-            tenant = self._limiting.limit_anonymous(request)
-        await self._share.run(tenant, self._next, scope, receive, send)
+            client = self._limiting.limit_anonymous(request)
+            await self._share.give_way(client)
+            request.has_share = True
+            await self._share.run_client(client, self._next, scope, receive, send)
 
     def _principal(self, request: Request) -> Principal:
         refusal: Exception | None = None

@@ -18,6 +18,9 @@ from hookstream_keys.http.per_operation import PerOperationMiddleware
 
 JSON = "application/json"
 
+#: How many parameters a query has at most; no operation has as many.
+MAX_PARAMETERS = 100
+
 
 class Validation(PerOperationMiddleware):
     """Passes valid requests on, with the handler's arguments."""
@@ -73,7 +76,14 @@ class _Validated:
 
     def _take_query(self, query: bytes, arguments: dict[str, Any], details: list[Detail]) -> None:
         given: dict[str, list[str]] = {}
-        for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+        try:
+            pairs = parse_qsl(
+                query.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS
+            )
+        except ValueError:
+            details.append(Detail("query", f"has more than {MAX_PARAMETERS} parameters"))
+            return
+        for name, value in pairs:
             given.setdefault(name, []).append(value)
         unknown = sorted(given.keys() - self._query.keys())
         details += [Detail(f"query/{name}", "is not a parameter here") for name in unknown]

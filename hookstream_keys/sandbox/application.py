@@ -20,6 +20,7 @@ from hookstream_keys.http.middlewares import Routing, Validation
 from hookstream_keys.http.per_operation import PerOperationMiddleware
 from hookstream_keys.http.rate_limiting import RateLimiting
 from hookstream_keys.http.responses import respond
+from hookstream_keys.runtime.fair_share import FairShare
 from hookstream_keys.sandbox import control
 from hookstream_keys.sandbox.browsers import require_local
 from hookstream_keys.sandbox.document import document
@@ -96,6 +97,7 @@ def _control_api(tenants: Tenants, max_body_bytes: int) -> ASGIApp:
         routes=Routes(described),
         origins=Origins(),
         limiting=RateLimiting(tenants.own.application.counters, None),
+        share=FairShare(),
         max_body_bytes=max_body_bytes,
         sources=Sources(random=current_random),
     )

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from support import SOON, Server, Tenant, until
 
+from hookstream_keys.server.protocol import MAX_PIPELINED
+
 PATH = b"/v1/auth/api-keys"
 JSON = b"Content-Type: application/json\r\n"
 NESTED = 100_000
@@ -284,6 +286,39 @@ def test_431_to_a_large_header(server: Server) -> None:
     ):
         answer = request(server, None, method=b"GET", path=b"/v1/health", headers=headers)
         assert assert_shape(answer, 431)["code"] == "header_fields_too_large"
+
+
+def test_431_to_more_than_100_header_fields(server: Server) -> None:
+    def ask(number: int, method: bytes = b"GET", headers: bytes = b"", end: bytes = b"") -> bytes:
+        fields = b"".join(b"%d:\r\n" % each for each in range(number - 2))
+        start = method + b" /v1/health HTTP/1.1\r\nHost: t\r\nConnection: close\r\n"
+        return server.raw(start + headers + fields + b"\r\n" + end)
+
+    assert status(ask(100)) == 200
+    for answer in (
+        ask(101),
+        # Those of a trailer count.
+        ask(99, headers=b"Transfer-Encoding: chunked\r\n", end=b"0\r\na: b\r\n\r\n"),
+    ):
+        error = assert_shape(answer, 431)
+        assert error["code"] == "header_fields_too_large"
+        assert error["error"] == "The request's header has more than 100 fields."
+
+
+def test_400_to_more_than_100_parameters(server: Server) -> None:
+    answer = request(server, None, method=b"GET", path=b"/v1/health?" + b"a=&" * 101)
+    assert assert_shape(answer, 400)["details"] == [
+        {"location": "query", "message": "has more than 100 parameters"}
+    ]
+
+
+def test_a_connection_ends_with_the_last_of_many_pipelined_requests(server: Server) -> None:
+    answer = server.raw(b"GET /v1/health HTTP/1.1\r\nHost: t\r\n\r\n" * 200)
+    heads = answer.split(b"HTTP/1.1 ")[1:]
+    assert {head[:3] for head in heads} == {b"200"}
+    # One that is answered, and those that wait for it.
+    assert len(heads) == 1 + MAX_PIPELINED
+    assert [b"connection: close" in head for head in heads] == [False] * MAX_PIPELINED + [True]
 
 
 def test_431_to_a_header_that_never_ends(server: Server) -> None:

@@ -14,6 +14,7 @@ from calls.entries import Entries, profiling
 from starlette.types import ASGIApp, Message
 
 from hookstream_keys.app import create_app
+from hookstream_keys.runtime.fair_share import SOCKETS
 from hookstream_keys.runtime.logs import LineFormatter, LineHandler
 from hookstream_keys.settings import Settings
 
@@ -98,6 +99,8 @@ async def _send(app: ASGIApp, request: Request) -> None:
         if message["type"] == "http.response.start":
             statuses.append(message["status"])
 
+    # As the HTTP protocol does.
+    SOCKETS.were_read = True
     await app(request.scope(), receive, send)
     assert statuses == [request.status]
 

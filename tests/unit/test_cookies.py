@@ -103,3 +103,9 @@ def test_no_neighbour_hides_a_cookie(before: str, after: str, value: str) -> Non
 def test_a_name_that_begins_with_other_space_is_another_name(space: str) -> None:
     # A page of a neighbouring site may set it, where the browser keeps `__Secure-` to ours.
     assert cookies.read(f"{space}{SECURE}=forged; {SECURE}=own", [SECURE]) == ["own"]
+
+
+def test_a_header_with_more_cookies_than_browsers_send_has_none() -> None:
+    few = "a=b; " * (cookies.MAX_COOKIES - 1)
+    assert cookies.read(f"{few}name=value", ("name",)) == ["value"]
+    assert cookies.read(f"{few}a=b; name=value", ("name",)) == []

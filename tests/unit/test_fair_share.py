@@ -9,7 +9,7 @@ import pytest
 
 from hookstream_keys.domain.errors import Overloaded
 from hookstream_keys.runtime import fair_share
-from hookstream_keys.runtime.fair_share import FairShare
+from hookstream_keys.runtime.fair_share import FairShare, Sockets
 
 SECONDS = 2.0
 CHEAP, EXPENSIVE = 0.0001, 0.005
@@ -21,6 +21,7 @@ class VirtualTime(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__(_Waiting(self))
         self.now = 0.0
+        self.sockets = Sockets()
 
     def time(self) -> float:
         return self.now
@@ -37,6 +38,7 @@ class _Waiting(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> Any:
         self._loop.now += timeout or 0.0
+        self._loop.sockets.were_read = True
         return super().select(0)
 
 
@@ -45,7 +47,7 @@ class Play:
 
     def __init__(self, loop: VirtualTime) -> None:
         self.loop = loop
-        self.share = FairShare(loop.time, loop.time)
+        self.share = FairShare(loop.time, loop.time, loop.sockets)
         self.latencies: dict[str, list[float]] = {}
         self.used: dict[str, float] = {}
 
@@ -65,6 +67,26 @@ class Play:
             # What HTTP and the client take.
             await asyncio.sleep(pause)
             await self.request(tenant, cost)
+
+    async def refused(self, address: str, cost: float, pause: float) -> None:
+        """A client whose requests are refused: it waits after the work, not before."""
+        while self.loop.now < SECONDS:
+            await asyncio.sleep(pause)
+            self.loop.use(cost)
+            self.used[address] = self.used.get(address, 0.0) + cost
+            await asyncio.sleep(self.share.charge_client(address, cost))
+
+    async def public(self, address: str, cost: float, pause: float) -> None:
+        """A client of a public operation."""
+
+        async def work() -> None:
+            self.loop.use(cost)
+            self.used[address] = self.used.get(address, 0.0) + cost
+
+        while self.loop.now < SECONDS:
+            await asyncio.sleep(pause)
+            await self.share.give_way(address)
+            await self.share.run_client(address, work)
 
     def share_of(self, tenant: str) -> float:
         return self.used[tenant] / SECONDS
@@ -247,5 +269,156 @@ def test_tenants_are_forgotten_when_they_are_within_their_share(loop: VirtualTim
         await asyncio.sleep(1)
         await played.request("light", CHEAP)
         assert "busy" not in played.share._tenants
+
+    in_turns(loop, scenario)
+
+
+# Time slices
+
+
+def burst(loop: VirtualTime, number: int, cost: float) -> Play:
+    """Requests of one tenant, ready at once, and one of another that comes a millisecond later."""
+    played = Play(loop)
+    order: list[int] = []
+
+    async def one(index: int) -> None:
+        await played.request("busy", cost)
+        order.append(index)
+
+    async def main() -> None:
+        loop.sockets.were_read = True
+        tasks = [asyncio.ensure_future(one(index)) for index in range(number)]
+        done = loop.create_future()
+        loop.call_at(loop.now + 0.001, done.set_result, None)
+        await done
+        arrived = 0.001
+        await played.request("light", CHEAP)
+        played.latencies["light"] = [loop.now - arrived]
+        await asyncio.gather(*tasks)
+
+    loop.run_until_complete(main())
+    assert order == sorted(order)
+    assert len(order) == number
+    return played
+
+
+@pytest.mark.parametrize(("number", "cost"), [(1000, CHEAP), (100, 0.003), (20, 0.02)])
+def test_a_tenant_alone_delays_another_by_little_more_than_a_slice(
+    loop: VirtualTime, number: int, cost: float
+) -> None:
+    played = burst(loop, number, cost)
+    # The slice in which it comes, one that was given by then, and what ran over them.
+    assert played.latencies["light"][0] <= 2 * (fair_share.SLICE + cost) + CHEAP
+
+
+def test_slices_cost_a_tenant_alone_nothing(loop: VirtualTime) -> None:
+    played = play(loop, ("busy", CHEAP, 0.0, 1000))
+    assert played.share_of("busy") > 0.99
+    # All have their turn.
+    assert played.percentile("busy", 99) <= 3 * 1000 * CHEAP
+
+
+def test_a_request_that_is_cancelled_while_it_waits_for_a_slice_delays_no_other(
+    loop: VirtualTime,
+) -> None:
+    async def main() -> None:
+        played = Play(loop)
+        tasks = [asyncio.ensure_future(played.request("busy", EXPENSIVE)) for _ in range(10)]
+        await asyncio.sleep(0)
+        for task in tasks[2:9]:
+            task.cancel()
+        await tasks[9]
+        assert loop.now == pytest.approx(3 * EXPENSIVE)
+
+    loop.run_until_complete(main())
+
+
+# Unauthenticated clients
+
+
+async def _beside(played: Play, *floods: Awaitable[None]) -> None:
+    await played.request("light", CHEAP)
+    await asyncio.gather(played.client("light", CHEAP, 0.001), *floods)
+
+
+@pytest.mark.parametrize("kind", ["refused", "public"])
+@pytest.mark.parametrize("clients", [1, 16, 1000])
+def test_an_address_has_at_most_half_beside_a_tenant(
+    loop: VirtualTime, monkeypatch: pytest.MonkeyPatch, clients: int, kind: str
+) -> None:
+    # As large as what is measured of a public operation, as it is in fact.
+    monkeypatch.setattr(fair_share, "OVERHEAD", CHEAP)
+    played = Play(loop)
+    flood = getattr(played, kind)
+    loop.run_until_complete(
+        _beside(played, *(flood("address", CHEAP, CHEAP) for _ in range(clients)))
+    )
+    # Beside what comes at once, before any of it was charged.
+    at_once = clients * CHEAP / SECONDS
+    assert 0.1 < played.share_of("address") < 0.53 + at_once
+    assert played.percentile("light", 50) <= 3 * CHEAP
+
+
+def test_addresses_have_half_together(loop: VirtualTime) -> None:
+    played = Play(loop)
+    floods = [played.refused(f"address {n}", CHEAP, 0.0) for n in range(20) for _ in range(4)]
+    loop.run_until_complete(_beside(played, *floods))
+    shares = [played.share_of(f"address {n}") for n in range(20)]
+    assert sum(shares) < 0.6
+    assert max(shares) < 1.5 * min(shares)
+
+
+def test_no_tenant_waits_for_addresses(loop: VirtualTime) -> None:
+    played = Play(loop)
+
+    async def main() -> None:
+        clients = (played.client("busy", EXPENSIVE, CHEAP) for _ in range(4))
+        await asyncio.gather(*clients, played.refused("address", CHEAP, 0.01))
+
+    loop.run_until_complete(main())
+    assert played.share_of("busy") > 0.95
+
+
+def test_an_address_does_not_wait_without_a_tenant(loop: VirtualTime) -> None:
+    played = Play(loop)
+
+    async def main() -> None:
+        await asyncio.gather(*(played.refused("address", CHEAP, 0.0) for _ in range(4)))
+
+    loop.run_until_complete(main())
+    assert played.share_of("address") > 0.99
+
+
+def test_a_request_within_the_share_of_its_address_does_not_wait(loop: VirtualTime) -> None:
+    async def scenario(played: Play) -> None:
+        assert played.share.charge_client("address", CHEAP) == 0.0
+        # Within the tolerance of the timers.
+        assert played.share.charge_client("address", EXPENSIVE) == 0.0
+        assert played.share.charge_client("address", 1000.0) == pytest.approx(
+            2 * (2 if played.share._busy else 1) * (CHEAP + EXPENSIVE)
+        )
+        # However much it has taken.
+        assert played.share.charge_client("address", CHEAP) == fair_share.MAX_WAIT
+        assert played.share.charge_client("another", CHEAP) == 0.0
+
+    in_turns(loop, scenario)
+
+
+def test_more_requests_of_addresses_than_may_wait_are_rejected(
+    loop: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fair_share, "MAX_WAITING", 1)
+
+    async def scenario(played: Play) -> None:
+        share = played.share
+        share.charge_client("address", EXPENSIVE)
+        waiting = asyncio.ensure_future(share.give_way("address"))
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await share.give_way("address")
+        # Another address does not wait, and neither does a health check for too many that do.
+        await share.give_way("another")
+        await share.give_way("address", may_reject=False)
+        await waiting
 
     in_turns(loop, scenario)
