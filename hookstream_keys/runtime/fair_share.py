@@ -194,13 +194,15 @@ class FairShare:
     async def give_way(self, client: str, *, may_reject: bool = True) -> None:
         """Wait before a request of an unauthenticated client while it is ahead of its share.
 
-        Raises Overloaded when too many wait, unless the request may not be rejected.
+        When too many wait, raises Overloaded, or does not wait if the request may not be rejected.
         """
         wait = self.charge_client(client, OVERHEAD)
         if not wait:
             return
-        if may_reject and self._waiting_clients >= MAX_WAITING:
-            raise Overloaded
+        if self._waiting_clients >= MAX_WAITING:
+            if may_reject:
+                raise Overloaded
+            return
         self._waiting_clients += 1
         try:
             await asyncio.sleep(wait)

@@ -1,4 +1,4 @@
-"""The gate's bound on the requests that are in a worker at once."""
+"""The edge: its bound on the requests that are in a worker at once, and refusals that wait."""
 
 import asyncio
 import json
@@ -9,8 +9,11 @@ import pytest
 from starlette.types import ASGIApp, Message
 from support import SECRET, Database
 
+from hookstream_keys import app as app_module
 from hookstream_keys.app import create_app
 from hookstream_keys.http import edge
+from hookstream_keys.runtime import fair_share
+from hookstream_keys.runtime.fair_share import FairShare
 from hookstream_keys.settings import Settings
 
 VERIFY = "/v1/auth/api-keys/verify"
@@ -23,9 +26,11 @@ class Exchange:
     method: str
     path: str
     body: asyncio.Event = field(default_factory=asyncio.Event)
+    #: Whether the client then closes the connection.
+    leaves: bool = False
     sent: list[Message] = field(default_factory=list)
 
-    async def run(self, app: ASGIApp) -> int:
+    async def run(self, app: ASGIApp, address: str = "127.0.0.1") -> int:
         headers = [(b"host", b"t")]
         if self.method == "POST":
             headers += [(b"content-type", b"application/json"), (b"content-length", b"2")]
@@ -36,11 +41,13 @@ class Exchange:
             "path": self.path,
             "query_string": b"",
             "headers": headers,
-            "client": ("127.0.0.1", 50_000),
+            "client": (address, 50_000),
         }
 
         async def receive() -> Message:
             await self.body.wait()
+            if self.leaves:
+                return {"type": "http.disconnect"}
             return {"type": "http.request", "body": b"{}", "more_body": False}
 
         async def send(message: Message) -> None:
@@ -73,5 +80,44 @@ def test_concurrent_requests_beyond_the_limit_are_rejected_before_their_body(
         last = Exchange("POST", VERIFY)
         last.body.set()
         assert await last.run(app) == 401
+
+    asyncio.run(drive())
+
+
+def test_a_refusal_waits_for_the_share_of_its_address_while_its_client_is_there(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge, "MAX_REQUESTS", 1)
+    share = FairShare()
+    monkeypatch.setattr(app_module, "FairShare", lambda: share)
+    app = create_app(Settings(database=f"sqlite:///{database.path}", auth_secret=SECRET))
+
+    async def nothing() -> None:
+        pass
+
+    async def drive() -> None:
+        refused = [Exchange("GET", "/v1/nope"), Exchange("GET", "/v1/auth/authorize")]
+        for each in refused:
+            each.body.set()
+            assert await each.run(app) in (404, 401)
+        # While a tenant is active, and the address far ahead of its share.
+        await share.run("org", nothing)
+        share.charge_client("address 127.0.0.1", 60.0)
+        leaves = asyncio.Event()
+        waiting = [
+            asyncio.ensure_future(Exchange(each.method, each.path, leaves, leaves=True).run(app))
+            for each in refused
+        ]
+        await asyncio.sleep(0.05)
+        assert not any(each.done() for each in waiting)
+        # They are not among the requests of which there may be one at once.
+        other = Exchange("POST", VERIFY)
+        other.body.set()
+        assert await other.run(app, "192.0.2.1") == 401
+        leaves.set()
+        assert await asyncio.wait_for(asyncio.gather(*waiting), fair_share.MAX_WAIT / 2) == [
+            404,
+            401,
+        ]
 
     asyncio.run(drive())
