@@ -264,7 +264,8 @@ class Settings:
     max_header_bytes: int = _setting(
         "HOOKSTREAM_MAX_HEADER_BYTES",
         32_768,
-        "The maximum size of request line and header together; larger ones get 414 or 431.",
+        "The maximum size of request line and header together; larger ones get 414 or 431, as do a "
+        "target over 8 KiB and more than 100 header fields.",
     )
     client_timeout: int = _setting(
         "HOOKSTREAM_CLIENT_TIMEOUT",
