@@ -285,7 +285,8 @@ class FairShare:
     def _arm(self, tenant: _Tenant) -> None:
         """Give the next request its turn when the tenant is not ahead of its share any more."""
         if tenant.waiting and tenant.timer is None and not tenant.has_turn:
-            wait = max(0.0, tenant.free_at - self._clock())
+            # Rounded up or down to the milliseconds of uvloop's timers, it is within the tolerance.
+            wait = max(0.0, tenant.free_at - TOLERANCE / 2 - self._clock())
             tenant.timer = asyncio.get_running_loop().call_later(wait, self._give_turn, tenant)
 
     def _give_turn(self, tenant: _Tenant) -> None:
