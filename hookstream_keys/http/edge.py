@@ -186,8 +186,10 @@ class EdgeMiddleware:
         if not operation.secured:
             # Nothing but its address is known of the client.
             client = self.limiting.limit_anonymous(request)
-            may_reject = operation.may_be_unavailable or operation.is_page
-            await self._share.give_way(client, may_reject=may_reject)
+            if operation.may_be_unavailable or operation.is_page:
+                await self._share.give_way(client)
+            # A health check does not wait: behind NAT a flood may have the address of the probe,
+            # which counts a late answer as none.
             request.has_share = True
         _check_address(scope, request)
         if path != root + route.path and "{" not in route.path:

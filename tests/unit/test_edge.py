@@ -103,6 +103,9 @@ def test_a_refusal_waits_for_the_share_of_its_address_while_its_client_is_there(
         # While a tenant is active, and the address far ahead of its share.
         await share.run("org", nothing)
         share.charge_client("address 127.0.0.1", 60.0)
+        # A probe at the same address, as behind NAT, does not wait.
+        probe = Exchange("GET", "/v1/health").run(app)
+        assert await asyncio.wait_for(probe, fair_share.MAX_WAIT / 2) == 200
         leaves = asyncio.Event()
         waiting = [
             asyncio.ensure_future(Exchange(each.method, each.path, leaves, leaves=True).run(app))

@@ -416,7 +416,7 @@ def test_more_requests_of_addresses_than_may_wait_are_rejected(
         await asyncio.sleep(0)
         with pytest.raises(Overloaded):
             await share.give_way("address")
-        # Another address need not wait; and a health check does not, rather than being rejected.
+        # Another address need not wait; and a preflight does not, rather than being rejected.
         await share.give_way("another")
         await share.give_way("address", may_reject=False)
         assert not waiting.done()
