@@ -184,13 +184,7 @@ class EdgeMiddleware:
             await self._answer_without_operation(route, method, response)
             return
         if not operation.secured:
-            # Nothing but its address is known of the client.
-            client = self.limiting.limit_anonymous(request)
-            if operation.may_be_unavailable or operation.is_page:
-                await self._share.give_way(client)
-            # A health check does not wait: behind NAT a flood may have the address of the probe,
-            # which counts a late answer as none.
-            request.has_share = True
+            client = await self._admit_anonymous(request, operation)
         _check_address(scope, request)
         if path != root + route.path and "{" not in route.path:
             # The routers behind know the path below the API's base path only.
@@ -209,6 +203,19 @@ class EdgeMiddleware:
             await self.app(scope, _replay(body, receive), response)
         else:
             await self._share.run_client(client, self.app, scope, _replay(body, receive), response)
+
+    async def _admit_anonymous(self, request: Request, operation: spec.Operation) -> str:
+        """Count a request for its client's address, and wait for its share; returns its name.
+
+        Raises RateLimited or Overloaded.
+        """
+        client = self.limiting.limit_anonymous(request)
+        if operation.may_be_unavailable or operation.is_page:
+            await self._share.give_way(client)
+        # A health check does not wait: behind NAT a flood may have the address of the probe, which
+        # counts a late answer as none.
+        request.has_share = True
+        return client
 
     async def _answer_without_operation(
         self, route: Route | None, method: str, response: Response
