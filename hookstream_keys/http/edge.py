@@ -37,7 +37,8 @@ from hookstream_keys.http.forwarded import TrustedProxies
 from hookstream_keys.http.rate_limiting import RateLimiting, tenant_of
 from hookstream_keys.http.responses import Response, as_api_error, send_error
 from hookstream_keys.runtime import rate_limit_names
-from hookstream_keys.runtime.fair_share import OVERHEAD, FairShare
+from hookstream_keys.runtime.fair_share import FairShare
+from hookstream_keys.runtime.share_limits import OVERHEAD
 from hookstream_keys.store import StoreError
 
 log = logging.getLogger("hookstream_keys")
@@ -140,7 +141,7 @@ class EdgeMiddleware:
             else rate_limit_names.of_address(request.address)
         )
         seconds = max(OVERHEAD, min(response.elapsed(), MAX_REFUSAL))
-        wait = self._share.charge_client(name, seconds)
+        wait = self._share.clients.charge(name, seconds)
         if not wait:
             return
         self._requests -= 1
@@ -202,7 +203,7 @@ class EdgeMiddleware:
         if operation.secured:
             await self.app(scope, _replay(body, receive), response)
         else:
-            await self._share.run_client(client, self.app, scope, _replay(body, receive), response)
+            await self._share.clients.run(client, self.app, scope, _replay(body, receive), response)
 
     async def _admit_anonymous(self, request: Request, operation: spec.Operation) -> str:
         """Count a request for its client's address, and wait for its share; returns its name.
@@ -211,7 +212,7 @@ class EdgeMiddleware:
         """
         client = self.limiting.limit_anonymous(request)
         if operation.may_be_unavailable or operation.is_page:
-            await self._share.give_way(client)
+            await self._share.clients.give_way(client)
         # A health check does not wait: behind NAT a flood may have the address of the probe, which
         # counts a late answer as none.
         request.has_share = True
@@ -236,7 +237,7 @@ class EdgeMiddleware:
                 f"Method not allowed. Allowed: {route.allow}.", headers={"Allow": route.allow}
             )
         client = rate_limit_names.of_address(request.address)
-        await self._share.give_way(client, may_reject=False)
+        await self._share.clients.give_way(client, may_reject=False)
         headers = [(b"allow", route.allow.encode()), *more]
         await response({"type": "http.response.start", "status": 204, "headers": headers})
         await response({"type": "http.response.body", "body": b""})

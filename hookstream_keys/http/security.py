@@ -71,9 +71,9 @@ class _Secured:
             await self._share.run(tenant, self._next, scope, receive, send)
         else:
             client = self._limiting.limit_anonymous(request)
-            await self._share.give_way(client)
+            await self._share.clients.give_way(client)
             request.has_share = True
-            await self._share.run_client(client, self._next, scope, receive, send)
+            await self._share.clients.run(client, self._next, scope, receive, send)
 
     def _principal(self, request: Request) -> Principal:
         refusal: Exception | None = None

@@ -24,7 +24,7 @@ from hookstream_keys.domain.errors import (
 )
 from hookstream_keys.http.edge import OPTIONAL_WHITE_SPACE
 from hookstream_keys.http.responses import REQUEST_ID, error_response
-from hookstream_keys.runtime.fair_share import SOCKETS
+from hookstream_keys.runtime.time_slices import SOCKETS
 from hookstream_keys.server.abandoned import AbandonedRequests
 from hookstream_keys.server.connections import ConnectionLimit
 from hookstream_keys.server.graceful_shutdown import GracefulShutdown

@@ -14,7 +14,7 @@ from calls.entries import Entries, profiling
 from starlette.types import ASGIApp, Message
 
 from hookstream_keys.app import create_app
-from hookstream_keys.runtime import fair_share
+from hookstream_keys.runtime import fair_share, time_slices
 from hookstream_keys.runtime.logs import LineFormatter, LineHandler
 from hookstream_keys.settings import Settings
 
@@ -100,7 +100,7 @@ async def _send(app: ASGIApp, request: Request) -> None:
             statuses.append(message["status"])
 
     # As the HTTP protocol does.
-    fair_share.SOCKETS.were_read = True
+    time_slices.SOCKETS.were_read = True
     await app(request.scope(), receive, send)
     assert statuses == [request.status]
 

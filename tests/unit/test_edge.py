@@ -12,8 +12,8 @@ from support import SECRET, Database
 from hookstream_keys import app as app_module
 from hookstream_keys.app import create_app
 from hookstream_keys.http import edge
-from hookstream_keys.runtime import fair_share
 from hookstream_keys.runtime.fair_share import FairShare
+from hookstream_keys.runtime.share_limits import MAX_WAIT
 from hookstream_keys.settings import Settings
 
 VERIFY = "/v1/auth/api-keys/verify"
@@ -102,10 +102,10 @@ def test_a_refusal_waits_for_the_share_of_its_address_while_its_client_is_there(
             assert await each.run(app) in (404, 401)
         # While a tenant is active, and the address far ahead of its share.
         await share.run("org", nothing)
-        share.charge_client("address 127.0.0.1", 60.0)
+        share.clients.charge("address 127.0.0.1", 60.0)
         # A probe at the same address, as behind NAT, does not wait.
         probe = Exchange("GET", "/v1/health").run(app)
-        assert await asyncio.wait_for(probe, fair_share.MAX_WAIT / 2) == 200
+        assert await asyncio.wait_for(probe, MAX_WAIT / 2) == 200
         leaves = asyncio.Event()
         waiting = [
             asyncio.ensure_future(Exchange(each.method, each.path, leaves, leaves=True).run(app))
@@ -118,7 +118,7 @@ def test_a_refusal_waits_for_the_share_of_its_address_while_its_client_is_there(
         other.body.set()
         assert await other.run(app, "192.0.2.1") == 401
         leaves.set()
-        assert await asyncio.wait_for(asyncio.gather(*waiting), fair_share.MAX_WAIT / 2) == [
+        assert await asyncio.wait_for(asyncio.gather(*waiting), MAX_WAIT / 2) == [
             404,
             401,
         ]

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from hookstream_keys.domain.errors import Overloaded
-from hookstream_keys.runtime import fair_share
-from hookstream_keys.runtime.fair_share import FairShare, Sockets
+from hookstream_keys.runtime import client_shares, fair_share
+from hookstream_keys.runtime.fair_share import FairShare
+from hookstream_keys.runtime.share_limits import MAX_WAIT, TOLERANCE
+from hookstream_keys.runtime.time_slices import SLICE, Sockets
 
 SECONDS = 2.0
 CHEAP, EXPENSIVE = 0.0001, 0.005
@@ -74,7 +76,7 @@ class Play:
             await asyncio.sleep(pause)
             self.loop.use(cost)
             self.used[address] = self.used.get(address, 0.0) + cost
-            await asyncio.sleep(self.share.charge_client(address, cost))
+            await asyncio.sleep(self.share.clients.charge(address, cost))
 
     async def public(self, address: str, cost: float, pause: float) -> None:
         """A client of a public operation."""
@@ -85,8 +87,8 @@ class Play:
 
         while self.loop.now < SECONDS:
             await asyncio.sleep(pause)
-            await self.share.give_way(address)
-            await self.share.run_client(address, work)
+            await self.share.clients.give_way(address)
+            await self.share.clients.run(address, work)
 
     def share_of(self, tenant: str) -> float:
         return self.used[tenant] / SECONDS
@@ -100,6 +102,7 @@ class Play:
 def loop(monkeypatch: pytest.MonkeyPatch) -> Any:
     # Virtual time has no HTTP.
     monkeypatch.setattr(fair_share, "OVERHEAD", 0.0)
+    monkeypatch.setattr(client_shares, "OVERHEAD", 0.0)
     loop = VirtualTime()
     yield loop
     loop.close()
@@ -138,7 +141,7 @@ def test_a_busy_tenant_has_at_most_half_beside_another(
     assert played.share_of("busy") < 0.55
     # Half of the requests find the loop free, and the others wait for one request of the other.
     assert played.percentile("light", 50) <= 2 * CHEAP
-    assert played.percentile("light", 99) <= cost + fair_share.TOLERANCE + CHEAP
+    assert played.percentile("light", 99) <= cost + TOLERANCE + CHEAP
 
 
 def test_a_busy_tenant_has_what_the_other_leaves(loop: VirtualTime) -> None:
@@ -308,7 +311,7 @@ def test_a_tenant_alone_delays_another_by_little_more_than_a_slice(
 ) -> None:
     played = burst(loop, number, cost)
     # The slice in which it comes, one that was given by then, and what ran over them.
-    assert played.latencies["light"][0] <= 2 * (fair_share.SLICE + cost) + CHEAP
+    assert played.latencies["light"][0] <= 2 * (SLICE + cost) + CHEAP
 
 
 def test_slices_cost_a_tenant_alone_nothing(loop: VirtualTime) -> None:
@@ -348,6 +351,7 @@ def test_an_address_has_at_most_half_beside_a_tenant(
 ) -> None:
     # As large as what is measured of a public operation, as it is in fact.
     monkeypatch.setattr(fair_share, "OVERHEAD", CHEAP)
+    monkeypatch.setattr(client_shares, "OVERHEAD", CHEAP)
     played = Play(loop)
     flood = getattr(played, kind)
     loop.run_until_complete(
@@ -391,15 +395,15 @@ def test_an_address_does_not_wait_without_a_tenant(loop: VirtualTime) -> None:
 
 def test_a_request_within_the_share_of_its_address_does_not_wait(loop: VirtualTime) -> None:
     async def scenario(played: Play) -> None:
-        assert played.share.charge_client("address", CHEAP) == 0.0
+        assert played.share.clients.charge("address", CHEAP) == 0.0
         # Within the tolerance of the timers.
-        assert played.share.charge_client("address", EXPENSIVE) == 0.0
-        assert played.share.charge_client("address", 1000.0) == pytest.approx(
+        assert played.share.clients.charge("address", EXPENSIVE) == 0.0
+        assert played.share.clients.charge("address", 1000.0) == pytest.approx(
             2 * (2 if played.share._busy else 1) * (CHEAP + EXPENSIVE)
         )
         # However much it has taken.
-        assert played.share.charge_client("address", CHEAP) == fair_share.MAX_WAIT
-        assert played.share.charge_client("another", CHEAP) == 0.0
+        assert played.share.clients.charge("address", CHEAP) == MAX_WAIT
+        assert played.share.clients.charge("another", CHEAP) == 0.0
 
     in_turns(loop, scenario)
 
@@ -407,18 +411,18 @@ def test_a_request_within_the_share_of_its_address_does_not_wait(loop: VirtualTi
 def test_more_requests_of_addresses_than_may_wait_are_rejected(
     loop: VirtualTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fair_share, "MAX_WAITING", 1)
+    monkeypatch.setattr(client_shares, "MAX_WAITING", 1)
 
     async def scenario(played: Play) -> None:
         share = played.share
-        share.charge_client("address", EXPENSIVE)
-        waiting = asyncio.ensure_future(share.give_way("address"))
+        share.clients.charge("address", EXPENSIVE)
+        waiting = asyncio.ensure_future(share.clients.give_way("address"))
         await asyncio.sleep(0)
         with pytest.raises(Overloaded):
-            await share.give_way("address")
+            await share.clients.give_way("address")
         # Another address need not wait; and a preflight does not, rather than being rejected.
-        await share.give_way("another")
-        await share.give_way("address", may_reject=False)
+        await share.clients.give_way("another")
+        await share.clients.give_way("address", may_reject=False)
         assert not waiting.done()
         await waiting
 
