@@ -157,7 +157,8 @@ def start(
     }
     report, theirs = socket.socketpair()
     with theirs:
-        imports = _IMPORTS.get(arguments[1], ())
+        command = next(iter(arguments[1:]), "")
+        imports = _IMPORTS.get(command, ())
         _fork_server(imports).ask(json.dumps(asked).encode(), [*streams, theirs.fileno()])
     return ForkedProcess(arguments, report)
 
