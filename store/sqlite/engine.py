@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,7 +29,7 @@ from hookstream_keys.store.errors import (
     UniqueViolation,
 )
 from hookstream_keys.store.records import Page
-from hookstream_keys.store.sqlite.connection import Connection, connect, savepoint, transaction
+from hookstream_keys.store.sqlite.connection import Connection, Savepoint, connect, transaction
 from hookstream_keys.store.sqlite.file_identity import FileIdentity
 from hookstream_keys.store.sqlite.migrations import migrations
 
@@ -172,22 +172,14 @@ class Engine:
             (*parameters, page.limit),
         )
 
-    @contextmanager
-    def write_transaction(self) -> Iterator[Connection]:
+    def write_transaction(self) -> AbstractContextManager[Connection]:
         """A write transaction, rolled back on any error.
 
         Inside `group_commit` it is a savepoint, durable with the group's commit.
         """
-        if not self.is_in_write_transaction():
-            with self._durable_transaction() as connection:
-                yield connection
-            return
-        try:
-            connection = self.connection()
-            with savepoint(connection):
-                yield connection
-        except (sqlite3.Error, OSError) as error:
-            self._raise_translated(error)
+        if self.is_in_write_transaction():
+            return Savepoint(self.connection(), self._raise_translated)
+        return self._durable_transaction()
 
     @contextmanager
     def group_commit(self) -> Iterator[None]:
