@@ -1,7 +1,11 @@
-"""Identifiers: a prefix for the kind, and 128 random bits in hexadecimal.
+"""Identifiers: a prefix for the kind, and 128 bits in hexadecimal.
 
 The prefixes of keys, organizations, environments and requests are Hookstream's. Clients treat
 identifiers as opaque.
+
+Those of rows begin with their time in milliseconds, as UUIDv7 does (RFC 9562, section 5.7), and
+have 80 random bits. So new rows are neighbours in an index, and a creation changes a third of the
+pages. They are no secrets. Those of requests are all random.
 """
 
 from typing import Literal
@@ -13,4 +17,6 @@ Kind = Literal["ak", "org", "env", "req", "al", "usr", "acc", "mem", "ses", "rot
 
 def new(kind: Kind, random: Random = SYSTEM_RANDOM) -> str:
     """A fresh identifier, such as `ak_` and 32 hexadecimal digits."""
-    return f"{kind}_{random.token_bytes(16).hex()}"
+    if kind == "req" or random.milliseconds is None:
+        return f"{kind}_{random.token_bytes(16).hex()}"
+    return f"{kind}_{random.milliseconds():012x}{random.token_bytes(10).hex()}"

@@ -13,12 +13,19 @@ from hookstream_keys.domain import timestamps
 from hookstream_keys.domain.records import record
 
 
+def _milliseconds() -> int:
+    return time.time_ns() // 1_000_000
+
+
 @record
 class Random:
     """Random bytes, of which identifiers and secrets are made."""
 
     #: So many random bytes.
     token_bytes: Callable[[int], bytes] = secrets.token_bytes
+    #: Milliseconds since 1970, with which identifiers of rows begin; None where they must not
+    #: depend on the time.
+    milliseconds: Callable[[], int] | None = _milliseconds
     #: Whether they are a sandbox's, and can be predicted: keys made of them are marked.
     is_sandbox: bool = False
 

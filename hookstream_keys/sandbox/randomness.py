@@ -38,7 +38,7 @@ class Streams:
         def token_bytes(size: int) -> bytes:
             return hashlib.shake_256(f"{name}\0{next(draws)}".encode()).digest(size)
 
-        return Random(token_bytes, is_sandbox=True)
+        return Random(token_bytes, milliseconds=None, is_sandbox=True)
 
     def begin_request(self, operation: str) -> None:
         """Use the operation's next stream for the rest of this task."""
