@@ -4,8 +4,8 @@ The prefixes of keys, organizations, environments and requests are Hookstream's.
 identifiers as opaque.
 
 Those of rows begin with their time in milliseconds, as UUIDv7 does (RFC 9562, section 5.7), and
-have 80 random bits. So new rows are neighbours in an index, and a creation changes a third of the
-pages. They are no secrets. Those of requests are all random.
+have 80 random bits. So new rows are neighbours in an index, and a group commit writes half as
+many pages. They are no secrets. Those of requests are all random.
 """
 
 from typing import Literal
