@@ -1,4 +1,4 @@
-"""The edge middleware: request ID, size limits, canonical requests, error mapping, access log.
+"""The edge middleware: request ID, canonical requests, error mapping, access log.
 
 Only the document's paths and methods pass, so that no other request reaches Connexion's router or
 Flask's, which match differently. What passes has at most one body of a declared media type,
@@ -9,7 +9,7 @@ import asyncio
 import logging
 import re
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hookstream_keys.context import request as requests
 from hookstream_keys.context.origins import Origins
@@ -21,17 +21,16 @@ from hookstream_keys.domain import ids, networks, timestamps
 from hookstream_keys.domain.errors import (
     ApiError,
     BadRequest,
-    ContentTooLarge,
     Detail,
     InternalError,
     MethodNotAllowed,
     NotFound,
     Overloaded,
     RateLimited,
-    UnsupportedMediaType,
 )
 from hookstream_keys.domain.sources import Sources
 from hookstream_keys.http import forwarded
+from hookstream_keys.http.body_reader import BodyReader, replay
 from hookstream_keys.http.cors import Cors
 from hookstream_keys.http.forwarded import TrustedProxies
 from hookstream_keys.http.rate_limiting import RateLimiting, tenant_of
@@ -42,10 +41,6 @@ from hookstream_keys.runtime.share_limits import OVERHEAD
 from hookstream_keys.store import StoreError
 
 log = logging.getLogger("hookstream_keys")
-
-#: How many bytes of a body over the limit are read and discarded before the answer: closing with
-#: unread bytes resets the connection, and the client never sees the 413.
-DRAIN_BYTES = 8 * 1024 * 1024
 
 #: How many requests are in a worker at once: twice those that may wait to write. Load shedding
 #: rejects more before their body is read; a body takes up to `HOOKSTREAM_MAX_BODY_BYTES` of memory.
@@ -58,7 +53,6 @@ MAX_REFUSAL = 0.005
 #: What may stand around the value of a header field (RFC 9110, section 5.6.3).
 OPTIONAL_WHITE_SPACE = b" \t"
 
-_CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
 #: A host and perhaps a port (RFC 9112, section 3.2). Without a comma: several are one with commas.
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]+)(:[0-9]*)?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -92,7 +86,7 @@ class EdgeMiddleware:
         self.origins = origins
         self.limiting = limiting
         self._share = share
-        self.max_body_bytes = max_body_bytes
+        self._bodies = BodyReader(max_body_bytes)
         self._sources = sources
         self._proxies = proxies
         self._cors = cors
@@ -194,16 +188,16 @@ class EdgeMiddleware:
             raise Overloaded
         if operation.same_site:
             self.origins.refuse_untrusted(request)
-        body = await self._body(request, operation, receive)
+        body = await self._bodies.read(request, operation, receive)
         if response.bodiless:
             # uvicorn reads its own scope: it must know that HEAD is answered without content.
             scope = {**scope, "method": method}
         # For the middlewares behind that read them: the only body is the one passed on below.
         scope["headers"] = [field for field in scope["headers"] if field[0] not in _OF_BODIES]
         if operation.secured:
-            await self.app(scope, _replay(body, receive), response)
+            await self.app(scope, replay(body, receive), response)
         else:
-            await self._share.clients.run(client, self.app, scope, _replay(body, receive), response)
+            await self._share.clients.run(client, self.app, scope, replay(body, receive), response)
 
     async def _admit_anonymous(self, request: Request, operation: spec.Operation) -> str:
         """Count a request for its client's address, and wait for its share; returns its name.
@@ -241,68 +235,6 @@ class EdgeMiddleware:
         headers = [(b"allow", route.allow.encode()), *more]
         await response({"type": "http.response.start", "status": 204, "headers": headers})
         await response({"type": "http.response.body", "body": b""})
-
-    async def _body(self, request: Request, operation: spec.Operation, receive: Receive) -> bytes:
-        """The complete body, where the operation takes one, of an accepted media type."""
-        declared = request.headers.get(b"content-length", b"0")
-        if not declared.isdigit():
-            raise BadRequest(
-                "The request's header fields are not valid.",
-                details=[Detail("header/content-length", "is not a number")],
-            )
-        length = int(declared)
-        if length > self.max_body_bytes:
-            if request.headers.get(b"expect", b"").lower() == b"100-continue":
-                # The client waits for an answer before it sends anything (RFC 9110, 10.1.1).
-                raise self._too_large()
-            raise await self._drain(receive, 0)
-        body = b""
-        coding = request.headers.get(b"transfer-encoding")
-        if coding is not None and coding.lower() != b"chunked":
-            raise BadRequest(
-                "The request's header fields are not valid.",
-                details=[Detail("header/transfer-encoding", "is not chunked, and nothing else")],
-            )
-        if length or coding is not None:
-            body = await self._read(receive)
-        if not operation.consumes:
-            # The operation takes no body, so it is not parsed.
-            return b""
-        if body:
-            if b"content-encoding" in request.headers:
-                _check_coding(request.headers[b"content-encoding"])
-            _check_media_type(request.headers.get(b"content-type"), operation)
-        return body
-
-    async def _read(self, receive: Receive) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise BadRequest("The connection closed before the body was complete.")
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > self.max_body_bytes:
-                raise await self._drain(receive, size)
-            chunks.append(chunk)
-            if not message.get("more_body", False):
-                return b"".join(chunks)
-
-    async def _drain(self, receive: Receive, seen: int) -> ContentTooLarge:
-        more = True
-        while more and seen <= DRAIN_BYTES:
-            message = await receive()
-            seen += len(message.get("body", b""))
-            more = message.get("more_body", False)
-        return self._too_large()
-
-    def _too_large(self) -> ContentTooLarge:
-        return ContentTooLarge(
-            f"The request body is larger than {self.max_body_bytes} bytes.",
-            details=[Detail("body", f"is larger than {self.max_body_bytes} bytes")],
-            headers={"Connection": "close"},
-        )
 
 
 def _request(scope: Scope, sources: Sources, proxies: TrustedProxies | None) -> Request:
@@ -359,43 +291,3 @@ def _check_address(scope: Scope, request: Request) -> None:
             "The request's parameters are not valid.",
             details=[Detail("path", "has a control character")],
         )
-
-
-def _check_coding(given: bytes) -> None:
-    """Refuse a compressed body: a few bytes could become many. Raises UnsupportedMediaType."""
-    if given.lower() != b"identity":
-        raise UnsupportedMediaType(
-            "Send the body without Content-Encoding: compressed bodies are not accepted.",
-            details=[Detail("header/content-encoding", "is not identity")],
-            # RFC 9110, section 15.5.16.
-            headers={"Accept-Encoding": "identity"},
-        )
-
-
-def _check_media_type(given: bytes | None, operation: spec.Operation) -> None:
-    """Refuse a body of another media type than the operation's. Raises UnsupportedMediaType."""
-    if given in operation.consumed:
-        return
-    text = (given or b"").decode("latin-1")
-    name = text.partition(";")[0].strip().lower()
-    charset = _CHARSET.search(text)
-    is_utf_8 = charset is None or charset[1].lower() in ("utf-8", "utf8")
-    if name not in operation.consumes or not is_utf_8:
-        raise UnsupportedMediaType(
-            f"Send the body as {' or '.join(operation.consumes)}, in UTF-8.",
-            details=[Detail("header/content-type", "is missing or not accepted here")],
-        )
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives the body as one message, then what the client sends."""
-    pending = True
-
-    async def replayed() -> Message:
-        nonlocal pending
-        if pending:
-            pending = False
-            return {"type": "http.request", "body": body, "more_body": False}
-        return await receive()
-
-    return replayed

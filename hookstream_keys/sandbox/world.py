@@ -19,7 +19,7 @@ from hookstream_keys.domain.alphanumeric import alphanumeric
 from hookstream_keys.domain.errors import Detail, Overloaded
 from hookstream_keys.domain.limits import Limit
 from hookstream_keys.domain.sources import Random, Sources
-from hookstream_keys.http.edge import DRAIN_BYTES
+from hookstream_keys.http.body_reader import DRAIN_BYTES
 from hookstream_keys.runtime import rate_limit_names
 from hookstream_keys.sandbox import request_check
 from hookstream_keys.sandbox.answers import Answer, drop_connection, send_answer
