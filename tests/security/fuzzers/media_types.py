@@ -1,8 +1,8 @@
-"""`hookstream_keys.http.edge`: which Content-Type is one of JSON in UTF-8."""
+"""`hookstream_keys.http.body_reader`: which Content-Type is one of JSON in UTF-8."""
 
 from hookstream_keys.contract import spec
 from hookstream_keys.domain.errors import UnsupportedMediaType
-from hookstream_keys.http.edge import _check_media_type
+from hookstream_keys.http.body_reader import _check_media_type
 
 _UTF_8 = ("utf-8", "utf8")
 _OPERATION = spec.operation("createApiKey")
