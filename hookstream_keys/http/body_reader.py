@@ -42,7 +42,7 @@ class BodyReader:
             if request.headers.get(b"expect", b"").lower() == b"100-continue":
                 # The client waits for an answer before it sends anything (RFC 9110, 10.1.1).
                 raise self._too_large()
-            raise await self._drain(receive, 0)
+            raise await self._drain(receive, 0, more=True)
         body = b""
         coding = request.headers.get(b"transfer-encoding")
         if coding is not None and coding.lower() != b"chunked":
@@ -70,14 +70,15 @@ class BodyReader:
                 raise BadRequest("The connection closed before the body was complete.")
             chunk = message.get("body", b"")
             size += len(chunk)
+            more = message.get("more_body", False)
             if size > self._max_bytes:
-                raise await self._drain(receive, size)
+                raise await self._drain(receive, size, more=more)
             chunks.append(chunk)
-            if not message.get("more_body", False):
+            if not more:
                 return b"".join(chunks)
 
-    async def _drain(self, receive: Receive, seen: int) -> ContentTooLarge:
-        more = True
+    async def _drain(self, receive: Receive, seen: int, *, more: bool) -> ContentTooLarge:
+        # Without more of it, the next message comes when the client closes the connection.
         while more and seen <= DRAIN_BYTES:
             message = await receive()
             seen += len(message.get("body", b""))

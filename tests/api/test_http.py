@@ -248,6 +248,23 @@ def test_413_to_a_large_body_in_chunks(server: Server, tenant: Tenant) -> None:
     assert_shape(answer, 413)
 
 
+@pytest.mark.parametrize("chunks", [1, 2, 7])
+def test_413_to_a_large_body_whose_chunks_arrive_at_once(
+    server: Server, tenant: Tenant, chunks: int
+) -> None:
+    """Nothing follows that the server could wait for."""
+    part = b"x" * (70_000 // chunks)
+    with socket.create_connection(server.address, timeout=5) as connection:
+        connection.sendall(
+            b"POST " + PATH + b" HTTP/1.1\r\nHost: t\r\n" + JSON
+            + b"X-API-Key: " + tenant.key.encode() + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + (b"%x\r\n%s\r\n" % (len(part), part)) * chunks + b"0\r\n\r\n"
+        )  # fmt: skip
+        # The connection stays open: the response does not wait for its end.
+        answer = connection.recv(65536)
+    assert status(answer) == 413
+
+
 def test_413_before_a_body_that_is_announced_too_large(server: Server, tenant: Tenant) -> None:
     answer = server.raw(
         b"POST " + PATH + b" HTTP/1.1\r\nHost: t\r\nConnection: close\r\n" + JSON
