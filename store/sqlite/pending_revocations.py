@@ -70,13 +70,17 @@ _NEXT_ROTATION = f"""
 _CANCEL = "update rotation set state = 'cancelled', cancelled_at = ? where id = ?"
 
 
+#: Before the first key of a creator.
+_BEFORE_ALL = ("", "")
+
+
 @dataclass(slots=True)
 class _Position:
-    """Where the traversal is: at the keys, then at the rotations of one creator."""
+    """Where the traversal is: at the rotations, then at the keys of one creator."""
 
     creator: str
     #: The last key of the creator that was visited.
-    after: tuple[str, str] = ("", "")
+    after: tuple[str, str] = _BEFORE_ALL
     #: The last of their rotations that was looked at.
     after_rotation: str = ""
     is_complete: bool = False
@@ -84,7 +88,7 @@ class _Position:
 
     def enter(self, key_id: str) -> None:
         """Go down to the keys that this key created."""
-        self.creator, self.after, self.after_rotation = key_id, ("", ""), ""
+        self.creator, self.after, self.after_rotation = key_id, _BEFORE_ALL, ""
 
     def leave(self, creator: str, created_at: str) -> None:
         """Go back to the creator of the current one, which was created then."""
@@ -197,11 +201,13 @@ def _visits(
 ) -> Iterator[None]:
     """Traverse the descendants, depth first. Yields after each row that was visited."""
     while True:
-        while _visit_key(connection, revocation, position, events):
+        if position.after == _BEFORE_ALL:
+            # First, so that a creator who was reached gets no secret any more.
+            while _visit_rotation(connection, revocation, position, events):
+                yield
+        if _visit_key(connection, revocation, position, events):
             yield
-        # Last, so that of a descendant's own rotations it is known that it is one.
-        while _visit_rotation(connection, revocation, position, events):
-            yield
+            continue
         if position.creator == revocation.made_by:
             return
         above = connection.execute(_CREATOR, (position.creator,)).fetchone()

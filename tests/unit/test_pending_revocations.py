@@ -175,6 +175,8 @@ def test_pending_rotations_of_other_keys_are_cancelled(engine: Engine, family: F
     ]
     stays = [rotate(store, others[2], family.tenant.user.id), rotate(store, lesser, child.id)]
     family.revoke(kept_role="member")
+    # The revoked key's own in the same transaction.
+    assert engine.run("select state from rotation where id = ?", cancelled[0]) == [("cancelled",)]
     while not family.step(2).is_complete:
         pass
     states = dict(engine.run("select id, state from rotation"))
