@@ -39,7 +39,7 @@ class BodyReader:
             )
         length = int(declared)
         if length > self._max_bytes:
-            if request.headers.get(b"expect", b"").lower() == b"100-continue":
+            if expects_continue(request):
                 # The client waits for an answer before it sends anything (RFC 9110, 10.1.1).
                 raise self._too_large()
             raise await self._drain(receive, 0, more=True)
@@ -91,6 +91,11 @@ class BodyReader:
             details=[Detail("body", f"is larger than {self._max_bytes} bytes")],
             headers={"Connection": "close"},
         )
+
+
+def expects_continue(request: Request) -> bool:
+    """Whether the client sends its body only when it is asked for it: at the first `receive`."""
+    return request.headers.get(b"expect", b"").lower() == b"100-continue"
 
 
 def _check_coding(given: bytes) -> None:

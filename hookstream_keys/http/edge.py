@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hookstream_keys.context import request as requests
 from hookstream_keys.context.origins import Origins
-from hookstream_keys.context.principal import KeyPrincipal, SessionPrincipal
+from hookstream_keys.context.principal import Authenticated
 from hookstream_keys.context.request import Request
 from hookstream_keys.contract import spec
 from hookstream_keys.contract.routes import Route, Routes
@@ -30,7 +30,7 @@ from hookstream_keys.domain.errors import (
 )
 from hookstream_keys.domain.sources import Sources
 from hookstream_keys.http import forwarded
-from hookstream_keys.http.body_reader import BodyReader, replay
+from hookstream_keys.http.body_reader import BodyReader, expects_continue, replay
 from hookstream_keys.http.cors import Cors
 from hookstream_keys.http.forwarded import TrustedProxies
 from hookstream_keys.http.rate_limiting import RateLimiting, tenant_of
@@ -131,7 +131,7 @@ class EdgeMiddleware:
         caller = request.principal
         name = (
             tenant_of(caller)
-            if isinstance(caller, KeyPrincipal | SessionPrincipal)
+            if isinstance(caller, Authenticated)
             else rate_limit_names.of_address(request.address)
         )
         seconds = max(OVERHEAD, min(response.elapsed(), MAX_REFUSAL))
@@ -140,6 +140,10 @@ class EdgeMiddleware:
             return
         self._requests -= 1
         try:
+            if expects_continue(request):
+                # Receiving would send `100 Continue`, and the client a body that is refused.
+                await asyncio.sleep(wait)
+                return
             async with asyncio.timeout(wait):
                 while (await receive())["type"] != "http.disconnect":
                     pass

@@ -28,10 +28,14 @@ class Exchange:
     body: asyncio.Event = field(default_factory=asyncio.Event)
     #: Whether the client then closes the connection.
     leaves: bool = False
+    #: Header fields besides those of every request.
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    #: How often a part of the body was asked for: the first sends `100 Continue`, if it is due.
+    received: int = 0
     sent: list[Message] = field(default_factory=list)
 
     async def run(self, app: ASGIApp, address: str = "127.0.0.1") -> int:
-        headers = [(b"host", b"t")]
+        headers = [(b"host", b"t"), *self.headers]
         if self.method == "POST":
             headers += [(b"content-type", b"application/json"), (b"content-length", b"2")]
         scope: dict[str, Any] = {
@@ -45,6 +49,7 @@ class Exchange:
         }
 
         async def receive() -> Message:
+            self.received += 1
             await self.body.wait()
             if self.leaves:
                 return {"type": "http.disconnect"}
@@ -122,5 +127,28 @@ def test_a_refusal_waits_for_the_share_of_its_address_while_its_client_is_there(
             404,
             401,
         ]
+
+    asyncio.run(drive())
+
+
+def test_a_refusal_that_waits_does_not_ask_for_the_body(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share = FairShare()
+    monkeypatch.setattr(app_module, "FairShare", lambda: share)
+    app = create_app(Settings(database=f"sqlite:///{database.path}", auth_secret=SECRET))
+
+    async def nothing() -> None:
+        pass
+
+    async def drive() -> None:
+        await share.run("org", nothing)
+        share.clients.charge("address 127.0.0.1", 0.05)
+        refused = Exchange("GET", "/v1/nope", headers=((b"expect", b"100-continue"),))
+        waiting = asyncio.ensure_future(refused.run(app))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        assert await asyncio.wait_for(waiting, MAX_WAIT) == 404
+        assert refused.received == 0
 
     asyncio.run(drive())
