@@ -112,7 +112,7 @@ class FairShare:
     ) -> None:
         self._alone_until = 0.0
         now = await self._slices.turn()
-        if self._active | self._earlier <= {name} and name not in self._tenants:
+        if not self._has_others(name) and name not in self._tenants:
             await work(*arguments)
         else:
             await self._in_turn(name, now, work, *arguments)
@@ -122,6 +122,9 @@ class FairShare:
         now = self._clock()
         if now >= self._ends:
             self._begin_period(now)
+        return self._has_others(name)
+
+    def _has_others(self, name: str) -> bool:
         return not self._active | self._earlier <= {name}
 
     def busy_tenants(self) -> int:
