@@ -10,8 +10,8 @@ from hookstream_keys.domain.errors import Conflict, EnvironmentNotFound
 from hookstream_keys.domain.limits import Limit
 from hookstream_keys.domain.scopes import Scopes
 from hookstream_keys.handlers import access, audit, escalation, pagination, rotations
-from hookstream_keys.handlers import descendants as of_keys
 from hookstream_keys.handlers.context import Answer, RequestContext, WriteContext
+from hookstream_keys.handlers.descendants import count_rotated, revocation_by, when_revoked
 from hookstream_keys.store import (
     ApiKey,
     ForeignKeyViolation,
@@ -134,17 +134,15 @@ def revoke_api_key(
     if not descendants:
         done = context.store.revoke_key(key.org_id, key.id, now, reason, event)
         return None, 204, {"X-Revoked-Keys": str(done.keys_revoked)}
-    revocation = of_keys.revocation_by(event, reason, key.id, None)
-    progress = context.store.revoke_key(
-        key.org_id, key.id, now, reason, event, revocation, of_keys.events(context)
-    )
+    work = revocation_by(context.dependencies.sources, event, reason, key.id, None)
+    progress = context.store.revoke_key(key.org_id, key.id, now, reason, event, work)
 
     def answer(revoked: int) -> Answer:
-        rotated = of_keys.count_rotated(context, key.id, key.org_id)
+        rotated = count_rotated(context, key.id, key.org_id)
         counts = {"X-Revoked-Keys": revoked, "X-Rotated-Keys": sum(rotated.values())}
         return None, 204, {name: str(count) for name, count in counts.items()}
 
-    return of_keys.when_revoked(context, revocation, progress, answer), 204
+    return when_revoked(context, work, progress, answer), 204
 
 
 def revoke_by_secret(context: WriteContext, body: types.RevokeBySecretRequest) -> Answer:

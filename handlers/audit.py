@@ -142,13 +142,7 @@ def deletion_events(sources: Sources) -> DeletionEvents:
     """
 
     def revoked(deletion: PendingDeletion, key: RevokedKey) -> AuditEvent:
-        details = {
-            "env_id": key.env_id,
-            "key_prefix": key.prefix,
-            "reason": deletion.reason,
-            "revoked_at": deletion.deleted_at,
-        }
-        return _later(sources, deletion, "api_key.revoked", key.id, details)
+        return _revoked_later(sources, deletion, key, revoked_at=deletion.deleted_at)
 
     def completed(deletion: PendingDeletion, keys_revoked: int) -> AuditEvent:
         action = f"{deletion.kind}.deletion_completed"
@@ -240,13 +234,7 @@ def revocation_events(sources: Sources) -> RevocationEvents:
     """The events of a revocation of descendants, by whom it is; `sources` give time and id."""
 
     def revoked(revocation: DescendantRevocation, key: RevokedKey) -> AuditEvent:
-        details = {
-            "env_id": key.env_id,
-            "key_prefix": key.prefix,
-            "reason": revocation.reason,
-            "revoked_with": revocation.cause,
-        }
-        return _later(sources, revocation, "api_key.revoked", key.id, details)
+        return _revoked_later(sources, revocation, key, revoked_with=revocation.cause)
 
     def cancelled(revocation: DescendantRevocation, rotation: CancelledRotation) -> AuditEvent:
         details = {
@@ -427,6 +415,17 @@ def _event(
         created_at=timestamps.to_text(context.now),
         env_id=_environment_of(action, resource_id, details),
     )
+
+
+def _revoked_later(
+    sources: Sources,
+    begun: PendingDeletion | DescendantRevocation,
+    key: RevokedKey,
+    **details: str,
+) -> AuditEvent:
+    """The event of a key that is revoked by work that a request has begun, for its reason."""
+    told = {"env_id": key.env_id, "key_prefix": key.prefix, "reason": begun.reason, **details}
+    return _later(sources, begun, "api_key.revoked", key.id, told)
 
 
 def _later(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from hookstream_keys.contract import roles
 from hookstream_keys.domain import timestamps
+from hookstream_keys.domain.sources import Sources
 from hookstream_keys.handlers import audit
 from hookstream_keys.handlers.context import Answer, RequestContext, Unfinished, WriteContext
 from hookstream_keys.runtime.batches import MAX_ROWS, MAX_SECONDS
@@ -15,8 +16,8 @@ from hookstream_keys.store import (
     AuditEvent,
     DescendantRevocation,
     Member,
-    RevocationEvents,
     RevocationProgress,
+    RevocationWork,
 )
 
 #: How many descendants, and how many of their rotations, are visited for a count: 50 ms of a
@@ -25,13 +26,14 @@ MAX_COUNTED = 10_000
 
 
 def revocation_by(
-    event: AuditEvent, reason: str, made_by: str, kept_role: str | None
-) -> DescendantRevocation:
+    sources: Sources, event: AuditEvent, reason: str, made_by: str, kept_role: str | None
+) -> RevocationWork:
     """The revocation of the descendants of `made_by` with the change of this event.
 
-    For a reason of RFC 5280. Keys that `kept_role` covers are kept; None: none is.
+    For a reason of RFC 5280. Keys that `kept_role` covers are kept; None: none is. `sources` are
+    the server's: the events of the keys are later than the request.
     """
-    return DescendantRevocation(
+    revocation = DescendantRevocation(
         id=event.id,
         made_by=made_by,
         org_id=event.org_id,
@@ -44,16 +46,12 @@ def revocation_by(
         ip_address=event.ip_address,
         request_id=event.request_id,
     )
-
-
-def events(context: RequestContext) -> RevocationEvents:
-    """The events of a revocation, each at its moment: later than the request's."""
-    return audit.revocation_events(context.dependencies.sources)
+    return RevocationWork(revocation, audit.revocation_events(sources))
 
 
 def when_revoked(
     context: WriteContext,
-    revocation: DescendantRevocation,
+    work: RevocationWork,
     progress: RevocationProgress,
     answer: Callable[[int], Answer],
 ) -> Unfinished:
@@ -63,9 +61,9 @@ def when_revoked(
 
     def step() -> Answer:
         moved = context.store.continue_revocation(
-            revocation.id, events(context), MAX_ROWS, MAX_SECONDS
+            work.revocation.id, work.events, MAX_ROWS, MAX_SECONDS
         )
-        return when_revoked(context, revocation, moved, answer), 0
+        return when_revoked(context, work, moved, answer), 0
 
     return Unfinished(step, writes=True)
 

@@ -18,11 +18,11 @@ from hookstream_keys.handlers import access, audit, descendants, pagination
 from hookstream_keys.handlers.context import Answer, RequestContext, Unfinished, WriteContext
 from hookstream_keys.store import (
     AuditEvent,
-    DescendantRevocation,
     ForeignKeyViolation,
     LastOwner,
     Member,
     RevocationProgress,
+    RevocationWork,
     UniqueViolation,
 )
 
@@ -95,9 +95,7 @@ def update_member(
     if api_keys == "revoke":
         revocation = _revocation(context, member, event, "privilegeWithdrawn", role)
     with _owner_required():
-        progress = context.store.update_member(
-            member.org_id, member.id, role, event, revocation, descendants.events(context)
-        )
+        progress = context.store.update_member(member.org_id, member.id, role, event, revocation)
     return _after(context, member, role, revocation, progress)
 
 
@@ -109,15 +107,13 @@ def remove_member(context: WriteContext, id: str, member_id: str, api_keys: OnKe
     if api_keys == "revoke":
         revocation = _revocation(context, member, event, "affiliationChanged", None)
     with _owner_required():
-        progress = context.store.remove_member(
-            member.org_id, member.id, event, revocation, descendants.events(context)
-        )
+        progress = context.store.remove_member(member.org_id, member.id, event, revocation)
     return _after(context, member, None, revocation, progress)
 
 
 def _revocation(
     context: WriteContext, member: Member, event: AuditEvent, reason: str, role: str | None
-) -> DescendantRevocation:
+) -> RevocationWork:
     """The revocation of the member's keys that their new `role` does not cover; None: of all.
 
     Members may revoke their own keys, whatever their role. Raises as `access.require`.
@@ -125,14 +121,16 @@ def _revocation(
     principal = context.principal
     if not (isinstance(principal, SessionPrincipal) and principal.user_id == member.user_id):
         access.require(context, "api-keys:revoke", member.org_id)
-    return descendants.revocation_by(event, reason, member.user_id, role)
+    return descendants.revocation_by(
+        context.dependencies.sources, event, reason, member.user_id, role
+    )
 
 
 def _after(
     context: WriteContext,
     member: Member,
     role: str | None,
-    revocation: DescendantRevocation | None,
+    revocation: RevocationWork | None,
     progress: RevocationProgress | None,
 ) -> Answer:
     """The member with the keys that their new `role` does not cover, when these are revoked.

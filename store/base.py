@@ -14,7 +14,6 @@ from hookstream_keys.store.records import (
     AuditEvent,
     Credential,
     DeletionEvents,
-    DescendantRevocation,
     Environment,
     IdempotencyRecord,
     Member,
@@ -23,6 +22,7 @@ from hookstream_keys.store.records import (
     Prunable,
     RevocationEvents,
     RevocationProgress,
+    RevocationWork,
     Rotation,
     Session,
     SessionBound,
@@ -198,8 +198,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         member_id: str,
         role: str,
         event: AuditEvent,
-        keys: DescendantRevocation | None = None,
-        events: RevocationEvents | None = None,
+        keys: RevocationWork | None = None,
     ) -> RevocationProgress | None:
         """Change the member's role, with the audit event, and begin to revoke `keys`.
 
@@ -212,8 +211,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         org_id: str,
         member_id: str,
         event: AuditEvent,
-        keys: DescendantRevocation | None = None,
-        events: RevocationEvents | None = None,
+        keys: RevocationWork | None = None,
     ) -> RevocationProgress | None:
         """Delete the member, with the audit event, and begin to revoke `keys`.
 
@@ -296,13 +294,12 @@ class Store(ReadStore, OperatorStore, Protocol):
         revoked_at: str,
         reason: str,
         event: AuditEvent,
-        with_descendants: DescendantRevocation | None = None,
-        events: RevocationEvents | None = None,
+        with_descendants: RevocationWork | None = None,
     ) -> RevocationProgress:
         """Revoke the key permanently, with the audit event, and begin with its descendants.
 
         A revoked or deleted key is not changed. Afterwards no process finds it valid. If there are
-        many descendants, `continue_revocation` goes on, with the `events` of each.
+        many descendants, `continue_revocation` goes on.
         """
 
     def continue_revocation(

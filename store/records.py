@@ -273,6 +273,13 @@ class DescendantRevocation:
     request_id: str
 
 
+class RevocationWork(NamedTuple):
+    """A revocation of descendants to begin with another change, and the events that it makes."""
+
+    revocation: DescendantRevocation
+    events: "RevocationEvents"
+
+
 class RevocationProgress(NamedTuple):
     """How many keys a revocation has revoked so far, and whether that is all of them."""
 

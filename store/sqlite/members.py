@@ -8,12 +8,11 @@ from hookstream_keys.domain.quotas import NO_QUOTAS, Quotas
 from hookstream_keys.store.errors import ForeignKeyViolation, LastOwner, UniqueViolation
 from hookstream_keys.store.records import (
     AuditEvent,
-    DescendantRevocation,
     IdempotencyRecord,
     Member,
     Page,
-    RevocationEvents,
     RevocationProgress,
+    RevocationWork,
 )
 from hookstream_keys.store.sqlite import better_auth, pending_revocations
 from hookstream_keys.store.sqlite.audit import insert_event
@@ -97,8 +96,7 @@ class Members(Engine):
         member_id: str,
         role: str,
         event: AuditEvent,
-        keys: DescendantRevocation | None = None,
-        events: RevocationEvents | None = None,
+        keys: RevocationWork | None = None,
     ) -> RevocationProgress | None:
         with (
             self.write_transaction() as connection,
@@ -108,15 +106,14 @@ class Members(Engine):
                 return None
             connection.execute('update "member" set role = ? where id = ?', (role, member_id))
             insert_event(connection, event)
-            return pending_revocations.begin(connection, keys, events)
+            return pending_revocations.begin(connection, keys)
 
     def remove_member(
         self,
         org_id: str,
         member_id: str,
         event: AuditEvent,
-        keys: DescendantRevocation | None = None,
-        events: RevocationEvents | None = None,
+        keys: RevocationWork | None = None,
     ) -> RevocationProgress | None:
         with (
             self.write_transaction() as connection,
@@ -126,7 +123,7 @@ class Members(Engine):
                 return None
             connection.execute('delete from "member" where id = ?', (member_id,))
             insert_event(connection, event)
-            return pending_revocations.begin(connection, keys, events)
+            return pending_revocations.begin(connection, keys)
 
 
 def _member(row: Row) -> Member:

@@ -11,7 +11,7 @@ Several processes may work on one deletion at once: a batch finds its rows under
 from collections.abc import Iterator
 from typing import Literal
 
-from hookstream_keys.store.records import DeletionEvents, PendingDeletion, RevokedKey
+from hookstream_keys.store.records import AuditEvent, DeletionEvents, PendingDeletion, RevokedKey
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.batches import ROWS_AT_ONCE, Budget
 from hookstream_keys.store.sqlite.connection import Connection
@@ -109,21 +109,7 @@ class PendingDeletions(Engine):
 
 def begin(connection: Connection, deletion: PendingDeletion, events: DeletionEvents) -> None:
     """Mark what is deleted, inside a transaction, and delete the first of its rows."""
-    connection.execute(
-        _ADD,
-        (
-            deletion.id,
-            deletion.kind,
-            deletion.org_id,
-            deletion.deleted_at,
-            deletion.reason,
-            deletion.user_id,
-            deletion.api_key_id,
-            deletion.ip_address,
-            deletion.request_id,
-            deletion.keys_revoked,
-        ),
-    )
+    connection.execute(_ADD, tuple(getattr(deletion, name) for name in _COLUMNS.split(", ")))
     is_organization = deletion.kind == "organization"
     if is_organization and connection.execute(_WAITS, (deletion.org_id,)).fetchone():
         return
@@ -134,6 +120,12 @@ def complete_all(connection: Connection, events: DeletionEvents) -> None:
     """Complete every pending deletion, inside one transaction."""
     while (deletion := _next(connection)) is not None:
         _work(connection, deletion, events, Budget(_PAGE))
+
+
+def revoke(connection: Connection, revoked_at: str, reason: str, event: AuditEvent) -> None:
+    """Revoke the key of this event, which is not revoked, inside a transaction."""
+    connection.execute(_REVOKE, (revoked_at, reason, event.resource_id))
+    insert_event(connection, event)
 
 
 def _next(connection: Connection) -> PendingDeletion | None:
@@ -162,8 +154,8 @@ def _revoke_keys(
     """Revoke the keys of an environment, each with its event. Yields after each change."""
     while found := connection.execute(_KEYS_OF_ENVIRONMENT, (deletion.id, _PAGE)).fetchall():
         for key_id, env_id, prefix in found:
-            connection.execute(_REVOKE, (deletion.deleted_at, deletion.reason, key_id))
-            insert_event(connection, events.revoked(deletion, RevokedKey(key_id, env_id, prefix)))
+            event = events.revoked(deletion, RevokedKey(key_id, env_id, prefix))
+            revoke(connection, deletion.deleted_at, deletion.reason, event)
             yield True
 
 

@@ -21,13 +21,14 @@ from hookstream_keys.store.records import (
     DescendantRevocation,
     RevocationEvents,
     RevocationProgress,
+    RevocationWork,
     RevokedKey,
 )
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.batches import ROWS_AT_ONCE, Budget
 from hookstream_keys.store.sqlite.connection import Connection
 from hookstream_keys.store.sqlite.engine import Engine
-from hookstream_keys.store.sqlite.pending_deletions import key_is_pending
+from hookstream_keys.store.sqlite.pending_deletions import key_is_pending, revoke
 
 _COLUMNS = (
     "id, made_by, org_id, reason, cause, kept_role, begun_at, user_id, api_key_id, ip_address,"
@@ -47,7 +48,8 @@ _FIND = f"select {_COLUMNS}, {_POSITION} from pending_revocation where id = ?"  
 _NEXT = """
     select id from pending_revocation where not is_complete order by batches, begun_at, id limit 1
 """
-_ANY = "select 1 from pending_revocation limit 1"
+#: Whether there is anything to do.
+_ANY = "select 1 from pending_revocation where not is_complete or begun_at < ? limit 1"
 _REMOVE_COMPLETE = "delete from pending_revocation where is_complete and begun_at < ?"
 
 _NEXT_KEY = f"""
@@ -57,7 +59,6 @@ _NEXT_KEY = f"""
     order by created_at, id limit 1
 """  # noqa: S608 - constants
 _CREATOR = "select created_by, created_at from api_key where id = ?"
-_REVOKE = "update api_key set revoked_at = ?, revocation_reason = ? where id = ?"
 #: A pending rotation of another key, and whether that key is in use.
 _NEXT_ROTATION = f"""
     select r.id, r.prefix, k.id, k.env_id, k.role,
@@ -68,7 +69,6 @@ _NEXT_ROTATION = f"""
     order by r.id limit 1
 """  # noqa: S608 - constants
 _CANCEL = "update rotation set state = 'cancelled', cancelled_at = ? where id = ?"
-
 
 #: Before the first key of a creator.
 _BEFORE_ALL = ("", "")
@@ -125,7 +125,7 @@ class PendingRevocations(Engine):
         self, events: RevocationEvents, rows: int, seconds: float, before: str
     ) -> bool:
         # First without the write lock: most of the time there is none.
-        if self.one(_ANY, ()) is None:
+        if self.one(_ANY, (before,)) is None:
             return False
         with self.write_transaction() as connection:
             connection.execute(_REMOVE_COMPLETE, (before,))
@@ -136,17 +136,15 @@ class PendingRevocations(Engine):
 
 
 def begin(
-    connection: Connection,
-    revocation: DescendantRevocation | None,
-    events: RevocationEvents | None,
-    keys_revoked: int = 0,
+    connection: Connection, work: RevocationWork | None, keys_revoked: int = 0
 ) -> RevocationProgress:
     """Revoke the first descendants, if any are to be revoked, inside a transaction.
 
     `keys_revoked` counts keys that were revoked with the change itself.
     """
-    if revocation is None or events is None:
+    if work is None:
         return RevocationProgress(keys_revoked, is_complete=True)
+    revocation, events = work
     position = _Position(revocation.made_by, keys_revoked=keys_revoked)
     _work(connection, revocation, position, events, Budget(ROWS_AT_ONCE))
     if not position.is_complete:
@@ -234,8 +232,7 @@ def _visit_key(
     key_id, _, env_id, prefix, role, is_in_use = row
     if is_in_use and not _is_kept(revocation, role):
         event = events.revoked(revocation, RevokedKey(key_id, env_id, prefix))
-        connection.execute(_REVOKE, (event.created_at, revocation.reason, key_id))
-        insert_event(connection, event)
+        revoke(connection, event.created_at, revocation.reason, event)
         position.keys_revoked += 1
     position.enter(key_id)
     return True

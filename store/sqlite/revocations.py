@@ -1,11 +1,6 @@
 """Revoking a key; counting its descendants. Revoking these: `pending_revocations`."""
 
-from hookstream_keys.store.records import (
-    AuditEvent,
-    DescendantRevocation,
-    RevocationEvents,
-    RevocationProgress,
-)
+from hookstream_keys.store.records import AuditEvent, RevocationProgress, RevocationWork
 from hookstream_keys.store.sqlite import descendants, pending_revocations
 from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.engine import Engine, Value
@@ -42,11 +37,10 @@ class Revocations(Engine):
         revoked_at: str,
         reason: str,
         event: AuditEvent,
-        with_descendants: DescendantRevocation | None = None,
-        events: RevocationEvents | None = None,
+        with_descendants: RevocationWork | None = None,
     ) -> RevocationProgress:
         with self.write_transaction() as connection:
             count = connection.execute(_REVOKE, (revoked_at, reason, key_id, org_id)).rowcount
             if count:
                 insert_event(connection, event)
-            return pending_revocations.begin(connection, with_descendants, events, count)
+            return pending_revocations.begin(connection, with_descendants, count)

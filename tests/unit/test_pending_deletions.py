@@ -160,10 +160,8 @@ def test_a_revoked_key_whose_row_is_not_updated_cannot_change(
     assert store.count_descendants(tenant.user.id, last.org_id, MANY + 1) == {None: 1}
     other = tenant.key
     event = samples.event_of(other)
-    descendants = revocation_by(event, "superseded", tenant.user.id, None)
-    progress = store.revoke_key(
-        other.org_id, other.id, LATEST, "superseded", event, descendants, REVOCATIONS
-    )
+    descendants = revocation_by(SYSTEM, event, "superseded", tenant.user.id, None)
+    progress = store.revoke_key(other.org_id, other.id, LATEST, "superseded", event, descendants)
     while not progress.is_complete:
         progress = store.continue_revocation(event.id, REVOCATIONS, 10, UNLIMITED)
     assert progress.keys_revoked == 1

@@ -66,8 +66,7 @@ class Family:
             samples.NOON,
             REASON,
             self.event,
-            revocation_by(self.event, REASON, root.id, kept_role),
-            EVENTS,
+            revocation_by(SYSTEM, self.event, REASON, root.id, kept_role),
         )
 
     def step(self, rows: int) -> RevocationProgress:
