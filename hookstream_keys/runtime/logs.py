@@ -1,8 +1,8 @@
 """The log: one line an event on standard error, in UTC.
 
 Every request writes a line to the access log, so a record holds only what the line shows, and the
-lines of one iteration of the event loop are one write: with many requests at once, a write
-for each took a tenth of a request's time. A crash loses the lines of that iteration only.
+lines of one iteration of the event loop are one write: with 16 requests at once, a record and a
+write for each took 5 % of a request. A crash loses the lines of that iteration only.
 """
 
 import asyncio
