@@ -131,10 +131,13 @@ def key_filter(context: RequestContext, org_id: str | None, env_id: str | None) 
     Raises as `own_organization`, and EnvironmentNotFound.
     """
     org_id = own_organization(context, "api-keys:read", org_id)
-    if isinstance(context.principal, KeyPrincipal):
-        env_id = env_id or context.principal.env_id
+    own = context.principal.env_id if isinstance(context.principal, KeyPrincipal) else None
+    env_id = env_id or own
     if env_id is not None:
-        authorize_environment(context, "api-keys:read", org_id=org_id, env_id=env_id)
+        # Keys of a deleted environment can still be read, so they are listed as well.
+        of = context.store.organization_of_environment(env_id)
+        if of != org_id or own not in (None, env_id):
+            raise EnvironmentNotFound(masked=of is not None)
     return KeyFilter(org_id, timestamps.to_text(context.now), env_id=env_id)
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from hookstream_keys.domain import ids, timestamps
-from hookstream_keys.domain.errors import UserExists, UserNotFound
+from hookstream_keys.domain.errors import NoSuchUser, UserExists
 from hookstream_keys.handlers import audit, pagination
 from hookstream_keys.handlers.context import RequestContext
 from hookstream_keys.store import Credential, Organization, Store, UniqueViolation, User
@@ -38,11 +38,11 @@ def list_organizations(store: Store, limit: int, cursor: str | None = None) -> d
 
 
 def find_user(context: RequestContext, name: str) -> User:
-    """The user of this email address or id. Raises UserNotFound."""
+    """The user of this email address or id. Raises NoSuchUser."""
     by_email = context.store.find_user_by_email(name.lower())
     user = by_email or context.store.find_user(name)
     if user is None:
-        raise UserNotFound
+        raise NoSuchUser
     return user
 
 

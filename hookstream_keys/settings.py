@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from hookstream_keys.domain.durable import fsync_directory
 from hookstream_keys.domain.quotas import Quotas
 from hookstream_keys.domain.setting_kinds import (
+    BYTES,
     COOKIE_PREFIX,
     DAYS_FROM_0_OR_OFF,
     DAYS_OR_OFF,
@@ -260,12 +261,14 @@ class Settings:
         "HOOKSTREAM_MAX_BODY_BYTES",
         65_536,
         "The maximum size of a request body; larger ones get 413.",
+        takes=BYTES,
     )
     max_header_bytes: int = _setting(
         "HOOKSTREAM_MAX_HEADER_BYTES",
         32_768,
         "The maximum size of request line and header together; larger ones get 414 or 431, as do a "
         "target over 8 KiB and more than 100 header fields.",
+        takes=BYTES,
     )
     client_timeout: int = _setting(
         "HOOKSTREAM_CLIENT_TIMEOUT",
@@ -471,7 +474,7 @@ def _parse(variable: str, text: str, default: Any) -> Any:
 
 def require_accepted(variable: str, value: Any, takes: Takes | None) -> None:
     """Refuse a value of this variable that `takes` does not match. Raises SettingsError."""
-    if takes is not None and not takes.pattern.fullmatch(value):
+    if takes is not None and not takes.pattern.fullmatch(str(value)):
         given = f"is {value!r}" if takes.shown else "has another form"
         raise SettingsError(f"{variable} {given}; it takes {takes.words}")
 

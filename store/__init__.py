@@ -155,8 +155,8 @@ def database_path(url: str) -> Path:
     if path == url or not path:
         raise UnsupportedDatabase(
             # Not quoted: the URL of another engine may contain a password.
-            f"the database's address is none to use; write {_SQLITE}FILE, such as "
-            "sqlite:///hookstream.db"
+            f"the database's address does not begin with {_SQLITE}, or has no file behind it; "
+            f"write {_SQLITE}FILE, such as sqlite:///hookstream.db"
         )
     return Path(path)
 

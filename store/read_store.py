@@ -133,6 +133,9 @@ class ReadStore(Protocol):
     def find_environment(self, env_id: str) -> Environment | None:
         """The environment of this id, unless it was deleted."""
 
+    def organization_of_environment(self, env_id: str) -> str | None:
+        """The id of the organization of this environment, also of a deleted one."""
+
     def list_environments(self, org_id: str, env_id: str | None, page: Page) -> list[Environment]:
         """A page of the organization's environments, newest first, or only the one of this id."""
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
@@ -73,30 +74,40 @@ def check_value(schema: Schema, value: Any, where: str) -> list[Detail]:
 def _details(
     validator: jsonschema_rs.Draft4Validator, schema: Schema, value: Any, where: str
 ) -> list[Detail]:
-    details = []
-    for error in validator.iter_errors(value):
-        location = "/".join([where, *map(str, error.instance_path)])
-        details.append(Detail(location, _message(error, schema)))
-        if len(details) == MAX_DETAILS:
-            break
-    return details
+    errors = [
+        ("/".join([where, *map(str, error.instance_path)]), error, _expected(error, schema))
+        for error in islice(validator.iter_errors(value), 2 * MAX_DETAILS)
+    ]
+    # Of a value with a wrong form and a wrong length, the form says all.
+    formed = {location for location, _, expected in errors if expected}
+    details = [
+        Detail(location, expected or _message(error))
+        for location, error, expected in errors
+        if expected or location not in formed or error.schema_path[-1] not in _LENGTHS
+    ]
+    return details[:MAX_DETAILS]
 
 
 #: Keywords whose messages do not say what is accepted: a regular expression, a format's name, or
 #: a list of schemas.
 _TECHNICAL = ("pattern", "format", "oneOf")
+_LENGTHS = ("minLength", "maxLength")
 
 
-def _message(error: jsonschema_rs.ValidationError, schema: Any) -> str:
-    """The validator's message, or a better one: the schema's `x-expected`, or all choices."""
+def _expected(error: jsonschema_rs.ValidationError, schema: Any) -> str | None:
+    """The message of the schema's `x-expected`, where it has one and the keyword needs it."""
+    *parents, keyword = error.schema_path
+    if keyword not in _TECHNICAL:
+        return None
+    for step in parents:
+        schema = schema[step]
+    return f"value is not {schema['x-expected']}" if "x-expected" in schema else None
+
+
+def _message(error: jsonschema_rs.ValidationError) -> str:
+    """The validator's message; of an enum, all choices."""
     if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Enum):
         return f"value is not one of {', '.join(map(_choice, error.kind.options))}"
-    *parents, keyword = error.schema_path
-    if keyword in _TECHNICAL:
-        for step in parents:
-            schema = schema[step]
-        if "x-expected" in schema:
-            return f"value is not {schema['x-expected']}"
     return error.message
 
 

@@ -284,6 +284,15 @@ class UserNotFound(NotFound):
         )
 
 
+class NoSuchUser(NotFound):
+    """404: no user has this email address or id, by which the operator named one."""
+
+    code = "user_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("No user has this email address or id.")
+
+
 class RequestTimeout(ApiError):
     """408: the client took too long to send the request."""
 

@@ -68,6 +68,11 @@ PUBLIC_URL = Takes.of(
     "its end, such as https://keys.example.com or https://example.com/keys (the server adds /v1)",
     shown=False,
 )
+#: Smaller limits would refuse requests that every client sends.
+BYTES = Takes.of(
+    r"(102[4-9]|10[3-9]\d|1[1-9]\d\d|[2-9]\d{3}|[1-9]\d{4,11})",
+    "a whole number of bytes, 1024 or more",
+)
 PORT = Takes.of(
     rf"0*(0|{_PORT})",
     "a port, 0 to 65535, such as 8080; 0 chooses a free one",

@@ -73,11 +73,15 @@ class RateLimiting:
             self.limit_anonymous(request, REFUSAL_COST if refused else 1)
 
     def _count_verification(self, request: Request, name: str, cost: int, limit: Limit) -> None:
-        name = rate_limit_names.OF_VERIFICATION + name
         count = self._counters.consume if cost else self._counters.peek
-        request.limit = decision = count(name, limit, cost)
+        counted = rate_limit_names.OF_VERIFICATION + name
+        request.limit = decision = count(counted, limit, cost)
         if not decision.allowed:
-            raise RateLimited(f"More than {limit.requests} verifications a minute.", decision)
+            raise RateLimited(
+                f"More than {limit.requests} verifications a minute {_whose(name)}; slow down, "
+                "or have an operator of this server raise HOOKSTREAM_VERIFICATION_RATE_LIMIT.",
+                decision,
+            )
 
     def _count(self, request: Request, name: str, cost: int) -> None:
         if self._limit is None:
@@ -88,7 +92,9 @@ class RateLimiting:
         request.limit = decision = self._counters.consume(name, self._limit, cost)
         if not decision.allowed:
             raise RateLimited(
-                f"More than {self._limit.requests} requests a minute; slow down.", decision
+                f"More than {self._limit.requests} requests a minute {_whose(name)}; slow down, "
+                "or have an operator of this server raise HOOKSTREAM_RATE_LIMIT.",
+                decision,
             )
 
 
@@ -97,3 +103,9 @@ def tenant_of(caller: KeyPrincipal | SessionPrincipal) -> str:
     if isinstance(caller, SessionPrincipal) and caller.org_id is None:
         return f"user {caller.user_id}"
     return f"{rate_limit_names.OF_ORGANIZATIONS}{caller.org_id}"
+
+
+def _whose(name: str) -> str:
+    """What the counter of this name counts, for messages."""
+    kind = name.partition(" ")[0]
+    return {"org": "of this organization", "user": "of this user"}.get(kind, "from this address")

@@ -88,7 +88,10 @@ class _Validated:
         unknown = sorted(given.keys() - self._query.keys())
         details += [Detail(f"query/{name}", "is not a parameter here") for name in unknown]
         for name, parameter in self._query.items():
-            if name in given:
-                values = given[name]
-                # A repeated parameter stays a list, which no schema of a scalar accepts.
-                arguments[name] = parameter.read(values[0] if len(values) == 1 else values, details)
+            values = given.get(name)
+            if values is None:
+                continue
+            if len(values) > 1:
+                details.append(Detail(parameter.where, "is given more than once"))
+                continue
+            arguments[name] = parameter.read(values[0], details)

@@ -17,6 +17,9 @@ log = logging.getLogger("hookstream_keys")
 #: share.
 MAX_WRITE = select.PIPE_BUF
 
+#: uvicorn's line for a request that it cannot parse.
+DROPPED = "Invalid HTTP request received."
+
 
 def config(level: str) -> dict[str, Any]:
     """Python's logging configuration for this level: `debug`, `info`, `warning` or `error`."""
@@ -24,6 +27,7 @@ def config(level: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"()": "hookstream_keys.runtime.logs.LineFormatter"}},
+        "filters": {"told": {"()": "hookstream_keys.runtime.logs.ToldOnce"}},
         "handlers": {
             "stderr": {
                 "class": "hookstream_keys.runtime.logs.LineHandler",
@@ -34,9 +38,20 @@ def config(level: str) -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {
             "hookstream_keys": {"level": level.upper()},
-            "uvicorn.error": {"level": level.upper() if level != "info" else "WARNING"},
+            "uvicorn.error": {
+                "level": level.upper() if level != "info" else "WARNING",
+                "filters": ["told"],
+            },
         },
     }
+
+
+class ToldOnce(logging.Filter):
+    """Drops uvicorn's line for a request that it cannot parse: the access log has one for it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is logged."""
+        return record.msg != DROPPED
 
 
 class _Clock:

@@ -119,6 +119,9 @@ def bind_unix(path: Path) -> Listener:
     except OSError as error:
         listener.close()
         raise BindError(f"cannot listen on {path}: {error.strerror or error}") from error
+    except BindError:
+        listener.close()
+        raise
     finally:
         os.umask(umask)
     return Listener(listener, path=path)
@@ -126,6 +129,9 @@ def bind_unix(path: Path) -> Listener:
 
 def _remove_abandoned(path: Path) -> None:
     if not path.is_socket():
+        if path.exists():
+            # The system would say that the address is in use.
+            raise BindError(f"cannot listen on {path}: the file exists, and is no Unix socket")
         return
     with socket.socket(socket.AF_UNIX) as client:
         try:

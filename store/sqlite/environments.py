@@ -33,6 +33,10 @@ class Environments(Engine):
         row = self.one(f"{_SELECT} and id = ?", (env_id,))
         return Environment(*row) if row else None
 
+    def organization_of_environment(self, env_id: str) -> str | None:
+        row = self.one("select org_id from environment where id = ?", (env_id,))
+        return row[0] if row else None
+
     def list_environments(self, org_id: str, env_id: str | None, page: Page) -> list[Environment]:
         rows = self.page(_SELECT, {"org_id = ?": org_id, "id = ?": env_id}, page)
         return [Environment(*row) for row in rows]

@@ -563,6 +563,11 @@ def test_400_to_an_invalid_query(server: Server, owner: dict[str, str], query: s
     assert_error(ask(server, "GET", f"?{query}", owner), 400, "bad_request", location)
 
 
+def test_400_names_a_parameter_that_is_given_twice(server: Server, owner: dict[str, str]) -> None:
+    error = ask(server, "GET", "?limit=1&limit=1", owner).json()
+    assert error["details"] == [{"location": "query/limit", "message": "is given more than once"}]
+
+
 @pytest.mark.parametrize(
     "cursor",
     ["x", "WyJhIl0", "20261124120000000", "2026-11-24-ak_0", "20261124120000000-" + "a" * 65],

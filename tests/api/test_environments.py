@@ -166,6 +166,17 @@ def test_204_revokes_its_keys_at_once(server: Server, owner: Headers) -> None:
     assert_error(server.request("GET", "/auth/whoami", headers=headers), 401, "unauthorized")
     shown = server.request("GET", f"/auth/api-keys/{key['id']}", headers=owner).json()["api_key"]
     assert (shown["state"], shown["revocation_reason"]) == ("revoked", "cessationOfOperation")
+    # They are listed as well, unlike those of another organization's environment.
+    where = f"/auth/api-keys?org_id={made['org_id']}&env_id={made['id']}"
+    listed = server.request("GET", where, headers=owner).json()["api_keys"]
+    assert [(each["id"], each["state"]) for each in listed] == [(key["id"], "revoked")]
+    other = server.database.add_organization()
+    foreign = server.request(
+        "GET",
+        f"/auth/api-keys?org_id={other}&env_id={made['id']}",
+        headers=person(server, other, "owner"),
+    )
+    assert_error(foreign, 404, "environment_not_found")
     body = {"name": "late", "org_id": made["org_id"], "env_id": made["id"]}
     late = server.request("POST", "/auth/api-keys", json=body, headers=owner)
     assert_error(late, 404, "environment_not_found")

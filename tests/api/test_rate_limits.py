@@ -71,6 +71,13 @@ def assert_limited(answer: httpx.Response) -> None:
     assert 1 <= int(answer.headers["retry-after"]) <= 60
 
 
+def assert_names(refused: httpx.Response, whose: str, setting: str) -> None:
+    """It says whose limit is exceeded, and how an operator raises it."""
+    assert_error(refused, 429, "rate_limited")
+    assert f" a minute {whose};" in refused.json()["error"]
+    assert refused.json()["error"].endswith(f" raise {setting}.")
+
+
 def until_refused(limit: Limit, ask: Callable[[int], httpx.Response]) -> httpx.Response:
     """Ask until it was too much, which it must be as soon as the limit is spent: the refusal."""
     spending = Spending(limit)
@@ -119,6 +126,7 @@ def test_an_organization_is_limited_over_all_workers_and_credentials(database: D
         for answer in answers:
             if answer.status_code != 200:
                 assert_limited(answer)
+                assert_names(answer, "of this organization", "HOOKSTREAM_RATE_LIMIT")
         # Another organization is not touched, nor are unauthenticated clients.
         other = database.add_user()
         database.add_member(database.add_organization(), other)
@@ -200,7 +208,9 @@ def test_verification_has_a_limit_of_its_own(database: Database) -> None:
         spending.assert_spent(spent, refused)
         assert 1 <= int(refused.headers["retry-after"]) <= 60
         for kind in ("verify", "authorize", "verify-batch"):
-            assert_limited(until_refused_from(partial(ask_verification, server, tenant.key, kind)))
+            refused = until_refused_from(partial(ask_verification, server, tenant.key, kind))
+            assert_limited(refused)
+            assert_names(refused, "of this organization", "HOOKSTREAM_VERIFICATION_RATE_LIMIT")
         # Neither limit uses up the other, nor that of another organization.
         answer = server.request("GET", "/auth/whoami", headers={"X-API-Key": tenant.key})
         assert answer.status_code == 200
@@ -277,7 +287,7 @@ def test_an_unauthenticated_client_uses_up_only_its_own_limit(database: Database
         for answer in answers[2:]:
             assert_error(answer, 429, "rate_limited")
         for path in ("/openapi.json", "/nowhere"):
-            assert_error(server.request("GET", path), 429, "rate_limited")
+            assert_names(server.request("GET", path), "from this address", "HOOKSTREAM_RATE_LIMIT")
         # Not the tenant whose key it guesses at, although it comes from the same address.
         valid = server.request("GET", "/auth/whoami", headers={"X-API-Key": tenant.key})
         assert (valid.status_code, left(valid)) == (200, LIMIT - 1)

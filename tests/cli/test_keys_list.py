@@ -109,16 +109,20 @@ def test_it_says_how_to_go_on(database: Database, tenant: Tenant) -> None:
 def test_it_keeps_to_the_document(database: Database, tenant: Tenant) -> None:
     for option, value, says in (
         ("--org", "org_0", "Organization not found"),
-        ("--org", "no id", "query/org_id: "),
+        ("--org", "no id", "--org: "),
         ("--env", "env_0", "Environment not found"),
-        ("--env", "", "query/env_id: "),
-        ("--state", "dead", "query/state: "),
-        ("--name", "", "query/name: "),
-        ("--created-by", "a b", "query/created_by: "),
-        ("--limit", "0", "query/limit: "),
-        ("--limit", "101", "query/limit: "),
-        ("--limit", "1_0", "query/limit: "),
-        ("--cursor", "nonsense", "query/cursor: "),
+        ("--env", "", "--env: "),
+        ("--state", "dead", "--state: "),
+        ("--name", "", "--name: "),
+        ("--created-by", "a b", "--created-by: "),
+        ("--limit", "0", "--limit: "),
+        ("--limit", "101", "--limit: "),
+        ("--limit", "1_0", "--limit: "),
+        (
+            "--cursor",
+            "nonsense",
+            "--cursor: value is not a cursor that a page of ",
+        ),
     ):
         options = {"--org": tenant.org_id, option: value}
         arguments = [word for pair in options.items() for word in pair]

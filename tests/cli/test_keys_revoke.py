@@ -62,9 +62,9 @@ def test_every_reason_of_the_document_is_accepted_and_in_the_help(
 
 def test_it_keeps_to_the_document(database: Database, key: dict[str, Any]) -> None:
     assert_refused(database, "revoke", "ak_0", says="API key not found")
-    assert_refused(database, "revoke", "no id", says="path/id: ")
+    assert_refused(database, "revoke", "no id", says="KEY_ID: ")
     (reasons,) = REASON["allOf"]
-    says = f"query/reason: value is not one of {', '.join(reasons['enum'])}"
+    says = f"--reason: value is not one of {', '.join(reasons['enum'])}"
     for reason in ("leaked", "", "KeyCompromise"):
         assert_refused(database, "revoke", key["id"], "--reason", reason, says=says)
 

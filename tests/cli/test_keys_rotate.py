@@ -87,12 +87,12 @@ def test_the_text_output_says_never(database: Database, key: dict[str, Any]) -> 
 def test_it_keeps_to_the_document(database: Database, key: dict[str, Any]) -> None:
     for key_id, grace, more, says in (
         ("ak_0", "60", (), "API key not found"),
-        ("no id", "60", (), "path/id: "),
-        (key["id"], "-1", (), "body/grace_period_seconds: "),
-        (key["id"], "86401", (), "body/grace_period_seconds: "),
-        (key["id"], "1.5", (), "body/grace_period_seconds: "),
-        (key["id"], "an hour", (), "body/grace_period_seconds: "),
-        (key["id"], "60", ("--expires-at", "tomorrow"), "body/expires_at: "),
+        ("no id", "60", (), "KEY_ID: "),
+        (key["id"], "-1", (), "--grace-period: "),
+        (key["id"], "86401", (), "--grace-period: "),
+        (key["id"], "1.5", (), "--grace-period: "),
+        (key["id"], "an hour", (), "--grace-period: "),
+        (key["id"], "60", ("--expires-at", "tomorrow"), "--expires-at: "),
     ):
         assert_refused(database, "rotate", key_id, "--grace-period", grace, *more, says=says)
 

@@ -74,8 +74,8 @@ def test_it_changes_nothing(database: Database, tenant: Tenant) -> None:
 
 def test_an_invalid_id_is_refused(database: Database, tenant: Tenant) -> None:
     assert_refused(database, "show", "ak_0", says="API key not found")
-    assert_refused(database, "show", "no id", says="path/id: ")
-    assert_refused(database, "show", "", says="path/id: ")
+    assert_refused(database, "show", "no id", says="KEY_ID: ")
+    assert_refused(database, "show", "", says="KEY_ID: ")
     assert_misspelt(database, "show", says="KEY_ID")
     done = keys(database, "show", tenant.key)
     assert done.returncode == 1

@@ -89,13 +89,23 @@ def test_a_peer_of_a_unix_socket_is_not_trusted_by_itself(database: Database) ->
     assert rows == [(None,)]
 
 
-@pytest.mark.parametrize("name", ["missing/keys.sock", "x" * 200, "hookstream.db"])
-def test_a_path_that_cannot_be_listened_on_is_one_line(database: Database, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("missing/keys.sock", "No such file or directory"),
+        ("x" * 200, "AF_UNIX path too long"),
+        ("hookstream.db", "the file exists, and is no Unix socket"),
+    ],
+)
+def test_a_path_that_cannot_be_listened_on_is_one_line(
+    database: Database, name: str, reason: str
+) -> None:
     database.init()
     before = database.path.read_bytes()
     answer = run("serve", "--unix", name, database=database.path)
     assert (answer.returncode, answer.stdout, answer.stderr.count("\n")) == (1, "", 1)
     assert answer.stderr.startswith("hookstream-keys: cannot listen on /")
+    assert answer.stderr.endswith(f"{name}: {reason}\n")
     assert database.path.read_bytes() == before
 
 

@@ -141,12 +141,12 @@ def test_lists_are_paged_newest_first(database: Database, tenant: Tenant) -> Non
 def test_what_does_not_exist_is_named_as_over_the_api(database: Database, tenant: Tenant) -> None:
     before = database.dump()
     for words, says in (
-        (("users", "set-password", "no@example.com"), "no user"),
+        (("users", "set-password", "no@example.com"), "no user has this email address or id.\n"),
         (("users", "end-sessions", "usr_0"), "no user"),
         (("envs", "list", "--org", "org_0"), "not found"),
         (("orgs", "add-member", "org_0", "--email", tenant.email), "not found"),
         (("orgs", "add-member", tenant.org_id, "--email", tenant.email), "member already"),
-        (("orgs", "add-member", tenant.org_id, "--email", "no@example.com"), "no user"),
+        (("orgs", "add-member", tenant.org_id, "--email", "no@example.com"), "users create"),
         (("users", "create", "--email", tenant.email, "--name", "A"), "already exists"),
     ):
         refused = command(database, *words)

@@ -1,6 +1,7 @@
 """The log: what is written when, and that no line is lost, repeated or cut."""
 
 import asyncio
+import inspect
 import io
 import logging
 import threading
@@ -8,8 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from uvicorn.protocols.http import httptools_impl
 
-from hookstream_keys.runtime.logs import MAX_WRITE, LineFormatter, LineHandler, add_access_line
+from hookstream_keys.runtime.logs import (
+    DROPPED,
+    MAX_WRITE,
+    LineFormatter,
+    LineHandler,
+    ToldOnce,
+    add_access_line,
+    config,
+)
 
 log = logging.getLogger("hookstream_keys")
 
@@ -145,6 +155,17 @@ def test_a_log_that_cannot_be_written_fails_no_request(
     with logging_to(Broken()):
         asyncio.run(serve())
     assert "the disk is full" in capsys.readouterr().err
+
+
+def test_a_request_that_cannot_be_parsed_has_one_line() -> None:
+    # The access log's: see `Protocol._send_refusal`.
+    (told,) = config("debug")["loggers"]["uvicorn.error"]["filters"]
+    assert config("debug")["filters"][told]["()"].endswith(f".{ToldOnce.__name__}")
+    # What uvicorn logs, so that another text of a later version is noticed.
+    assert DROPPED in inspect.getsource(httptools_impl)
+    for text, is_kept in ((DROPPED, False), ("ASGI callable raised", True)):
+        record = logging.makeLogRecord({"name": "uvicorn.error", "msg": text})
+        assert bool(ToldOnce().filter(record)) is is_kept
 
 
 def test_nothing_is_written_below_the_level(stream: Writes) -> None:

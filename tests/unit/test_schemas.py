@@ -236,6 +236,21 @@ def test_a_location_begins_with_where_the_value_was() -> None:
     assert [detail.location for detail in details] == ["query"]
 
 
+def test_of_a_wrong_form_and_length_the_form_is_told() -> None:
+    form = {"minLength": 3, "maxLength": 5, "pattern": "^[a-z]+$", "x-expected": "letters"}
+    for value in ("1", "123456"):
+        assert [each.message for each in check_value(form, value, "body")] == [
+            "value is not letters"
+        ]
+    for value in ("a", "abcdef"):
+        (detail,) = check_value(form, value, "body")
+        assert "characters" in detail.message
+
+
+def test_every_field_that_is_missing_is_named() -> None:
+    assert locations({"type": "object", "required": ["a", "b"]}, {}) == ["body", "body"]
+
+
 def test_at_most_10_places_are_named() -> None:
     schema = {"type": "array", "items": {"type": "integer"}}
     assert len(check_value(schema, ["x"] * 9, "body")) == 9

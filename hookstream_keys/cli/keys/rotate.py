@@ -15,6 +15,7 @@ from hookstream_keys.contract.parameters import read_integer
 @click.argument("key_id")
 @click.option(
     "--grace-period",
+    "grace_period_seconds",
     metavar="SECONDS",
     required=True,
     help="Grace period: how long the old secret is accepted after the first use of the new one.",
@@ -29,7 +30,7 @@ from hookstream_keys.contract.parameters import read_integer
 @with_database
 def rotate_command(
     key_id: str,
-    grace_period: str,
+    grace_period_seconds: str,
     expires_at: str | None,
     never_expires: bool,
     as_json: bool,
@@ -42,7 +43,7 @@ def rotate_command(
     """
     if expires_at is not None and never_expires:
         raise click.UsageError("give either --expires-at or --never-expires")
-    body: dict[str, Any] = {"grace_period_seconds": read_integer(grace_period)}
+    body: dict[str, Any] = {"grace_period_seconds": read_integer(grace_period_seconds)}
     if expires_at is not None or never_expires:
         body["expires_at"] = expires_at
     require_output()

@@ -5,10 +5,10 @@ import dataclasses
 import click
 
 from hookstream_keys.cli.database import existing_store, settings_for
-from hookstream_keys.cli.operations import operator_context
+from hookstream_keys.cli.operations import answer_in, operator_context
 from hookstream_keys.cli.options import with_database, with_json
 from hookstream_keys.cli.output import show
-from hookstream_keys.handlers import in_process
+from hookstream_keys.domain.errors import UserNotFound
 from hookstream_keys.handlers.context import Dependencies
 
 
@@ -34,5 +34,10 @@ def add_member_command(org_id: str, email: str, role: str, as_json: bool, databa
     dependencies = Dependencies(adds_unverified_members=settings.add_unverified_members)
     context = dataclasses.replace(operator_context(store), dependencies=dependencies)
     body = {"email": email, "role": role}
-    added, *_ = in_process.answer(context, store, "addMember", body, id=org_id)
+    try:
+        added, *_ = answer_in(context, store, "addMember", body, id=org_id)
+    except UserNotFound as error:
+        raise click.ClickException(
+            f"{error.message} hookstream-keys users create makes a user."
+        ) from None
     show(added, as_json, added["member"])
