@@ -43,14 +43,15 @@ def chain_head(connection: Connection) -> tuple[int, bytes]:
 
 @contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
-    """A write transaction, rolled back on any error."""
+    """A write transaction, rolled back on any error.
+
+    Raises StoreUnavailable when SQLite has rolled it back on its own (e.g. disk full).
+    """
     connection.chain_head = None
     connection.execute("begin immediate")
     try:
         yield
-        if connection.chain_head is not None:
-            seq, entry_hash = connection.chain_head
-            connection.execute("update audit_head set seq = ?, hash = ?", (seq, entry_hash.hex()))
+        _store_chain_head(connection)
         connection.execute("commit")
     except BaseException:
         if connection.in_transaction:
@@ -58,6 +59,16 @@ def transaction(connection: Connection) -> Iterator[None]:
         raise
     finally:
         connection.chain_head = None
+
+
+def _store_chain_head(connection: Connection) -> None:
+    """Store the head of the events that this transaction added, if any."""
+    if not connection.in_transaction:
+        # Its events are gone: stored now, the head would name one that does not exist.
+        raise StoreUnavailable("the transaction was undone")
+    if connection.chain_head is not None:
+        seq, entry_hash = connection.chain_head
+        connection.execute("update audit_head set seq = ?, hash = ?", (seq, entry_hash.hex()))
 
 
 class Savepoint:

@@ -138,6 +138,27 @@ def test_a_failed_write_leaves_the_chain_unchanged(store: Store, tenant: Tenant)
     assert store.check_audit_log() == before
 
 
+def test_a_group_that_sqlite_rolls_back_leaves_the_chain_unchanged(
+    sqlite: Sqlite, tenant: Tenant
+) -> None:
+    store = SqliteStore(sqlite.path)
+    before = store.check_audit_log()
+
+    def group() -> None:
+        with store.group_commit():
+            add(store, tenant)
+            connection = store.connection()
+            # The database is full from now on: SQLite then rolls the whole transaction back.
+            connection.execute("pragma max_page_count = 1")
+            failed = failure(lambda: add(store, tenant, details={"n": "n" * 100_000}))
+            assert isinstance(failed, StoreUnavailable)
+            assert not connection.in_transaction
+
+    assert isinstance(failure(group), StoreUnavailable)
+    assert store.check_audit_log() == before
+    store.close()
+
+
 def test_a_rolled_back_savepoint_in_a_group_commit_keeps_the_chain_valid(
     store: Store, tenant: Tenant
 ) -> None:
