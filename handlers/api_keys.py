@@ -142,7 +142,7 @@ def revoke_api_key(
         counts = {"X-Revoked-Keys": revoked, "X-Rotated-Keys": sum(rotated.values())}
         return None, 204, {name: str(count) for name, count in counts.items()}
 
-    return when_revoked(context, work, progress, answer), 204
+    return when_revoked(context, event.id, progress, answer), 204
 
 
 def revoke_by_secret(context: WriteContext, body: types.RevokeBySecretRequest) -> Answer:

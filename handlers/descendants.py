@@ -51,7 +51,7 @@ def revocation_by(
 
 def when_revoked(
     context: WriteContext,
-    work: RevocationWork,
+    revocation_id: str,
     progress: RevocationProgress,
     answer: Callable[[int], Answer],
 ) -> Unfinished:
@@ -61,9 +61,12 @@ def when_revoked(
 
     def step() -> Answer:
         moved = context.store.continue_revocation(
-            work.revocation.id, work.events, MAX_ROWS, MAX_SECONDS
+            revocation_id,
+            audit.revocation_events(context.dependencies.sources),
+            MAX_ROWS,
+            MAX_SECONDS,
         )
-        return when_revoked(context, work, moved, answer), 0
+        return when_revoked(context, revocation_id, moved, answer), 0
 
     return Unfinished(step, writes=True)
 

@@ -101,7 +101,10 @@ def update_member(
 
 def remove_member(context: WriteContext, id: str, member_id: str, api_keys: OnKeys) -> Answer:
     """Remove a member, who may be the caller."""
-    member = access.authorize_member(context, "members:delete", id, member_id)
+    try:
+        member = access.authorize_member(context, "members:delete", id, member_id)
+    except MemberNotFound:
+        return _when_gone(context, id, member_id)
     event = audit.member_removed(context, member)
     revocation = None
     if api_keys == "revoke":
@@ -109,6 +112,22 @@ def remove_member(context: WriteContext, id: str, member_id: str, api_keys: OnKe
     with _owner_required():
         progress = context.store.remove_member(member.org_id, member.id, event, revocation)
     return _after(context, member, None, revocation, progress)
+
+
+def _when_gone(context: WriteContext, org_id: str, member_id: str) -> Answer:
+    """Raise MemberNotFound, once the keys that were to be revoked with the member are revoked.
+
+    An earlier request may have removed the member, and failed before it had revoked all keys.
+    """
+    revocation_id = context.store.find_pending_revocation(org_id, member_id)
+    if revocation_id is None:
+        raise MemberNotFound
+
+    def answer(_: int) -> Answer:
+        raise MemberNotFound
+
+    begun = RevocationProgress(0, is_complete=False)
+    return descendants.when_revoked(context, revocation_id, begun, answer), 404
 
 
 def _revocation(
@@ -147,7 +166,7 @@ def _after(
 
     if revocation is None:
         return Unfinished(lambda: answer(0), writes=False), 200
-    return descendants.when_revoked(context, revocation, progress, answer), 200
+    return descendants.when_revoked(context, revocation.revocation.id, progress, answer), 200
 
 
 @contextmanager

@@ -85,6 +85,9 @@ class ReadStore(Protocol):
     def usage_of(self, key_ids: Sequence[str]) -> dict[str, KeyUsage]:
         """The usage of keys, by the key's id."""
 
+    def find_pending_revocation(self, org_id: str, cause: str) -> str | None:
+        """The id of a revocation of descendants that goes on, with this key or member."""
+
     def has_pending_deletions(self) -> bool:
         """Whether the deletion of any environment or organization is not complete."""
 

@@ -418,6 +418,17 @@ class Unavailable(ApiError):
         super().__init__(message, headers={"Retry-After": "1"})
 
 
+class StoredIncompletely(Unavailable):
+    """503: the change is stored, and the work that belongs to it goes on later."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The change is stored, but the database became unavailable before all that belongs to "
+            "it was done: keys that were to be revoked may still be valid. The server completes it "
+            "by itself; repeat the request until its answer is not 503 to know when."
+        )
+
+
 class TooExpensive(Unavailable):
     """503: the request needs more of the database's time than a request may have."""
 

@@ -8,6 +8,7 @@ deadline.
 import asyncio
 import dataclasses
 import functools
+import logging
 from typing import Any
 
 from connexion.operations import AbstractOperation
@@ -26,7 +27,7 @@ from hookstream_keys.context.request import Request
 from hookstream_keys.contract import spec
 from hookstream_keys.contract.parameters import bad_parameters
 from hookstream_keys.domain import versions
-from hookstream_keys.domain.errors import Detail, InsufficientScope, Overloaded
+from hookstream_keys.domain.errors import Detail, InsufficientScope, Overloaded, StoredIncompletely
 from hookstream_keys.handlers import (
     OPERATIONS,
     PREPARED,
@@ -51,7 +52,9 @@ from hookstream_keys.http.per_operation import PerOperationMiddleware
 from hookstream_keys.http.rate_limiting import RateLimiting, tenant_of
 from hookstream_keys.http.responses import respond
 from hookstream_keys.runtime.writer import RETRY_SECONDS, Writer
-from hookstream_keys.store import IdempotentReplay, Store
+from hookstream_keys.store import IdempotentReplay, Store, StoreError
+
+log = logging.getLogger("hookstream_keys")
 
 #: How many password checks run at once in a worker: each takes a core for a twentieth of a second,
 #: and 32 MiB.
@@ -114,7 +117,7 @@ class HandlerDispatcher(PerOperationMiddleware):
         elif operation.id in WRITING or _will_write(request.principal):
             answer = await self._writer.run(lambda: self._write(operation, context, arguments))
             if isinstance(answer[0], Unfinished):
-                answer = await self._finished(answer, request.principal)
+                answer = await self._finished(answer, request)
         else:
             _record_use(operation, context)
             try:
@@ -168,10 +171,11 @@ class HandlerDispatcher(PerOperationMiddleware):
 
         return await self._reads.run(read, _flows(principal))
 
-    async def _finished(self, answer: Answer, principal: Principal) -> Answer:
+    async def _finished(self, answer: Answer, request: Request) -> Answer:
         """The answer after all of its steps, with the headers of the first.
 
-        The change is stored: when the server is overloaded, a step waits until it is not.
+        The change is stored: when the server is overloaded, a step waits until it is not. Raises
+        StoredIncompletely when the database fails.
         """
         headers: Headers = {}
         while True:
@@ -185,9 +189,12 @@ class HandlerDispatcher(PerOperationMiddleware):
                     async with self._steps:
                         answer = await self._writer.run(body.step)
                 else:
-                    answer = await self._reads.run(body.step, _flows(principal))
+                    answer = await self._reads.run(body.step, _flows(request.principal))
             except Overloaded:
                 await asyncio.sleep(RETRY_SECONDS)
+            except StoreError as error:
+                log.warning("request_id=%s to be completed later: %s", request.id, error)
+                raise StoredIncompletely from error
 
     async def _prepared_for(
         self, operation: spec.Operation, context: RequestContext, arguments: dict[str, Any]

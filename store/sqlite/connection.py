@@ -51,7 +51,12 @@ def transaction(connection: Connection) -> Iterator[None]:
     connection.execute("begin immediate")
     try:
         yield
-        _store_chain_head(connection)
+        if not connection.in_transaction:
+            # Its events are gone: stored now, the head would name one that does not exist.
+            raise StoreUnavailable("the transaction was undone")
+        if connection.chain_head is not None:
+            seq, entry_hash = connection.chain_head
+            connection.execute("update audit_head set seq = ?, hash = ?", (seq, entry_hash.hex()))
         connection.execute("commit")
     except BaseException:
         if connection.in_transaction:
@@ -59,16 +64,6 @@ def transaction(connection: Connection) -> Iterator[None]:
         raise
     finally:
         connection.chain_head = None
-
-
-def _store_chain_head(connection: Connection) -> None:
-    """Store the head of the events that this transaction added, if any."""
-    if not connection.in_transaction:
-        # Its events are gone: stored now, the head would name one that does not exist.
-        raise StoreUnavailable("the transaction was undone")
-    if connection.chain_head is not None:
-        seq, entry_hash = connection.chain_head
-        connection.execute("update audit_head set seq = ?, hash = ?", (seq, entry_hash.hex()))
 
 
 class Savepoint:

@@ -48,6 +48,9 @@ _FIND = f"select {_COLUMNS}, {_POSITION} from pending_revocation where id = ?"  
 _NEXT = """
     select id from pending_revocation where not is_complete order by batches, begun_at, id limit 1
 """
+_FIND_BY_CAUSE = """
+    select id from pending_revocation where not is_complete and org_id = ? and cause = ?
+"""
 #: Whether there is anything to do.
 _ANY = "select 1 from pending_revocation where not is_complete or begun_at < ? limit 1"
 _REMOVE_COMPLETE = "delete from pending_revocation where is_complete and begun_at < ?"
@@ -111,6 +114,10 @@ class _Position:
 
 class PendingRevocations(Engine):
     """Working on pending revocations."""
+
+    def find_pending_revocation(self, org_id: str, cause: str) -> str | None:
+        row = self.one(_FIND_BY_CAUSE, (org_id, cause))
+        return row[0] if row else None
 
     def continue_revocation(
         self, revocation_id: str, events: RevocationEvents, rows: int, seconds: float

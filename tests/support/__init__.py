@@ -198,12 +198,14 @@ class Database:
         )
         return env_id
 
-    def add_member(self, org_id: str, user_id: str, role: str = "member") -> None:
+    def add_member(self, org_id: str, user_id: str, role: str = "member") -> str:
+        member_id = secrets.token_hex(16)
         self.execute(
             'insert into "member" (id, "organizationId", "userId", role, "createdAt")'
             " values (?, ?, ?, ?, ?)",
-            (secrets.token_hex(16), org_id, user_id, role, self.now()),
+            (member_id, org_id, user_id, role, self.now()),
         )
+        return member_id
 
     def add_session(self, user_id: str, expires_in: timedelta = timedelta(days=7)) -> str:
         token = secrets.token_urlsafe(24)

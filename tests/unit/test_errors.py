@@ -47,6 +47,8 @@ def every_error() -> list[ApiError]:
         errors.MemberNotVerified(),
         errors.RotationNotFound(),
         errors.UserNotFound(),
+        errors.NoSuchUser(),
+        errors.StoredIncompletely(),
         errors.OrganizationNotFound(),
         errors.InsufficientScope("Its scopes do not cover it.", details=details),
         errors.IdempotencyKeyReused("It was used before."),
