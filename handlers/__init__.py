@@ -1,11 +1,11 @@
-"""One plain function for every operation of `openapi.yaml`: authorize, find, do, record, answer.
+"""One plain coroutine for every operation of `openapi.yaml`: authorize, find, do, record, answer.
 
 A handler gets a `RequestContext` and validated arguments, and returns a body and a status, or
 raises an error of `hookstream_keys.domain.errors`. It uses no SQL and no framework. Documentation
 pages are not part of the API, and get no context.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
 from hookstream_keys.handlers import (
@@ -23,7 +23,8 @@ from hookstream_keys.handlers import (
 )
 from hookstream_keys.handlers.context import Answer, WriteContext
 
-Handler = Callable[..., Answer]
+Handler = Callable[..., Coroutine[Any, Any, Answer]]
+PageHandler = Callable[..., Answer]
 
 #: The handler of every operation of the API. A test holds it against the document.
 OPERATIONS: dict[str, Handler] = {
@@ -83,7 +84,7 @@ class Preparation(NamedTuple):
     #: The flows of the fair queue that the work belongs to.
     flows: Callable[..., tuple[str, ...]]
     #: The slow work, which writes nothing; the handler gets its result.
-    work: Callable[..., Any]
+    work: Callable[..., Coroutine[Any, Any, Any]]
     #: Counts a request that the full queue rejected.
     reject: Callable[..., None]
 
@@ -98,7 +99,7 @@ PREPARED: dict[str, Preparation] = {
 }
 
 #: The handlers of documentation pages.
-PAGES: dict[str, Handler] = {
+PAGES: dict[str, PageHandler] = {
     "getOpenapiJson": documentation.get_openapi_json,
     "getOpenapiYaml": documentation.get_openapi_yaml,
     "getSwaggerUi": documentation.get_swagger_ui,

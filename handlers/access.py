@@ -5,8 +5,7 @@ existed, after the same queries, so that the time tells no more than the answer.
 resources only. Rights are scopes, a key's own or those of a role: `hookstream_keys.contract.roles`.
 """
 
-import functools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from hookstream_keys.context.principal import Anonymous, KeyPrincipal, Operator, SessionPrincipal
 from hookstream_keys.contract import roles
@@ -33,45 +32,47 @@ from hookstream_keys.store import (
 )
 
 
-def authorize_organization(context: RequestContext, scope: str, org_id: str) -> Organization:
+async def authorize_organization(context: RequestContext, scope: str, org_id: str) -> Organization:
     """The organization, if the caller can see it and may do there what `scope` names.
 
     Raises OrganizationNotFound, InsufficientScope or Forbidden.
     """
-    rights = _rights(context, org_id)
-    organization = context.store.find_organization(org_id)
+    rights = await _rights(context, org_id)
+    organization = await context.store.find_organization(org_id)
     if rights is None or organization is None:
         raise OrganizationNotFound(masked=organization is not None)
     _require(context, rights, scope)
     return organization
 
 
-def authorize_member(context: RequestContext, scope: str, org_id: str, member_id: str) -> Member:
+async def authorize_member(
+    context: RequestContext, scope: str, org_id: str, member_id: str
+) -> Member:
     """The member of the organization, if the caller may do to them what `scope` names.
 
     Only an owner may change or remove an owner; all members may remove themselves. Raises
     OrganizationNotFound, MemberNotFound, InsufficientScope or Forbidden.
     """
-    organization = authorize_organization(context, "members:read", org_id)
-    member = context.store.find_member(organization.id, member_id)
+    organization = await authorize_organization(context, "members:read", org_id)
+    member = await context.store.find_member(organization.id, member_id)
     if member is None:
         raise MemberNotFound
     leaves = scope == "members:delete" and _user(context) == member.user_id
     if not leaves:
-        require(context, scope, organization.id)
+        await require(context, scope, organization.id)
         if scope != "members:read":
-            require_may_make(context, member.role, organization.id)
+            await require_may_make(context, member.role, organization.id)
     return member
 
 
-def require_may_make(context: RequestContext, role: str, org_id: str) -> None:
+async def require_may_make(context: RequestContext, role: str, org_id: str) -> None:
     """Refuse to make or change a member of this role where only an owner may. Raises Forbidden."""
-    rights = _rights(context, org_id)
+    rights = await _rights(context, org_id)
     if roles.is_owner(role) and not (rights and rights.allow(ALL)):
         raise Forbidden("Only an owner makes a member an owner, or changes or removes one.")
 
 
-def authorize_environment(
+async def authorize_environment(
     context: RequestContext, scope: str, *, env_id: str, org_id: str | None = None
 ) -> Environment:
     """The environment, if the caller can see it and may do there what `scope` names.
@@ -79,21 +80,21 @@ def authorize_environment(
     With `org_id` it must belong to that organization. Raises EnvironmentNotFound when it does
     not exist or the caller cannot see it; InsufficientScope or Forbidden otherwise.
     """
-    found = context.store.find_environment(env_id)
-    rights = _rights(context, found.org_id if found else "", env_id)
+    found = await context.store.find_environment(env_id)
+    rights = await _rights(context, found.org_id if found else "", env_id)
     if found is None or rights is None or org_id not in (None, found.org_id):
         raise EnvironmentNotFound(masked=found is not None)
     _require(context, rights, scope)
     return found
 
 
-def authorize_key(context: RequestContext, scope: str, key_id: str) -> ApiKey:
+async def authorize_key(context: RequestContext, scope: str, key_id: str) -> ApiKey:
     """The key, if the caller can see it and may do to it what `scope` names.
 
     Raises KeyNotFound, InsufficientScope or Forbidden.
     """
-    key = context.store.find_key_by_id(key_id)
-    rights = _rights(context, key.org_id if key else "", key.env_id if key else None)
+    key = await context.store.find_key_by_id(key_id)
+    rights = await _rights(context, key.org_id if key else "", key.env_id if key else None)
     if key is None or rights is None:
         raise KeyNotFound(masked=key is not None)
     made_it = key.created_by is not None and _user(context) == key.created_by
@@ -103,7 +104,7 @@ def authorize_key(context: RequestContext, scope: str, key_id: str) -> ApiKey:
     return key
 
 
-def key_check(context: RequestContext, scope: str) -> Callable[[ApiKey], bool]:
+def key_check(context: RequestContext, scope: str) -> Callable[[ApiKey], Awaitable[bool]]:
     """A predicate for several keys: whether the caller may do to them what `scope` names.
 
     Raises InsufficientScope when the caller is a key that may not do it to any.
@@ -111,48 +112,55 @@ def key_check(context: RequestContext, scope: str) -> Callable[[ApiKey], bool]:
     match context.principal:
         case KeyPrincipal(org_id=org_id, env_id=env_id, scopes=scopes):
             _require(context, scopes, scope)
-            return lambda key: (key.org_id, key.env_id) == (org_id, env_id)
+
+            async def is_of_own(key: ApiKey) -> bool:
+                return (key.org_id, key.env_id) == (org_id, env_id)
+
+            return is_of_own
         case SessionPrincipal(user_id=user_id):
+            known: dict[str, bool] = {}
 
-            @functools.cache
-            def may_in(org_id: str) -> bool:
-                return roles.scopes_of(context.store.role_in(org_id, user_id) or "").allow(scope)
+            async def may_in(key: ApiKey) -> bool:
+                if key.org_id not in known:
+                    role = await context.store.role_in(key.org_id, user_id)
+                    known[key.org_id] = roles.scopes_of(role or "").allow(scope)
+                return known[key.org_id]
 
-            return lambda key: may_in(key.org_id)
+            return may_in
         case Operator():
-            return lambda _: True
+            return _any_key
         case Anonymous():
             raise InternalError
 
 
-def key_filter(context: RequestContext, org_id: str | None, env_id: str | None) -> KeyFilter:
+async def key_filter(context: RequestContext, org_id: str | None, env_id: str | None) -> KeyFilter:
     """What the caller may list of an organization: a key its own environment, others all of it.
 
     Raises as `own_organization`, and EnvironmentNotFound.
     """
-    org_id = own_organization(context, "api-keys:read", org_id)
+    org_id = await own_organization(context, "api-keys:read", org_id)
     own = context.principal.env_id if isinstance(context.principal, KeyPrincipal) else None
     env_id = env_id or own
     if env_id is not None:
         # Keys of a deleted environment can still be read, so they are listed as well.
-        of = context.store.organization_of_environment(env_id)
+        of = await context.store.organization_of_environment(env_id)
         if of != org_id or own not in (None, env_id):
             raise EnvironmentNotFound(masked=of is not None)
     return KeyFilter(org_id, timestamps.to_text(context.now), env_id=env_id)
 
 
-def audit_filter(context: RequestContext, org_id: str | None) -> AuditFilter:
+async def audit_filter(context: RequestContext, org_id: str | None) -> AuditFilter:
     """What the caller may read of an organization's audit log.
 
     A key reads what is about its own environment, others all of it. Raises as
     `own_organization`.
     """
-    org_id = own_organization(context, "audit-log:read", org_id)
+    org_id = await own_organization(context, "audit-log:read", org_id)
     env_id = context.principal.env_id if isinstance(context.principal, KeyPrincipal) else None
     return AuditFilter(org_id, env_id)
 
 
-def own_organization(context: RequestContext, scope: str, org_id: str | None) -> str:
+async def own_organization(context: RequestContext, scope: str, org_id: str | None) -> str:
     """The organization that the caller names, or else its own.
 
     A key's own is that of its environment; a session's is its active one, or the first that the
@@ -162,33 +170,33 @@ def own_organization(context: RequestContext, scope: str, org_id: str | None) ->
     match context.principal:
         case KeyPrincipal() | SessionPrincipal() as who if org_id is None:
             org_id = who.org_id
-    rights = _rights(context, org_id or "")
+    rights = await _rights(context, org_id or "")
     if org_id is None or rights is None:
-        exists = org_id is not None and context.store.find_organization(org_id) is not None
+        exists = org_id is not None and await context.store.find_organization(org_id) is not None
         raise OrganizationNotFound(masked=exists)
     _require(context, rights, scope)
     return org_id
 
 
-def require(context: RequestContext, scope: str, org_id: str) -> None:
+async def require(context: RequestContext, scope: str, org_id: str) -> None:
     """Refuse a caller who may not do what `scope` names in an organization that they can see.
 
     Raises InsufficientScope when it is a key whose scopes do not cover it, Forbidden when no
     key may do it or the user's role does not cover it.
     """
-    _require(context, _rights(context, org_id) or Scopes(()), scope)
+    _require(context, await _rights(context, org_id) or Scopes(()), scope)
 
 
-def signed_in(context: RequestContext) -> User:
+async def signed_in(context: RequestContext) -> User:
     """The user who is signed in. Raises Forbidden when the caller is a key."""
     user_id = _user(context)
-    user = None if user_id is None else context.store.find_user(user_id)
+    user = None if user_id is None else await context.store.find_user(user_id)
     if user is None:
         raise Forbidden("No key may do this; sign in.")
     return user
 
 
-def _rights(context: RequestContext, org_id: str, env_id: str | None = None) -> Scopes | None:
+async def _rights(context: RequestContext, org_id: str, env_id: str | None = None) -> Scopes | None:
     """What the caller may do in the organization, or in the environment of it.
 
     None when it may not know of it.
@@ -198,7 +206,7 @@ def _rights(context: RequestContext, org_id: str, env_id: str | None = None) -> 
             mine = key.org_id == org_id and env_id in (None, key.env_id)
             return key.scopes if mine else None
         case SessionPrincipal(user_id=user_id):
-            role = context.store.role_in(org_id, user_id)
+            role = await context.store.role_in(org_id, user_id)
             return None if role is None else roles.scopes_of(role)
         case Operator():
             return Scopes((ALL,))
@@ -221,3 +229,7 @@ def _require(context: RequestContext, rights: Scopes, scope: str) -> None:
 
 def _user(context: RequestContext) -> str | None:
     return context.principal.user_id if isinstance(context.principal, SessionPrincipal) else None
+
+
+async def _any_key(_: ApiKey) -> bool:
+    return True

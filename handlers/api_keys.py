@@ -26,13 +26,13 @@ _NO_CHANGES = frozenset(
 )
 
 
-def create_api_key(context: WriteContext, body: types.CreateApiKeyRequest) -> Answer:
+async def create_api_key(context: WriteContext, body: types.CreateApiKeyRequest) -> Answer:
     """Issue a key for an environment and show it once."""
-    environment = access.authorize_environment(
+    environment = await access.authorize_environment(
         context, "api-keys:create", org_id=body["org_id"], env_id=body["env_id"]
     )
     new = keys.generate(environment.mode, context.random)
-    holder = escalation.rights_of(context, environment.org_id)
+    holder = await escalation.rights_of(context, environment.org_id)
     key = ApiKey(
         id=ids.new("ak", context.random),
         org_id=environment.org_id,
@@ -59,16 +59,16 @@ def create_api_key(context: WriteContext, body: types.CreateApiKeyRequest) -> An
     record = context.idempotency_record(answer)
     quota = context.dependencies.quotas.keys_per_environment
     try:
-        context.store.add_key(key, new.digest, event, record, quota)
+        await context.store.add_key(key, new.digest, event, record, quota)
     except ForeignKeyViolation:
         raise EnvironmentNotFound from None
     except IdempotentReplay as repeated:
-        _forbid_in_replay(context, repeated)
+        await _forbid_in_replay(context, repeated)
         raise
     return answer
 
 
-def list_api_keys(
+async def list_api_keys(
     context: RequestContext,
     limit: int,
     cursor: str | None = None,
@@ -81,13 +81,13 @@ def list_api_keys(
 ) -> Answer:
     """Show a page of the keys that the caller can see, newest first."""
     wanted = dataclasses.replace(
-        access.key_filter(context, org_id, env_id),
+        await access.key_filter(context, org_id, env_id),
         created_by=created_by,
         rotated_by=rotated_by,
         name=name,
         state=state,
     )
-    return pagination.answer_scanned(
+    return await pagination.answer_scanned(
         "api_keys",
         limit,
         cursor,
@@ -96,56 +96,56 @@ def list_api_keys(
     )
 
 
-def get_api_key(context: RequestContext, id: str) -> Answer:
+async def get_api_key(context: RequestContext, id: str) -> Answer:
     """Show one key."""
-    return _answer(context, access.authorize_key(context, "api-keys:read", id))
+    return await _answer(context, await access.authorize_key(context, "api-keys:read", id))
 
 
-def update_api_key(context: WriteContext, id: str, body: types.UpdateApiKeyRequest) -> Answer:
+async def update_api_key(context: WriteContext, id: str, body: types.UpdateApiKeyRequest) -> Answer:
     """Change a key's name or rules, but not its secret."""
-    key = access.authorize_key(context, "api-keys:update", id)
+    key = await access.authorize_key(context, "api-keys:update", id)
     changes = _rules(body)
     wanted = dataclasses.replace(key, **changes)
-    changes["restricted_by"] = escalation.authorize_change(context, key, wanted, given=body)
+    changes["restricted_by"] = await escalation.authorize_change(context, key, wanted, given=body)
     if key.revoked_at is None:
-        context.require_version(lambda: _version(views(context, [key])[0]))
+        await _require_version(context, key)
     event = audit.key_updated(context, key, changes)
     now = timestamps.to_text(context.now)
     # An expired key that becomes valid again counts as a new one.
     is_added = _has_expired(key, now) and not _has_expired(wanted, now)
     quota = context.dependencies.quotas.keys_per_environment if is_added else None
-    changed = context.store.update_key(key.org_id, key.id, changes, event, quota)
+    changed = await context.store.update_key(key.org_id, key.id, changes, event, quota)
     if changed is None:
         raise Conflict("The key is revoked permanently and cannot be changed.")
     if key.rate_limit is not None and changed.rate_limit is None:
         # A changed limit takes over what was used; one that is set later begins anew.
         verification.forget_limit(context.dependencies.counters, key.id, key.rate_limit)
-    return _answer(context, changed)
+    return await _answer(context, changed)
 
 
-def revoke_api_key(
+async def revoke_api_key(
     context: WriteContext, id: str, reason: types.RevocationReason, *, descendants: bool
 ) -> Answer:
     """Revoke a key permanently, optionally with its descendants. Revoking twice has no effect."""
-    key = access.authorize_key(context, "api-keys:revoke", id)
-    context.require_version(lambda: _version(views(context, [key])[0]))
+    key = await access.authorize_key(context, "api-keys:revoke", id)
+    await _require_version(context, key)
     now = timestamps.to_text(context.now)
     event = audit.key_revoked(context, key, reason)
     if not descendants:
-        done = context.store.revoke_key(key.org_id, key.id, now, reason, event)
+        done = await context.store.revoke_key(key.org_id, key.id, now, reason, event)
         return None, 204, {"X-Revoked-Keys": str(done.keys_revoked)}
     work = revocation_by(context.dependencies.sources, event, reason, key.id, None)
-    progress = context.store.revoke_key(key.org_id, key.id, now, reason, event, work)
+    progress = await context.store.revoke_key(key.org_id, key.id, now, reason, event, work)
 
-    def answer(revoked: int) -> Answer:
-        rotated = count_rotated(context, key.id, key.org_id)
+    async def answer(revoked: int) -> Answer:
+        rotated = await count_rotated(context, key.id, key.org_id)
         counts = {"X-Revoked-Keys": revoked, "X-Rotated-Keys": sum(rotated.values())}
         return None, 204, {name: str(count) for name, count in counts.items()}
 
     return when_revoked(context, event.id, progress, answer), 204
 
 
-def revoke_by_secret(context: WriteContext, body: types.RevokeBySecretRequest) -> Answer:
+async def revoke_by_secret(context: WriteContext, body: types.RevokeBySecretRequest) -> Answer:
     """Revoke the key of this secret, which authorizes that.
 
     As in RFC 7009, the response does not tell whether the key exists.
@@ -154,15 +154,15 @@ def revoke_by_secret(context: WriteContext, body: types.RevokeBySecretRequest) -
     digest = keys.digest_of(body["key"].strip(" \t\r\n"), context.random)
     if digest is not None:
         now, reason = timestamps.to_text(context.now), body["reason"]
-        key = context.store.find_key(digest)
+        key = await context.store.find_key(digest)
         if key is not None and verification.may_revoke(key, now):
-            context.store.revoke_key(
+            await context.store.revoke_key(
                 key.org_id, key.id, now, reason, audit.key_revoked(context, key, reason)
             )
     return None, 204
 
 
-def _forbid_in_replay(context: WriteContext, repeated: IdempotentReplay) -> None:
+async def _forbid_in_replay(context: WriteContext, repeated: IdempotentReplay) -> None:
     """Refuse an idempotent replay with a secret to a caller whose rights no longer cover the key.
 
     Raises as `escalation.forbid_in_new_secret`.
@@ -170,22 +170,29 @@ def _forbid_in_replay(context: WriteContext, repeated: IdempotentReplay) -> None
     if context.idempotent_request is None:
         return
     body, *_ = context.idempotent_request.answer(repeated.record)
-    key = context.store.find_key_by_id(body["id"])
+    key = await context.store.find_key_by_id(body["id"])
     if key is not None:
-        holder = escalation.rights_of(context, key.org_id)
+        holder = await escalation.rights_of(context, key.org_id)
         escalation.forbid_in_new_secret(context, holder, key, key, given=())
 
 
-def views(context: RequestContext, found: list[ApiKey]) -> list[dict[str, Any]]:
+async def views(context: RequestContext, found: list[ApiKey]) -> list[dict[str, Any]]:
     """Keys as the API shows them, without their secrets: `ApiKey` of the document."""
     now = timestamps.to_text(context.now)
     ids_of = [key.id for key in found]
-    under_way, usage = context.store.rotations_of(ids_of, now), context.store.usage_of(ids_of)
+    under_way = await context.store.rotations_of(ids_of, now)
+    usage = await context.store.usage_of(ids_of)
     return [_view(key, now, under_way[key.id], usage[key.id]) for key in found]
 
 
-def _answer(context: RequestContext, key: ApiKey) -> Answer:
-    (shown,) = views(context, [key])
+async def _require_version(context: WriteContext, key: ApiKey) -> None:
+    if context.if_match is not None:
+        (shown,) = await views(context, [key])
+        context.require_version(_version(shown))
+
+
+async def _answer(context: RequestContext, key: ApiKey) -> Answer:
+    (shown,) = await views(context, [key])
     return {"api_key": shown}, 200, {"ETag": _version(shown)}
 
 

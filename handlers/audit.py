@@ -255,10 +255,10 @@ def user_created(context: RequestContext, user: User, org_id: str) -> AuditEvent
     return _event(context, "user.created", org_id=org_id, resource_id=user.id, details=details)
 
 
-def password_set(context: RequestContext, user: User) -> AuditEvent:
+async def password_set(context: RequestContext, user: User) -> AuditEvent:
     """The operator gave a user another password."""
     # Without an organization it is recorded by their own id.
-    org_id = context.store.first_organization_of(user.id) or user.id
+    org_id = await context.store.first_organization_of(user.id) or user.id
     return _event(context, "user.password_set", org_id=org_id, resource_id=user.id, details={})
 
 
@@ -275,7 +275,7 @@ def session_deleted(
     return _of_session(context, "session.deleted", session, **details)
 
 
-def refused(store: Store, sources: Sources, attempts: Refused) -> AuditEvent | None:
+async def refused(store: Store, sources: Sources, attempts: Refused) -> AuditEvent | None:
     """An attempt to sign in as a user, or to use a key, was refused.
 
     `sources` give the present moment and the event's id. The caller was not authenticated, so the
@@ -297,18 +297,18 @@ def refused(store: Store, sources: Sources, attempts: Refused) -> AuditEvent | N
         "last_at": attempts.last_at,
     }
     if attempts.kind == "api_key":
-        key = store.find_key_by_id(attempts.subject)
+        key = await store.find_key_by_id(attempts.subject)
         if key is None:
             return None
         prefix = attempts.key_prefix or key.prefix
         return _of_key(context, "api_key.refused", key, key_prefix=prefix, **details)
-    user = store.find_user(attempts.subject)
+    user = await store.find_user(attempts.subject)
     if user is None:
         return None
     return _event(
         context,
         "session.refused",
-        org_id=store.first_organization_of(user.id) or user.id,
+        org_id=await store.first_organization_of(user.id) or user.id,
         resource_id=user.id,
         details=details,
     )

@@ -11,7 +11,7 @@ from hookstream_keys.store import AuditEvent
 END = 0
 
 
-def list_audit_log(
+async def list_audit_log(
     context: RequestContext,
     limit: int,
     org_id: str | None = None,
@@ -21,16 +21,16 @@ def list_audit_log(
     cursor: str | None = None,
 ) -> Answer:
     """A page of the events that the caller may read, newest first."""
-    visible = access.audit_filter(context, org_id)
+    visible = await access.audit_filter(context, org_id)
     wanted = dataclasses.replace(
         visible, resource_type=resource_type, resource_id=resource_id, action=action
     )
-    before = None if cursor is None else _position(context, visible.org_id, cursor)
-    body = pagination.page(
+    before = None if cursor is None else await _position(context, visible.org_id, cursor)
+    body = await pagination.page(
         "audit_log",
         limit,
         lambda most: context.store.list_events(wanted, before=before, limit=most),
-        lambda events: [_view(event) for event in events],
+        _views,
         position_of=lambda last: last.id,
         cursor_of=str,
     )
@@ -38,14 +38,18 @@ def list_audit_log(
     return {**body, "next_cursor": body["cursor"]}, 200
 
 
-def _position(context: RequestContext, org_id: str, cursor: str) -> int:
+async def _position(context: RequestContext, org_id: str, cursor: str) -> int:
     """The position of the cursor's event, or, where the log has no such event, that of its end.
 
     A cursor is an event's ID, not its position: positions reveal the events of all organizations.
     An event that was pruned has no older ones, since a prune removes the oldest.
     """
-    position = context.store.find_event_position(org_id, cursor)
+    position = await context.store.find_event_position(org_id, cursor)
     return END if position is None else position
+
+
+async def _views(events: list[AuditEvent]) -> list[dict[str, Any]]:
+    return [_view(event) for event in events]
 
 
 def _view(event: AuditEvent) -> dict[str, Any]:

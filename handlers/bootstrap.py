@@ -17,7 +17,7 @@ class FirstTenant:
     key: str = field(repr=False)
 
 
-def create_first_tenant(
+async def create_first_tenant(
     context: RequestContext, store: Store, *, org: str, env: str, email: str, password_hash: str
 ) -> FirstTenant | None:
     """Create an owner, an organization, an environment and a key in one transaction.
@@ -53,6 +53,6 @@ def create_first_tenant(
         key_digest=new.digest,
         key_event=audit.key_created(context, key, new.digest),
     )
-    if not store.add_first_tenant(tenant):
+    if not await store.add_first_tenant(tenant):
         return None
     return FirstTenant(tenant, new.secret)

@@ -1,6 +1,6 @@
 """The context of a handler: its request and dependencies."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import field
 from datetime import datetime
 from typing import Any
@@ -40,7 +40,7 @@ class Unfinished:
     """
 
     #: Returns the answer, which may be unfinished again. Raises StoreError.
-    step: Callable[[], Answer]
+    step: "Callable[[], Coroutine[Any, Any, Answer]]"
     #: Whether the step writes. Otherwise it takes too long for the event loop.
     writes: bool
 
@@ -118,13 +118,13 @@ class RequestContext:
         """The request's moment, and what its identifiers are made of."""
         return Sources(now=lambda: self.now, random=lambda: self.random)
 
-    def require_version(self, version: Callable[[], str]) -> None:
-        """Refuse to change a resource that is of no version in `If-Match`, if there is one.
+    def require_version(self, version: str) -> None:
+        """Refuse to change a resource of a version that is not in `If-Match`, if there is one.
 
         A handler calls it last before the change, in its write transaction, when nothing else
         refuses the request (RFC 9110, section 13.2.1). Raises PreconditionFailed.
         """
-        if self.if_match is not None and not versions.matches(self.if_match, version()):
+        if self.if_match is not None and not versions.matches(self.if_match, version):
             raise PreconditionFailed
 
     def idempotency_record(self, answer: Answer) -> IdempotencyRecord | None:

@@ -4,7 +4,8 @@ They are revoked with a key that has leaked, or with a member's role or membersh
 the response is sent when all are revoked.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from hookstream_keys.contract import roles
 from hookstream_keys.domain import timestamps
@@ -53,14 +54,14 @@ def when_revoked(
     context: WriteContext,
     revocation_id: str,
     progress: RevocationProgress,
-    answer: Callable[[int], Answer],
+    answer: Callable[[int], Coroutine[Any, Any, Answer]],
 ) -> Unfinished:
     """Continue a revocation until it is complete; then `answer` gets the number of revoked keys."""
     if progress.is_complete:
         return Unfinished(lambda: answer(progress.keys_revoked), writes=False)
 
-    def step() -> Answer:
-        moved = context.store.continue_revocation(
+    async def step() -> Answer:
+        moved = await context.store.continue_revocation(
             revocation_id,
             audit.revocation_events(context.dependencies.sources),
             MAX_ROWS,
@@ -71,23 +72,25 @@ def when_revoked(
     return Unfinished(step, writes=True)
 
 
-def count_rotated(context: RequestContext, made_by: str, org_id: str) -> dict[str | None, int]:
+async def count_rotated(
+    context: RequestContext, made_by: str, org_id: str
+) -> dict[str | None, int]:
     """How many other keys they have valid secrets of now, by role: of `MAX_COUNTED` rotations."""
     now = timestamps.to_text(context.dependencies.sources.now())
-    return context.store.count_rotated(made_by, org_id, now, MAX_COUNTED)
+    return await context.store.count_rotated(made_by, org_id, now, MAX_COUNTED)
 
 
-def view(
+async def view(
     context: RequestContext, member: Member, role: str | None, revoked: int | None
 ) -> dict[str, int]:
     """The keys that a member's new role does not cover: `MemberKeys` of the document.
 
     `role` is None for no membership; `revoked` is None where the keys are kept.
     """
-    rotated = count_rotated(context, member.user_id, member.org_id)
+    rotated = await count_rotated(context, member.user_id, member.org_id)
     not_covered = revoked
     if not_covered is None:
-        made = context.store.count_descendants(member.user_id, member.org_id, MAX_COUNTED)
+        made = await context.store.count_descendants(member.user_id, member.org_id, MAX_COUNTED)
         not_covered = _beyond(role, made)
     return {
         "not_covered": not_covered,

@@ -12,13 +12,13 @@ from hookstream_keys.handlers.organizations import slug_taken
 from hookstream_keys.store import Environment, ForeignKeyViolation, UniqueViolation
 
 
-def list_environments(
+async def list_environments(
     context: RequestContext, limit: int, cursor: str | None = None, org_id: str | None = None
 ) -> Answer:
     """Show a page of an organization's environments, newest first; to a key its own."""
-    wanted = access.own_organization(context, "environments:read", org_id)
+    wanted = await access.own_organization(context, "environments:read", org_id)
     own = context.principal.env_id if isinstance(context.principal, KeyPrincipal) else None
-    return pagination.answer(
+    return await pagination.answer(
         "environments",
         limit,
         cursor,
@@ -27,9 +27,9 @@ def list_environments(
     )
 
 
-def create_environment(context: WriteContext, body: types.CreateEnvironmentRequest) -> Answer:
+async def create_environment(context: WriteContext, body: types.CreateEnvironmentRequest) -> Answer:
     """Create an environment."""
-    org_id = access.own_organization(context, "environments:create", body.get("org_id"))
+    org_id = await access.own_organization(context, "environments:create", body.get("org_id"))
     environment = Environment(
         id=ids.new("env", context.random),
         org_id=org_id,
@@ -43,7 +43,7 @@ def create_environment(context: WriteContext, body: types.CreateEnvironmentReque
     record = context.idempotency_record(answer)
     quota = context.dependencies.quotas.environments_per_organization
     try:
-        context.store.add_environment(environment, event, record, quota)
+        await context.store.add_environment(environment, event, record, quota)
     except UniqueViolation:
         raise slug_taken() from None
     except ForeignKeyViolation:
@@ -51,20 +51,22 @@ def create_environment(context: WriteContext, body: types.CreateEnvironmentReque
     return answer
 
 
-def get_environment(context: RequestContext, id: str) -> Answer:
+async def get_environment(context: RequestContext, id: str) -> Answer:
     """Show one environment."""
-    return _answer(access.authorize_environment(context, "environments:read", env_id=id))
+    return _answer(await access.authorize_environment(context, "environments:read", env_id=id))
 
 
-def update_environment(
+async def update_environment(
     context: WriteContext, id: str, body: types.UpdateEnvironmentRequest
 ) -> Answer:
     """Change an environment's name or slug."""
-    environment = access.authorize_environment(context, "environments:update", env_id=id)
-    context.require_version(lambda: _version(environment))
+    environment = await access.authorize_environment(context, "environments:update", env_id=id)
+    context.require_version(_version(environment))
     event = audit.environment_updated(context, environment, body)
     try:
-        changed = context.store.update_environment(environment.org_id, environment.id, body, event)
+        changed = await context.store.update_environment(
+            environment.org_id, environment.id, body, event
+        )
     except UniqueViolation:
         raise slug_taken() from None
     if changed is None:
@@ -72,13 +74,13 @@ def update_environment(
     return _answer(changed)
 
 
-def delete_environment(context: WriteContext, id: str) -> Answer:
+async def delete_environment(context: WriteContext, id: str) -> Answer:
     """Delete an environment and revoke its keys."""
-    environment = access.authorize_environment(context, "environments:delete", env_id=id)
-    context.require_version(lambda: _version(environment))
+    environment = await access.authorize_environment(context, "environments:delete", env_id=id)
+    context.require_version(_version(environment))
     event = audit.environment_deleted(context, environment)
     events = audit.deletion_events(context.sources)
-    if not context.store.delete_environment(audit.deletion(event), event, events):
+    if not await context.store.delete_environment(audit.deletion(event), event, events):
         raise EnvironmentNotFound
     return None, 204
 
@@ -91,7 +93,7 @@ def _version(environment: Environment) -> str:
     return versions.version_of(_view(environment))
 
 
-def _views(found: list[Environment]) -> list[dict[str, Any]]:
+async def _views(found: list[Environment]) -> list[dict[str, Any]]:
     return [_view(each) for each in found]
 
 

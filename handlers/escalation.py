@@ -42,7 +42,7 @@ def forbid_in_new_secret(
     _refuse_any(context, holder.may_not_lift(before, after), shortfalls, given)
 
 
-def authorize_change(
+async def authorize_change(
     context: RequestContext, before: ApiKey, after: ApiKey, given: Container[str]
 ) -> Mapping[str, str]:
     """The `restricted_by` of a key after a change, which the caller must be allowed to make.
@@ -50,18 +50,18 @@ def authorize_change(
     Lifting a restriction needs rights that cover the key; narrowing needs none. `given` are the
     rules that the request names. Raises as `forbid_in_new_key`.
     """
-    holder = rights_of(context, before.org_id)
+    holder = await rights_of(context, before.org_id)
     activated: list[ApiKey] = []
     if "expires_at" in given:
         # It also sets the expiry of a pending secret, which may be earlier.
-        pending = _pending(context, before)
+        pending = await _pending(context, before)
         activated = [key_rights.at_activation(before, rotation) for rotation in pending]
     loosened = [each for each in (before, *activated) if key_rights.lifted(each, after)]
     if loosened:
         restricted = [found for each in loosened for found in holder.may_not_lift(each, after)]
         beyond = [*holder.shortfalls(before), *holder.shortfalls(after)]
         if "expires_at" not in given:
-            beyond += _of_pending(context, holder, after)
+            beyond += await _of_pending(context, holder, after)
         _refuse_any(context, restricted, beyond, given)
     for each in activated:
         # Which role is higher is known: a pending expiry is recorded with the key's.
@@ -70,19 +70,19 @@ def authorize_change(
     return key_rights.restrictions_after(before, after, holder.role, given)
 
 
-def rights_of(context: RequestContext, org_id: str) -> Rights:
+async def rights_of(context: RequestContext, org_id: str) -> Rights:
     """The rights that the caller may delegate: a key's own, or those of a role."""
     match context.principal:
         case KeyPrincipal() as key:
             limits = (key.expires_at, key.allowed_ips, key.rate_limit)
             return Rights(key.role, key.scopes, *limits)
         case SessionPrincipal(user_id=user_id):
-            return Rights(context.store.role_in(org_id, user_id) or "")
+            return Rights(await context.store.role_in(org_id, user_id) or "")
         case _:
             return Rights(None)
 
 
-def _of_pending(context: RequestContext, holder: Rights, key: ApiKey) -> list[Shortfall]:
+async def _of_pending(context: RequestContext, holder: Rights, key: ApiKey) -> list[Shortfall]:
     """Where the key is beyond the caller's rights by its pending secret.
 
     That may have a later expiry, which its first use makes the key's. A change of the expiry sets
@@ -92,14 +92,16 @@ def _of_pending(context: RequestContext, holder: Rights, key: ApiKey) -> list[Sh
         return []
     return [
         Shortfall("expires_at", "is later than the caller's own, by its pending secret")
-        for rotation in _pending(context, key)
+        for rotation in await _pending(context, key)
         if rotation.sets_expiry
         and (rotation.expires_at is None or rotation.expires_at > holder.expires_at)
     ]
 
 
-def _pending(context: RequestContext, key: ApiKey) -> list[Rotation]:
-    under_way = context.store.rotations_of([key.id], timestamps.to_text(context.now))[key.id]
+async def _pending(context: RequestContext, key: ApiKey) -> list[Rotation]:
+    under_way = (await context.store.rotations_of([key.id], timestamps.to_text(context.now)))[
+        key.id
+    ]
     return [rotation for rotation in under_way if rotation.state == "pending"]
 
 

@@ -11,16 +11,16 @@ from hookstream_keys.handlers.context import (
 PROVED_SECONDS = 1.0
 
 
-def get_health(context: RequestContext) -> Answer:
+async def get_health(context: RequestContext) -> Answer:
     """Answer: the process is alive."""
     return {"status": "ok"}, 200
 
 
-def get_readiness(context: RequestContext) -> Answer:
+async def get_readiness(context: RequestContext) -> Answer:
     """Check the database, and write to the disk. A store that is not ready raises: 503."""
-    context.store.check()
+    await context.store.check()
     if not context.store.wrote_within(PROVED_SECONDS):
         if not isinstance(context, WriteContext):
             raise RetryInWriteTransaction
-        context.store.try_to_write()
+        await context.store.try_to_write()
     return {"status": "ready"}, 200

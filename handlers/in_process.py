@@ -16,6 +16,7 @@ from hookstream_keys.handlers.context import (
 )
 from hookstream_keys.handlers.recheck import write_context
 from hookstream_keys.store import Store
+from hookstream_keys.store.inline import run_inline
 
 
 def answer(
@@ -40,13 +41,14 @@ def answer(
         arguments["prepared"] = prepared
     if operation_id not in WRITING:
         with suppress(RetryInWriteTransaction):
-            return handler(context, **arguments)
+            return run_inline(handler(context, **arguments))
     # As over HTTP: the change and what it relies on are in one transaction.
     with _transaction(store):
-        done = handler(write_context(context, store, _unchanged, optional=False), **arguments)
+        checked = run_inline(write_context(context, store, _unchanged, optional=False))
+        done = run_inline(handler(checked, **arguments))
     while isinstance(done[0], Unfinished):
         with _transaction(store) if done[0].writes else nullcontext():
-            done = done[0].step()
+            done = run_inline(done[0].step())
     return done
 
 
@@ -55,7 +57,7 @@ def _transaction(store: Store) -> AbstractContextManager[None]:
     return nullcontext() if store.is_in_write_transaction() else store.group_commit()
 
 
-def _unchanged(principal: Principal, *_: object) -> Authenticated | None:
+async def _unchanged(principal: Principal, *_: object) -> Authenticated | None:
     """Replaces the check of credentials: there is none."""
     return principal if isinstance(principal, Authenticated) else None
 

@@ -30,10 +30,12 @@ from hookstream_keys.store import (
 OnKeys = Literal["keep", "revoke"]
 
 
-def list_members(context: RequestContext, id: str, limit: int, cursor: str | None = None) -> Answer:
+async def list_members(
+    context: RequestContext, id: str, limit: int, cursor: str | None = None
+) -> Answer:
     """Show a page of the members, newest first."""
-    organization = access.authorize_organization(context, "members:read", id)
-    return pagination.answer(
+    organization = await access.authorize_organization(context, "members:read", id)
+    return await pagination.answer(
         "members",
         limit,
         cursor,
@@ -42,11 +44,11 @@ def list_members(context: RequestContext, id: str, limit: int, cursor: str | Non
     )
 
 
-def add_member(context: WriteContext, id: str, body: types.AddMemberRequest) -> Answer:
+async def add_member(context: WriteContext, id: str, body: types.AddMemberRequest) -> Answer:
     """Make a user a member, by their verified email address."""
-    organization = access.authorize_organization(context, "members:create", id)
-    access.require_may_make(context, body["role"], organization.id)
-    user = context.store.find_user_by_email(body["email"].lower())
+    organization = await access.authorize_organization(context, "members:create", id)
+    await access.require_may_make(context, body["role"], organization.id)
+    user = await context.store.find_user_by_email(body["email"].lower())
     if user is None:
         raise UserNotFound
     if not user.email_verified and not context.dependencies.adds_unverified_members:
@@ -64,7 +66,7 @@ def add_member(context: WriteContext, id: str, body: types.AddMemberRequest) -> 
     event = audit.member_added(context, member)
     record = context.idempotency_record(answer)
     try:
-        context.store.add_member(member, event, record, context.dependencies.quotas)
+        await context.store.add_member(member, event, record, context.dependencies.quotas)
     except UniqueViolation:
         raise Conflict(
             "The user is a member already.", details=[Detail("body/email", "is a member's")]
@@ -74,12 +76,14 @@ def add_member(context: WriteContext, id: str, body: types.AddMemberRequest) -> 
     return answer
 
 
-def get_member(context: RequestContext, id: str, member_id: str) -> Answer:
+async def get_member(context: RequestContext, id: str, member_id: str) -> Answer:
     """Show one member."""
-    return {"member": _view(access.authorize_member(context, "members:read", id, member_id))}, 200
+    return {
+        "member": _view(await access.authorize_member(context, "members:read", id, member_id))
+    }, 200
 
 
-def update_member(
+async def update_member(
     context: WriteContext,
     id: str,
     member_id: str,
@@ -87,50 +91,52 @@ def update_member(
     api_keys: OnKeys,
 ) -> Answer:
     """Change a member's role; the response counts their keys that it does not cover."""
-    member = access.authorize_member(context, "members:update", id, member_id)
+    member = await access.authorize_member(context, "members:update", id, member_id)
     role = body["role"]
-    access.require_may_make(context, role, member.org_id)
+    await access.require_may_make(context, role, member.org_id)
     event = audit.member_updated(context, member, role)
     revocation = None
     if api_keys == "revoke":
-        revocation = _revocation(context, member, event, "privilegeWithdrawn", role)
+        revocation = await _revocation(context, member, event, "privilegeWithdrawn", role)
     with _owner_required():
-        progress = context.store.update_member(member.org_id, member.id, role, event, revocation)
+        progress = await context.store.update_member(
+            member.org_id, member.id, role, event, revocation
+        )
     return _after(context, member, role, revocation, progress)
 
 
-def remove_member(context: WriteContext, id: str, member_id: str, api_keys: OnKeys) -> Answer:
+async def remove_member(context: WriteContext, id: str, member_id: str, api_keys: OnKeys) -> Answer:
     """Remove a member, who may be the caller."""
     try:
-        member = access.authorize_member(context, "members:delete", id, member_id)
+        member = await access.authorize_member(context, "members:delete", id, member_id)
     except MemberNotFound:
-        return _when_gone(context, id, member_id)
+        return await _when_gone(context, id, member_id)
     event = audit.member_removed(context, member)
     revocation = None
     if api_keys == "revoke":
-        revocation = _revocation(context, member, event, "affiliationChanged", None)
+        revocation = await _revocation(context, member, event, "affiliationChanged", None)
     with _owner_required():
-        progress = context.store.remove_member(member.org_id, member.id, event, revocation)
+        progress = await context.store.remove_member(member.org_id, member.id, event, revocation)
     return _after(context, member, None, revocation, progress)
 
 
-def _when_gone(context: WriteContext, org_id: str, member_id: str) -> Answer:
+async def _when_gone(context: WriteContext, org_id: str, member_id: str) -> Answer:
     """Raise MemberNotFound, once the keys that were to be revoked with the member are revoked.
 
     An earlier request may have removed the member, and failed before it had revoked all keys.
     """
-    revocation_id = context.store.find_pending_revocation(org_id, member_id)
+    revocation_id = await context.store.find_pending_revocation(org_id, member_id)
     if revocation_id is None:
         raise MemberNotFound
 
-    def answer(_: int) -> Answer:
+    async def answer(_: int) -> Answer:
         raise MemberNotFound
 
     begun = RevocationProgress(0, is_complete=False)
     return descendants.when_revoked(context, revocation_id, begun, answer), 404
 
 
-def _revocation(
+async def _revocation(
     context: WriteContext, member: Member, event: AuditEvent, reason: str, role: str | None
 ) -> RevocationWork:
     """The revocation of the member's keys that their new `role` does not cover; None: of all.
@@ -139,7 +145,7 @@ def _revocation(
     """
     principal = context.principal
     if not (isinstance(principal, SessionPrincipal) and principal.user_id == member.user_id):
-        access.require(context, "api-keys:revoke", member.org_id)
+        await access.require(context, "api-keys:revoke", member.org_id)
     return descendants.revocation_by(
         context.dependencies.sources, event, reason, member.user_id, role
     )
@@ -159,9 +165,9 @@ def _after(
     if progress is None:
         raise MemberNotFound
 
-    def answer(revoked: int) -> Answer:
+    async def answer(revoked: int) -> Answer:
         shown = _view(member) if role is None else {**_view(member), "role": role}
-        of_keys = descendants.view(context, member, role, revoked if revocation else None)
+        of_keys = await descendants.view(context, member, role, revoked if revocation else None)
         return {"member": shown, "api_keys": of_keys}, 200
 
     if revocation is None:
@@ -180,7 +186,7 @@ def _owner_required() -> Iterator[None]:
         ) from None
 
 
-def _views(found: list[Member]) -> list[dict[str, Any]]:
+async def _views(found: list[Member]) -> list[dict[str, Any]]:
     return [_view(each) for each in found]
 
 

@@ -11,23 +11,27 @@ from hookstream_keys.handlers.context import Answer, RequestContext, WriteContex
 from hookstream_keys.store import Organization, Page, UniqueViolation
 
 
-def list_organizations(context: RequestContext, limit: int, cursor: str | None = None) -> Answer:
+async def list_organizations(
+    context: RequestContext, limit: int, cursor: str | None = None
+) -> Answer:
     """Show a page of the organizations that the caller belongs to, joined last first."""
 
-    def fetch(page: Page) -> list[Organization]:
+    async def fetch(page: Page) -> list[Organization]:
         if isinstance(context.principal, KeyPrincipal):
-            own = access.authorize_organization(
+            own = await access.authorize_organization(
                 context, "organizations:read", context.principal.org_id
             )
             return [] if page.before else [own]
-        return context.store.list_organizations(access.signed_in(context).id, page)
+        return await context.store.list_organizations((await access.signed_in(context)).id, page)
 
-    return pagination.answer("organizations", limit, cursor, fetch, _views, _position)
+    return await pagination.answer("organizations", limit, cursor, fetch, _views, _position)
 
 
-def create_organization(context: WriteContext, body: types.CreateOrganizationRequest) -> Answer:
+async def create_organization(
+    context: WriteContext, body: types.CreateOrganizationRequest
+) -> Answer:
     """Create an organization that the caller owns."""
-    user = access.signed_in(context)
+    user = await access.signed_in(context)
     name = body["name"]
     organization = Organization(
         id=ids.new("org", context.random),
@@ -41,41 +45,41 @@ def create_organization(context: WriteContext, body: types.CreateOrganizationReq
     record = context.idempotency_record(answer)
     quota = context.dependencies.quotas.organizations_per_user
     try:
-        context.store.add_organization(organization, member, event, record, quota)
+        await context.store.add_organization(organization, member, event, record, quota)
     except UniqueViolation:
         raise slug_taken() from None
     return answer
 
 
-def get_organization(context: RequestContext, id: str) -> Answer:
+async def get_organization(context: RequestContext, id: str) -> Answer:
     """Show one organization."""
-    organization = access.authorize_organization(context, "organizations:read", id)
-    return _answer(context, organization)
+    organization = await access.authorize_organization(context, "organizations:read", id)
+    return await _answer(context, organization)
 
 
-def update_organization(
+async def update_organization(
     context: WriteContext, id: str, body: types.UpdateOrganizationRequest
 ) -> Answer:
     """Change an organization's name or slug."""
-    organization = access.authorize_organization(context, "organizations:update", id)
-    context.require_version(lambda: _version(organization))
+    organization = await access.authorize_organization(context, "organizations:update", id)
+    context.require_version(_version(organization))
     event = audit.organization_updated(context, organization, body)
     try:
-        changed = context.store.update_organization(organization.id, body, event)
+        changed = await context.store.update_organization(organization.id, body, event)
     except UniqueViolation:
         raise slug_taken() from None
     if changed is None:
         raise OrganizationNotFound
-    return _answer(context, changed)
+    return await _answer(context, changed)
 
 
-def delete_organization(context: WriteContext, id: str) -> Answer:
+async def delete_organization(context: WriteContext, id: str) -> Answer:
     """Delete an organization, with all its resources."""
-    organization = access.authorize_organization(context, "organizations:delete", id)
-    context.require_version(lambda: _version(organization))
+    organization = await access.authorize_organization(context, "organizations:delete", id)
+    context.require_version(_version(organization))
     event = audit.organization_deleted(context, organization)
     events = audit.deletion_events(context.sources)
-    if not context.store.delete_organization(audit.deletion(event), event, events):
+    if not await context.store.delete_organization(audit.deletion(event), event, events):
         raise OrganizationNotFound
     return None, 204
 
@@ -87,8 +91,8 @@ def slug_taken() -> Conflict:
     )
 
 
-def _answer(context: RequestContext, organization: Organization) -> Answer:
-    shown = _view(organization, _role(context, organization.id))
+async def _answer(context: RequestContext, organization: Organization) -> Answer:
+    shown = _view(organization, await _role(context, organization.id))
     return {"organization": shown}, 200, {"ETag": _version(organization)}
 
 
@@ -97,10 +101,10 @@ def _version(organization: Organization) -> str:
     return versions.version_of(_view(organization, None))
 
 
-def _role(context: RequestContext, org_id: str) -> str | None:
+async def _role(context: RequestContext, org_id: str) -> str | None:
     if not isinstance(context.principal, SessionPrincipal):
         return None
-    return context.store.role_in(org_id, context.principal.user_id)
+    return await context.store.role_in(org_id, context.principal.user_id)
 
 
 def _position(organization: Organization) -> pagination.SortKey:
@@ -108,7 +112,7 @@ def _position(organization: Organization) -> pagination.SortKey:
     return organization.joined or (organization.created_at, organization.id)
 
 
-def _views(found: list[Organization]) -> list[dict[str, Any]]:
+async def _views(found: list[Organization]) -> list[dict[str, Any]]:
     return [_view(organization, organization.role) for organization in found]
 
 

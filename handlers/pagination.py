@@ -1,6 +1,6 @@
 """Keyset pagination of lists, newest first."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from itertools import accumulate, takewhile
 from typing import Any, Protocol, TypeVar
 
@@ -37,48 +37,51 @@ def _sort_key(item: Listed) -> SortKey:
     return item.created_at, item.id
 
 
-def answer(
+async def answer(
     name: str,
     limit: int,
     cursor: str | None,
-    fetch: Callable[[Page], list[Item]],
-    views: Callable[[list[Item]], list[dict[str, Any]]],
+    fetch: Callable[[Page], Awaitable[list[Item]]],
+    views: Callable[[list[Item]], Awaitable[list[dict[str, Any]]]],
     position_of: Callable[[Item], SortKey] = _sort_key,
 ) -> Answer:
     """A page of at most `limit` items under `name`, after `cursor`.
 
     It has fewer when they are large: at most `MAX_PAGE_BYTES`, but at least one.
     """
-    return answer_scanned(
-        name, limit, cursor, lambda part: Scanned(fetch(part)), views, position_of
-    )
+
+    async def fetch_all(part: Page) -> Scanned[Item, SortKey]:
+        return Scanned(await fetch(part))
+
+    return await answer_scanned(name, limit, cursor, fetch_all, views, position_of)
 
 
-def answer_scanned(
+async def answer_scanned(
     name: str,
     limit: int,
     cursor: str | None,
-    fetch: Callable[[Page], Scanned[Item, SortKey]],
-    views: Callable[[list[Item]], list[dict[str, Any]]],
+    fetch: Callable[[Page], Awaitable[Scanned[Item, SortKey]]],
+    views: Callable[[list[Item]], Awaitable[list[dict[str, Any]]]],
     position_of: Callable[[Item], SortKey] = _sort_key,
 ) -> Answer:
     """As `answer`, of a bounded scan: a page may also have no item, and another page after it."""
     before = cursors.decode(cursor) if cursor is not None else None
-    return page(
+    body = await page(
         name,
         limit,
         lambda most: fetch(Page(most, before)),
         views,
         position_of=position_of,
         cursor_of=lambda position: cursors.encode(*position),
-    ), 200
+    )
+    return body, 200
 
 
-def page(
+async def page(
     name: str,
     limit: int,
-    fetch: Callable[[int], Scanned[Any, Position]],
-    views: Callable[[list[Any]], list[dict[str, Any]]],
+    fetch: Callable[[int], Awaitable[Scanned[Any, Position]]],
+    views: Callable[[list[Any]], Awaitable[list[dict[str, Any]]]],
     *,
     position_of: Callable[[Any], Position],
     cursor_of: Callable[[Position], str],
@@ -88,8 +91,8 @@ def page(
     The cursor is that of the last item's position, or of the one where the scan ended.
     """
     # One more than the limit tells whether there is another page.
-    found, position = fetch(limit + 1)
-    items = views(found[:limit])
+    found, position = await fetch(limit + 1)
+    items = await views(found[:limit])
     count = max(1, _fitting(items))
     if len(found) > count:
         position = position_of(found[count - 1])

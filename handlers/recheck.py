@@ -8,7 +8,7 @@ before it. The handler looks up memberships in the same transaction.
 This is the only place that creates a `WriteContext`.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from hookstream_keys.context.principal import ANONYMOUS, Authenticated, Principal
@@ -18,10 +18,10 @@ from hookstream_keys.store import Store
 
 #: Returns a principal as it is at a moment, for its request's address and id; None when it is no
 #: longer valid.
-Current = Callable[[Principal, str | None, str, datetime], Authenticated | None]
+Current = Callable[[Principal, str | None, str, datetime], Awaitable[Authenticated | None]]
 
 
-def write_context(
+async def write_context(
     context: RequestContext, store: Store, current: Current, *, optional: bool
 ) -> WriteContext:
     """The request with the right to write, at the moment of its write transaction.
@@ -34,7 +34,7 @@ def write_context(
     moment = context.dependencies.sources.now()
     principal: Principal | None = context.principal
     if isinstance(principal, Authenticated):
-        principal = current(principal, context.address, context.request_id, moment)
+        principal = await current(principal, context.address, context.request_id, moment)
         if principal is None and not optional:
             raise Unauthorized(credential_sent=True)
     return WriteContext(

@@ -18,15 +18,15 @@ from hookstream_keys.handlers.context import (
 from hookstream_keys.store import ApiKey, Rotation
 
 
-def rotate_api_key(context: WriteContext, id: str, body: types.RotateRequest) -> Answer:
+async def rotate_api_key(context: WriteContext, id: str, body: types.RotateRequest) -> Answer:
     """Issue a new secret for a key and show it once. It is pending until its first use."""
-    key = access.authorize_key(context, "api-keys:rotate", id)
+    key = await access.authorize_key(context, "api-keys:rotate", id)
     now = timestamps.to_text(context.now)
     if key.revoked_at is not None:
         raise _revoked()
     if key.expires_at is not None and key.expires_at <= now:
         raise Conflict("The key has expired; create another one.")
-    holder, expiry = escalation.rights_of(context, key.org_id), body.get("expires_at")
+    holder, expiry = await escalation.rights_of(context, key.org_id), body.get("expires_at")
     sets_expiry = "expires_at" in body
     new = keys.generate(_mode(key), context.random)
     rotation = Rotation(
@@ -48,31 +48,31 @@ def rotate_api_key(context: WriteContext, id: str, body: types.RotateRequest) ->
     event = audit.key_rotated(context, key, rotation, new.digest)
     record = context.idempotency_record(answer)
     quota = context.dependencies.quotas.rotations_per_key
-    if not context.store.add_rotation(rotation, new.digest, event, record, quota):
+    if not await context.store.add_rotation(rotation, new.digest, event, record, quota):
         raise _revoked()
     return answer
 
 
-def cancel_rotation(context: WriteContext, id: str, rotation_id: str) -> Answer:
+async def cancel_rotation(context: WriteContext, id: str, rotation_id: str) -> Answer:
     """Cancel a pending secret."""
-    key = access.authorize_key(context, "api-keys:rotate", id)
-    rotation = context.store.find_rotation(key.id, rotation_id)
+    key = await access.authorize_key(context, "api-keys:rotate", id)
+    rotation = await context.store.find_rotation(key.id, rotation_id)
     if rotation is None:
         raise RotationNotFound
     event = audit.rotation_cancelled(context, key, rotation)
-    if not context.store.cancel_rotation(key.org_id, key.id, rotation.id, event):
+    if not await context.store.cancel_rotation(key.org_id, key.id, rotation.id, event):
         raise Conflict("The rotation is no longer pending.")
     return None, 204
 
 
-def activate(context: RequestContext, key_id: str, rotation: Rotation) -> bool:
+async def activate(context: RequestContext, key_id: str, rotation: Rotation) -> bool:
     """Record the first use of a pending secret. Returns whether the secret is valid.
 
     Raises RetryInWriteTransaction outside a write transaction.
     """
     if not isinstance(context, WriteContext):
         raise RetryInWriteTransaction
-    key = context.store.find_key_by_id(key_id)
+    key = await context.store.find_key_by_id(key_id)
     if key is None:
         return False
     grace_ends = timestamps.to_text(context.now + timedelta(seconds=rotation.grace_period_seconds))
@@ -81,7 +81,9 @@ def activate(context: RequestContext, key_id: str, rotation: Rotation) -> bool:
     after = key_rights.at_activation(key, rotation)
     event = audit.rotation_activated(context, key, rotation, after, ends_at)
     now = timestamps.to_text(context.now)
-    return context.store.activate_rotation(rotation.id, now, ends_at, event, after.restricted_by)
+    return await context.store.activate_rotation(
+        rotation.id, now, ends_at, event, after.restricted_by
+    )
 
 
 def views(key: ApiKey, under_way: list[Rotation], now: str) -> list[dict[str, Any]]:

@@ -19,14 +19,14 @@ from hookstream_keys.store import Session, User
 OPERATIONS = {"getSession", "signOut"}
 
 
-def sign_out(context: WriteContext, body: types.SignOutRequest | None = None) -> Answer:
+async def sign_out(context: WriteContext, body: types.SignOutRequest | None = None) -> Answer:
     """End the request's session; without one it succeeds, too."""
     if isinstance(context.principal, SessionPrincipal):
-        session = context.store.find_session_by_id(
+        session = await context.store.find_session_by_id(
             context.principal.session_id, timestamps.to_text(context.now)
         )
         if session is not None:
-            context.store.end_session(session.id, audit.session_deleted(context, session))
+            await context.store.end_session(session.id, audit.session_deleted(context, session))
     return (
         {"success": True},
         200,
@@ -34,16 +34,16 @@ def sign_out(context: WriteContext, body: types.SignOutRequest | None = None) ->
     )
 
 
-def get_session(
+async def get_session(
     context: RequestContext, *, disableRefresh: bool = False, disableCookieCache: bool = False
 ) -> Answer:
     """Show the signed-in user and their session, or null."""
     if not isinstance(context.principal, SessionPrincipal):
         return b"null", 200, _UNCACHED
-    headers = renew(context) if not disableRefresh else {}
+    headers = await renew(context) if not disableRefresh else {}
     now = timestamps.to_text(context.now)
-    session = context.store.find_session_by_id(context.principal.session_id, now)
-    user = context.store.find_user(context.principal.user_id)
+    session = await context.store.find_session_by_id(context.principal.session_id, now)
+    user = await context.store.find_user(context.principal.user_id)
     if session is None or user is None:
         return b"null", 200, _UNCACHED
     return (
@@ -53,19 +53,19 @@ def get_session(
     )
 
 
-def renew(context: RequestContext) -> Headers:
+async def renew(context: RequestContext) -> Headers:
     """Renew the session, if it is due; returns the cookies for that."""
     if not isinstance(context.principal, SessionPrincipal) or not context.principal.due:
         return {}
     if not isinstance(context, WriteContext):
         raise RetryInWriteTransaction
     now = timestamps.to_text(context.now)
-    session = context.store.find_session_by_id(context.principal.session_id, now)
+    session = await context.store.find_session_by_id(context.principal.session_id, now)
     end = context.dependencies.lifetimes.renewed_end(session, context.now) if session else None
     if session is None or end is None:
         # Another request has renewed it, or it has ended.
         return {}
-    if not context.store.renew_session(session.id, timestamps.to_text(end), now):
+    if not await context.store.renew_session(session.id, timestamps.to_text(end), now):
         return {}
     if not context.principal.by_cookie:
         return {}

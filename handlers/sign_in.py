@@ -46,13 +46,13 @@ def reject_sign_up(context: RequestContext, body: types.SignUpRequest) -> None:
     throttle.sign_up(context)
 
 
-def hash_password(context: RequestContext, body: types.SignUpRequest) -> str:
+async def hash_password(context: RequestContext, body: types.SignUpRequest) -> str:
     """The hash of a new user's password; slow. Raises RateLimited."""
     throttle.sign_up(context)
     return passwords.hashed(body["password"])
 
 
-def sign_up_email(context: WriteContext, body: types.SignUpRequest, prepared: str) -> Answer:
+async def sign_up_email(context: WriteContext, body: types.SignUpRequest, prepared: str) -> Answer:
     """Create a user with an organization and an environment, and sign them in.
 
     Where a verified email address is required there is no session, and, as in better-auth, the
@@ -77,7 +77,7 @@ def sign_up_email(context: WriteContext, body: types.SignUpRequest, prepared: st
         events.append(audit.session_created(context, session))
     try:
         credential = Credential(ids.new("acc", context.random), user.id, prepared, now)
-        context.store.add_user(user, credential, begun, session, events)
+        await context.store.add_user(user, credential, begun, session, events)
     except UniqueViolation:
         if session is not None:
             raise UserExists from None
@@ -105,13 +105,13 @@ def reject_sign_in(context: RequestContext, body: types.SignInRequest) -> None:
     throttle.Attempt(context, _email(body))
 
 
-def check_password(context: RequestContext, body: types.SignInRequest) -> Credential:
+async def check_password(context: RequestContext, body: types.SignInRequest) -> Credential:
     """The credential that the password was checked against; slow.
 
     Raises SignInRefused, RateLimited, or the policy's error for a user whose password is right.
     """
     attempt = throttle.Attempt(context, _email(body))
-    found = context.store.find_credential(_email(body))
+    found = await context.store.find_credential(_email(body))
     # For an unknown user a password is hashed, too: the time tells no more than the answer.
     stored = found[1].password_hash if found else passwords.DUMMY_HASH
     is_right = passwords.matches(body["password"], stored)
@@ -126,16 +126,18 @@ def check_password(context: RequestContext, body: types.SignInRequest) -> Creden
     return credential
 
 
-def sign_in_email(context: WriteContext, body: types.SignInRequest, prepared: Credential) -> Answer:
+async def sign_in_email(
+    context: WriteContext, body: types.SignInRequest, prepared: Credential
+) -> Answer:
     """Create a session for the user whose password was checked."""
-    user = _still_allowed(context, _email(body), prepared)
+    user = await _still_allowed(context, _email(body), prepared)
     context = _as(context, user)
-    belongs = context.store.first_organization_of(user.id)
+    belongs = await context.store.first_organization_of(user.id)
     begun = None if belongs else _tenancy(context, user)
     home = belongs or (begun.organization.id if begun else None)
     brief = not body["rememberMe"]
     session = _session(context, user, home, brief=brief)
-    context.store.add_session(
+    await context.store.add_session(
         session, begun, audit.session_created(context, session), _bound(context)
     )
     answer = {"redirect": "callbackURL" in body, "token": session.token, "user": user_view(user)}
@@ -152,12 +154,12 @@ def _bound(context: RequestContext) -> SessionBound | None:
     return SessionBound(most, functools.partial(audit.session_deleted, context, reason=TOO_MANY))
 
 
-def _still_allowed(context: RequestContext, email: str, checked: Credential) -> User:
+async def _still_allowed(context: RequestContext, email: str, checked: Credential) -> User:
     """The user of a credential, read again in the transaction that makes the session.
 
     The password may have been changed, or the user banned, since it was checked.
     """
-    found = context.store.find_credential(email)
+    found = await context.store.find_credential(email)
     if found is None or found[1] != checked:
         raise SignInRefused
     _require_allowed(context, found[0])

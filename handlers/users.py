@@ -13,40 +13,38 @@ BY_OPERATOR = "ended_by_operator"
 PASSWORD_SET = "password_set"  # noqa: S105 - no password
 
 
-def list_users(
+async def list_users(
     context: RequestContext, store: Store, limit: int, cursor: str | None = None
 ) -> dict[str, Any]:
     """A page of all users, newest first, with their role in each organization."""
-    body, *_ = pagination.answer(
-        "users",
-        limit,
-        cursor,
-        store.list_users,
-        lambda users: [view(context, user) for user in users],
-    )
+
+    async def views(users: list[User]) -> list[dict[str, Any]]:
+        return [await view(context, user) for user in users]
+
+    body, *_ = await pagination.answer("users", limit, cursor, store.list_users, views)
     found: dict[str, Any] = body
     return found
 
 
-def list_organizations(store: Store, limit: int, cursor: str | None = None) -> dict[str, Any]:
+async def list_organizations(store: Store, limit: int, cursor: str | None = None) -> dict[str, Any]:
     """A page of all organizations, newest first."""
-    body, *_ = pagination.answer(
+    body, *_ = await pagination.answer(
         "organizations", limit, cursor, store.list_all_organizations, _organizations
     )
     found: dict[str, Any] = body
     return found
 
 
-def find_user(context: RequestContext, name: str) -> User:
+async def find_user(context: RequestContext, name: str) -> User:
     """The user of this email address or id. Raises NoSuchUser."""
-    by_email = context.store.find_user_by_email(name.lower())
-    user = by_email or context.store.find_user(name)
+    by_email = await context.store.find_user_by_email(name.lower())
+    user = by_email or await context.store.find_user(name)
     if user is None:
         raise NoSuchUser
     return user
 
 
-def create_user(
+async def create_user(
     context: RequestContext, store: Store, *, email: str, name: str, password_hash: str
 ) -> User:
     """Create a user whose email address the operator vouches for. Raises UserExists.
@@ -64,42 +62,44 @@ def create_user(
     )
     credential = Credential(ids.new("acc", context.random), user.id, password_hash, now)
     try:
-        store.create_user(user, credential, audit.user_created(context, user, user.id))
+        await store.create_user(user, credential, audit.user_created(context, user, user.id))
     except UniqueViolation:
         raise UserExists from None
     return user
 
 
-def set_password(context: RequestContext, store: Store, user: User, password_hash: str) -> int:
+async def set_password(
+    context: RequestContext, store: Store, user: User, password_hash: str
+) -> int:
     """Replace the user's password, and end all their sessions; returns how many."""
     now = timestamps.to_text(context.now)
-    return store.set_password(
+    return await store.set_password(
         Credential(ids.new("acc", context.random), user.id, password_hash, now),
-        audit.password_set(context, user),
+        await audit.password_set(context, user),
         lambda session: audit.session_deleted(context, session, PASSWORD_SET),
     )
 
 
-def end_sessions(context: RequestContext, store: Store, user: User) -> int:
+async def end_sessions(context: RequestContext, store: Store, user: User) -> int:
     """End all sessions of the user; returns how many."""
-    return store.end_sessions(
+    return await store.end_sessions(
         user.id, lambda session: audit.session_deleted(context, session, BY_OPERATOR)
     )
 
 
-def view(context: RequestContext, user: User) -> dict[str, Any]:
+async def view(context: RequestContext, user: User) -> dict[str, Any]:
     """A user as the operator sees one."""
     return {
         "id": user.id,
         "email": user.email,
         "name": user.name,
         "email_verified": user.email_verified,
-        "organizations": context.store.roles_of(user.id),
+        "organizations": await context.store.roles_of(user.id),
         "created_at": user.created_at,
     }
 
 
-def _organizations(found: list[Organization]) -> list[dict[str, Any]]:
+async def _organizations(found: list[Organization]) -> list[dict[str, Any]]:
     return [
         {"id": each.id, "name": each.name, "slug": each.slug, "created_at": each.created_at}
         for each in found

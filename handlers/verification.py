@@ -1,6 +1,6 @@
 """Verification of keys, for the services that accept them."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hookstream_keys.auth import verification
@@ -21,26 +21,28 @@ from hookstream_keys.handlers.context import (
 from hookstream_keys.runtime.refusals import Refused
 from hookstream_keys.store import USED, ApiKey
 
+IsVisible = Callable[[ApiKey], Awaitable[bool]]
 
-def verify_api_key(context: RequestContext, body: types.VerifyRequest) -> Answer:
+
+async def verify_api_key(context: RequestContext, body: types.VerifyRequest) -> Answer:
     """Verify a key: whether it is valid, and if not, why."""
-    (answer,) = _verify(context, [body])
+    (answer,) = await _verify(context, [body])
     return answer, 200
 
 
-def verify_api_keys(context: RequestContext, body: types.VerifyBatchRequest) -> Answer:
+async def verify_api_keys(context: RequestContext, body: types.VerifyBatchRequest) -> Answer:
     """Verify several keys, in their order. An invalid one does not affect the others."""
-    return {"results": _verify(context, body["requests"])}, 200
+    return {"results": await _verify(context, body["requests"])}, 200
 
 
-def authorize(context: RequestContext, scope: str | None = None) -> Answer:
+async def authorize(context: RequestContext, scope: str | None = None) -> Answer:
     """Forward authentication: tell a reverse proxy whether a request may pass."""
     key = _own_key(context)
     wanted = Scopes.parse(scope).names if scope else ()
     beyond = key.scopes.beyond(wanted)
     if beyond:
         raise InsufficientScope(f"The key's scopes do not cover {' '.join(beyond)}.")
-    decision = record_use(context)
+    decision = await record_use(context)
     return None, 204, {
         "X-Key-Id": key.key_id,
         "X-Org-Id": key.org_id,
@@ -51,7 +53,7 @@ def authorize(context: RequestContext, scope: str | None = None) -> Answer:
     }  # fmt: skip
 
 
-def whoami(context: RequestContext) -> Answer:
+async def whoami(context: RequestContext) -> Answer:
     """Return the authenticated principal."""
     match context.principal:
         case SessionPrincipal(user_id=user_id, session_id=session_id):
@@ -69,7 +71,7 @@ def whoami(context: RequestContext) -> Answer:
             }, 200
 
 
-def record_use(context: RequestContext) -> Decision | None:
+async def record_use(context: RequestContext) -> Decision | None:
     """Record a use of the caller's key; returns the decision of its own limit, if any.
 
     A use counts for the limit, and the first use of a pending secret makes it the key's own. Raises
@@ -86,7 +88,7 @@ def record_use(context: RequestContext) -> Decision | None:
             _count(context, key.key_id, key.prefix, key.org_id, "RATE_LIMITED", context.address)
             raise RateLimited("The key is used more often than its own limit allows.", decision)
     pending = key.pending_rotation
-    if pending is not None and not rotations.activate(context, key.key_id, pending):
+    if pending is not None and not await rotations.activate(context, key.key_id, pending):
         raise Unauthorized(credential_sent=True)
     _count(context, key.key_id, key.prefix, key.org_id, USED, context.address)
     return decision
@@ -121,7 +123,9 @@ def _own_key(context: RequestContext) -> KeyPrincipal:
     return context.principal
 
 
-def _verify(context: RequestContext, wanted: list[types.VerifyRequest]) -> list[dict[str, Any]]:
+async def _verify(
+    context: RequestContext, wanted: list[types.VerifyRequest]
+) -> list[dict[str, Any]]:
     is_visible = access.key_check(context, "api-keys:verify")
     for each in wanted:
         if "ip" in each:
@@ -130,21 +134,29 @@ def _verify(context: RequestContext, wanted: list[types.VerifyRequest]) -> list[
     if isinstance(context, WriteContext):
         # In order: what the first one activates may make the second one invalid.
         return [
-            _outcome(context, each, _find(context, each, is_visible), is_visible) for each in wanted
+            await _outcome(context, each, await _find(context, each, is_visible), is_visible)
+            for each in wanted
         ]
-    found = [_find(context, each, is_visible) for each in wanted]
+    found = [await _find(context, each, is_visible) for each in wanted]
     if any(map(verification.activates, found)):
         # Nothing is counted yet: everything is verified again in the write transaction.
         raise RetryInWriteTransaction
-    return [_outcome(context, each, of, is_visible) for each, of in zip(wanted, found, strict=True)]
+    return [
+        await _outcome(context, each, of, is_visible)
+        for each, of in zip(wanted, found, strict=True)
+    ]
 
 
-def _find(
-    context: RequestContext, wanted: types.VerifyRequest, is_visible: Callable[[ApiKey], bool]
+async def _find(
+    context: RequestContext, wanted: types.VerifyRequest, is_visible: IsVisible
 ) -> verification.Verification:
     """Verify a key, except for its rate limit."""
     env_id = wanted.get("env_id")
-    return verification.verify(
+
+    async def is_in_environment(key: ApiKey) -> bool:
+        return env_id == key.env_id and await is_visible(key)
+
+    return await verification.verify(
         context.store,
         keys.digest_of(wanted["key"], context.random),
         verification.Use(
@@ -152,23 +164,23 @@ def _find(
             ip=wanted.get("ip"),
             scopes=Scopes.parse(wanted["scopes"]).names if "scopes" in wanted else (),
         ),
-        is_visible if env_id is None else lambda key: is_visible(key) and env_id == key.env_id,
+        is_visible if env_id is None else is_in_environment,
     )
 
 
-def _outcome(
+async def _outcome(
     context: RequestContext,
     wanted: types.VerifyRequest,
     found: verification.Verification,
-    is_visible: Callable[[ApiKey], bool],
+    is_visible: IsVisible,
 ) -> dict[str, Any]:
     """Record the use of a valid key; returns its outcome."""
     found = verification.consume_limit(found, context.dependencies.counters)
     # Only in a write transaction: elsewhere `_verify` has found that none is pending.
     pending = verification.activates(found) if isinstance(context, WriteContext) else None
-    if found.key and pending and not rotations.activate(context, found.key.id, pending):
+    if found.key and pending and not await rotations.activate(context, found.key.id, pending):
         # It was cancelled, or the key revoked, since it was looked at.
-        found = _find(context, wanted, is_visible)
+        found = await _find(context, wanted, is_visible)
     answer: dict[str, Any] = {"valid": found.code == "VALID", "code": found.code}
     if found.key is not None:
         key = found.key

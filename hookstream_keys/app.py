@@ -45,6 +45,7 @@ from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters, limit
 from hookstream_keys.runtime.refusals import Refusals
 from hookstream_keys.runtime.retention import Pruning, periods
 from hookstream_keys.runtime.usage import Usage
+from hookstream_keys.runtime.writer import Task
 from hookstream_keys.settings import Settings
 from hookstream_keys.store import Store, database_path, open_store
 
@@ -64,9 +65,9 @@ class Application:
     counters: RateLimitCounters
     writer: Writer
     #: What the writer runs from time to time: each returns whether it has more to do, or when.
-    periodic_tasks: tuple[Callable[[], float | bool | None], ...]
+    periodic_tasks: tuple[Task, ...]
     #: What the writer runs last, when it stops.
-    final_tasks: tuple[Callable[[], None], ...]
+    final_tasks: tuple[Task, ...]
     settings: Settings
 
     def start(self) -> None:

@@ -47,7 +47,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         migrated it.
         """
 
-    def try_to_write(self) -> None:
+    async def try_to_write(self) -> None:
         """Test that the disk can be written. Raises StoreUnavailable when it cannot."""
 
     def close(self) -> None:
@@ -66,7 +66,7 @@ class Store(ReadStore, OperatorStore, Protocol):
     def forbid_writes(self) -> None:
         """Make this thread read-only: writes raise RuntimeError."""
 
-    def add_rotation(
+    async def add_rotation(
         self,
         rotation: Rotation,
         digest: bytes,
@@ -82,7 +82,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         deleted.
         """
 
-    def activate_rotation(
+    async def activate_rotation(
         self,
         rotation_id: str,
         activated_at: str,
@@ -97,7 +97,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         cancelled, or the key is revoked or deleted.
         """
 
-    def cancel_rotation(
+    async def cancel_rotation(
         self, org_id: str, key_id: str, rotation_id: str, event: AuditEvent
     ) -> bool:
         """Cancel a pending rotation permanently, with the audit event.
@@ -105,10 +105,10 @@ class Store(ReadStore, OperatorStore, Protocol):
         Returns False, and changes nothing, when it is not pending.
         """
 
-    def add_usage(self, counted: Sequence[Attempts]) -> None:
+    async def add_usage(self, counted: Sequence[Attempts]) -> None:
         """Add to the usage of keys. Counts only increase, and times only move forward."""
 
-    def add_session(
+    async def add_session(
         self,
         session: Session,
         tenancy: Tenancy | None,
@@ -122,17 +122,17 @@ class Store(ReadStore, OperatorStore, Protocol):
         ForeignKeyViolation when the user was deleted.
         """
 
-    def renew_session(self, session_id: str, expires_at: str, updated_at: str) -> bool:
+    async def renew_session(self, session_id: str, expires_at: str, updated_at: str) -> bool:
         """Renew the session. Returns False, and changes nothing, when it has ended."""
 
-    def end_session(self, session_id: str, event: AuditEvent) -> bool:
+    async def end_session(self, session_id: str, event: AuditEvent) -> bool:
         """Delete the session, with the audit event.
 
         Returns False, and changes nothing, when it has ended. Afterwards no process finds the
         session.
         """
 
-    def add_user(
+    async def add_user(
         self,
         user: User,
         credential: Credential,
@@ -145,7 +145,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         Raises UniqueViolation when another user has their email address.
         """
 
-    def add_organization(
+    async def add_organization(
         self,
         organization: Organization,
         member: Member,
@@ -159,7 +159,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         slug.
         """
 
-    def update_organization(
+    async def update_organization(
         self, org_id: str, changes: Mapping[str, object], event: AuditEvent
     ) -> Organization | None:
         """Change the organization's name or slug, with the audit event.
@@ -168,7 +168,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         has the slug.
         """
 
-    def delete_organization(
+    async def delete_organization(
         self, deletion: PendingDeletion, event: AuditEvent, events: DeletionEvents
     ) -> bool:
         """Delete the organization, its memberships, environments and keys, with the event.
@@ -178,7 +178,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         Returns False, and changes nothing, when it is gone.
         """
 
-    def add_member(
+    async def add_member(
         self,
         member: Member,
         event: AuditEvent,
@@ -192,7 +192,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         organization or the user was deleted.
         """
 
-    def update_member(
+    async def update_member(
         self,
         org_id: str,
         member_id: str,
@@ -206,7 +206,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         the member is gone. Raises LastOwner.
         """
 
-    def remove_member(
+    async def remove_member(
         self,
         org_id: str,
         member_id: str,
@@ -219,7 +219,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         the member is gone. Raises LastOwner.
         """
 
-    def add_environment(
+    async def add_environment(
         self,
         environment: Environment,
         event: AuditEvent,
@@ -232,7 +232,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         the organization has its slug, ForeignKeyViolation when the organization was deleted.
         """
 
-    def update_environment(
+    async def update_environment(
         self, org_id: str, env_id: str, changes: Mapping[str, object], event: AuditEvent
     ) -> Environment | None:
         """Change the environment's name or slug, with the audit event.
@@ -241,7 +241,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         the organization has the slug.
         """
 
-    def delete_environment(
+    async def delete_environment(
         self, deletion: PendingDeletion, event: AuditEvent, events: DeletionEvents
     ) -> bool:
         """Delete the environment and revoke its keys, with the event.
@@ -251,14 +251,14 @@ class Store(ReadStore, OperatorStore, Protocol):
         False, and changes nothing, when it is gone.
         """
 
-    def continue_deletion(self, events: DeletionEvents, rows: int, seconds: float) -> bool:
+    async def continue_deletion(self, events: DeletionEvents, rows: int, seconds: float) -> bool:
         """Continue a pending deletion, in one transaction; returns whether any is left.
 
         It changes one row at least, then others until it has changed so many `rows` or so many
         seconds have passed. Safe when several processes do it at once.
         """
 
-    def add_key(
+    async def add_key(
         self,
         key: ApiKey,
         digest: bytes,
@@ -272,7 +272,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         the environment or organization was deleted.
         """
 
-    def update_key(
+    async def update_key(
         self,
         org_id: str,
         key_id: str,
@@ -287,7 +287,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         Returns the changed key, or None, without changes, when it is revoked or deleted.
         """
 
-    def revoke_key(
+    async def revoke_key(
         self,
         org_id: str,
         key_id: str,
@@ -302,7 +302,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         many descendants, `continue_revocation` goes on.
         """
 
-    def continue_revocation(
+    async def continue_revocation(
         self, revocation_id: str, events: RevocationEvents, rows: int, seconds: float
     ) -> RevocationProgress:
         """Continue a revocation of descendants in one transaction, if it is not complete.
@@ -312,7 +312,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         when there is no such revocation.
         """
 
-    def continue_revocations(
+    async def continue_revocations(
         self, events: RevocationEvents, rows: int, seconds: float, before: str
     ) -> bool:
         """Continue any revocation of descendants, as above; returns whether any is left.
@@ -320,16 +320,16 @@ class Store(ReadStore, OperatorStore, Protocol):
         Removes the rows of complete ones that were begun before a time.
         """
 
-    def add_first_tenant(self, tenant: Tenant) -> bool:
+    async def add_first_tenant(self, tenant: Tenant) -> bool:
         """Store the tenant if the database has no user and no organization yet.
 
         Returns whether it was stored. Atomic, also when two processes try at once.
         """
 
-    def add_events(self, events: Sequence[AuditEvent]) -> None:
+    async def add_events(self, events: Sequence[AuditEvent]) -> None:
         """Store audit events without a change, in one transaction."""
 
-    def prune(self, what: Prunable, before: datetime, most: int) -> int:
+    async def prune(self, what: Prunable, before: datetime, most: int) -> int:
         """Delete at most `most` rows of a kind that had ended at `before`; returns how many.
 
         Stores no audit event: their end has its own, and the deleted rows have no effect any more.

@@ -28,19 +28,19 @@ from hookstream_keys.store.state_check import StateCheck
 class OperatorStore(Protocol):
     """A database, for its operator. Every method may raise StoreUnavailable."""
 
-    def list_users(self, page: Page) -> list[User]:
+    async def list_users(self, page: Page) -> list[User]:
         """A page of all users, newest first."""
 
-    def list_all_organizations(self, page: Page) -> list[Organization]:
+    async def list_all_organizations(self, page: Page) -> list[Organization]:
         """A page of all organizations, newest first, without a role."""
 
-    def create_user(self, user: User, credential: Credential, event: AuditEvent) -> None:
+    async def create_user(self, user: User, credential: Credential, event: AuditEvent) -> None:
         """Store a user without an organization, with the audit event.
 
         Raises UniqueViolation when another user has their email address.
         """
 
-    def set_password(
+    async def set_password(
         self, credential: Credential, event: AuditEvent, ended: Callable[[Session], AuditEvent]
     ) -> int:
         """Make the password that of the credential's user, who may have none, with the event.
@@ -49,7 +49,7 @@ class OperatorStore(Protocol):
         ForeignKeyViolation when the user was deleted.
         """
 
-    def end_sessions(self, user_id: str, ended: Callable[[Session], AuditEvent]) -> int:
+    async def end_sessions(self, user_id: str, ended: Callable[[Session], AuditEvent]) -> int:
         """End all sessions of the user, each with the event that `ended` makes; returns how many.
 
         No process accepts one of them afterwards.

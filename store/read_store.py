@@ -25,7 +25,8 @@ from hookstream_keys.store.records import (
 class ReadStore(Protocol):
     """A database, to read. Safe to use from several threads.
 
-    Every method may raise StoreUnavailable.
+    Every method may raise StoreUnavailable. The coroutines of an engine in this process never
+    suspend: `inline.run_inline` runs them without an event loop.
     """
 
     def deadline(self, seconds: float) -> AbstractContextManager[None]:
@@ -34,41 +35,43 @@ class ReadStore(Protocol):
         Not for writes: SQLite would roll back the whole transaction.
         """
 
-    def check(self) -> None:
+    async def check(self) -> None:
         """Return when the database is available and exactly at this version's migrations.
 
         Raises StoreUnavailable or DatabaseTooNew otherwise.
         """
 
-    def has_data(self) -> bool:
+    async def has_data(self) -> bool:
         """Whether anything was ever recorded in the audit log, or there is a user."""
 
     def wrote_within(self, seconds: float) -> bool:
         """Whether this process has committed a write within so many seconds."""
 
-    def find_key(self, digest: bytes) -> ApiKey | None:
+    async def find_key(self, digest: bytes) -> ApiKey | None:
         """The key that has a secret of this SHA-256, revoked or not.
 
         Where that is not the key's own secret, the key has the `rotation` that it belongs to.
         """
 
-    def find_key_by_id(self, key_id: str) -> ApiKey | None:
+    async def find_key_by_id(self, key_id: str) -> ApiKey | None:
         """The key of this id, revoked or not."""
 
-    def list_keys(self, wanted: KeyFilter, page: Page) -> Scanned[ApiKey, tuple[str, str]]:
+    async def list_keys(self, wanted: KeyFilter, page: Page) -> Scanned[ApiKey, tuple[str, str]]:
         """A page of keys, newest first; a bounded scan, whose position is a time and an id.
 
         Keyset pagination, here and in the other lists: the cost of a page does not depend on its
         depth, and rows that are added meanwhile neither repeat nor hide another.
         """
 
-    def count_descendants(self, made_by: str, org_id: str, most: int) -> dict[str | None, int]:
+    async def count_descendants(
+        self, made_by: str, org_id: str, most: int
+    ) -> dict[str | None, int]:
         """How many descendants of a user or key are not revoked, by the role of the keys.
 
         Within the organization, and of the first `most` descendants.
         """
 
-    def count_rotated(
+    async def count_rotated(
         self, made_by: str, org_id: str, now: str, most: int
     ) -> dict[str | None, int]:
         """How many keys a filter of `rotated_by` finds at `now`, by the role of the keys.
@@ -76,73 +79,75 @@ class ReadStore(Protocol):
         Of the first `most` descendants and rotations.
         """
 
-    def rotations_of(self, key_ids: Sequence[str], now: str) -> dict[str, list[Rotation]]:
+    async def rotations_of(self, key_ids: Sequence[str], now: str) -> dict[str, list[Rotation]]:
         """The rotations, pending or in their grace period, newest first, by the key's id."""
 
-    def find_rotation(self, key_id: str, rotation_id: str) -> Rotation | None:
+    async def find_rotation(self, key_id: str, rotation_id: str) -> Rotation | None:
         """The rotation, if it is one of the key."""
 
-    def usage_of(self, key_ids: Sequence[str]) -> dict[str, KeyUsage]:
+    async def usage_of(self, key_ids: Sequence[str]) -> dict[str, KeyUsage]:
         """The usage of keys, by the key's id."""
 
-    def find_pending_revocation(self, org_id: str, cause: str) -> str | None:
+    async def find_pending_revocation(self, org_id: str, cause: str) -> str | None:
         """The id of a revocation of descendants that goes on, with this key or member."""
 
-    def has_pending_deletions(self) -> bool:
+    async def has_pending_deletions(self) -> bool:
         """Whether the deletion of any environment or organization is not complete."""
 
-    def find_session(self, token: str, now: str) -> Session | None:
+    async def find_session(self, token: str, now: str) -> Session | None:
         """The session of this token, unless it has expired at `now` or its user is banned."""
 
-    def find_session_by_id(self, session_id: str, now: str) -> Session | None:
+    async def find_session_by_id(self, session_id: str, now: str) -> Session | None:
         """The session of this id, unless it has expired at `now` or its user is banned."""
 
-    def find_credential(self, email: str) -> tuple[User, Credential] | None:
+    async def find_credential(self, email: str) -> tuple[User, Credential] | None:
         """The user of this email address, in lower case, if they have a password."""
 
-    def find_organization(self, org_id: str) -> Organization | None:
+    async def find_organization(self, org_id: str) -> Organization | None:
         """The organization of this id."""
 
-    def list_organizations(self, user_id: str, page: Page) -> list[Organization]:
+    async def list_organizations(self, user_id: str, page: Page) -> list[Organization]:
         """A page of the organizations that the user is a member of, with their role in each.
 
         The one that they joined last comes first.
         """
 
-    def role_in(self, org_id: str, user_id: str) -> str | None:
+    async def role_in(self, org_id: str, user_id: str) -> str | None:
         """The user's role in the organization, if they are a member.
 
         better-auth lets a member have several, separated by commas.
         """
 
-    def first_organization_of(self, user_id: str) -> str | None:
+    async def first_organization_of(self, user_id: str) -> str | None:
         """The organization that the user joined first, of those that they are a member of."""
 
-    def roles_of(self, user_id: str) -> dict[str, str]:
+    async def roles_of(self, user_id: str) -> dict[str, str]:
         """The user's role in each organization, by the organization's id: for the operator."""
 
-    def find_member(self, org_id: str, member_id: str) -> Member | None:
+    async def find_member(self, org_id: str, member_id: str) -> Member | None:
         """The member of the organization."""
 
-    def list_members(self, org_id: str, page: Page) -> list[Member]:
+    async def list_members(self, org_id: str, page: Page) -> list[Member]:
         """A page of the organization's members, newest first."""
 
-    def find_user(self, user_id: str) -> User | None:
+    async def find_user(self, user_id: str) -> User | None:
         """The user of this id."""
 
-    def find_user_by_email(self, email: str) -> User | None:
+    async def find_user_by_email(self, email: str) -> User | None:
         """The user of this email address, in lower case."""
 
-    def find_environment(self, env_id: str) -> Environment | None:
+    async def find_environment(self, env_id: str) -> Environment | None:
         """The environment of this id, unless it was deleted."""
 
-    def organization_of_environment(self, env_id: str) -> str | None:
+    async def organization_of_environment(self, env_id: str) -> str | None:
         """The id of the organization of this environment, also of a deleted one."""
 
-    def list_environments(self, org_id: str, env_id: str | None, page: Page) -> list[Environment]:
+    async def list_environments(
+        self, org_id: str, env_id: str | None, page: Page
+    ) -> list[Environment]:
         """A page of the organization's environments, newest first, or only the one of this id."""
 
-    def list_events(
+    async def list_events(
         self, wanted: AuditFilter, *, before: int | None, limit: int
     ) -> Scanned[AuditEvent, str]:
         """At most `limit` events, newest first; with `before`, only those of lower positions.
@@ -150,5 +155,5 @@ class ReadStore(Protocol):
         A bounded scan, whose position is the id of an event.
         """
 
-    def find_event_position(self, org_id: str, event_id: str) -> int | None:
+    async def find_event_position(self, org_id: str, event_id: str) -> int | None:
         """Where in the audit log the organization's event is. Later events are higher."""

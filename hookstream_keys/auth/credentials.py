@@ -5,7 +5,7 @@ credential decides: a key in `X-API-Key`, then a bearer token, then the session 
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
@@ -30,7 +30,7 @@ from hookstream_keys.store import ApiKey, ReadStore, Session
 
 API_KEY, AUTHORIZATION, COOKIE = b"x-api-key", b"authorization", b"cookie"
 
-Check = Callable[[Request], Principal | None]
+Check = Callable[[Request], Coroutine[Any, Any, Principal | None]]
 
 
 class Credentials:
@@ -75,15 +75,15 @@ class Credentials:
         """Whether a request has a credential, valid or not."""
         return not request.headers.keys().isdisjoint((API_KEY, AUTHORIZATION, COOKIE))
 
-    def header_key(self, request: Request) -> KeyPrincipal | None:
+    async def header_key(self, request: Request) -> KeyPrincipal | None:
         """The principal of the key in `X-API-Key`."""
         text = request.header(API_KEY)
         if not text:
             return None
         use = verification.Use(request.now, request.address or None)
-        return self._by_key(keys.digest_of(text, request.random), use, request.id)
+        return await self._by_key(keys.digest_of(text, request.random), use, request.id)
 
-    def bearer(self, request: Request) -> Principal | None:
+    async def bearer(self, request: Request) -> Principal | None:
         """The principal of the bearer token: a key, or a session's token, signed or not."""
         header = request.header(AUTHORIZATION)
         if header is None:
@@ -93,15 +93,15 @@ class Credentials:
             return None
         token = token.strip()
         use = verification.Use(request.now, request.address or None)
-        principal = self._by_key(keys.digest_of(token, request.random), use, request.id)
+        principal = await self._by_key(keys.digest_of(token, request.random), use, request.id)
         if principal is not None:
             return principal
         # better-auth percent-encodes tokens in cookies, and accepts them either way.
         token = unquote(token)
         # A token contains no dot, so a dot means a signature, which must then be valid.
-        return self._by_token(self._signer.unsign(token) if "." in token else token, request)
+        return await self._by_token(self._signer.unsign(token) if "." in token else token, request)
 
-    def cookie(self, request: Request) -> SessionPrincipal | None:
+    async def cookie(self, request: Request) -> SessionPrincipal | None:
         """The principal of the session cookie; writes are accepted from trusted origins only.
 
         Unlike a bearer token it must be signed. Cookies of two users authenticate neither: one of
@@ -112,7 +112,7 @@ class Credentials:
             return None
         found: dict[str, SessionPrincipal] = {}
         for token in self._cookies.tokens(header):
-            principal = self._by_token(token, request, by_cookie=True)
+            principal = await self._by_token(token, request, by_cookie=True)
             if principal is not None:
                 found.setdefault(principal.user_id, principal)
         if len(found) != 1:
@@ -124,7 +124,7 @@ class Credentials:
             self._origins.require_trusted(request)
         return principal
 
-    def current(
+    async def current(
         self, principal: Principal, address: str | None, request_id: str, moment: datetime
     ) -> Authenticated | None:
         """A request's principal as it is at `moment`; None when it is no longer valid.
@@ -133,20 +133,20 @@ class Credentials:
         """
         now = timestamps.to_text(moment)
         if isinstance(principal, KeyPrincipal):
-            return self._by_key(principal.digest, verification.Use(now, address), request_id)
+            return await self._by_key(principal.digest, verification.Use(now, address), request_id)
         if not isinstance(principal, SessionPrincipal):
             return None
-        session = self._store.find_session_by_id(principal.session_id, now)
+        session = await self._store.find_session_by_id(principal.session_id, now)
         if session is None or session.user_id != principal.user_id:
             return None
         found = self._by_session(session, moment, by_cookie=principal.by_cookie)
         # Whether the cookie allows renewal is not stored in the session.
         return found and dataclasses.replace(found, due=found.due and principal.due)
 
-    def _by_key(
+    async def _by_key(
         self, digest: bytes | None, use: verification.Use, request_id: str
     ) -> KeyPrincipal | None:
-        found = verification.verify(self._store, digest, use)
+        found = await verification.verify(self._store, digest, use)
         key = found.key
         if key is None or digest is None:
             return None
@@ -172,12 +172,12 @@ class Credentials:
         now, secret = use.now, (key.prefix, key.org_id)
         self._note(Refused("api_key", key.id, code, use.ip, request_id, now, now, *secret))
 
-    def _by_token(
+    async def _by_token(
         self, token: str | None, request: Request, *, by_cookie: bool = False
     ) -> SessionPrincipal | None:
         if not token:
             return None
-        session = self._store.find_session(token, request.now)
+        session = await self._store.find_session(token, request.now)
         if session is None:
             return None
         return self._by_session(session, request.moment, by_cookie=by_cookie)

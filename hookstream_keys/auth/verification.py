@@ -5,7 +5,7 @@ is cached, so a revocation takes effect as soon as it is committed.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from hookstream_keys.contract.types import VerificationCode
 from hookstream_keys.domain import networks
@@ -40,11 +40,11 @@ class Verification:
     limit: Decision | None = None
 
 
-def verify(
+async def verify(
     store: ReadStore,
     digest: bytes | None,
     use: Use,
-    is_visible: Callable[[ApiKey], bool] = lambda _: True,
+    is_visible: Callable[[ApiKey], Awaitable[bool]] | None = None,
 ) -> Verification:
     """Find the key with a secret of this digest, and say whether it is valid for `use`.
 
@@ -53,8 +53,8 @@ def verify(
     """
     if digest is None:
         return Verification("MALFORMED", rule="form")
-    found = store.find_key(digest)
-    if found is None or not is_visible(found):
+    found = await store.find_key(digest)
+    if found is None or not (is_visible is None or await is_visible(found)):
         return Verification("NOT_FOUND", rule="exists")
     key = effective_key(found)
     for code, rule, holds in RULES:

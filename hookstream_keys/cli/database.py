@@ -12,6 +12,7 @@ from hookstream_keys.store import (
     open_store,
     require_private,
 )
+from hookstream_keys.store.inline import run_inline
 
 
 def settings_for(database: str) -> Settings:
@@ -31,7 +32,7 @@ def existing_store(database: str) -> Store:
     )
     require_private(database)
     store = open_store(database)
-    store.check()
+    run_inline(store.check())
     return store
 
 

@@ -10,6 +10,7 @@ from hookstream_keys.domain import passwords
 from hookstream_keys.handlers import bootstrap, users
 from hookstream_keys.runtime.new_secret import secrets_at_start
 from hookstream_keys.store import Store, database_path, open_store, require_private
+from hookstream_keys.store.inline import run_inline
 
 #: How many users a run on a used database names.
 _NAMED = 20
@@ -57,13 +58,15 @@ def init_command(org: str, env: str, email: str, as_json: bool, database: str) -
     password = passwords.generate()
     password_hash = passwords.hashed(password)
     with store.group_commit():
-        first = bootstrap.create_first_tenant(
-            operator_context(store),
-            store,
-            org=org,
-            env=env,
-            email=email,
-            password_hash=password_hash,
+        first = run_inline(
+            bootstrap.create_first_tenant(
+                operator_context(store),
+                store,
+                org=org,
+                env=env,
+                email=email,
+                password_hash=password_hash,
+            )
         )
         if first is not None:
             _show(first, password, as_json)
@@ -74,7 +77,7 @@ def init_command(org: str, env: str, email: str, as_json: bool, database: str) -
 def _show_users(store: Store, *, as_json: bool) -> None:
     """Name the users, for an operator who lost what the first run printed."""
     message = "The database has users already; nothing was changed."
-    found = users.list_users(operator_context(store), store, _NAMED)
+    found = run_inline(users.list_users(operator_context(store), store, _NAMED))
     named = [{"id": each["id"], "email": each["email"]} for each in found["users"]]
     if as_json:
         show_json({"message": message, "users": named})

@@ -53,6 +53,7 @@ from hookstream_keys.http.rate_limiting import RateLimiting, tenant_of
 from hookstream_keys.http.responses import respond
 from hookstream_keys.runtime.writer import RETRY_SECONDS, Writer
 from hookstream_keys.store import IdempotentReplay, Store, StoreError
+from hookstream_keys.store.inline import run_inline
 
 log = logging.getLogger("hookstream_keys")
 
@@ -119,16 +120,16 @@ class HandlerDispatcher(PerOperationMiddleware):
             if isinstance(answer[0], Unfinished):
                 answer = await self._finished(answer, request)
         else:
-            _record_use(operation, context)
+            await _record_use(operation, context)
             try:
-                answer = _answer(operation.id, context, arguments)
+                answer = await _answer(operation.id, context, arguments)
             except RetryInWriteTransaction:
                 answer = await self._writer.run(
                     lambda: self._write(operation, context, arguments, used=True)
                 )
         await respond(request, answer, send)
 
-    def _write(
+    async def _write(
         self,
         operation: spec.Operation,
         context: RequestContext,
@@ -137,13 +138,13 @@ class HandlerDispatcher(PerOperationMiddleware):
         used: bool = False,
     ) -> Answer:
         """Call the handler inside the write transaction, after a recheck of the principal."""
-        checked = self._rechecked(operation, context)
+        checked = await self._rechecked(operation, context)
         if not used:
-            _record_use(operation, checked)
-        return _answer(operation.id, checked, arguments)
+            await _record_use(operation, checked)
+        return await _answer(operation.id, checked, arguments)
 
-    def _rechecked(self, operation: spec.Operation, context: RequestContext) -> WriteContext:
-        return write_context(
+    async def _rechecked(self, operation: spec.Operation, context: RequestContext) -> WriteContext:
+        return await write_context(
             context, self._store, self._credentials.current, optional=operation.optional
         )
 
@@ -154,22 +155,23 @@ class HandlerDispatcher(PerOperationMiddleware):
         principal = context.principal
         if isinstance(principal, KeyPrincipal) and principal.pending_rotation is not None:
             # The use of a pending secret is a write, and a short one.
-            await self._writer.run(
-                lambda: _record_use(operation, self._rechecked(operation, context))
-            )
+            await self._writer.run(lambda: self._use_pending_secret(operation, context))
         else:
-            _record_use(operation, context)
+            await _record_use(operation, context)
         if isinstance(principal, SessionPrincipal):
             # Another request renews the session.
             context = dataclasses.replace(
                 context, principal=dataclasses.replace(principal, due=False)
             )
 
-        def read() -> Answer:
+        async def read() -> Answer:
             with self._store.deadline(READ_SECONDS):
-                return _answer(operation.id, context, arguments)
+                return await _answer(operation.id, context, arguments)
 
-        return await self._reads.run(read, _flows(principal))
+        return await self._reads.run(lambda: run_inline(read()), _flows(principal))
+
+    async def _use_pending_secret(self, operation: spec.Operation, context: RequestContext) -> None:
+        await _record_use(operation, await self._rechecked(operation, context))
 
     async def _finished(self, answer: Answer, request: Request) -> Answer:
         """The answer after all of its steps, with the headers of the first.
@@ -189,7 +191,9 @@ class HandlerDispatcher(PerOperationMiddleware):
                     async with self._steps:
                         answer = await self._writer.run(body.step)
                 else:
-                    answer = await self._reads.run(body.step, _flows(request.principal))
+                    answer = await self._reads.run(
+                        functools.partial(_run_step, body), _flows(request.principal)
+                    )
             except Overloaded:
                 await asyncio.sleep(RETRY_SECONDS)
             except StoreError as error:
@@ -203,7 +207,10 @@ class HandlerDispatcher(PerOperationMiddleware):
         preparation = PREPARED[operation.id]
         # Before the queue: what is refused anyway takes no place in it.
         preparation.admit(context, **arguments)
-        work = functools.partial(preparation.work, context, **arguments)
+
+        def work() -> Any:
+            return run_inline(preparation.work(context, **arguments))
+
         try:
             return await self._passwords.run(work, preparation.flows(context, **arguments))
         except Overloaded:
@@ -237,6 +244,10 @@ class HandlerDispatcher(PerOperationMiddleware):
         )
 
 
+def _run_step(unfinished: Unfinished) -> Answer:
+    return run_inline(unfinished.step())
+
+
 def _flows(principal: Principal) -> tuple[str, ...]:
     """The flows of the fair queue that a read belongs to."""
     return (tenant_of(principal),) if isinstance(principal, Authenticated) else ()
@@ -261,7 +272,7 @@ def _will_write(principal: Principal) -> bool:
             return False
 
 
-def _record_use(operation: spec.Operation, context: RequestContext) -> None:
+async def _record_use(operation: spec.Operation, context: RequestContext) -> None:
     """Record that this request uses a key, whatever its outcome.
 
     A key whose scopes do not cover the operation is not used, as in verification.
@@ -271,13 +282,13 @@ def _record_use(operation: spec.Operation, context: RequestContext) -> None:
         return
     if operation.id != "authorize":
         # It does so itself, and only when the other checks pass.
-        verification.record_use(context)
+        await verification.record_use(context)
 
 
-def _answer(operation_id: str, context: RequestContext, arguments: dict[str, Any]) -> Answer:
+async def _answer(operation_id: str, context: RequestContext, arguments: dict[str, Any]) -> Answer:
     """The handler's answer, with the headers that the credential adds."""
     try:
-        body, status, *rest = OPERATIONS[operation_id](context, **arguments)
+        body, status, *rest = await OPERATIONS[operation_id](context, **arguments)
     except IdempotentReplay as repeated:
         if context.idempotent_request is None:
             raise
@@ -291,6 +302,6 @@ def _answer(operation_id: str, context: RequestContext, arguments: dict[str, Any
     if expires_at is not None:
         headers = {"X-Key-Expires-At": expires_at, **headers}
     if operation_id not in sessions.OPERATIONS:
-        renewed = sessions.renew(context)
+        renewed = await sessions.renew(context)
         headers = {**renewed, **headers} if renewed else headers
     return body, status, headers

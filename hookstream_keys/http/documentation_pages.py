@@ -8,11 +8,11 @@ from connexion.context import operation, scope
 from hookstream_keys.context import request as requests
 from hookstream_keys.contract.served_document import ServedDocument
 from hookstream_keys.domain import versions
-from hookstream_keys.handlers import PAGES, Handler
+from hookstream_keys.handlers import PAGES, PageHandler
 from hookstream_keys.handlers.context import Answer
 
 
-def page(operation_id: str, served: ServedDocument) -> Handler:
+def page(operation_id: str, served: ServedDocument) -> PageHandler:
     """The view function of a page for Flask. For an operation of the API it raises."""
     handler = PAGES.get(operation_id)
     if handler is None:

@@ -64,7 +64,7 @@ class _Secured:
         Raises Unauthorized, RateLimited or Overloaded.
         """
         request = requests.of(scope)
-        request.principal = principal = self._principal(request)
+        request.principal = principal = await self._principal(request)
         if isinstance(principal, KeyPrincipal | SessionPrincipal):
             tenant = self._limiting.count_caller(request, principal)
             request.has_share = True
@@ -75,11 +75,11 @@ class _Secured:
             request.has_share = True
             await self._share.clients.run(client, self._next, scope, receive, send)
 
-    def _principal(self, request: Request) -> Principal:
+    async def _principal(self, request: Request) -> Principal:
         refusal: Exception | None = None
         for check in self._checks:
             try:
-                principal = check(request)
+                principal = await check(request)
             except (ApiError, StoreError) as error:
                 # Another credential may be valid. If none is, this is the answer, not 401: while
                 # the database fails, it is not known whether the credential is valid.

@@ -5,7 +5,7 @@ the store has them work on different rows.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from hookstream_keys.domain.timestamps import to_text
@@ -38,17 +38,17 @@ class Batches:
         self._revocations = revocations
         self._now = now
 
-    def continue_deletion(self) -> float | None:
+    async def continue_deletion(self) -> float | None:
         """Continue one; returns how long until the next call, in seconds, or None without any."""
-        return _pause_after(
+        return await _pause_after(
             "a deletion",
             lambda: self._store.continue_deletion(self._deletions, MAX_ROWS, MAX_SECONDS),
         )
 
-    def continue_revocation(self) -> float | None:
+    async def continue_revocation(self) -> float | None:
         """The same for a revocation of descendants."""
         before = to_text(self._now() - KEPT)
-        return _pause_after(
+        return await _pause_after(
             "a revocation",
             lambda: self._store.continue_revocations(
                 self._revocations, MAX_ROWS, MAX_SECONDS, before
@@ -56,9 +56,9 @@ class Batches:
         )
 
 
-def _pause_after(what: str, work: Callable[[], bool]) -> float | None:
+async def _pause_after(what: str, work: Callable[[], Awaitable[bool]]) -> float | None:
     try:
-        return PAUSE_SECONDS if work() else None
+        return PAUSE_SECONDS if await work() else None
     except StoreError as error:
         log.warning("%s was not continued, and will be later: %s", what, error)
         return None

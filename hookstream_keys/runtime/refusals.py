@@ -15,9 +15,9 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from hookstream_keys.store import AuditEvent, Store, StoreError
 
@@ -67,7 +67,7 @@ class Refused(NamedTuple):
 #: Records a refusal, as `Refusals.note` does.
 Note = Callable[[Refused], None]
 #: The audit event of refusals; None where their user or key is gone.
-Recorded = Callable[[Refused], AuditEvent | None]
+Recorded = Callable[[Refused], Coroutine[Any, Any, AuditEvent | None]]
 
 
 def not_noted(_: Refused) -> None:
@@ -131,7 +131,7 @@ class Refusals:
                 self._places.update(subject.shares)
             self._count(key, subject, refused)
 
-    def flush(self) -> bool:
+    async def flush(self) -> bool:
         """Write some of the first refusals of each kind, and of the hours that are over.
 
         Returns whether there are more. What cannot be written now is written the next time.
@@ -143,13 +143,13 @@ class Refusals:
                 dropped, self._dropped = self._dropped, 0
             if dropped:
                 log.warning("%d refused attempts at further users and keys, not on record", dropped)
-        return self._write_batch()
+        return await self._write_batch()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Write everything, when the server stops."""
         with self._lock:
             self._pending += self._take_over(float("inf"))
-        while self._write_batch():
+        while await self._write_batch():
             pass
 
     def _count(self, key: _Key, subject: _Subject, refused: Refused) -> None:
@@ -197,13 +197,14 @@ class Refusals:
         self._fresh.clear()
         return sorted(found, key=lambda each: each.first_at)
 
-    def _write_batch(self) -> bool:
+    async def _write_batch(self) -> bool:
         """Write a batch; returns whether there is another that can be written now."""
         batch = self._pending[:_BATCH]
         try:
-            events = [event for each in batch if (event := self._recorded(each)) is not None]
+            found = [await self._recorded(each) for each in batch]
+            events = [event for event in found if event is not None]
             if events:
-                self._store.add_events(events)
+                await self._store.add_events(events)
         except StoreError as error:
             log.warning("refusals were not recorded, and will be later: %s", error)
             return False

@@ -48,12 +48,12 @@ class Pruning:
         #: In turn, so that many rows of one kind do not delay another.
         self._turns: Iterator[Prunable] = itertools.cycle(retention)
 
-    def prune_batch(self) -> bool:
+    async def prune_batch(self) -> bool:
         """Delete one batch of the next kind that has any; returns whether there may be more."""
         for _ in self._retention:
             what = next(self._turns)
             try:
-                if self._store.prune(what, self._now() - self._retention[what], BATCH):
+                if await self._store.prune(what, self._now() - self._retention[what], BATCH):
                     return True
             except StoreError as error:
                 log.warning("%s were not pruned, and will be later: %s", what, error)

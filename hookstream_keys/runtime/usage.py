@@ -37,14 +37,14 @@ class Usage:
                 counted = before._replace(times=before.times + 1)
             self._counted[key_id, outcome] = counted
 
-    def flush(self) -> None:
+    async def flush(self) -> None:
         """Write the counts. What cannot be written now is written the next time."""
         with self._lock:
             counted, self._counted = self._counted, {}
         if not counted:
             return
         try:
-            self._store.add_usage(list(counted.values()))
+            await self._store.add_usage(list(counted.values()))
         except StoreError as error:
             log.warning("usage was not written, and will be later: %s", error)
             self._take_back(counted)

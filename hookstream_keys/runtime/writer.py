@@ -13,17 +13,20 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 from hookstream_keys.domain.errors import Overloaded
 from hookstream_keys.runtime.usage import FLUSH_SECONDS
 from hookstream_keys.store import Store, StoreError
+from hookstream_keys.store.inline import run_inline
 
 log = logging.getLogger("hookstream_keys")
 
 Result = TypeVar("Result")
+#: A periodic task, which never suspends.
+Task = Callable[[], Coroutine[Any, Any, object]]
 
 #: How many jobs share a commit at most, so that the first does not wait long for the last.
 MAX_BATCH = 128
@@ -38,7 +41,7 @@ RETRY_SECONDS = 0.1
 
 
 class _Job(NamedTuple):
-    run: Callable[[], Any]
+    run: Callable[[], Coroutine[Any, Any, Any]]
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Any]"
     #: When it arrived, by `time.monotonic`.
@@ -60,9 +63,9 @@ class Writer:
     def __init__(
         self,
         store: Store,
-        periodic_tasks: Sequence[Callable[[], object]] = (),
+        periodic_tasks: Sequence[Task] = (),
         every: float = FLUSH_SECONDS,
-        at_end: Sequence[Callable[[], object]] = (),
+        at_end: Sequence[Task] = (),
     ) -> None:
         self._store = store
         self._every = every
@@ -83,7 +86,7 @@ class Writer:
         self._jobs.put(None)
         self._thread.join()
 
-    async def run(self, job: Callable[[], Result]) -> Result:
+    async def run(self, job: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
         """What `job` returns or raises, after its commit.
 
         Raises Overloaded when too many jobs wait, or the wait would exceed `MAX_QUEUE_SECONDS`.
@@ -170,9 +173,9 @@ class Writer:
                 self._periodic_tasks[task] = time.monotonic() + wait
 
 
-def _run_task(task: Callable[[], object]) -> object:
+def _run_task(task: Task) -> object:
     try:
-        return task()
+        return run_inline(task())
     except Exception:  # a task that fails runs again the next time
         log.exception("a periodic task failed")
         return None
@@ -213,7 +216,7 @@ def _outcome(job: _Job) -> _Outcome:
         # Its client is gone (`server/abandoned.py`), and it has not begun.
         return None, None
     try:
-        return job.run(), None
+        return run_inline(job.run()), None
     except Exception as error:  # noqa: BLE001 - raised again where the job came from
         return None, error
 

@@ -20,6 +20,7 @@ from hookstream_keys.sandbox.resources import (
     Values,
     password_hash,
 )
+from hookstream_keys.store.inline import run_inline
 
 ORGANIZATION = "Acme"
 ENVIRONMENT = "Sandbox"
@@ -114,13 +115,15 @@ def _first_tenant(application: Application, clock: Clock, streams: Streams) -> t
         now=clock.now() - HOUR,
         random=random,
     )
-    first = bootstrap.create_first_tenant(
-        context,
-        application.store,
-        org=ORGANIZATION,
-        env=ENVIRONMENT,
-        email=OWNER_EMAIL,
-        password_hash=password_hash(),
+    first = run_inline(
+        bootstrap.create_first_tenant(
+            context,
+            application.store,
+            org=ORGANIZATION,
+            env=ENVIRONMENT,
+            email=OWNER_EMAIL,
+            password_hash=password_hash(),
+        )
     )
     if first is None:
         raise RuntimeError("a sandbox is seeded when its database is empty")

@@ -34,6 +34,7 @@ from hookstream_keys.sandbox.resources import Owner, Resources
 from hookstream_keys.sandbox.seed import LIMIT, seed
 from hookstream_keys.settings import SECRET_LENGTH, Settings
 from hookstream_keys.store import Snapshot, database_path, open_sandbox_store
+from hookstream_keys.store.inline import run_inline
 
 Result = TypeVar("Result")
 
@@ -123,14 +124,14 @@ class World:
         """What `job` returns, on the writer's thread, in a transaction; not during a reset."""
         await self._gate.opened()
         with self._gate.inside():
-            return await self.application.writer.run(job)
+            return await self._in_writer(job)
 
     async def reset(self) -> None:
         """Put everything back as it was at the start, when no request is in progress."""
         async with self._gate.closed():
             self.clock = Clock(self._start, self._mode)
             # What was counted in memory belongs to the time before.
-            await self.application.writer.run(self._run_final_tasks)
+            await self._in_writer(self._run_final_tasks)
             self._snapshot.restore()
             self.faults.clear()
             self.recorder.clear()
@@ -207,8 +208,14 @@ class World:
     async def _run(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         with self._gate.inside():
             # What earlier requests have counted shows in this one's answer, at any speed.
-            await self.application.writer.run(self._run_periodic_tasks)
+            await self._in_writer(self._run_periodic_tasks)
             await app(scope, receive, send)
+
+    async def _in_writer(self, job: Callable[[], Result]) -> Result:
+        async def run() -> Result:
+            return job()
+
+        return await self.application.writer.run(run)
 
     def _request_id(self) -> str:
         """The ID of a request that the application does not get."""
@@ -225,13 +232,13 @@ class World:
     def _run_periodic_tasks(self) -> None:
         """Write what was counted, and prune what is over at the clock's time."""
         for task in self.application.periodic_tasks:
-            while task():
+            while run_inline(task()):
                 pass
 
     def _run_final_tasks(self) -> None:
         self._run_periodic_tasks()
         for task in self.application.final_tasks:
-            task()
+            run_inline(task())
 
     def _operation(self, scope: Scope) -> spec.Operation | None:
         route = self._routes.find(scope["path"], scope.get("raw_path", b""))

@@ -24,15 +24,15 @@ _FIND_POSITION = "select seq from audit_log where id = ? and org_id = ?"
 class AuditLog(Engine):
     """Queries of the audit log."""
 
-    def add_events(self, events: Sequence[AuditEvent]) -> None:
+    async def add_events(self, events: Sequence[AuditEvent]) -> None:
         with self.write_transaction() as connection:
             for event in events:
                 insert_event(connection, event)
 
-    def has_data(self) -> bool:
+    async def has_data(self) -> bool:
         return self.one(_WAS_USED, ()) is not None
 
-    def find_event_position(self, org_id: str, event_id: str) -> int | None:
+    async def find_event_position(self, org_id: str, event_id: str) -> int | None:
         row = self.one(_FIND_POSITION, (event_id, org_id))
         return row[0] if row else None
 

@@ -22,7 +22,7 @@ _FIND_ID = "select id from audit_log where seq = ?"
 class AuditLists(Scans):
     """Lists of events. Every page is a bounded scan (`scans`)."""
 
-    def list_events(
+    async def list_events(
         self, wanted: AuditFilter, *, before: int | None, limit: int
     ) -> Scanned[AuditEvent, str]:
         values: dict[str, Value] = {

@@ -108,7 +108,7 @@ class Engine:
                     migrations.apply(db)
         return pending
 
-    def check(self) -> None:
+    async def check(self) -> None:
         with self.translated():
             connection = self._checked_connection(writing=True).connection
             db = Database(connection)
@@ -120,7 +120,7 @@ class Engine:
     def wrote_within(self, seconds: float) -> bool:
         return time.monotonic() - self._wrote_at < seconds
 
-    def try_to_write(self) -> None:
+    async def try_to_write(self) -> None:
         with self.write_transaction() as connection:
             # Both, so that pages are written without an effect.
             connection.execute(_TRY_TO_ADD)

@@ -29,19 +29,21 @@ _SELECT = f"select {_COLUMNS} from environment where {_EXISTS}"  # noqa: S608 - 
 class Environments(Engine):
     """Queries and changes of environments."""
 
-    def find_environment(self, env_id: str) -> Environment | None:
+    async def find_environment(self, env_id: str) -> Environment | None:
         row = self.one(f"{_SELECT} and id = ?", (env_id,))
         return Environment(*row) if row else None
 
-    def organization_of_environment(self, env_id: str) -> str | None:
+    async def organization_of_environment(self, env_id: str) -> str | None:
         row = self.one("select org_id from environment where id = ?", (env_id,))
         return row[0] if row else None
 
-    def list_environments(self, org_id: str, env_id: str | None, page: Page) -> list[Environment]:
+    async def list_environments(
+        self, org_id: str, env_id: str | None, page: Page
+    ) -> list[Environment]:
         rows = self.page(_SELECT, {"org_id = ?": org_id, "id = ?": env_id}, page)
         return [Environment(*row) for row in rows]
 
-    def add_environment(
+    async def add_environment(
         self,
         environment: Environment,
         event: AuditEvent,
@@ -54,7 +56,7 @@ class Environments(Engine):
             check_environments(connection, environment.org_id, quota)
             insert_event(connection, event)
 
-    def update_environment(
+    async def update_environment(
         self, org_id: str, env_id: str, changes: Mapping[str, object], event: AuditEvent
     ) -> Environment | None:
         with self.write_transaction() as connection, unique("slug"):
@@ -68,7 +70,7 @@ class Environments(Engine):
             insert_event(connection, event)
             return Environment(*row)
 
-    def delete_environment(
+    async def delete_environment(
         self, deletion: PendingDeletion, event: AuditEvent, events: DeletionEvents
     ) -> bool:
         with self.write_transaction() as connection:

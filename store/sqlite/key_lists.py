@@ -38,7 +38,7 @@ _HAS_DELETION = "select 1 from pending_deletion where org_id = ? limit 1"
 class KeyLists(Scans):
     """Lists of keys."""
 
-    def list_keys(self, wanted: KeyFilter, page: Page) -> Scanned[ApiKey, tuple[str, str]]:
+    async def list_keys(self, wanted: KeyFilter, page: Page) -> Scanned[ApiKey, tuple[str, str]]:
         beside = wanted.state is not None and self.one(_HAS_DELETION, (wanted.org_id,)) is not None
         if wanted.rotated_by is not None:
             rotated = self._rotated(wanted, page, beside=beside)

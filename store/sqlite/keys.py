@@ -81,7 +81,7 @@ class Keys(Engine):
         super().__init__(path)
         self._key_counts = KeyCounts()
 
-    def find_key(self, digest: bytes) -> ApiKey | None:
+    async def find_key(self, digest: bytes) -> ApiKey | None:
         row = self.one(_FIND_KEY, (digest,))
         if row is not None:
             return key_of(row)
@@ -94,11 +94,11 @@ class Keys(Engine):
             return key
         return replace(key, rotation=rotations.rotation_of(of_rotation))
 
-    def find_key_by_id(self, key_id: str) -> ApiKey | None:
+    async def find_key_by_id(self, key_id: str) -> ApiKey | None:
         row = self.one(_FIND_KEY_BY_ID, (key_id,))
         return key_of(row) if row else None
 
-    def add_key(
+    async def add_key(
         self,
         key: ApiKey,
         digest: bytes,
@@ -112,7 +112,7 @@ class Keys(Engine):
             self._key_counts.check(connection, key.env_id, key.created_at, quota)
             insert_event(connection, event)
 
-    def update_key(
+    async def update_key(
         self,
         org_id: str,
         key_id: str,

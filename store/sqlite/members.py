@@ -56,27 +56,27 @@ _OWNERS = """
 class Members(Engine):
     """Queries and changes of members."""
 
-    def role_in(self, org_id: str, user_id: str) -> str | None:
+    async def role_in(self, org_id: str, user_id: str) -> str | None:
         row = self.one(_ROLE_IN, (user_id, org_id))
         return row[0] if row else None
 
-    def first_organization_of(self, user_id: str) -> str | None:
+    async def first_organization_of(self, user_id: str) -> str | None:
         row = self.one(FIRST_JOINED, (user_id,))
         return row[0] if row else None
 
-    def roles_of(self, user_id: str) -> dict[str, str]:
+    async def roles_of(self, user_id: str) -> dict[str, str]:
         return dict(self.all(_ROLES, (user_id,)))
 
-    def find_member(self, org_id: str, member_id: str) -> Member | None:
+    async def find_member(self, org_id: str, member_id: str) -> Member | None:
         row = self.one(_FIND, (org_id, member_id))
         return _member(row) if row else None
 
-    def list_members(self, org_id: str, page: Page) -> list[Member]:
+    async def list_members(self, org_id: str, page: Page) -> list[Member]:
         of_it: dict[str, Value] = {'m."organizationId" = ?': org_id}
         rows = self.page(_SELECT, of_it, page, ('m."createdAt"', "m.id"))
         return [_member(row) for row in rows]
 
-    def add_member(
+    async def add_member(
         self,
         member: Member,
         event: AuditEvent,
@@ -90,7 +90,7 @@ class Members(Engine):
             check_organizations(connection, member.user_id, quotas.organizations_per_user)
             insert_event(connection, event)
 
-    def update_member(
+    async def update_member(
         self,
         org_id: str,
         member_id: str,
@@ -108,7 +108,7 @@ class Members(Engine):
             insert_event(connection, event)
             return pending_revocations.begin(connection, keys)
 
-    def remove_member(
+    async def remove_member(
         self,
         org_id: str,
         member_id: str,

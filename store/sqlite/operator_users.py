@@ -16,16 +16,16 @@ _REPLACE = 'update "account" set password = ?, "updatedAt" = ? where id = ?'
 class OperatorUsers(BetterAuth):
     """Queries and changes of users by the operator."""
 
-    def list_users(self, page: Page) -> list[User]:
+    async def list_users(self, page: Page) -> list[User]:
         select = f"{select_users(self.user_columns)} where true"
         return [user_of(row) for row in self.page(select, {}, page, ('u."createdAt"', "u.id"))]
 
-    def create_user(self, user: User, credential: Credential, event: AuditEvent) -> None:
+    async def create_user(self, user: User, credential: Credential, event: AuditEvent) -> None:
         with self.write_transaction() as connection:
             insert_user(connection, user, credential)
             insert_event(connection, event)
 
-    def set_password(
+    async def set_password(
         self, credential: Credential, event: AuditEvent, ended: Callable[[Session], AuditEvent]
     ) -> int:
         with self.write_transaction() as connection:
@@ -39,7 +39,7 @@ class OperatorUsers(BetterAuth):
             insert_event(connection, event)
             return _end_sessions(connection, credential.user_id, ended)
 
-    def end_sessions(self, user_id: str, ended: Callable[[Session], AuditEvent]) -> int:
+    async def end_sessions(self, user_id: str, ended: Callable[[Session], AuditEvent]) -> int:
         with self.write_transaction() as connection:
             return _end_sessions(connection, user_id, ended)
 

@@ -38,19 +38,19 @@ _DELETE = f"update organization as o set slug = '~' || id where o.id = ? and {_E
 class Organizations(Engine):
     """Queries and changes of organizations."""
 
-    def find_organization(self, org_id: str) -> Organization | None:
+    async def find_organization(self, org_id: str) -> Organization | None:
         row = self.one(_FIND, (org_id,))
         return _organization(row) if row else None
 
-    def list_organizations(self, user_id: str, page: Page) -> list[Organization]:
+    async def list_organizations(self, user_id: str, page: Page) -> list[Organization]:
         rows = self.page(_OF_USER, {'m."userId" = ?': user_id}, page, ('m."createdAt"', "m.id"))
         return [_organization(row) for row in rows]
 
-    def list_all_organizations(self, page: Page) -> list[Organization]:
+    async def list_all_organizations(self, page: Page) -> list[Organization]:
         rows = self.page(_ALL, {}, page, ('o."createdAt"', "o.id"))
         return [_organization(row) for row in rows]
 
-    def add_organization(
+    async def add_organization(
         self,
         organization: Organization,
         member: Member,
@@ -65,7 +65,7 @@ class Organizations(Engine):
             check_organizations(connection, member.user_id, quota)
             insert_event(connection, event)
 
-    def update_organization(
+    async def update_organization(
         self, org_id: str, changes: Mapping[str, object], event: AuditEvent
     ) -> Organization | None:
         with self.write_transaction() as connection, unique("slug"):
@@ -79,7 +79,7 @@ class Organizations(Engine):
             insert_event(connection, event)
             return _organization(row)
 
-    def delete_organization(
+    async def delete_organization(
         self, deletion: PendingDeletion, event: AuditEvent, events: DeletionEvents
     ) -> bool:
         with self.write_transaction() as connection:

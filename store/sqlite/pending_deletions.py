@@ -93,18 +93,21 @@ def as_revoked(column: Literal["revoked_at", "revocation_reason"], alias: str) -
 class PendingDeletions(Engine):
     """Working on pending deletions."""
 
-    def has_pending_deletions(self) -> bool:
-        return self.one(_ANY, ()) is not None
+    async def has_pending_deletions(self) -> bool:
+        return self._is_any_pending()
 
-    def continue_deletion(self, events: DeletionEvents, rows: int, seconds: float) -> bool:
+    async def continue_deletion(self, events: DeletionEvents, rows: int, seconds: float) -> bool:
         # First without the write lock: most of the time there is none.
-        if not self.has_pending_deletions():
+        if not self._is_any_pending():
             return False
         with self.write_transaction() as connection:
             deletion = _next(connection)
             if deletion is not None:
                 _work(connection, deletion, events, Budget(rows, seconds))
-        return self.has_pending_deletions()
+        return self._is_any_pending()
+
+    def _is_any_pending(self) -> bool:
+        return self.one(_ANY, ()) is not None
 
 
 def begin(connection: Connection, deletion: PendingDeletion, events: DeletionEvents) -> None:

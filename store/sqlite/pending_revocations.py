@@ -115,11 +115,11 @@ class _Position:
 class PendingRevocations(Engine):
     """Working on pending revocations."""
 
-    def find_pending_revocation(self, org_id: str, cause: str) -> str | None:
+    async def find_pending_revocation(self, org_id: str, cause: str) -> str | None:
         row = self.one(_FIND_BY_CAUSE, (org_id, cause))
         return row[0] if row else None
 
-    def continue_revocation(
+    async def continue_revocation(
         self, revocation_id: str, events: RevocationEvents, rows: int, seconds: float
     ) -> RevocationProgress:
         with self.write_transaction() as connection:
@@ -128,7 +128,7 @@ class PendingRevocations(Engine):
             raise StoreUnavailable(f"the revocation {revocation_id} was removed")
         return found
 
-    def continue_revocations(
+    async def continue_revocations(
         self, events: RevocationEvents, rows: int, seconds: float, before: str
     ) -> bool:
         # First without the write lock: most of the time there is none.

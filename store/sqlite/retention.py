@@ -18,7 +18,7 @@ from hookstream_keys.store.sqlite.pending_deletions import is_pending
 class Retention(Engine):
     """Pruning of rows."""
 
-    def prune(self, what: Prunable, before: datetime, most: int) -> int:
+    async def prune(self, what: Prunable, before: datetime, most: int) -> int:
         with self.translated():
             if not _find(self.connection(), what, before, 1):
                 return 0

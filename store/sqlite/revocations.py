@@ -15,11 +15,13 @@ _REVOKE = f"""
 class Revocations(Engine):
     """Queries of descendants, and the revocation of keys."""
 
-    def count_descendants(self, made_by: str, org_id: str, most: int) -> dict[str | None, int]:
+    async def count_descendants(
+        self, made_by: str, org_id: str, most: int
+    ) -> dict[str | None, int]:
         values: dict[str, Value] = {"made_by": made_by, "org_id": org_id, "most": most}
         return dict(self.all(descendants.COUNT, values))
 
-    def count_rotated(
+    async def count_rotated(
         self, made_by: str, org_id: str, now: str, most: int
     ) -> dict[str | None, int]:
         values: dict[str, Value] = {
@@ -30,7 +32,7 @@ class Revocations(Engine):
         }
         return dict(self.all(descendants.COUNT_ROTATED, values))
 
-    def revoke_key(
+    async def revoke_key(
         self,
         org_id: str,
         key_id: str,

@@ -54,14 +54,14 @@ _STEP_BACK = """
 class Rotations(Engine):
     """Queries and changes of rotations."""
 
-    def rotations_of(self, key_ids: Sequence[str], now: str) -> dict[str, list[Rotation]]:
+    async def rotations_of(self, key_ids: Sequence[str], now: str) -> dict[str, list[Rotation]]:
         found: dict[str, list[Rotation]] = {key_id: [] for key_id in key_ids}
         for row in self.all(_UNDER_WAY, {"key_ids": to_json(key_ids), "now": now}):
             rotation = rotation_of(row)
             found[rotation.key_id].append(rotation)
         return found
 
-    def add_rotation(
+    async def add_rotation(
         self,
         rotation: Rotation,
         digest: bytes,
@@ -95,7 +95,7 @@ class Rotations(Engine):
             insert_event(connection, event)
             return True
 
-    def activate_rotation(
+    async def activate_rotation(
         self,
         rotation_id: str,
         activated_at: str,
@@ -127,7 +127,7 @@ class Rotations(Engine):
             insert_event(connection, event)
             return True
 
-    def cancel_rotation(
+    async def cancel_rotation(
         self, org_id: str, key_id: str, rotation_id: str, event: AuditEvent
     ) -> bool:
         with self.write_transaction() as connection:
@@ -140,7 +140,7 @@ class Rotations(Engine):
             insert_event(connection, event)
             return True
 
-    def find_rotation(self, key_id: str, rotation_id: str) -> Rotation | None:
+    async def find_rotation(self, key_id: str, rotation_id: str) -> Rotation | None:
         row = self.one(f"{_SELECT} where id = ? and key_id = ?", (rotation_id, key_id))
         return rotation_of(row) if row else None
 

@@ -48,18 +48,18 @@ def _find(columns: frozenset[str], by: str) -> str:
 class Sessions(BetterAuth):
     """Queries and changes of sessions."""
 
-    def find_session(self, token: str, now: str) -> Session | None:
+    async def find_session(self, token: str, now: str) -> Session | None:
         return self._found(_find(self.user_columns, "token"), token, now)
 
-    def find_session_by_id(self, session_id: str, now: str) -> Session | None:
+    async def find_session_by_id(self, session_id: str, now: str) -> Session | None:
         return self._found(_find(self.user_columns, "id"), session_id, now)
 
-    def renew_session(self, session_id: str, expires_at: str, updated_at: str) -> bool:
+    async def renew_session(self, session_id: str, expires_at: str, updated_at: str) -> bool:
         with self.write_transaction() as connection:
             done = connection.execute(_RENEW, (expires_at, updated_at, session_id))
             return done.rowcount > 0
 
-    def end_session(self, session_id: str, event: AuditEvent) -> bool:
+    async def end_session(self, session_id: str, event: AuditEvent) -> bool:
         with self.write_transaction() as connection:
             done = connection.execute('delete from "session" where id = ?', (session_id,))
             if done.rowcount == 0:

@@ -21,7 +21,7 @@ from hookstream_keys.store.sqlite.users import insert_user
 class SignIn(Engine):
     """The changes of sign-up and sign-in."""
 
-    def add_user(
+    async def add_user(
         self,
         user: User,
         credential: Credential,
@@ -37,7 +37,7 @@ class SignIn(Engine):
             for event in events:
                 insert_event(connection, event)
 
-    def add_session(
+    async def add_session(
         self,
         session: Session,
         tenancy: Tenancy | None,

@@ -18,7 +18,7 @@ _USED = """
 class Tenants(Engine):
     """The change by `init`."""
 
-    def add_first_tenant(self, tenant: Tenant) -> bool:
+    async def add_first_tenant(self, tenant: Tenant) -> bool:
         with self.write_transaction() as connection:
             used = connection.execute(_USED).fetchone()[0]
             if not used:

@@ -21,11 +21,11 @@ _ADD = """
 class Usage(Engine):
     """Queries and changes of usage."""
 
-    def add_usage(self, counted: Sequence[Attempts]) -> None:
+    async def add_usage(self, counted: Sequence[Attempts]) -> None:
         with self.write_transaction() as connection:
             connection.executemany(_ADD, [each._asdict() for each in counted])
 
-    def usage_of(self, key_ids: Sequence[str]) -> dict[str, KeyUsage]:
+    async def usage_of(self, key_ids: Sequence[str]) -> dict[str, KeyUsage]:
         found: dict[str, list[Attempts]] = {key_id: [] for key_id in key_ids}
         places = ", ".join("?" for _ in key_ids)
         for row in self.all(

@@ -28,15 +28,15 @@ def select_users(columns: frozenset[str], more: str = "") -> str:
 class Users(BetterAuth):
     """Queries of users."""
 
-    def find_user(self, user_id: str) -> User | None:
+    async def find_user(self, user_id: str) -> User | None:
         row = self.one(f"{select_users(self.user_columns)} where u.id = ?", (user_id,))
         return user_of(row) if row else None
 
-    def find_user_by_email(self, email: str) -> User | None:
+    async def find_user_by_email(self, email: str) -> User | None:
         row = self.one(f"{select_users(self.user_columns)} where u.email = ?", (email,))
         return user_of(row) if row else None
 
-    def find_credential(self, email: str) -> tuple[User, Credential] | None:
+    async def find_credential(self, email: str) -> tuple[User, Credential] | None:
         select = select_users(self.user_columns, ', a.id, a.password, a."createdAt"')
         row = self.one(f"{select} {_CREDENTIAL}", (email,))
         if row is None:

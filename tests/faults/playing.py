@@ -16,6 +16,7 @@ from faults.ledger import PENDING, Ledger, Step
 from faults.recording import Recording
 from faults.records import unmatched, unsound
 from support import Database
+from support.results import result_of
 
 from hookstream_keys.auth import verification
 from hookstream_keys.domain import keys, timestamps
@@ -86,7 +87,7 @@ def _wrong(moment: Moment, store: Store, folder: Path, secret: bytes, first_key:
     now = timestamps.to_text(timestamps.now())
     codes = {}
     for text in [*moment.ledger.secrets(), first_key]:
-        found = verification.verify(store, keys.digest_of(text), verification.Use(now))
+        found = result_of(verification.verify(store, keys.digest_of(text), verification.Use(now)))
         codes[text] = PENDING if verification.activates(found) else found.code
     wrong += moment.ledger.wrong(codes)
     if moment.begun:

@@ -20,6 +20,7 @@ import pytest
 from faults import old_database
 from faults.processes import DEADLINE_SECONDS, wait_for, workers
 from support import COMMAND, Database, environment, run, serving
+from support.results import result_of
 
 from hookstream_keys.auth import verification
 from hookstream_keys.domain import keys, timestamps
@@ -181,9 +182,10 @@ def _is_well(database: Database, key: str) -> None:
     assert old_database.steps(database) == old_database.all_steps()
     assert database.execute("pragma integrity_check") == [("ok",)]
     with contextlib.closing(open_store(f"sqlite:///{database.path}")) as store:
-        store.check()
+        result_of(store.check())
         assert store.check_audit_log().fault is None
         now = timestamps.to_text(timestamps.now())
         assert (
-            verification.verify(store, keys.digest_of(key), verification.Use(now)).code == "VALID"
+            result_of(verification.verify(store, keys.digest_of(key), verification.Use(now))).code
+            == "VALID"
         )

@@ -9,6 +9,7 @@ from hookstream_keys.cli.operations import operator_context
 from hookstream_keys.domain import ids, keys, timestamps
 from hookstream_keys.handlers import audit
 from hookstream_keys.store import ApiKey, Rotation, SqliteStore
+from support.results import result_of
 
 #: So many keys are made in one transaction.
 _TOGETHER = 500
@@ -32,9 +33,11 @@ def _add(store: SqliteStore, org_id: str, env_id: str, number: int) -> int:
     context, new = operator_context(store), keys.generate("live")
     now = timestamps.to_text(context.now)
     key = ApiKey(ids.new("ak"), org_id, env_id, f"key {number}", new.prefix, "*", None, now)
-    store.add_key(key, new.digest, audit.key_created(context, key, new.digest))
+    result_of(store.add_key(key, new.digest, audit.key_created(context, key, new.digest)))
     for changes in ({"scopes": "events:read"}, {"name": "renamed", "allowed_ips": ("10.0.0.0/8",)}):
-        store.update_key(key.org_id, key.id, changes, audit.key_updated(context, key, changes))
+        result_of(
+            store.update_key(key.org_id, key.id, changes, audit.key_updated(context, key, changes))
+        )
         key = replace(key, **changes)
     events = 3
     if number % 4 < 3:
@@ -51,16 +54,18 @@ def _add(store: SqliteStore, org_id: str, env_id: str, number: int) -> int:
             created_by=None,
         )
         event = audit.key_rotated(context, key, rotation, another.digest)
-        store.add_rotation(rotation, another.digest, event)
+        result_of(store.add_rotation(rotation, another.digest, event))
         ends_at = timestamps.to_text(context.now + timedelta(hours=1))
         after = key_rights.at_activation(key, rotation)
         event = audit.rotation_activated(context, key, rotation, after, ends_at)
-        store.activate_rotation(rotation.id, now, ends_at, event)
+        result_of(store.activate_rotation(rotation.id, now, ends_at, event))
         key = after
         events += 2
     if number % 4 == 0:
-        store.revoke_key(
-            key.org_id, key.id, now, "superseded", audit.key_revoked(context, key, "superseded")
+        result_of(
+            store.revoke_key(
+                key.org_id, key.id, now, "superseded", audit.key_revoked(context, key, "superseded")
+            )
         )
         events += 1
     return events

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import pytest
 from hypothesis import settings
+from support.results import result_of
 from unit import samples
 
 from hookstream_keys.store import SqliteStore, Store, Tenant, open_store
@@ -71,7 +72,7 @@ def store(engine: Engine) -> Iterator[Store]:
 @pytest.fixture
 def tenant(store: Store) -> Tenant:
     stored = samples.tenant()
-    assert store.add_first_tenant(stored)
+    assert result_of(store.add_first_tenant(stored))
     return stored
 
 

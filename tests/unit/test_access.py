@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from support.results import result_of
 from unit import samples
 from unit.conftest import Engine
 
@@ -53,7 +54,7 @@ def create(
         "scopes": scopes,
     }
     context = WriteContext(store, principal, ids.new("req"), "203.0.113.7", now())
-    answer = create_api_key(context, body)
+    answer = result_of(create_api_key(context, body))
     assert answer[1] == 201
     created: dict[str, Any] = answer[0]
     return created
@@ -67,7 +68,7 @@ def refusal(store: Store, tenant: Tenant, principal: Principal, **changes: str) 
 
 def test_a_member_creates_a_key(store: Store, tenant: Tenant) -> None:
     created = create(store, tenant, SessionPrincipal("ses_1", tenant.user.id))
-    found = verification.verify(store, keys.digest_of(created["key"]), samples.USE)
+    found = result_of(verification.verify(store, keys.digest_of(created["key"]), samples.USE))
     assert found.code == "VALID"
     assert found.key is not None
     assert found.key.created_by == tenant.user.id
@@ -75,14 +76,14 @@ def test_a_member_creates_a_key(store: Store, tenant: Tenant) -> None:
 
 def test_the_operator_creates_a_key(store: Store, tenant: Tenant) -> None:
     created = create(store, tenant, Operator())
-    found = verification.verify(store, keys.digest_of(created["key"]), samples.USE)
+    found = result_of(verification.verify(store, keys.digest_of(created["key"]), samples.USE))
     assert found.key is not None
     assert found.key.created_by is None
 
 
 def test_a_key_creates_a_key_in_its_own_environment(store: Store, tenant: Tenant) -> None:
     created = create(store, tenant, key_principal(tenant, "*"))
-    found = verification.verify(store, keys.digest_of(created["key"]), samples.USE)
+    found = result_of(verification.verify(store, keys.digest_of(created["key"]), samples.USE))
     assert found.key is not None
     assert found.key.created_by == tenant.key.id
 

@@ -1,6 +1,7 @@
 """Who may read which part of the audit log."""
 
 import pytest
+from support.results import result_of
 from unit.conftest import Engine
 from unit.test_access import key_principal
 
@@ -21,7 +22,7 @@ from hookstream_keys.store import AuditFilter, Store, Tenant
 
 def readable(store: Store, principal: Principal, org_id: str | None = None) -> AuditFilter:
     context = RequestContext(store, principal, ids.new("req"), None, now())
-    return audit_filter(context, org_id)
+    return result_of(audit_filter(context, org_id))
 
 
 def refusal(store: Store, principal: Principal, org_id: str | None = None) -> type[ApiError]:

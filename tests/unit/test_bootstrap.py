@@ -2,6 +2,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from support.results import result_of
 from unit import samples
 from unit.conftest import Engine
 
@@ -17,13 +18,15 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def create(store: Store) -> FirstTenant | None:
-    return create_first_tenant(
-        RequestContext(store, Operator(), ids.new("req"), None, NOON),
-        store,
-        org="My organization",
-        env="Production",
-        email="owner@example.com",
-        password_hash=passwords.hashed(PASSWORD),
+    return result_of(
+        create_first_tenant(
+            RequestContext(store, Operator(), ids.new("req"), None, NOON),
+            store,
+            org="My organization",
+            env="Production",
+            email="owner@example.com",
+            password_hash=passwords.hashed(PASSWORD),
+        )
     )
 
 
@@ -35,7 +38,7 @@ def first(store: Store) -> FirstTenant:
 
 
 def test_the_first_key_is_valid(store: Store, first: FirstTenant) -> None:
-    found = verification.verify(store, keys.digest_of(first.key), samples.USE)
+    found = result_of(verification.verify(store, keys.digest_of(first.key), samples.USE))
     assert found.code == "VALID"
     assert found.key == first.tenant.key
     assert found.key.scopes == "*"
@@ -90,7 +93,10 @@ def test_the_audit_log_does_not_have_the_secret(engine: Engine, first: FirstTena
 @pytest.mark.usefixtures("engine")
 def test_a_second_bootstrap_changes_nothing(store: Store, first: FirstTenant) -> None:
     assert create(store) is None
-    assert verification.verify(store, keys.digest_of(first.key), samples.USE).code == "VALID"
+    assert (
+        result_of(verification.verify(store, keys.digest_of(first.key), samples.USE)).code
+        == "VALID"
+    )
 
 
 def test_repr_shows_no_secret(first: FirstTenant) -> None:

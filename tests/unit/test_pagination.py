@@ -3,6 +3,7 @@ from typing import Any
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
+from support.results import result_of
 
 from hookstream_keys.handlers.pagination import MAX_PAGE_BYTES, page
 from hookstream_keys.store import Scanned
@@ -13,14 +14,23 @@ def read_all(sizes: list[int], limit: int) -> list[list[int]]:
     pages: list[list[int]] = []
     start = 0
     while True:
-        body = page(
-            "items",
-            limit,
+
+        async def fetch(most: int) -> Scanned[int, int]:
             # Called at once.
-            lambda most: Scanned(list(range(start, min(start + most, len(sizes))))),  # noqa: B023
-            lambda numbers: [{"number": each, "text": "x" * sizes[each]} for each in numbers],
-            position_of=int,
-            cursor_of=str,
+            return Scanned(list(range(start, min(start + most, len(sizes)))))  # noqa: B023
+
+        async def views(numbers: list[int]) -> list[dict[str, Any]]:
+            return [{"number": each, "text": "x" * sizes[each]} for each in numbers]
+
+        body = result_of(
+            page(
+                "items",
+                limit,
+                fetch,
+                views,
+                position_of=int,
+                cursor_of=str,
+            )
         )
         pages.append([item["number"] for item in body["items"]])
         assert_bounded(body["items"])

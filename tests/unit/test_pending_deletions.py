@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import pytest
+from support.results import result_of
 from unit import samples
 from unit.conftest import Engine
 from unit.test_store_conformance import at_once
@@ -45,7 +46,7 @@ UNLIMITED = float("inf")
 def staging(store: Store, tenant: Tenant) -> Environment:
     """An environment with many keys, the first of which is revoked."""
     made = samples.environment(tenant.tenancy.organization, slug="staging", mode="test")
-    store.add_environment(made, samples.event_of(tenant.key))
+    result_of(store.add_environment(made, samples.event_of(tenant.key)))
     return made
 
 
@@ -55,10 +56,10 @@ def made(store: Store, tenant: Tenant, staging: Environment) -> list[ApiKey]:
     added = [samples.key_of(staging, created_by=tenant.user.id) for _ in range(MANY)]
     with store.group_commit():
         for key, digest in zip(added, SECRETS, strict=True):
-            store.add_key(key, digest, samples.event_of(key))
+            result_of(store.add_key(key, digest, samples.event_of(key)))
     first = added[0]
     recorded = samples.event_of(first, action="api_key.revoked")
-    store.revoke_key(first.org_id, first.id, samples.NOON, "superseded", recorded)
+    result_of(store.revoke_key(first.org_id, first.id, samples.NOON, "superseded", recorded))
     return added
 
 
@@ -76,7 +77,7 @@ def revoked_rows(engine: Engine) -> int:
 def finish(store: Store, rows: int = 1000) -> int:
     """Complete all deletions; returns in how many batches."""
     batches = 1
-    while store.continue_deletion(EVENTS, rows, UNLIMITED):
+    while result_of(store.continue_deletion(EVENTS, rows, UNLIMITED)):
         batches += 1
     return batches
 
@@ -85,35 +86,35 @@ def test_a_small_deletion_is_complete_at_once(
     engine: Engine, store: Store, tenant: Tenant, staging: Environment
 ) -> None:
     key = samples.key_of(staging)
-    store.add_key(key, SECRETS[0], samples.event_of(key))
-    assert store.delete_environment(*samples.deletion_of(staging, LATER))
-    assert not store.has_pending_deletions()
+    result_of(store.add_key(key, SECRETS[0], samples.event_of(key)))
+    assert result_of(store.delete_environment(*samples.deletion_of(staging, LATER)))
+    assert not result_of(store.has_pending_deletions())
     assert actions(engine)[-3:] == [
         "environment.deleted", "api_key.revoked", "environment.deletion_completed"]  # fmt: skip
-    assert not store.continue_deletion(EVENTS, 1, UNLIMITED)
+    assert not result_of(store.continue_deletion(EVENTS, 1, UNLIMITED))
 
 
 def test_keys_are_revoked_at_once_and_their_rows_in_batches(
     engine: Engine, store: Store, made: list[ApiKey], staging: Environment
 ) -> None:
-    assert store.delete_environment(*samples.deletion_of(staging, LATER))
-    assert store.has_pending_deletions()
+    assert result_of(store.delete_environment(*samples.deletion_of(staging, LATER)))
+    assert result_of(store.has_pending_deletions())
     assert revoked_rows(engine) == ROWS_AT_ONCE + 1
     expected = [(samples.NOON, "superseded"), *[(LATER, REASON)] * (MANY - 1)]
 
     def found() -> list[tuple[str | None, str | None]]:
-        by_secret = [store.find_key(digest) for digest in SECRETS]
-        by_id = [store.find_key_by_id(key.id) for key in made]
+        by_secret = [result_of(store.find_key(digest)) for digest in SECRETS]
+        by_id = [result_of(store.find_key_by_id(key.id)) for key in made]
         assert by_secret == by_id
         return [(key.revoked_at, key.revocation_reason) for key in by_id if key]
 
     assert found() == expected
 
-    assert store.continue_deletion(EVENTS, 10, UNLIMITED)
+    assert result_of(store.continue_deletion(EVENTS, 10, UNLIMITED))
     assert revoked_rows(engine) == ROWS_AT_ONCE + 11
     assert found() == expected
     # Without time left a batch changes one row.
-    assert store.continue_deletion(EVENTS, 10, 0.0)
+    assert result_of(store.continue_deletion(EVENTS, 10, 0.0))
     assert revoked_rows(engine) == ROWS_AT_ONCE + 12
     assert "environment.deletion_completed" not in actions(engine)
 
@@ -128,7 +129,7 @@ def test_keys_are_revoked_at_once_and_their_rows_in_batches(
 def test_events_name_who_deleted_and_how_many_keys_were_revoked(
     engine: Engine, store: Store, made: list[ApiKey], staging: Environment
 ) -> None:
-    store.delete_environment(*samples.deletion_of(staging, LATER))
+    result_of(store.delete_environment(*samples.deletion_of(staging, LATER)))
     finish(store)
     rows = engine.run(
         "select user_id, api_key_id, ip_address, request_id, env_id, details, resource_id"
@@ -152,28 +153,30 @@ def test_a_revoked_key_whose_row_is_not_updated_cannot_change(
     last = next(key for key in made[1:] if not revoked_in_row(engine, key, staging, store))
     recorded = samples.event_of(last)
     before = actions(engine)
-    assert store.update_key(last.org_id, last.id, {"name": "x"}, recorded) is None
-    revoked = store.revoke_key(last.org_id, last.id, LATEST, "superseded", recorded)
+    assert result_of(store.update_key(last.org_id, last.id, {"name": "x"}, recorded)) is None
+    revoked = result_of(store.revoke_key(last.org_id, last.id, LATEST, "superseded", recorded))
     assert revoked.keys_revoked == 0
     digest = keys.generate("test").digest
-    assert not store.add_rotation(rotation_of(last), digest, recorded)
-    assert store.count_descendants(tenant.user.id, last.org_id, MANY + 1) == {None: 1}
+    assert not result_of(store.add_rotation(rotation_of(last), digest, recorded))
+    assert result_of(store.count_descendants(tenant.user.id, last.org_id, MANY + 1)) == {None: 1}
     other = tenant.key
     event = samples.event_of(other)
     descendants = revocation_by(SYSTEM, event, "superseded", tenant.user.id, None)
-    progress = store.revoke_key(other.org_id, other.id, LATEST, "superseded", event, descendants)
+    progress = result_of(
+        store.revoke_key(other.org_id, other.id, LATEST, "superseded", event, descendants)
+    )
     while not progress.is_complete:
-        progress = store.continue_revocation(event.id, REVOCATIONS, 10, UNLIMITED)
+        progress = result_of(store.continue_revocation(event.id, REVOCATIONS, 10, UNLIMITED))
     assert progress.keys_revoked == 1
     assert actions(engine) == [*before, samples.event_of(other).action]
     late = samples.key_of(staging)
     with pytest.raises(ForeignKeyViolation):
-        store.add_key(late, digest, samples.event_of(late))
+        result_of(store.add_key(late, digest, samples.event_of(late)))
 
 
 def revoked_in_row(engine: Engine, key: ApiKey, environment: Environment, store: Store) -> bool:
     """Whether the key's row is updated once its environment is deleted."""
-    store.delete_environment(*samples.deletion_of(environment, LATER))
+    result_of(store.delete_environment(*samples.deletion_of(environment, LATER)))
     return engine.run("select revoked_at from api_key where id = ?", key.id) != [(None,)]
 
 
@@ -191,13 +194,15 @@ def test_a_pending_secret_of_it_is_revoked_and_cannot_be_activated(
     rotations = [(rotation_of(key), keys.generate("test").digest) for key in made[1:]]
     with store.group_commit():
         for key, (rotation, digest) in zip(made[1:], rotations, strict=True):
-            assert store.add_rotation(rotation, digest, samples.event_of(key))
-    store.delete_environment(*samples.deletion_of(staging, LATER))
+            assert result_of(store.add_rotation(rotation, digest, samples.event_of(key)))
+    result_of(store.delete_environment(*samples.deletion_of(staging, LATER)))
     for key, (rotation, digest) in zip(made[1:], rotations, strict=True):
-        found = store.find_key(digest)
+        found = result_of(store.find_key(digest))
         assert found is not None
         assert (found.id, found.revoked_at, found.rotation) == (key.id, LATER, rotation)
-        activated = store.activate_rotation(rotation.id, LATEST, LATEST, samples.event_of(key))
+        activated = result_of(
+            store.activate_rotation(rotation.id, LATEST, LATEST, samples.event_of(key))
+        )
         assert not activated
     finish(store)
 
@@ -205,11 +210,11 @@ def test_a_pending_secret_of_it_is_revoked_and_cannot_be_activated(
 def test_lists_filter_keys_by_the_state_that_they_show(
     store: Store, tenant: Tenant, made: list[ApiKey], staging: Environment
 ) -> None:
-    store.delete_environment(*samples.deletion_of(staging, LATER))
+    result_of(store.delete_environment(*samples.deletion_of(staging, LATER)))
 
     def listed(state: str) -> set[str]:
         wanted = KeyFilter(staging.org_id, LATEST, state=state)  # type: ignore[arg-type]
-        return {key.id for key in store.list_keys(wanted, ALL).items}
+        return {key.id for key in result_of(store.list_keys(wanted, ALL)).items}
 
     for _ in range(2):
         assert listed("active") == {tenant.key.id}
@@ -221,11 +226,11 @@ def test_lists_filter_keys_by_the_state_that_they_show(
 def test_a_deleted_environment_is_not_pruned_before_its_keys_are_revoked(
     engine: Engine, store: Store, made: list[ApiKey], staging: Environment
 ) -> None:
-    store.delete_environment(*samples.deletion_of(staging, LATER))
+    result_of(store.delete_environment(*samples.deletion_of(staging, LATER)))
     later = datetime.fromisoformat(LATEST)
-    assert store.prune("environments", later, 1000) == 0
+    assert result_of(store.prune("environments", later, 1000)) == 0
     finish(store)
-    assert store.prune("environments", later, 1000) > 0
+    assert result_of(store.prune("environments", later, 1000)) > 0
 
 
 # Organizations
@@ -239,11 +244,15 @@ def home(engine: Engine, store: Store, tenant: Tenant, made: list[ApiKey]) -> Or
         for key in made[1:4]:
             for _ in range(3):
                 rotation = rotation_of(key)
-                store.add_rotation(rotation, keys.generate("test").digest, samples.event_of(key))
-        store.add_usage([
+                result_of(
+                    store.add_rotation(
+                        rotation, keys.generate("test").digest, samples.event_of(key)
+                    )
+                )
+        result_of(store.add_usage([
             Attempts(key.id, outcome, 1, samples.NOON, None)
             for key in made for outcome in ("VALID", "DISABLED")
-        ])  # fmt: skip
+        ]))  # fmt: skip
     engine.run(
         """insert into "invitation" (id, "organizationId", email, status, "expiresAt", "createdAt",
                                      "inviterId")
@@ -261,53 +270,58 @@ def test_an_organization_is_gone_at_once_and_its_rows_in_batches(
 ) -> None:
     environment, member = tenant.tenancy.environment, tenant.tenancy.member
     engine.add_session("token", tenant.user.id, "2099-01-01T00:00:00.000Z")
-    assert store.delete_organization(*samples.deletion_of(home, LATER))
+    assert result_of(store.delete_organization(*samples.deletion_of(home, LATER)))
     event = samples.event_of(tenant.key)
 
     def is_gone() -> None:
-        assert store.find_organization(home.id) is None
-        assert store.list_organizations(tenant.user.id, ALL) == []
-        assert store.list_all_organizations(ALL) == []
-        assert store.roles_of(tenant.user.id) == {}
-        session = store.find_session("token", LATEST)
+        assert result_of(store.find_organization(home.id)) is None
+        assert result_of(store.list_organizations(tenant.user.id, ALL)) == []
+        assert result_of(store.list_all_organizations(ALL)) == []
+        assert result_of(store.roles_of(tenant.user.id)) == {}
+        session = result_of(store.find_session("token", LATEST))
         assert isinstance(session, Session)
         assert session.org_id is None
-        assert store.find_environment(environment.id) is None
-        assert store.list_environments(home.id, None, ALL) == []
-        assert store.find_member(home.id, member.id) is None
-        assert store.list_members(home.id, ALL) == []
+        assert result_of(store.find_environment(environment.id)) is None
+        assert result_of(store.list_environments(home.id, None, ALL)) == []
+        assert result_of(store.find_member(home.id, member.id)) is None
+        assert result_of(store.list_members(home.id, ALL)) == []
         for digest in (*SECRETS[1:], tenant.key_digest):
-            key = store.find_key(digest)
+            key = result_of(store.find_key(digest))
             assert key is None or (key.revoked_at, key.revocation_reason) == (LATER, REASON)
 
     def cannot_change() -> None:
         before = actions(engine)
-        assert not store.delete_organization(*samples.deletion_of(home, LATEST))
-        assert not store.delete_environment(*samples.deletion_of(environment, LATEST))
-        assert store.update_organization(home.id, {"name": "x"}, event) is None
-        assert store.update_environment(home.id, environment.id, {"name": "x"}, event) is None
-        assert not store.update_member(home.id, member.id, "member", event)
-        assert not store.remove_member(home.id, member.id, event)
+        assert not result_of(store.delete_organization(*samples.deletion_of(home, LATEST)))
+        assert not result_of(store.delete_environment(*samples.deletion_of(environment, LATEST)))
+        assert result_of(store.update_organization(home.id, {"name": "x"}, event)) is None
+        assert (
+            result_of(store.update_environment(home.id, environment.id, {"name": "x"}, event))
+            is None
+        )
+        assert not result_of(store.update_member(home.id, member.id, "member", event))
+        assert not result_of(store.remove_member(home.id, member.id, event))
         new = samples.environment(home, slug="new")
         with pytest.raises(ForeignKeyViolation):
-            store.add_environment(new, event)
+            result_of(store.add_environment(new, event))
         with pytest.raises(ForeignKeyViolation):
-            store.add_member(samples.member(home, samples.user()), event)
+            result_of(store.add_member(samples.member(home, samples.user()), event))
         with pytest.raises(ForeignKeyViolation):
-            store.add_key(samples.key_of(environment), keys.generate("test").digest, event)
+            result_of(
+                store.add_key(samples.key_of(environment), keys.generate("test").digest, event)
+            )
         assert actions(engine) == before
 
     is_gone()
     cannot_change()
     # Its slug is free at once, and it does not count as one of the user's.
     mine = samples.organization(slug=home.slug)
-    store.add_organization(
+    result_of(store.add_organization(
         mine, samples.member(mine, tenant.user), samples.event_of(tenant.key, org_id=mine.id),
         None, Quota(1, "X", "{}", ""),
-    )  # fmt: skip
-    store.delete_organization(*samples.deletion_of(mine, LATER))
+    ))  # fmt: skip
+    result_of(store.delete_organization(*samples.deletion_of(mine, LATER)))
     batches = 0
-    while store.continue_deletion(EVENTS, 7, UNLIMITED):
+    while result_of(store.continue_deletion(EVENTS, 7, UNLIMITED)):
         batches += 1
         is_gone()
         cannot_change()
@@ -324,9 +338,9 @@ def test_an_organization_is_gone_at_once_and_its_rows_in_batches(
 def test_keys_of_an_environment_that_was_deleted_before_keep_that_time(
     engine: Engine, store: Store, made: list[ApiKey], staging: Environment, home: Organization
 ) -> None:
-    store.delete_environment(*samples.deletion_of(staging, LATER))
-    store.delete_organization(*samples.deletion_of(home, LATEST))
-    last = [store.find_key(digest) for digest in SECRETS[1:]]
+    result_of(store.delete_environment(*samples.deletion_of(staging, LATER)))
+    result_of(store.delete_organization(*samples.deletion_of(home, LATEST)))
+    last = [result_of(store.find_key(digest)) for digest in SECRETS[1:]]
     assert {key.revoked_at for key in last if key} == {LATER}
     finish(store, 10)
     rows = engine.run(
@@ -341,16 +355,16 @@ def test_a_small_deletion_does_not_wait_for_a_large_one(
     engine: Engine, store: Store, tenant: Tenant, made: list[ApiKey], staging: Environment
 ) -> None:
     small = samples.environment(tenant.tenancy.organization, slug="small")
-    store.add_environment(small, samples.event_of(tenant.key))
+    result_of(store.add_environment(small, samples.event_of(tenant.key)))
     added = [samples.key_of(small) for _ in range(ROWS_AT_ONCE + 1)]
     with store.group_commit():
         for key in added:
-            store.add_key(key, keys.generate("test").digest, samples.event_of(key))
-    store.delete_environment(*samples.deletion_of(staging, LATER))
+            result_of(store.add_key(key, keys.generate("test").digest, samples.event_of(key)))
+    result_of(store.delete_environment(*samples.deletion_of(staging, LATER)))
     for _ in range(3):
-        assert store.continue_deletion(EVENTS, 2, UNLIMITED)
-    store.delete_environment(*samples.deletion_of(small, LATEST))
-    assert store.continue_deletion(EVENTS, 2, UNLIMITED)
+        assert result_of(store.continue_deletion(EVENTS, 2, UNLIMITED))
+    result_of(store.delete_environment(*samples.deletion_of(small, LATEST)))
+    assert result_of(store.continue_deletion(EVENTS, 2, UNLIMITED))
     assert actions(engine, small.id)[-1] == "environment.deletion_completed"
     assert "environment.deletion_completed" not in actions(engine, staging.id)
 
@@ -358,10 +372,10 @@ def test_a_small_deletion_does_not_wait_for_a_large_one(
 def test_several_processes_continue_one_deletion_with_one_event_for_each_key(
     engine: Engine, store: Store, made: list[ApiKey], staging: Environment
 ) -> None:
-    store.delete_environment(*samples.deletion_of(staging, LATER))
+    result_of(store.delete_environment(*samples.deletion_of(staging, LATER)))
 
     def work() -> None:
-        while store.continue_deletion(EVENTS, 2, UNLIMITED):
+        while result_of(store.continue_deletion(EVENTS, 2, UNLIMITED)):
             pass
 
     at_once(work, work, work)
@@ -373,19 +387,19 @@ def test_the_periodic_task_says_when_it_goes_on(
     store: Store, made: list[ApiKey], staging: Environment, caplog: pytest.LogCaptureFixture
 ) -> None:
     task = Batches(store, EVENTS, REVOCATIONS, SYSTEM.now)
-    assert task.continue_deletion() is None
-    store.delete_environment(*samples.deletion_of(staging, LATER))
+    assert result_of(task.continue_deletion()) is None
+    result_of(store.delete_environment(*samples.deletion_of(staging, LATER)))
     results = []
-    while (result := task.continue_deletion()) is not None:
+    while (result := result_of(task.continue_deletion())) is not None:
         results.append(result)
     assert set(results) <= {PAUSE_SECONDS}
-    assert not store.has_pending_deletions()
+    assert not result_of(store.has_pending_deletions())
     store.close()
 
     class Unavailable:
-        def continue_deletion(self, *_: object) -> bool:
+        async def continue_deletion(self, *_: object) -> bool:
             raise StoreUnavailable("the disk is full")
 
     task = Batches(Unavailable(), EVENTS, REVOCATIONS, SYSTEM.now)  # type: ignore[arg-type]
-    assert task.continue_deletion() is None
+    assert result_of(task.continue_deletion()) is None
     assert "the disk is full" in caplog.text

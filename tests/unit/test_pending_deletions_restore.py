@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from support.backups import edit
+from support.results import result_of
 from unit.conftest import Sqlite
 from unit.test_pending_deletions_state import NOW, World
 
@@ -54,7 +55,7 @@ def delete(world: World, what: str) -> None:
         ask(world.store, "deleteEnvironment", id=world.big)
     else:
         ask(world.store, "deleteOrganization", id=world.org_id)
-    assert world.store.has_pending_deletions()
+    assert result_of(world.store.has_pending_deletions())
 
 
 @pytest.mark.parametrize("what", ["environment", "organization"])
@@ -64,11 +65,11 @@ def test_a_pending_deletion_is_completed_before_it_is_compared(
     backup = back_up(world, tmp_path / "before.backup")
     delete(world, what)
     restore(store, backup, rehearse=True)
-    assert store.has_pending_deletions()
+    assert result_of(store.has_pending_deletions())
     found = restore(store, backup)
-    assert not store.has_pending_deletions()
+    assert not result_of(store.has_pending_deletions())
     # It is back, and its keys are revoked.
-    assert store.find_environment(world.big) is not None
+    assert result_of(store.find_environment(world.big)) is not None
     assert valid_keys(sqlite, world.big) == 0
     assert found.preserved.keys_revoked > 0
     assert world.faults() == []
@@ -84,11 +85,11 @@ def test_a_backup_that_has_a_pending_deletion_is_restored_as_deleted(
     if since == "completed":
         world.finish(1000)
     restore(store, backup)
-    assert not store.has_pending_deletions()
-    assert store.find_environment(world.big) is None
+    assert not result_of(store.has_pending_deletions())
+    assert result_of(store.find_environment(world.big)) is None
     assert valid_keys(sqlite, world.big) == 0
     if what == "organization":
-        assert store.find_organization(world.org_id) is None
+        assert result_of(store.find_organization(world.org_id)) is None
         assert sqlite.run("select count(*) from rotation") == [(0,)]
     assert world.faults() == []
 
@@ -106,7 +107,7 @@ def test_a_backup_that_becomes_the_database_goes_on_with_its_deletions(
     restored = World.__new__(World)
     restored.store, restored.events = store, world.events
     assert restored.faults() == []
-    assert store.has_pending_deletions()
+    assert result_of(store.has_pending_deletions())
     restored.finish(15)
     assert valid_keys(new, world.big) == 0
     assert restored.faults() == []
@@ -124,8 +125,8 @@ def test_an_unsealed_backup_without_its_mark_makes_no_key_valid(
     store = open_store(new.url)
     found = restore(store, backup, unsealed=True)
     assert any("pending_deletion" in warning for warning in found.warnings)
-    assert store.has_pending_deletions()
-    while store.continue_deletion(world.events, 1000, 60.0):
+    assert result_of(store.has_pending_deletions())
+    while result_of(store.continue_deletion(world.events, 1000, 60.0)):
         pass
     assert valid_keys(new, world.big) == 0
     store.close()

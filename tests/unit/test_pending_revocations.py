@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from support.results import result_of
 from unit import samples
 from unit.conftest import Engine
 from unit.test_store_conformance import at_once
@@ -44,7 +45,7 @@ class Family:
         environment = self.tenant.tenancy.environment
         key = samples.key_of(environment, created_by=creator, **changes)
         digest = keys.generate("test").digest
-        self.store.add_key(key, digest, samples.event_of(key))
+        result_of(self.store.add_key(key, digest, samples.event_of(key)))
         return key
 
     def add_tree(self, most: int, seed: int = 0) -> list[ApiKey]:
@@ -60,20 +61,22 @@ class Family:
     def revoke(self, kept_role: str | None = None) -> RevocationProgress:
         """Revoke the root, and begin with its descendants."""
         root = self.root
-        return self.store.revoke_key(
-            root.org_id,
-            root.id,
-            samples.NOON,
-            REASON,
-            self.event,
-            revocation_by(SYSTEM, self.event, REASON, root.id, kept_role),
+        return result_of(
+            self.store.revoke_key(
+                root.org_id,
+                root.id,
+                samples.NOON,
+                REASON,
+                self.event,
+                revocation_by(SYSTEM, self.event, REASON, root.id, kept_role),
+            )
         )
 
     def step(self, rows: int) -> RevocationProgress:
-        return self.store.continue_revocation(self.event.id, EVENTS, rows, UNLIMITED)
+        return result_of(self.store.continue_revocation(self.event.id, EVENTS, rows, UNLIMITED))
 
     def is_valid(self, key: ApiKey) -> bool:
-        found = self.store.find_key_by_id(key.id)
+        found = result_of(self.store.find_key_by_id(key.id))
         assert found is not None
         return found.revoked_at is None
 
@@ -126,7 +129,7 @@ def test_a_batch_is_bounded_by_rows_and_by_time(engine: Engine, family: Family) 
             creator = family.add(creator.id)
     assert family.revoke().keys_revoked == ROWS_AT_ONCE + 1
     assert family.step(10).keys_revoked == ROWS_AT_ONCE + 11
-    one = family.store.continue_revocation(family.event.id, EVENTS, 10, 0.0)
+    one = result_of(family.store.continue_revocation(family.event.id, EVENTS, 10, 0.0))
     assert one.keys_revoked == ROWS_AT_ONCE + 12
 
 
@@ -145,9 +148,11 @@ def test_descendants_of_revoked_and_kept_keys_are_found(family: Family) -> None:
     behind = family.add(revoked.id, role="owner")
     kept = family.add(family.root.id, role="member")
     event = samples.event_of(revoked, action="api_key.revoked")
-    family.store.revoke_key(revoked.org_id, revoked.id, samples.NOON, "superseded", event)
+    result_of(
+        family.store.revoke_key(revoked.org_id, revoked.id, samples.NOON, "superseded", event)
+    )
     assert family.revoke(kept_role="member") == (2, True)
-    found = family.store.find_key_by_id(revoked.id)
+    found = result_of(family.store.find_key_by_id(revoked.id))
     assert found is not None
     assert found.revocation_reason == "superseded"
     assert not family.is_valid(behind)
@@ -160,7 +165,7 @@ def rotate(store: Store, key: ApiKey, creator: str) -> str:
         grace_period_seconds=60, sets_expiry=False, expires_at=None, created_at=samples.NOON,
         created_by=creator,
     )  # fmt: skip
-    assert store.add_rotation(made, keys.generate("test").digest, samples.event_of(key))
+    assert result_of(store.add_rotation(made, keys.generate("test").digest, samples.event_of(key)))
     return made.id
 
 
@@ -209,18 +214,18 @@ def test_the_periodic_task_finishes_what_was_interrupted(
     made, store = family.add_tree(MANY), family.store
     later = SYSTEM.now() + KEPT + timedelta(seconds=1)
     task = Batches(store, samples.deletion_of(samples.organization())[2], EVENTS, SYSTEM.now)
-    assert task.continue_revocation() is None
+    assert result_of(task.continue_revocation()) is None
     family.event = replace(family.event, created_at=timestamps.to_text(SYSTEM.now()))
     family.revoke()
     results = []
-    while (result := task.continue_revocation()) is not None:
+    while (result := result_of(task.continue_revocation())) is not None:
         results.append(result)
     assert set(results) <= {PAUSE_SECONDS}
     assert not any(family.is_valid(key) for key in made)
     # The number is kept for the request that may wait for it.
     assert family.step(1) == (MANY + 1, True)
     task = Batches(store, samples.deletion_of(samples.organization())[2], EVENTS, lambda: later)
-    assert task.continue_revocation() is None
+    assert result_of(task.continue_revocation()) is None
     assert engine.run("select count(*) from pending_revocation") == [(0,)]
     with pytest.raises(StoreUnavailable):
         family.step(1)
@@ -246,7 +251,7 @@ def test_two_revocations_advance_in_turn(store: Store, tenant: Tenant) -> None:
         family.revoke()
     before = timestamps.to_text(SYSTEM.now())
     for _ in range(4):
-        assert store.continue_revocations(EVENTS, 5, UNLIMITED, before)
+        assert result_of(store.continue_revocations(EVENTS, 5, UNLIMITED, before))
     for family, of_it in zip(families, made, strict=True):
         assert sum(not family.is_valid(key) for key in of_it) > ROWS_AT_ONCE // 2
         assert not family.step(1).is_complete

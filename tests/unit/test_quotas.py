@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from support.results import result_of
 from unit import samples
 from unit.conftest import Engine, Sqlite
 
@@ -49,7 +50,7 @@ def add_key(
 ) -> ApiKey:
     key = samples.key_of(tenant.tenancy.environment, **changes)
     event = samples.event_of(key, created_at=key.created_at)
-    store.add_key(key, keys.generate("live").digest, event, record, quota)
+    result_of(store.add_key(key, keys.generate("live").digest, event, record, quota))
     return key
 
 
@@ -108,7 +109,7 @@ def test_an_environment_has_as_many_keys_as_its_quota(
 def test_revoked_and_expired_keys_do_not_count(store: Store, tenant: Tenant) -> None:
     first, *_ = fill(store, tenant, expires_at=later(60))
     event = samples.event_of(first, action="api_key.revoked")
-    store.revoke_key(first.org_id, first.id, samples.NOON, "superseded", event)
+    result_of(store.revoke_key(first.org_id, first.id, samples.NOON, "superseded", event))
     add_key(store, tenant)
     with pytest.raises(QuotaReached):
         add_key(store, tenant)
@@ -126,21 +127,21 @@ def test_an_expired_key_that_becomes_valid_again_counts_as_a_new_one(
     event = samples.event_of(expired, action="api_key.updated")
     wanted = (expired.org_id, expired.id, {"expires_at": None}, event)
     with pytest.raises(QuotaReached):
-        store.update_key(*wanted, QUOTAS.keys_per_environment)
-    found = store.find_key_by_id(expired.id)
+        result_of(store.update_key(*wanted, QUOTAS.keys_per_environment))
+    found = result_of(store.find_key_by_id(expired.id))
     assert found is not None
     assert found.expires_at == later(-60)
-    assert store.update_key(*wanted) is not None
+    assert result_of(store.update_key(*wanted)) is not None
 
 
 def test_keys_of_other_environments_do_not_count(store: Store, tenant: Tenant) -> None:
     fill(store, tenant)
     of = tenant.tenancy.organization
     other = samples.environment(of, slug="other")
-    store.add_environment(other, samples.event_of(tenant.key))
+    result_of(store.add_environment(other, samples.event_of(tenant.key)))
     key = samples.key_of(other)
     digest, quota = keys.generate("live").digest, QUOTAS.keys_per_environment
-    store.add_key(key, digest, samples.event_of(key), None, quota)
+    result_of(store.add_key(key, digest, samples.event_of(key), None, quota))
 
 
 def test_a_replay_is_answered_when_the_environment_is_full(store: Store, tenant: Tenant) -> None:
@@ -202,7 +203,7 @@ def test_a_count_of_another_history_is_not_used(
     quota = Quotas.of(keys_per_environment=30).keys_per_environment
     add_key(store, tenant, quota)
     events = [samples.event_of(tenant.key, action="api_key.updated") for _ in range(40)]
-    store.add_events(events)
+    result_of(store.add_events(events))
     # Counted: two keys, after some forty events.
     add_key(store, tenant, quota)
     ((before,),) = engine.run("select max(seq) from audit_log")
@@ -242,11 +243,11 @@ def test_few_environments_are_remembered(
 ) -> None:
     monkeypatch.setattr(key_counts, "MAX_REMEMBERED", 1)
     other = samples.environment(tenant.tenancy.organization, slug="other")
-    store.add_environment(other, samples.event_of(tenant.key))
+    result_of(store.add_environment(other, samples.event_of(tenant.key)))
     digest, quota = keys.generate("live").digest, QUOTAS.keys_per_environment
     add_key(store, tenant)
     elsewhere = samples.key_of(other)
-    store.add_key(elsewhere, digest, samples.event_of(elsewhere), None, quota)
+    result_of(store.add_key(elsewhere, digest, samples.event_of(elsewhere), None, quota))
     add_key(store, tenant)
     with pytest.raises(QuotaReached):
         add_key(store, tenant)
@@ -257,19 +258,19 @@ def test_a_user_has_as_many_organizations_as_their_quota(store: Store, tenant: T
         new = samples.organization()
         member = samples.member(new, tenant.user)
         quota = QUOTAS.organizations_per_user
-        store.add_organization(new, member, samples.event_of(tenant.key), None, quota)
+        result_of(store.add_organization(new, member, samples.event_of(tenant.key), None, quota))
 
     for _ in range(MOST - 1):
         add()
     with pytest.raises(QuotaReached):
         add()
-    assert len(store.roles_of(tenant.user.id)) == MOST
+    assert len(result_of(store.roles_of(tenant.user.id))) == MOST
 
 
 def new_user(store: Store) -> tuple[str, str]:
     """A user, and the organization of their own."""
     other = samples.tenant()
-    store.add_user(other.user, other.credential, other.tenancy, None, ())
+    result_of(store.add_user(other.user, other.credential, other.tenancy, None, ()))
     return other.user.id, other.tenancy.organization.id
 
 
@@ -280,7 +281,7 @@ def test_memberships_count_for_the_organization_and_for_the_user(
 
     def add(user_id: str, org_id: str) -> None:
         member = samples.member(of, samples.user(id=user_id), "member", org_id=org_id)
-        store.add_member(member, samples.event_of(tenant.key), None, QUOTAS)
+        result_of(store.add_member(member, samples.event_of(tenant.key), None, QUOTAS))
 
     users, homes = zip(*(new_user(store) for _ in range(MOST)), strict=True)
     for user_id in users[: MOST - 1]:
@@ -301,13 +302,13 @@ def test_deleted_environments_do_not_count(store: Store, tenant: Tenant) -> None
     def add(slug: str) -> Environment:
         new = samples.environment(of, slug=slug)
         event, quota = samples.event_of(tenant.key), QUOTAS.environments_per_organization
-        store.add_environment(new, event, None, quota)
+        result_of(store.add_environment(new, event, None, quota))
         return new
 
     added = [add(str(number)) for number in range(MOST - 1)]
     with pytest.raises(QuotaReached):
         add("one-more")
-    assert store.delete_environment(*samples.deletion_of(added[0]))
+    assert result_of(store.delete_environment(*samples.deletion_of(added[0])))
     add("one-more")
 
 
@@ -327,7 +328,7 @@ def test_rotations_count_until_their_grace_period_is_over(store: Store, tenant: 
             created_by=None,
         )
         digest, quota = keys.generate("live").digest, QUOTAS.rotations_per_key
-        assert store.add_rotation(rotation, digest, samples.event_of(key), None, quota)
+        assert result_of(store.add_rotation(rotation, digest, samples.event_of(key), None, quota))
         return rotation
 
     for number in range(MOST):
@@ -335,7 +336,9 @@ def test_rotations_count_until_their_grace_period_is_over(store: Store, tenant: 
         rotate(samples.NOON)
         rotation = rotate(samples.NOON)
         ends = later(60 + number)
-        assert store.activate_rotation(rotation.id, samples.NOON, ends, samples.event_of(key))
+        assert result_of(
+            store.activate_rotation(rotation.id, samples.NOON, ends, samples.event_of(key))
+        )
     with pytest.raises(QuotaReached):
         rotate(later(59))
     rotate(later(60))

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from support.results import result_of
 from unit import samples
 from unit.conftest import Engine
 
@@ -36,7 +37,7 @@ def checked(store: Store) -> Checked:
     def check(principal: Principal, *, optional: bool = False) -> WriteContext:
         arrived = timestamps.now() - timedelta(seconds=2)
         context = RequestContext(store, principal, ids.new("req"), "203.0.113.7", arrived)
-        return write_context(context, store, credentials.current, optional=optional)
+        return result_of(write_context(context, store, credentials.current, optional=optional))
 
     return check
 
@@ -45,13 +46,13 @@ def stored_key(store: Store, tenant: Tenant, **rules: object) -> KeyPrincipal:
     """A new key of the tenant, as the principal that it was when its request arrived."""
     new = keys.generate("live")
     key: ApiKey = samples.key_of(tenant.tenancy.environment, prefix=new.prefix, **rules)
-    store.add_key(key, new.digest, samples.event_of(key))
+    result_of(store.add_key(key, new.digest, samples.event_of(key)))
     return KeyPrincipal(key.id, key.org_id, key.env_id, Scopes.parse(key.scopes), new.digest)
 
 
 def signed_in(engine: Engine, store: Store, tenant: Tenant) -> SessionPrincipal:
     engine.add_session("token", tenant.user.id, "2099-01-01T00:00:00.000Z")
-    session = store.find_session("token", samples.NOON)
+    session = result_of(store.find_session("token", samples.NOON))
     assert session is not None
     return SessionPrincipal(session.id, session.user_id, session.org_id)
 
@@ -74,7 +75,7 @@ def test_a_key_that_was_restricted_since_is_refused(
 ) -> None:
     principal = stored_key(store, tenant)
     event = samples.event_of(tenant.key)
-    assert store.update_key(principal.org_id, principal.key_id, CHANGES[change], event)
+    assert result_of(store.update_key(principal.org_id, principal.key_id, CHANGES[change], event))
     with store.group_commit(), pytest.raises(Unauthorized):
         checked(principal)
 
@@ -84,23 +85,28 @@ def test_a_revocation_and_a_creation_in_one_group_commit_are_one_after_the_other
 ) -> None:
     principal = stored_key(store, tenant)
     with store.group_commit():
-        before = create_api_key(checked(principal), body(tenant))
+        before = result_of(create_api_key(checked(principal), body(tenant)))
         operator = checked(Operator())
-        revoke_api_key(operator, principal.key_id, "keyCompromise", descendants=False)
+        result_of(revoke_api_key(operator, principal.key_id, "keyCompromise", descendants=False))
         with pytest.raises(Unauthorized):
-            create_api_key(checked(principal), body(tenant))
-    assert store.find_key_by_id(before[0]["id"])
+            result_of(create_api_key(checked(principal), body(tenant)))
+    assert result_of(store.find_key_by_id(before[0]["id"]))
 
 
 def test_scopes_are_those_of_the_transaction(
     store: Store, tenant: Tenant, checked: Checked
 ) -> None:
     principal = stored_key(store, tenant)
-    store.update_key(
-        principal.org_id, principal.key_id, {"scopes": "events:read"}, samples.event_of(tenant.key)
+    result_of(
+        store.update_key(
+            principal.org_id,
+            principal.key_id,
+            {"scopes": "events:read"},
+            samples.event_of(tenant.key),
+        )
     )
     with store.group_commit(), pytest.raises(InsufficientScope):
-        create_api_key(checked(principal), body(tenant))
+        result_of(create_api_key(checked(principal), body(tenant)))
 
 
 def test_a_session_that_has_ended_is_refused_unless_a_credential_is_optional(
@@ -109,7 +115,7 @@ def test_a_session_that_has_ended_is_refused_unless_a_credential_is_optional(
     principal = signed_in(engine, store, tenant)
     with store.group_commit():
         assert checked(principal).principal == principal
-    assert store.end_session(principal.session_id, samples.event_of(tenant.key))
+    assert result_of(store.end_session(principal.session_id, samples.event_of(tenant.key)))
     with store.group_commit():
         with pytest.raises(Unauthorized):
             checked(principal)
@@ -152,14 +158,16 @@ def test_a_thread_that_only_reads_can_begin_no_change(store: Store, tenant: Tena
 
     def read_and_try_to_write() -> None:
         store.forbid_writes()
-        assert store.find_key_by_id(tenant.key.id)
+        assert result_of(store.find_key_by_id(tenant.key.id))
         for change in (
-            lambda: store.revoke_key(
-                tenant.key.org_id,
-                tenant.key.id,
-                samples.NOON,
-                "superseded",
-                samples.event_of(tenant.key),
+            lambda: result_of(
+                store.revoke_key(
+                    tenant.key.org_id,
+                    tenant.key.id,
+                    samples.NOON,
+                    "superseded",
+                    samples.event_of(tenant.key),
+                )
             ),
             lambda: store.group_commit().__enter__(),
         ):
@@ -172,6 +180,6 @@ def test_a_thread_that_only_reads_can_begin_no_change(store: Store, tenant: Tena
     thread.start()
     thread.join()
     assert len(failures) == 2
-    found = store.find_key_by_id(tenant.key.id)
+    found = result_of(store.find_key_by_id(tenant.key.id))
     assert found is not None
     assert found.revoked_at is None

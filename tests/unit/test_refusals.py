@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from support.results import result_of
 from unit.conftest import Engine
 from unit.test_store_conformance import at_once
 
@@ -56,10 +57,10 @@ class Recording:
         recording: Any = self
         self.refusals = Refusals(recording, recording.record, self.clock)
 
-    def record(self, attempts: Refused) -> Any:
+    async def record(self, attempts: Refused) -> Any:
         return attempts
 
-    def add_events(self, events: list[Refused]) -> None:
+    async def add_events(self, events: list[Refused]) -> None:
         self.written += events
 
     def note(self, *attempts: Refused) -> None:
@@ -70,7 +71,7 @@ class Recording:
         """What the next flush writes, so many seconds later."""
         self.clock.now += seconds
         self.written.clear()
-        while self.refusals.flush():
+        while result_of(self.refusals.flush()):
             pass
         return list(self.written)
 
@@ -147,9 +148,9 @@ def test_stopping_writes_what_is_left(recording: Recording) -> None:
     recording.after()
     recording.note(attempt("usr_1"), attempt("usr_2"), attempt("usr_2"))
     recording.written.clear()
-    recording.refusals.close()
+    result_of(recording.refusals.close())
     assert Counter(recording.written) == Counter([attempt("usr_1"), attempt("usr_2", times=2)])
-    recording.refusals.close()
+    result_of(recording.refusals.close())
     assert len(recording.written) == 2
 
 
@@ -200,10 +201,10 @@ def test_many_threads_count_exactly(recording: Recording) -> None:
         for number in range(300):
             recording.note(attempt(f"usr_{number % 7}", address=f"10.0.0.{number % 3}"))
             if number % 50 == 0:
-                recording.refusals.flush()
+                result_of(recording.refusals.flush())
 
     at_once(*[note] * 6)
-    recording.refusals.close()
+    result_of(recording.refusals.close())
     assert sum(each.times for each in recording.written) == 1800
 
 
@@ -216,14 +217,16 @@ def refusals(store: Store) -> Refusals:
 
 
 def events(store: Store, org_id: str, action: str) -> list[AuditEvent]:
-    return store.list_events(AuditFilter(org_id, action=action), before=None, limit=50).items
+    return result_of(
+        store.list_events(AuditFilter(org_id, action=action), before=None, limit=50)
+    ).items
 
 
 def test_a_refused_sign_in_is_an_event_without_an_actor(
     store: Store, tenant: Tenant, refusals: Refusals
 ) -> None:
     refusals.note(attempt(tenant.user.id, first_at=EARLIER, last_at=NOON, times=3))
-    refusals.flush()
+    result_of(refusals.flush())
     (event,) = events(store, tenant.tenancy.organization.id, "session.refused")
     assert (event.user_id, event.api_key_id) == (None, None)
     assert (event.resource_type, event.resource_id) == ("session", tenant.user.id)
@@ -240,7 +243,7 @@ def test_a_refused_key_is_an_event_of_its_environment(
     store: Store, tenant: Tenant, refusals: Refusals
 ) -> None:
     refusals.note(attempt(tenant.key.id, kind="api_key", reason="REVOKED", address=None))
-    refusals.flush()
+    result_of(refusals.flush())
     (event,) = events(store, tenant.tenancy.organization.id, "api_key.refused")
     assert (event.user_id, event.api_key_id, event.ip_address) == (None, None, None)
     assert (event.resource_id, event.env_id) == (tenant.key.id, tenant.key.env_id)
@@ -253,7 +256,7 @@ def test_refusals_of_a_user_without_an_organization_are_recorded(
 ) -> None:
     engine.run('delete from "member"')
     refusals.note(attempt(tenant.user.id))
-    refusals.flush()
+    result_of(refusals.flush())
     assert len(events(store, tenant.user.id, "session.refused")) == 1
 
 
@@ -261,7 +264,7 @@ def test_a_deleted_user_is_not_recorded(store: Store, tenant: Tenant, refusals: 
     before = store.check_audit_log().rows
     refusals.note(attempt("usr_gone"))
     refusals.note(attempt("ak_gone", kind="api_key"))
-    refusals.flush()
+    result_of(refusals.flush())
     assert store.check_audit_log().rows == before
 
 
@@ -271,15 +274,15 @@ def test_failed_writes_are_retried(
     org_id = tenant.tenancy.organization.id
     refusals.note(attempt(tenant.user.id))
     engine.run("alter table audit_log rename to elsewhere")
-    assert not refusals.flush()
+    assert not result_of(refusals.flush())
     for _ in range(2):
         refusals.note(attempt(tenant.user.id, first_at=LATER, last_at=LATER))
-    assert not refusals.flush()
+    assert not result_of(refusals.flush())
     engine.run("alter table elsewhere rename to audit_log")
-    refusals.flush()
+    result_of(refusals.flush())
     (event,) = events(store, org_id, "session.refused")
     assert (event.details["count"], event.details["last_at"]) == (1, NOON)
-    refusals.close()
+    result_of(refusals.close())
     latest, _ = events(store, org_id, "session.refused")
     assert (latest.details["count"], latest.details["last_at"]) == (2, LATER)
     assert store.check_audit_log().fault is None
@@ -289,6 +292,6 @@ def test_a_flush_writes_a_bounded_number_of_events(recording: Recording) -> None
     recording.note(*[attempt(f"usr_{n}") for n in range(250)])
     found = []
     for _ in range(3):
-        more = recording.refusals.flush()
+        more = result_of(recording.refusals.flush())
         found.append((len(recording.written), more))
     assert found == [(100, True), (200, True), (250, False)]

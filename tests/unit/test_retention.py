@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from support.results import result_of
 from unit import samples
 from unit.conftest import Engine, Sqlite
 from unit.test_store_conformance import at_once
@@ -108,7 +109,7 @@ def test_expired_rows_are_pruned_in_every_format(
     over: bool,
 ) -> None:
     add_expiring(engine, tenant, what, "one", expires_at)
-    assert store.prune(what, NOON, 10) == int(over)
+    assert result_of(store.prune(what, NOON, 10)) == int(over)
     assert count(engine, EXPIRING[what]) == int(not over)
 
 
@@ -120,8 +121,8 @@ def test_exactly_the_expired_sessions_are_pruned(
         engine.add_session(f"text{number}", tenant.user.id, text_at(expires))
         engine.add_session(f"number{number}", tenant.user.id, int(expires.timestamp() * 1000))
     tokens = [row[0] for row in engine.run('select token from "session"')]
-    alive = {token for token in tokens if store.find_session(token, samples.NOON)}
-    store.prune("sessions", NOON, 1000)
+    alive = {token for token in tokens if result_of(store.find_session(token, samples.NOON))}
+    result_of(store.prune("sessions", NOON, 1000))
     assert {row[0] for row in engine.run('select token from "session"')} == alive
 
 
@@ -137,8 +138,8 @@ def test_idempotency_records_are_pruned_by_their_age(
             id=hours.to_bytes(32), fingerprint=bytes(32), sealed=b"",
             created_at=text_at(NOON - timedelta(hours=hours)),
         )  # fmt: skip
-        store.add_key(key, keys.generate("live").digest, samples.event_of(key), record)
-    assert store.prune("idempotency_records", NOON - DAY, 10) == 2
+        result_of(store.add_key(key, keys.generate("live").digest, samples.event_of(key), record))
+    assert result_of(store.prune("idempotency_records", NOON - DAY, 10)) == 2
     assert engine.run("select id from receipt") == [((23).to_bytes(32),)]
 
 
@@ -159,7 +160,9 @@ def rotate(store: Store, key: ApiKey, **changes: Any) -> Rotation:
     }
     rotation = Rotation(**values | changes)
     digest = keys.generate("live").digest
-    assert store.add_rotation(rotation, digest, samples.event_of(key, action="api_key.rotated"))
+    assert result_of(
+        store.add_rotation(rotation, digest, samples.event_of(key, action="api_key.rotated"))
+    )
     return rotation
 
 
@@ -170,11 +173,11 @@ def test_rotations_are_pruned_once_cancelled_or_past_their_grace_period(
     first = rotate(store, key)
     late = text_at(NOON + 10 * DAY)
     event = samples.event_of(key, action="api_key.rotation_cancelled", created_at=late)
-    assert store.cancel_rotation(key.org_id, key.id, first.id, event)
+    assert result_of(store.cancel_rotation(key.org_id, key.id, first.id, event))
     replaced = rotate(store, key, created_at=text_at(NOON + 11 * DAY))
     activated = rotate(store, key, created_at=text_at(NOON + 12 * DAY))
     grace = text_at(NOON + 13 * DAY)
-    assert store.activate_rotation(activated.id, grace, grace, samples.event_of(key))
+    assert result_of(store.activate_rotation(activated.id, grace, grace, samples.event_of(key)))
     pending = rotate(store, key, created_at=samples.NOON)
 
     def left() -> set[str]:
@@ -188,9 +191,9 @@ def test_rotations_are_pruned_once_cancelled_or_past_their_grace_period(
         (13, {pending.id}),
         (9000, {pending.id}),
     ):
-        store.prune("rotations", NOON + timedelta(days=days), 10)
+        result_of(store.prune("rotations", NOON + timedelta(days=days), 10))
         assert left() == stay
-    assert store.find_key_by_id(key.id) is not None
+    assert result_of(store.find_key_by_id(key.id)) is not None
 
 
 def test_a_rotation_that_was_cancelled_before_the_upgrade_counts_from_its_beginning(
@@ -211,14 +214,16 @@ def test_a_rotation_that_was_cancelled_before_the_upgrade_counts_from_its_beginn
     assert sqlite.run("select id, cancelled_at from rotation where cancelled_at is not null") == [
         (first.id, samples.NOON)
     ]
-    assert store.prune("rotations", NOON, 10) == 1
+    assert result_of(store.prune("rotations", NOON, 10)) == 1
 
 
 # Environments
 
 
 def delete_environment(store: Store, tenant: Tenant, at: datetime) -> None:
-    assert store.delete_environment(*samples.deletion_of(tenant.tenancy.environment, text_at(at)))
+    assert result_of(
+        store.delete_environment(*samples.deletion_of(tenant.tenancy.environment, text_at(at)))
+    )
 
 
 def test_a_deleted_environment_goes_with_its_keys_in_batches(
@@ -227,16 +232,16 @@ def test_a_deleted_environment_goes_with_its_keys_in_batches(
     environment = tenant.tenancy.environment
     for _ in range(4):
         key = samples.key_of(environment)
-        store.add_key(key, keys.generate("live").digest, samples.event_of(key))
+        result_of(store.add_key(key, keys.generate("live").digest, samples.event_of(key)))
     for _ in range(6):
         rotate(store, tenant.key)
-    store.add_usage([Attempts(tenant.key.id, "VALID", 1, samples.NOON, None)])
+    result_of(store.add_usage([Attempts(tenant.key.id, "VALID", 1, samples.NOON, None)]))
     events = count(engine, "audit_log")
     delete_environment(store, tenant, NOON)
     deleted = count(engine, "audit_log")
-    assert store.prune("environments", NOON - timedelta(milliseconds=1), 4) == 0
+    assert result_of(store.prune("environments", NOON - timedelta(milliseconds=1), 4)) == 0
     removed = []
-    while pruned := store.prune("environments", NOON, 4):
+    while pruned := result_of(store.prune("environments", NOON, 4)):
         removed.append(pruned)
     # Six rotations, five keys, and last the environment. Which key comes first is up to its id.
     assert (sum(removed), max(removed), removed[-1]) == (12, 4, 1)
@@ -251,7 +256,7 @@ def test_a_deleted_environment_goes_with_its_keys_in_batches(
 def test_an_environment_that_is_not_deleted_stays(
     engine: Engine, store: Store, tenant: Tenant
 ) -> None:
-    assert store.prune("environments", NOON + 9999 * DAY, 10) == 0
+    assert result_of(store.prune("environments", NOON + 9999 * DAY, 10)) == 0
     assert count(engine, "api_key") == 1
 
 
@@ -265,7 +270,7 @@ def test_a_batch_is_no_larger_than_asked_for(
     for number in range(10):
         form: Any = (text_at(NOON - DAY * number), 1000 * number, "2001-01-01 00:00:00")[number % 3]
         add_expiring(engine, tenant, what, str(number), form)
-    assert [store.prune(what, NOON, 4) for _ in range(4)] == [4, 4, 2, 0]
+    assert [result_of(store.prune(what, NOON, 4)) for _ in range(4)] == [4, 4, 2, 0]
 
 
 @contextmanager
@@ -283,7 +288,7 @@ def test_rows_are_found_by_an_index_and_nothing_is_locked_where_there_are_none(
     sqlite: Sqlite, store: SqliteStore, tenant: Tenant, what: Prunable
 ) -> None:
     with traced(store) as statements:
-        assert store.prune(what, NOON, BATCH) == 0
+        assert result_of(store.prune(what, NOON, BATCH)) == 0
     assert statements
     assert not [each for each in statements if each.startswith(("begin", "delete"))]
     with closing(sqlite3.connect(sqlite.path)) as connection:
@@ -301,7 +306,7 @@ def test_keys_of_an_environment_are_found_by_indexes(
     rotate(store, tenant.key)
     delete_environment(store, tenant, NOON)
     with traced(store) as statements:
-        while store.prune("environments", NOON, 10):
+        while result_of(store.prune("environments", NOON, 10)):
             pass
     with closing(sqlite3.connect(sqlite.path)) as connection:
         asked = [each for each in statements if each.startswith(("select", "delete from"))]
@@ -318,7 +323,7 @@ def test_several_prune_at_once_without_harm(engine: Engine, store: Store, tenant
     pruned: list[int] = []
 
     def prune() -> None:
-        while done := store.prune("sessions", NOON, 7):
+        while done := result_of(store.prune("sessions", NOON, 7)):
             pruned.append(done)
 
     at_once(*[prune] * 4)
@@ -362,7 +367,7 @@ def test_one_kind_is_pruned_at_a_time_and_each_gets_its_turn(
     add_verification(engine, "one", text_at(NOON))
     task = pruning(sessions=timedelta(0), verifications=timedelta(0))
     left = []
-    while task.prune_batch():
+    while result_of(task.prune_batch()):
         left.append((count(engine, "session"), count(engine, "verification")))
     assert left == [(BATCH + 1, 1), (BATCH + 1, 0), (1, 0), (0, 0)]
 
@@ -374,7 +379,7 @@ def test_a_period_is_kept_and_a_kind_without_one_stays(
         engine.add_session(f"token{days}", tenant.user.id, text_at(NOON - days * DAY))
     add_verification(engine, "one", text_at(NOON - 3 * DAY))
     task = pruning(sessions=2 * DAY)
-    assert [task.prune_batch(), task.prune_batch()] == [True, False]
+    assert [result_of(task.prune_batch()), result_of(task.prune_batch())] == [True, False]
     assert engine.run('select token from "session"') == [("token1",)]
     assert count(engine, "verification") == 1
 
@@ -386,10 +391,10 @@ def test_failed_prunes_are_retried(
     add_verification(engine, "one", text_at(NOON))
     engine.run('alter table "session" rename to elsewhere')
     with pytest.raises(StoreUnavailable):
-        store.prune("sessions", NOON, 1)
+        result_of(store.prune("sessions", NOON, 1))
     task = pruning(sessions=timedelta(0), verifications=timedelta(0))
     # The other kind is none the worse for it.
-    assert [task.prune_batch(), task.prune_batch()] == [True, False]
+    assert [result_of(task.prune_batch()), result_of(task.prune_batch())] == [True, False]
     engine.run('alter table elsewhere rename to "session"')
-    assert task.prune_batch()
+    assert result_of(task.prune_batch())
     assert count(engine, "session") == 0

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import pytest
+from support.results import result_of
 from unit import samples
 from unit.conftest import Engine
 
@@ -82,7 +83,7 @@ def planted(engine: Engine) -> Tenant:
     first = open_store(engine.url)
     first.migrate()
     stored = samples.tenant()
-    first.add_first_tenant(stored)
+    result_of(first.add_first_tenant(stored))
     first.close()
     engine.run('update "account" set password = ?', HASH)
     for name in ("banned", "banExpires", "twoFactorEnabled"):
@@ -115,10 +116,11 @@ def body(tenant: Tenant, password: str = PASSWORD) -> types.SignInRequest:
 
 def test_the_right_password_signs_in(plugged: Store, planted: Tenant) -> None:
     context = context_to(plugged)
-    checked = sign_in.check_password(context, body(planted))
-    answer = sign_in.sign_in_email(context, body(planted), checked)
+    checked = result_of(sign_in.check_password(context, body(planted)))
+    answer = result_of(sign_in.sign_in_email(context, body(planted), checked))
     assert answer[1] == 200
-    assert plugged.find_session(answer[0]["token"], timestamps.to_text(context.now)) is not None
+    now = timestamps.to_text(context.now)
+    assert result_of(plugged.find_session(answer[0]["token"], now)) is not None
 
 
 @pytest.mark.parametrize(
@@ -139,11 +141,11 @@ def test_changes_during_a_password_check_apply(
 ) -> None:
     engine.run('update "user" set "emailVerified" = 1')
     context = context_to(plugged, require_email_verification=True)
-    checked = sign_in.check_password(context, body(planted))
+    checked = result_of(sign_in.check_password(context, body(planted)))
     engine.run(change)
     before = engine.run('select count(*) from "session"'), engine.run("select * from audit_log")
     with pytest.raises(refusal):
-        sign_in.sign_in_email(context, body(planted), checked)
+        result_of(sign_in.sign_in_email(context, body(planted), checked))
     assert (
         engine.run('select count(*) from "session"'),
         engine.run("select * from audit_log"),
@@ -157,4 +159,4 @@ def test_a_wrong_password_is_refused_first(
     engine.run(f'update "user" set "{column}" = 1')
     context = context_to(plugged, require_email_verification=True)
     with pytest.raises(SignInRefused):
-        sign_in.check_password(context, body(planted, "wrong"))
+        result_of(sign_in.check_password(context, body(planted, "wrong")))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlite_utils import Database
+from support.results import result_of
 from unit import samples
 from unit.conftest import Engine, Sqlite
 from unit.test_store_conformance import at_once, failure
@@ -29,7 +30,7 @@ def add(store: Store, tenant: Tenant, **changes: Any) -> AuditEvent:
     """Add a key, and with it an event."""
     key = samples.key_of(tenant.tenancy.environment)
     event = samples.event_of(key, **changes)
-    store.add_key(key, keys.generate("live").digest, event)
+    result_of(store.add_key(key, keys.generate("live").digest, event))
     return event
 
 
@@ -43,18 +44,25 @@ def test_events_are_listed_as_they_were_stored_newest_first(store: Store, tenant
         add(store, tenant, api_key_id="ak_1", ip_address=None),
     ]
     expected = [*added[::-1], *samples.events(tenant)[::-1]]
-    assert store.list_events(AuditFilter(org_id), before=None, limit=10).items == expected
-    assert store.list_events(AuditFilter(org_id), before=None, limit=3).items == expected[:3]
+    assert (
+        result_of(store.list_events(AuditFilter(org_id), before=None, limit=10)).items == expected
+    )
+    assert (
+        result_of(store.list_events(AuditFilter(org_id), before=None, limit=3)).items
+        == expected[:3]
+    )
 
 
 def test_events_of_another_organization_are_not_listed(store: Store, tenant: Tenant) -> None:
     event = add(store, tenant, org_id="org_2", resource_id="r")
-    assert store.list_events(AuditFilter("org_2"), before=None, limit=10).items == [event]
-    mine = store.list_events(
-        AuditFilter(tenant.tenancy.organization.id), before=None, limit=10
+    assert result_of(store.list_events(AuditFilter("org_2"), before=None, limit=10)).items == [
+        event
+    ]
+    mine = result_of(
+        store.list_events(AuditFilter(tenant.tenancy.organization.id), before=None, limit=10)
     ).items
     assert event not in mine
-    assert store.list_events(AuditFilter("org_3"), before=None, limit=10).items == []
+    assert result_of(store.list_events(AuditFilter("org_3"), before=None, limit=10)).items == []
 
 
 def test_filters_are_joined_by_and(store: Store, tenant: Tenant) -> None:
@@ -78,7 +86,7 @@ def test_filters_are_joined_by_and(store: Store, tenant: Tenant) -> None:
         for given in range(16):
             chosen = [name for bit, name in enumerate(values) if given >> bit & 1]
             wanted = AuditFilter(org_id, **{name: getattr(event, name) for name in chosen})
-            found = store.list_events(wanted, before=None, limit=100).items
+            found = result_of(store.list_events(wanted, before=None, limit=100)).items
             expected = [
                 other
                 for other in reversed([*samples.events(tenant), *events])
@@ -90,24 +98,28 @@ def test_filters_are_joined_by_and(store: Store, tenant: Tenant) -> None:
 def test_a_position_divides_older_events_from_newer(store: Store, tenant: Tenant) -> None:
     org_id = tenant.tenancy.organization.id
     events = [add(store, tenant) for _ in range(4)]
-    position = store.find_event_position(org_id, events[2].id)
+    position = result_of(store.find_event_position(org_id, events[2].id))
     assert position is not None
     add(store, tenant)
-    older = store.list_events(AuditFilter(org_id), before=position, limit=2).items
+    older = result_of(store.list_events(AuditFilter(org_id), before=position, limit=2)).items
     assert older == [events[1], events[0]]
 
 
 def test_an_event_has_no_position_elsewhere(store: Store, tenant: Tenant) -> None:
     event = samples.events(tenant)[0]
-    assert store.find_event_position(tenant.tenancy.organization.id, ids.new("al")) is None
-    assert store.find_event_position(ids.new("org"), event.id) is None
+    assert (
+        result_of(store.find_event_position(tenant.tenancy.organization.id, ids.new("al"))) is None
+    )
+    assert result_of(store.find_event_position(ids.new("org"), event.id)) is None
 
 
 def test_roles_are_found_by_organization(engine: Engine, store: Store, tenant: Tenant) -> None:
-    assert store.roles_of(tenant.user.id) == {tenant.tenancy.organization.id: "owner"}
-    assert store.roles_of(ids.new("usr")) == {}
+    assert result_of(store.roles_of(tenant.user.id)) == {tenant.tenancy.organization.id: "owner"}
+    assert result_of(store.roles_of(ids.new("usr"))) == {}
     engine.run('update "member" set role = ?', "admin,member")
-    assert store.roles_of(tenant.user.id) == {tenant.tenancy.organization.id: "admin,member"}
+    assert result_of(store.roles_of(tenant.user.id)) == {
+        tenant.tenancy.organization.id: "admin,member"
+    }
 
 
 # The chain
@@ -167,7 +179,9 @@ def test_a_rolled_back_savepoint_in_a_group_commit_keeps_the_chain_valid(
     with store.group_commit():
         add(store, tenant)
         with pytest.raises(LastOwner):
-            store.remove_member(tenant.tenancy.member.org_id, tenant.tenancy.member.id, event)
+            result_of(
+                store.remove_member(tenant.tenancy.member.org_id, tenant.tenancy.member.id, event)
+            )
         add(store, tenant)
     found = store.check_audit_log()
     assert (found.fault, found.rows) == (None, len(samples.events(tenant)) + 2)
@@ -199,7 +213,7 @@ def test_many_threads_make_one_chain(store: Store, tenant: Tenant) -> None:
 @pytest.fixture
 def stored(opened: SqliteStore) -> Tenant:
     tenant = samples.tenant()
-    opened.add_first_tenant(tenant)
+    result_of(opened.add_first_tenant(tenant))
     for _ in range(4):
         add(opened, tenant)
     return tenant
@@ -234,7 +248,7 @@ def test_a_change_of_any_column_is_detected(
 
 
 def test_the_hash_covers_every_column_but_itself(sqlite: Sqlite, opened: SqliteStore) -> None:
-    opened.check()
+    result_of(opened.check())
     columns = [row[0] for row in sqlite.run("select name from pragma_table_info('audit_log')")]
     assert columns == [*chain.COLUMNS, "hash"]
 
@@ -313,13 +327,13 @@ def test_rows_from_before_the_chain_are_chained(tmp_path: Path, rows: int) -> No
     assert "m0004_audit_chain" in store.migrate()
     found = store.check_audit_log()
     assert (found.rows, found.fault) == (rows, None)
-    events = store.list_events(
-        AuditFilter(tenant.tenancy.organization.id), before=None, limit=10
+    events = result_of(
+        store.list_events(AuditFilter(tenant.tenancy.organization.id), before=None, limit=10)
     ).items[::-1]
     assert [event.id for event in events] == [f"al_{number}" for number in range(rows)]
     env_ids = ["r_0", None, "env_1", "r_3", None, "env_1", "r_6"]
     assert [event.env_id for event in events] == env_ids[:rows]
-    assert store.add_first_tenant(tenant)
+    assert result_of(store.add_first_tenant(tenant))
     assert store.check_audit_log(found.head).fault is None
     assert store.check_audit_log().rows == rows + len(samples.events(tenant))
     store.close()

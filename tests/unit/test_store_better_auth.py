@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.results import result_of
 from unit import samples
 from unit.conftest import Sqlite
 
@@ -22,7 +23,7 @@ def tenant(sqlite: Sqlite) -> Tenant:
     store = SqliteStore(sqlite.path)
     store.migrate()
     stored = samples.tenant()
-    store.add_first_tenant(stored)
+    result_of(store.add_first_tenant(stored))
     store.close()
     sqlite.add_session("token", stored.user.id, "2027-01-01T00:00:00.000Z")
     return stored
@@ -44,10 +45,10 @@ def set_user(sqlite: Sqlite, **columns: Any) -> None:
 
 def test_no_plugin_is_required(sqlite: Sqlite, tenant: Tenant) -> None:
     store = opened(sqlite)
-    found = store.find_user(tenant.user.id)
+    found = result_of(store.find_user(tenant.user.id))
     assert found == tenant.user
     assert (found.ban, found.two_factor_enabled) == (None, False)
-    assert store.find_session("token", NOON) is not None
+    assert result_of(store.find_session("token", NOON)) is not None
 
 
 @pytest.mark.parametrize("columns", [("banned",), ("twoFactorEnabled",), ("banExpires",)])
@@ -55,27 +56,27 @@ def test_one_plugin_column_is_enough(
     sqlite: Sqlite, tenant: Tenant, columns: tuple[str, ...]
 ) -> None:
     store = opened(sqlite, *columns)
-    assert store.find_user(tenant.user.id) == tenant.user
-    assert store.find_session("token", NOON) is not None
+    assert result_of(store.find_user(tenant.user.id)) == tenant.user
+    assert result_of(store.find_session("token", NOON)) is not None
     set_user(sqlite, **dict.fromkeys(columns, 1))
-    found = store.find_user_by_email(tenant.user.email)
+    found = result_of(store.find_user_by_email(tenant.user.email))
     assert found is not None
     assert (found.ban == Ban(None)) is ("banned" in columns)
     assert found.two_factor_enabled is ("twoFactorEnabled" in columns)
-    assert (store.find_session("token", NOON) is None) is ("banned" in columns)
+    assert (result_of(store.find_session("token", NOON)) is None) is ("banned" in columns)
 
 
 def test_columns_that_come_later_are_found_at_the_next_start(
     sqlite: Sqlite, tenant: Tenant
 ) -> None:
     before = opened(sqlite)
-    assert before.find_session("token", NOON) is not None
+    assert result_of(before.find_session("token", NOON)) is not None
     after = opened(sqlite, "banned")
     set_user(sqlite, banned=1)
-    assert before.find_session("token", NOON) is not None
-    assert after.find_session("token", NOON) is None
+    assert result_of(before.find_session("token", NOON)) is not None
+    assert result_of(after.find_session("token", NOON)) is None
     before.migrate()
-    assert before.find_session("token", NOON) is None
+    assert result_of(before.find_session("token", NOON)) is None
 
 
 @pytest.mark.parametrize(
@@ -92,11 +93,11 @@ def test_a_ban_is_read_in_every_form(
 ) -> None:
     store = opened(sqlite, "banned", "banExpires")
     set_user(sqlite, banned=value)
-    found = store.find_credential(tenant.user.email)
+    found = result_of(store.find_credential(tenant.user.email))
     assert found is not None
     assert (found[0].ban is not None) is banned
-    assert (store.find_session("token", NOON) is None) is banned
-    assert (store.find_session_by_id("id-of-token", NOON) is None) is banned
+    assert (result_of(store.find_session("token", NOON)) is None) is banned
+    assert (result_of(store.find_session_by_id("id-of-token", NOON)) is None) is banned
 
 
 @pytest.mark.parametrize(
@@ -114,22 +115,22 @@ def test_the_expiry_of_a_ban_is_read_in_every_form(
 ) -> None:
     store = opened(sqlite, "banned", "banExpires")
     set_user(sqlite, banned=1, banExpires=expires)
-    found = store.find_user(tenant.user.id)
+    found = result_of(store.find_user(tenant.user.id))
     assert found is not None
     assert found.ban == Ban(NOON)
     for now, holds in ((BEFORE, True), (NOON, True), (AFTER, False)):
         assert found.ban.holds(now) is holds
-        assert (store.find_session("token", now) is None) is holds
+        assert (result_of(store.find_session("token", now)) is None) is holds
 
 
 @pytest.mark.parametrize("expires", [None, "", 0, "soon", b"\0", 10**18, -(10**18)])
 def test_an_unreadable_expiry_is_none(sqlite: Sqlite, tenant: Tenant, expires: Any) -> None:
     store = opened(sqlite, "banned", "banExpires")
     set_user(sqlite, banned=1, banExpires=expires)
-    found = store.find_user(tenant.user.id)
+    found = result_of(store.find_user(tenant.user.id))
     assert found is not None
     assert found.ban == Ban(None)
-    assert store.find_session("token", "9999-01-01T00:00:00.000Z") is None
+    assert result_of(store.find_session("token", "9999-01-01T00:00:00.000Z")) is None
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_a_verified_address_is_read_in_every_form(
 ) -> None:
     store = opened(sqlite)
     set_user(sqlite, emailVerified=value)
-    found = store.find_user(tenant.user.id)
+    found = result_of(store.find_user(tenant.user.id))
     assert found is not None
     assert found.email_verified is verified
 

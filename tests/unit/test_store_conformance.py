@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
+from support.results import result_of
 from unit import samples
 from unit.conftest import Engine
 
@@ -82,16 +83,16 @@ def test_a_new_database_is_ready_once_it_is_migrated(engine: Engine) -> None:
     applied = store.migrate()
     assert applied
     assert applied == sorted(applied)
-    store.check()
+    result_of(store.check())
     store.close()
 
 
 def test_a_missing_database_is_not_ready(engine: Engine) -> None:
     store = open_store(engine.url)
     with pytest.raises(StoreUnavailable):
-        store.check()
+        result_of(store.check())
     with pytest.raises(StoreUnavailable):
-        store.find_key(bytes(32))
+        result_of(store.find_key(bytes(32)))
     store.close()
 
 
@@ -99,7 +100,7 @@ def test_migrating_again_changes_nothing(engine: Engine, store: Store, tenant: T
     before = counts(engine)
     assert store.migrate() == []
     assert counts(engine) == before
-    assert store.find_key(tenant.key_digest) == tenant.key
+    assert result_of(store.find_key(tenant.key_digest)) == tenant.key
 
 
 MIGRATE = """
@@ -143,11 +144,14 @@ def test_of_8_processes_that_migrate_at_once_one_does_it_and_all_succeed(engine:
 
 def test_the_first_tenant_is_stored_whole(engine: Engine, store: Store, tenant: Tenant) -> None:
     environment = tenant.tenancy.environment
-    assert store.find_key(tenant.key_digest) == tenant.key
-    assert store.find_environment(environment.id) == environment
-    assert store.find_organization(environment.org_id) == tenant.tenancy.organization
-    assert store.find_member(environment.org_id, tenant.tenancy.member.id) == tenant.tenancy.member
-    assert store.find_user(tenant.user.id) == tenant.user
+    assert result_of(store.find_key(tenant.key_digest)) == tenant.key
+    assert result_of(store.find_environment(environment.id)) == environment
+    assert result_of(store.find_organization(environment.org_id)) == tenant.tenancy.organization
+    assert (
+        result_of(store.find_member(environment.org_id, tenant.tenancy.member.id))
+        == tenant.tenancy.member
+    )
+    assert result_of(store.find_user(tenant.user.id)) == tenant.user
     assert counts(engine) == dict.fromkeys(TABLES, 1) | {"audit_log": 2}
 
 
@@ -166,9 +170,9 @@ def test_the_member_is_the_owner(engine: Engine, tenant: Tenant) -> None:
 
 def test_there_is_no_second_first_tenant(engine: Engine, store: Store, tenant: Tenant) -> None:
     before = counts(engine)
-    assert store.add_first_tenant(samples.tenant()) is False
+    assert result_of(store.add_first_tenant(samples.tenant())) is False
     assert counts(engine) == before
-    assert store.find_key(tenant.key_digest) == tenant.key
+    assert result_of(store.find_key(tenant.key_digest)) == tenant.key
 
 
 @pytest.mark.parametrize("left", ['"user"', '"organization"'])
@@ -179,24 +183,26 @@ def test_a_user_or_an_organization_is_enough_to_be_no_first_tenant(
         if table != left:
             engine.run(f"delete from {table}")
     assert engine.run(f"select count(*) from {left}") == [(1,)]
-    assert store.add_first_tenant(samples.tenant()) is False
+    assert result_of(store.add_first_tenant(samples.tenant())) is False
 
 
 def test_of_two_first_tenants_at_once_one_is_stored(engine: Engine, store: Store) -> None:
     stored: list[bool] = []
     tenants = [samples.tenant() for _ in range(4)]
-    at_once(*(lambda one=one: stored.append(store.add_first_tenant(one)) for one in tenants))
+    at_once(
+        *(lambda one=one: stored.append(result_of(store.add_first_tenant(one))) for one in tenants)
+    )
     assert sorted(stored) == [False, False, False, True]
     assert counts(engine)['"organization"'] == 1
-    assert sum(store.find_key(one.key_digest) is not None for one in tenants) == 1
+    assert sum(result_of(store.find_key(one.key_digest)) is not None for one in tenants) == 1
 
 
 def test_a_first_tenant_that_cannot_be_stored_leaves_nothing(engine: Engine, store: Store) -> None:
     valid = samples.tenant()
     bad = dataclasses.replace(valid, key_event=valid.tenancy.events[0])
-    failure(lambda: store.add_first_tenant(bad))
+    failure(lambda: result_of(store.add_first_tenant(bad)))
     assert counts(engine) == dict.fromkeys(TABLES, 0)
-    assert store.add_first_tenant(valid) is True
+    assert result_of(store.add_first_tenant(valid)) is True
 
 
 # Keys
@@ -210,43 +216,43 @@ def test_a_key_is_found_as_it_was_added(store: Store, tenant: Tenant) -> None:
         scopes="events:read deliveries:*",
         created_by=tenant.user.id,
     )
-    store.add_key(key, digest, samples.event_of(key))
-    assert store.find_key(digest) == key
+    result_of(store.add_key(key, digest, samples.event_of(key)))
+    assert result_of(store.find_key(digest)) == key
 
 
 def test_a_key_may_have_no_creator(store: Store, tenant: Tenant) -> None:
     digest = keys.generate("live").digest
     key = samples.key_of(tenant.tenancy.environment, created_by=None)
-    store.add_key(key, digest, samples.event_of(key))
-    assert store.find_key(digest) == key
+    result_of(store.add_key(key, digest, samples.event_of(key)))
+    assert result_of(store.find_key(digest)) == key
 
 
 @pytest.mark.usefixtures("tenant")
 def test_an_unknown_digest_finds_nothing(store: Store) -> None:
-    assert store.find_key(keys.generate("live").digest) is None
-    assert store.find_key(b"") is None
+    assert result_of(store.find_key(keys.generate("live").digest)) is None
+    assert result_of(store.find_key(b"")) is None
 
 
 def test_a_revoked_key_is_found_and_says_so(engine: Engine, store: Store, tenant: Tenant) -> None:
     engine.run("update api_key set revoked_at = ? where id = ?", samples.NOON, tenant.key.id)
-    found = store.find_key(tenant.key_digest)
+    found = result_of(store.find_key(tenant.key_digest))
     assert found is not None
     assert found.revoked_at == samples.NOON
 
 
 def test_rows_of_another_process_are_visible_at_once(engine: Engine, store: Store) -> None:
-    assert store.find_key(bytes(32)) is None
+    assert result_of(store.find_key(bytes(32))) is None
     other = open_store(engine.url)
     stored = samples.tenant()
-    other.add_first_tenant(stored)
-    assert store.find_key(stored.key_digest) == stored.key
+    result_of(other.add_first_tenant(stored))
+    assert result_of(store.find_key(stored.key_digest)) == stored.key
     other.close()
 
 
 def test_a_key_is_added_with_its_audit_event(engine: Engine, store: Store, tenant: Tenant) -> None:
     key = samples.key_of(tenant.tenancy.environment)
     event = samples.event_of(key, user_id="usr_1", api_key_id="ak_1", details={"a": ["\u00e9", 1]})
-    store.add_key(key, keys.generate("live").digest, event)
+    result_of(store.add_key(key, keys.generate("live").digest, event))
     rows = engine.run(
         """select org_id, user_id, api_key_id, action, resource_type, resource_id, details,
                   ip_address, request_id, created_at from audit_log where id = ?""",
@@ -274,7 +280,7 @@ def test_audit_events_are_numbered_in_the_order_of_their_changes(
     added = []
     for _ in range(5):
         key = samples.key_of(tenant.tenancy.environment)
-        store.add_key(key, keys.generate("live").digest, samples.event_of(key))
+        result_of(store.add_key(key, keys.generate("live").digest, samples.event_of(key)))
         added.append(key.id)
     rows = engine.run("select resource_id from audit_log order by seq")
     assert [row[0] for row in rows][-5:] == added
@@ -287,11 +293,11 @@ def test_without_its_audit_event_a_key_is_not_added(
     digest = keys.generate("live").digest
     key = samples.key_of(tenant.tenancy.environment)
     event = samples.event_of(key, id=samples.events(tenant)[0].id)
-    failure(lambda: store.add_key(key, digest, event))
-    assert store.find_key(digest) is None
+    failure(lambda: result_of(store.add_key(key, digest, event)))
+    assert result_of(store.find_key(digest)) is None
     assert counts(engine) == before
-    store.add_key(key, digest, samples.event_of(key))
-    assert store.find_key(digest) == key
+    result_of(store.add_key(key, digest, samples.event_of(key)))
+    assert result_of(store.find_key(digest)) == key
 
 
 def test_a_second_key_of_one_digest_is_not_added(
@@ -299,8 +305,8 @@ def test_a_second_key_of_one_digest_is_not_added(
 ) -> None:
     before = counts(engine)
     key = samples.key_of(tenant.tenancy.environment)
-    failure(lambda: store.add_key(key, tenant.key_digest, samples.event_of(key)))
-    assert store.find_key(tenant.key_digest) == tenant.key
+    failure(lambda: result_of(store.add_key(key, tenant.key_digest, samples.event_of(key))))
+    assert result_of(store.find_key(tenant.key_digest)) == tenant.key
     assert counts(engine) == before
 
 
@@ -312,7 +318,9 @@ def test_what_is_there_already_is_not_taken_for_something_gone(
     digest = tenant.key_digest if again == "digest" else keys.generate("live").digest
     event = samples.events(tenant)[0] if again == "event" else samples.event_of(key)
     # A client would be told that its environment does not exist.
-    assert not isinstance(failure(lambda: store.add_key(key, digest, event)), ForeignKeyViolation)
+    assert not isinstance(
+        failure(lambda: result_of(store.add_key(key, digest, event))), ForeignKeyViolation
+    )
 
 
 def test_a_key_cannot_be_added_to_a_deleted_environment(
@@ -323,9 +331,9 @@ def test_a_key_cannot_be_added_to_a_deleted_environment(
     digest = keys.generate("live").digest
     key = samples.key_of(tenant.tenancy.environment)
     with pytest.raises(ForeignKeyViolation):
-        store.add_key(key, digest, samples.event_of(key))
+        result_of(store.add_key(key, digest, samples.event_of(key)))
     assert counts(engine) == before
-    assert store.find_key(digest) is None
+    assert result_of(store.find_key(digest)) is None
 
 
 def test_a_key_cannot_be_added_to_a_deleted_organization(
@@ -334,7 +342,7 @@ def test_a_key_cannot_be_added_to_a_deleted_organization(
     key = samples.key_of(tenant.tenancy.environment, org_id=ids.new("org"))
     before = counts(engine)
     with pytest.raises(ForeignKeyViolation):
-        store.add_key(key, keys.generate("live").digest, samples.event_of(key))
+        result_of(store.add_key(key, keys.generate("live").digest, samples.event_of(key)))
     assert counts(engine) == before
 
 
@@ -342,8 +350,8 @@ def test_keys_go_with_their_environment_and_the_audit_log_stays(
     engine: Engine, store: Store, tenant: Tenant
 ) -> None:
     engine.run('delete from "organization" where id = ?', tenant.tenancy.organization.id)
-    assert store.find_key(tenant.key_digest) is None
-    assert store.find_environment(tenant.tenancy.environment.id) is None
+    assert result_of(store.find_key(tenant.key_digest)) is None
+    assert result_of(store.find_environment(tenant.tenancy.environment.id)) is None
     assert counts(engine)["audit_log"] == len(samples.events(tenant))
 
 
@@ -353,11 +361,11 @@ def test_keys_are_added_from_many_threads(store: Store, tenant: Tenant) -> None:
     def add(mine: list[bytes]) -> None:
         for digest in mine:
             key = samples.key_of(tenant.tenancy.environment)
-            store.add_key(key, digest, samples.event_of(key))
-            assert store.find_key(digest) == key
+            result_of(store.add_key(key, digest, samples.event_of(key)))
+            assert result_of(store.find_key(digest)) == key
 
     at_once(*(lambda mine=mine: add(mine) for mine in digests))
-    assert all(store.find_key(digest) for mine in digests for digest in mine)
+    assert all(result_of(store.find_key(digest)) for mine in digests for digest in mine)
 
 
 # Sessions
@@ -370,7 +378,7 @@ def text_at(moment: datetime) -> str:
 def test_a_session_is_found_by_its_token(engine: Engine, store: Store, tenant: Tenant) -> None:
     expires_at = text_at(NOON + timedelta(days=7))
     engine.add_session("token", tenant.user.id, expires_at)
-    session = store.find_session("token", samples.NOON)
+    session = result_of(store.find_session("token", samples.NOON))
     assert session is not None
     assert (session.id, session.user_id) == ("id-of-token", tenant.user.id)
     assert session.expires_at == expires_at
@@ -390,7 +398,7 @@ def test_a_session_ends_at_its_expiry(
     *, engine: Engine, store: Store, tenant: Tenant, left: timedelta, lives: bool
 ) -> None:
     engine.add_session("token", tenant.user.id, text_at(NOON + left))
-    assert (store.find_session("token", samples.NOON) is not None) is lives
+    assert (result_of(store.find_session("token", samples.NOON)) is not None) is lives
 
 
 @pytest.mark.parametrize("token", ["", "toke", "token2", "TOKEN", "id-of-token", "%", "token' --"])
@@ -398,13 +406,13 @@ def test_another_token_finds_no_session(
     engine: Engine, store: Store, tenant: Tenant, token: str
 ) -> None:
     engine.add_session("token", tenant.user.id, text_at(NOON + timedelta(days=7)))
-    assert store.find_session(token, samples.NOON) is None
+    assert result_of(store.find_session(token, samples.NOON)) is None
 
 
 def test_a_session_goes_with_its_user(engine: Engine, store: Store, tenant: Tenant) -> None:
     engine.add_session("token", tenant.user.id, text_at(NOON + timedelta(days=7)))
     engine.run('delete from "user" where id = ?', tenant.user.id)
-    assert store.find_session("token", samples.NOON) is None
+    assert result_of(store.find_session("token", samples.NOON)) is None
 
 
 # Threads and the end
@@ -414,7 +422,7 @@ def test_many_threads_get_the_same_answers(store: Store, tenant: Tenant) -> None
     found: list[object] = []
 
     def find() -> None:
-        found.extend(store.find_key(tenant.key_digest) for _ in range(20))
+        found.extend(result_of(store.find_key(tenant.key_digest)) for _ in range(20))
 
     at_once(*[find] * 4)
     assert found == [tenant.key] * 80
@@ -424,10 +432,10 @@ def test_stored_rows_survive_closing(engine: Engine) -> None:
     stored = samples.tenant()
     first = open_store(engine.url)
     first.migrate()
-    first.add_first_tenant(stored)
+    result_of(first.add_first_tenant(stored))
     first.close()
     second = open_store(engine.url)
-    assert second.find_key(stored.key_digest) == stored.key
+    assert result_of(second.find_key(stored.key_digest)) == stored.key
     second.close()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from support.results import result_of
 from unit import samples
 from unit.conftest import Sqlite
 
@@ -28,7 +29,7 @@ STATES: tuple[KeyState, ...] = ("active", "expired", "disabled", "revoked")
 @pytest.fixture
 def home(opened: SqliteStore) -> Tenant:
     tenant = samples.tenant()
-    assert opened.add_first_tenant(tenant)
+    assert result_of(opened.add_first_tenant(tenant))
     return tenant
 
 
@@ -84,7 +85,7 @@ def all_pages(store: SqliteStore, wanted: KeyFilter, limit: int) -> tuple[list[A
     sizes = []
     before = None
     while True:
-        part = store.list_keys(wanted, Page(limit, before))
+        part = result_of(store.list_keys(wanted, Page(limit, before)))
         found += part.items
         sizes.append(len(part.items))
         if len(part.items) == limit:
@@ -110,7 +111,7 @@ def test_filters_of_keys_are_joined_by_and(
     monkeypatch.setattr(scans, "MAX_SCANNED", most)
     org = home.tenancy.organization
     environments = [home.tenancy.environment, samples.environment(org, slug="second")]
-    opened.add_environment(environments[1], samples.event_of(home.key))
+    result_of(opened.add_environment(environments[1], samples.event_of(home.key)))
     made = [home.key]
     every = itertools.product(
         environments,
@@ -130,7 +131,7 @@ def test_filters_of_keys_are_joined_by_and(
             revoked_at=revoked_at,
             created_at=f"2026-11-20T12:00:00.{number // 2:03}Z",
         )
-        opened.add_key(key, secrets.token_bytes(32), samples.event_of(key))
+        result_of(opened.add_key(key, secrets.token_bytes(32), samples.event_of(key)))
         made.append(key)
     made.sort(key=lambda key: (key.created_at, key.id), reverse=True)
     for env_id, name, creator, state in itertools.product(
@@ -170,12 +171,12 @@ def test_a_cursor_tells_nothing_of_another_environment_s_resource(
     add_events(sqlite, home, 30, env_id="env_2")
     org_id = home.tenancy.organization.id
     mine = AuditFilter(org_id, env_id=home.tenancy.environment.id, resource_id="ak_1")
-    assert opened.list_events(mine, before=None, limit=5) == ([], None)
+    assert result_of(opened.list_events(mine, before=None, limit=5)) == ([], None)
     every = AuditFilter(org_id, resource_id="ak_1", action="api_key.revoked")
-    found = opened.list_events(every, before=None, limit=5)
+    found = result_of(opened.list_events(every, before=None, limit=5))
     assert found.items == []
     assert found.position is not None
-    assert opened.find_event_position(org_id, found.position) is not None
+    assert result_of(opened.find_event_position(org_id, found.position)) is not None
 
 
 # What it costs
@@ -187,7 +188,7 @@ def keys(**given: Any) -> Query:
     def query(store: SqliteStore, tenant: Tenant) -> Any:
         env_id = tenant.tenancy.environment.id if given.get("env_id") else None
         wanted = KeyFilter(tenant.tenancy.organization.id, NOW, **{**given, "env_id": env_id})
-        return store.list_keys(wanted, Page(50))
+        return result_of(store.list_keys(wanted, Page(50)))
 
     return query
 
@@ -196,7 +197,7 @@ def events(**given: Any) -> Query:
     def query(store: SqliteStore, tenant: Tenant) -> Any:
         env_id = tenant.tenancy.environment.id if given.get("env_id") else None
         wanted = AuditFilter(tenant.tenancy.organization.id, **{**given, "env_id": env_id})
-        return store.list_events(wanted, before=None, limit=50)
+        return result_of(store.list_events(wanted, before=None, limit=50))
 
     return query
 
@@ -252,7 +253,7 @@ def sizes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[Sqlit
         store = SqliteStore(sqlite.path)
         store.migrate()
         tenant = samples.tenant()
-        assert store.add_first_tenant(tenant)
+        assert result_of(store.add_first_tenant(tenant))
         fill(sqlite, tenant, rows)
         made.append((store, tenant))
     yield made
@@ -303,17 +304,28 @@ def fill(sqlite: Sqlite, tenant: Tenant, rows: int) -> None:
 
 
 OTHERS: dict[str, Query] = {
-    "organizations of a user": lambda store, of: store.list_organizations(of.user.id, Page(50)),
-    "members": lambda store, of: store.list_members(of.tenancy.organization.id, Page(50)),
-    "environments": lambda store, of: store.list_environments(
-        of.tenancy.organization.id, None, Page(50)
+    "organizations of a user": lambda store, of: result_of(
+        store.list_organizations(of.user.id, Page(50))
     ),
-    "rotations of a key": lambda store, of: store.rotations_of([of.key.id], NOW),
-    "role of a member": lambda store, of: store.role_in(of.tenancy.organization.id, of.user.id),
-    "first organization": lambda store, of: store.first_organization_of(of.user.id),
-    "session": lambda store, _: store.find_session("token", NOW),
-    "last owner": lambda store, of: store.update_member(
-        of.tenancy.organization.id, of.tenancy.member.id, "owner,admin", samples.event_of(of.key)
+    "members": lambda store, of: result_of(
+        store.list_members(of.tenancy.organization.id, Page(50))
+    ),
+    "environments": lambda store, of: result_of(
+        store.list_environments(of.tenancy.organization.id, None, Page(50))
+    ),
+    "rotations of a key": lambda store, of: result_of(store.rotations_of([of.key.id], NOW)),
+    "role of a member": lambda store, of: result_of(
+        store.role_in(of.tenancy.organization.id, of.user.id)
+    ),
+    "first organization": lambda store, of: result_of(store.first_organization_of(of.user.id)),
+    "session": lambda store, _: result_of(store.find_session("token", NOW)),
+    "last owner": lambda store, of: result_of(
+        store.update_member(
+            of.tenancy.organization.id,
+            of.tenancy.member.id,
+            "owner,admin",
+            samples.event_of(of.key),
+        )
     ),
 }
 
@@ -344,9 +356,11 @@ def test_a_page_of_large_rows_is_not_read_whole(
     org_id = home.tenancy.organization.id
     sizes, before = [], None
     while True:
-        part = opened.list_events(AuditFilter(org_id, action="x.y"), before=before, limit=5)
+        part = result_of(
+            opened.list_events(AuditFilter(org_id, action="x.y"), before=before, limit=5)
+        )
         sizes.append([len(each.details["a"]) for each in part.items])
         if part.position is None:
             break
-        before = opened.find_event_position(org_id, part.position)
+        before = result_of(opened.find_event_position(org_id, part.position))
     assert sizes == [[400, 400], [400, 300], [2_000], [300]]

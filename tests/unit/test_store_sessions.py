@@ -4,6 +4,7 @@ import dataclasses
 from datetime import datetime, timedelta
 
 import pytest
+from support.results import result_of
 from unit import samples
 from unit.conftest import Engine
 from unit.test_store_conformance import at_once, counts
@@ -53,7 +54,7 @@ def sign_up(store: Store, tenant: Tenant, user: User) -> tuple[Credential, Tenan
     credential = Credential(ids.new("acc"), user.id, "salt:hash", samples.NOON)
     tenancy, session = tenancy_of(user, tenant), session_of(user)
     event = samples.event_of(tenant.key, action="user.created")
-    store.add_user(user, credential, tenancy, session, [event])
+    result_of(store.add_user(user, credential, tenancy, session, [event]))
     return credential, tenancy, dataclasses.replace(session, org_id=tenancy.organization.id)
 
 
@@ -62,11 +63,11 @@ def test_a_user_is_added_with_account_session_and_organization(
 ) -> None:
     user = samples.user(name="Ada", image="https://example.com/ada.png")
     credential, tenancy, session = sign_up(store, tenant, user)
-    assert store.find_credential(user.email) == (user, credential)
-    assert store.roles_of(user.id) == {tenancy.organization.id: "owner"}
-    assert store.find_environment(tenancy.environment.id) == tenancy.environment
-    assert store.find_session(session.token, samples.NOON) == session
-    assert store.find_session_by_id(session.id, samples.NOON) == session
+    assert result_of(store.find_credential(user.email)) == (user, credential)
+    assert result_of(store.roles_of(user.id)) == {tenancy.organization.id: "owner"}
+    assert result_of(store.find_environment(tenancy.environment.id)) == tenancy.environment
+    assert result_of(store.find_session(session.token, samples.NOON)) == session
+    assert result_of(store.find_session_by_id(session.id, samples.NOON)) == session
 
 
 def test_of_one_address_there_is_one_user(engine: Engine, store: Store, tenant: Tenant) -> None:
@@ -81,12 +82,12 @@ def test_of_one_address_there_is_one_user(engine: Engine, store: Store, tenant: 
 def test_without_a_password_there_is_no_credential(
     engine: Engine, store: Store, tenant: Tenant
 ) -> None:
-    assert store.find_credential(tenant.user.email) is not None
-    assert store.find_credential("unknown@example.com") is None
+    assert result_of(store.find_credential(tenant.user.email)) is not None
+    assert result_of(store.find_credential("unknown@example.com")) is None
     engine.run("""update "account" set "providerId" = 'github'""")
-    assert store.find_credential(tenant.user.email) is None
+    assert result_of(store.find_credential(tenant.user.email)) is None
     engine.run("""update "account" set "providerId" = 'credential', password = null""")
-    assert store.find_credential(tenant.user.email) is None
+    assert result_of(store.find_credential(tenant.user.email)) is None
 
 
 def test_a_session_adds_a_tenancy_only_to_a_user_without_one(
@@ -95,53 +96,55 @@ def test_a_session_adds_a_tenancy_only_to_a_user_without_one(
     before = counts(engine)['"organization"']
     event = samples.event_of(tenant.key, action="session.created")
     session = session_of(tenant.user)
-    store.add_session(session, tenancy_of(tenant.user, tenant), event)
+    result_of(store.add_session(session, tenancy_of(tenant.user, tenant), event))
     assert counts(engine)['"organization"'] == before
-    found = store.find_session(session.token, samples.NOON)
+    found = result_of(store.find_session(session.token, samples.NOON))
     assert found == dataclasses.replace(session, org_id=tenant.tenancy.organization.id)
 
     engine.run('delete from "member"')
     at_once(
         *[
-            lambda: store.add_session(
-                session_of(tenant.user),
-                tenancy_of(tenant.user, tenant),
-                samples.event_of(tenant.key),
+            lambda: result_of(
+                store.add_session(
+                    session_of(tenant.user),
+                    tenancy_of(tenant.user, tenant),
+                    samples.event_of(tenant.key),
+                )
             )
         ]
         * 4
     )
     assert counts(engine)['"organization"'] == before + 1
-    assert list(store.roles_of(tenant.user.id).values()) == ["owner"]
+    assert list(result_of(store.roles_of(tenant.user.id)).values()) == ["owner"]
 
 
 def test_a_deleted_user_cannot_sign_in(store: Store, tenant: Tenant) -> None:
     unknown = samples.user()
     with pytest.raises(ForeignKeyViolation):
-        store.add_session(session_of(unknown), None, samples.event_of(tenant.key))
+        result_of(store.add_session(session_of(unknown), None, samples.event_of(tenant.key)))
 
 
 def test_a_session_is_renewed_unless_it_is_gone(store: Store, tenant: Tenant) -> None:
     session = session_of(tenant.user)
-    store.add_session(session, None, samples.event_of(tenant.key))
+    result_of(store.add_session(session, None, samples.event_of(tenant.key)))
     end = timestamps.to_text(NOON + timedelta(days=8))
-    assert store.renew_session(session.id, end, LATER)
-    found = store.find_session(session.token, LATER)
+    assert result_of(store.renew_session(session.id, end, LATER))
+    found = result_of(store.find_session(session.token, LATER))
     assert found is not None
     assert (found.expires_at, found.updated_at, found.created_at) == (end, LATER, samples.NOON)
-    assert store.end_session(session.id, samples.event_of(tenant.key))
-    assert not store.renew_session(session.id, end, LATER)
-    assert store.find_session(session.token, LATER) is None
+    assert result_of(store.end_session(session.id, samples.event_of(tenant.key)))
+    assert not result_of(store.renew_session(session.id, end, LATER))
+    assert result_of(store.find_session(session.token, LATER)) is None
 
 
 def test_a_session_ends_once_with_its_event(engine: Engine, store: Store, tenant: Tenant) -> None:
     session = session_of(tenant.user)
-    store.add_session(session, None, samples.event_of(tenant.key))
+    result_of(store.add_session(session, None, samples.event_of(tenant.key)))
     before = counts(engine)["audit_log"]
     event = samples.event_of(tenant.key, action="session.deleted")
-    assert store.end_session(session.id, event)
-    assert not store.end_session(session.id, event)
-    assert store.find_session_by_id(session.id, samples.NOON) is None
+    assert result_of(store.end_session(session.id, event))
+    assert not result_of(store.end_session(session.id, event))
+    assert result_of(store.find_session_by_id(session.id, samples.NOON)) is None
     assert counts(engine)["audit_log"] == before + 1
 
 
@@ -151,17 +154,17 @@ def test_the_default_is_the_active_or_the_first_organization(
     first = tenant.tenancy.organization
     second = samples.organization()
     member = samples.member(second, tenant.user, created_at=LATER)
-    store.add_organization(second, member, samples.event_of(tenant.key))
+    result_of(store.add_organization(second, member, samples.event_of(tenant.key)))
     session = session_of(tenant.user)
-    store.add_session(session, None, samples.event_of(tenant.key))
+    result_of(store.add_session(session, None, samples.event_of(tenant.key)))
 
     def home() -> str | None:
-        found = store.find_session(session.token, samples.NOON)
+        found = result_of(store.find_session(session.token, samples.NOON))
         assert found is not None
         return found.org_id
 
     assert home() == first.id
-    assert list(store.roles_of(tenant.user.id)) == [first.id, second.id]
+    assert list(result_of(store.roles_of(tenant.user.id))) == [first.id, second.id]
     engine.run('update "session" set "activeOrganizationId" = ?', second.id)
     assert home() == second.id
     engine.run('delete from "member" where "organizationId" = ?', second.id)
@@ -182,7 +185,7 @@ def add_bounded(store: Store, tenant: Tenant, session: Session, most: int) -> li
         return samples.event_of(tenant.key, action="session.deleted", resource_id=of.id)
 
     event = samples.event_of(tenant.key, action="session.created")
-    store.add_session(session, None, event, SessionBound(most, recorded))
+    result_of(store.add_session(session, None, event, SessionBound(most, recorded)))
     return ended
 
 
@@ -200,7 +203,7 @@ def test_one_session_more_ends_the_one_that_was_renewed_longest_ago(
         assert add_bounded(store, tenant, session, 3) == []
     assert add_bounded(store, tenant, session_of(tenant.user), 3) == [older.id]
     assert add_bounded(store, tenant, session_of(tenant.user), 2) == [old.id, new.id]
-    assert store.find_session(older.token, samples.NOON) is None
+    assert result_of(store.find_session(older.token, samples.NOON)) is None
     assert engine.run('select count(*) from "session"') == [(2,)]
     rows = engine.run("select resource_id from audit_log where action = 'session.deleted'")
     assert [row[0] for row in rows] == [older.id, old.id, new.id]
@@ -211,7 +214,7 @@ def test_the_session_that_is_made_stays(engine: Engine, store: Store, tenant: Te
     add_bounded(store, tenant, first, 1)
     late = renewed(tenant, 3)
     assert add_bounded(store, tenant, late, 1) == [first.id]
-    assert store.find_session(late.token, samples.NOON) is not None
+    assert result_of(store.find_session(late.token, samples.NOON)) is not None
 
 
 def test_expired_sessions_and_those_of_others_do_not_count(

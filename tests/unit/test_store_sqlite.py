@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from support.results import result_of
 from unit import samples
 from unit.conftest import Sqlite
 
@@ -112,7 +113,7 @@ def test_an_old_sqlite_is_refused_before_a_file_is_made(
 def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
     store = SqliteStore(tmp_path / name)
     store.migrate()
-    store.check()
+    result_of(store.check())
     store.close()
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
@@ -125,7 +126,7 @@ def test_a_relative_path_stays_where_it_was_when_the_store_was_opened(
     store = open_store("sqlite:///keys.db")
     store.migrate()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    store.check()
+    result_of(store.check())
     store.close()
     assert not list(Path().iterdir())
 
@@ -139,12 +140,12 @@ def beside_with(path: Path, do: Callable[[Path], object], *ends: str) -> None:
 
 
 def test_a_removed_file_is_detected(store: SqliteStore, sqlite: Sqlite) -> None:
-    store.add_first_tenant(samples.tenant())
+    result_of(store.add_first_tenant(samples.tenant()))
     beside_with(sqlite.path, Path.unlink, "", "-wal", "-shm")
     with pytest.raises(StoreUnavailable, match="gone"):
-        store.add_first_tenant(samples.tenant())
+        result_of(store.add_first_tenant(samples.tenant()))
     with pytest.raises(StoreUnavailable, match="gone"):
-        store.check()
+        result_of(store.check())
 
 
 def test_a_write_to_a_file_that_is_removed_meanwhile_fails(
@@ -153,17 +154,17 @@ def test_a_write_to_a_file_that_is_removed_meanwhile_fails(
 
     def write() -> None:
         with store.group_commit():
-            store.add_first_tenant(samples.tenant())
+            result_of(store.add_first_tenant(samples.tenant()))
             beside_with(sqlite.path, Path.unlink, "", "-wal", "-shm")
 
     with pytest.raises(StoreUnavailable, match="gone"):
         write()
     other = SqliteStore(sqlite.path)
     other.migrate()
-    assert other.add_first_tenant(samples.tenant())
+    assert result_of(other.add_first_tenant(samples.tenant()))
     other.close()
     # This one has found it, too.
-    assert not store.add_first_tenant(samples.tenant())
+    assert not result_of(store.add_first_tenant(samples.tenant()))
 
 
 def test_a_write_to_a_file_that_is_replaced_meanwhile_fails(
@@ -176,19 +177,19 @@ def test_a_write_to_a_file_that_is_replaced_meanwhile_fails(
 
     def write() -> None:
         with store.group_commit():
-            store.add_first_tenant(samples.tenant())
+            result_of(store.add_first_tenant(samples.tenant()))
             beside_with(sqlite.path, Path.unlink, "-wal", "-shm")
             fresh.rename(sqlite.path)
 
     with pytest.raises(StoreUnavailable, match="replaced"):
         write()
-    assert store.add_first_tenant(samples.tenant())
+    assert result_of(store.add_first_tenant(samples.tenant()))
 
 
 def test_files_of_the_old_database_are_not_mixed_with_the_new_one(
     store: SqliteStore, sqlite: Sqlite, tmp_path: Path
 ) -> None:
-    store.add_first_tenant(samples.tenant())
+    result_of(store.add_first_tenant(samples.tenant()))
     fresh = tmp_path / "fresh.db"
     other = SqliteStore(fresh)
     other.migrate()
@@ -196,10 +197,10 @@ def test_files_of_the_old_database_are_not_mixed_with_the_new_one(
     fresh.rename(sqlite.path)
     for ask in (store.check, store.try_to_write):
         with pytest.raises(StoreUnavailable, match="-wal and"):
-            ask()
+            result_of(ask())
     beside_with(sqlite.path, Path.unlink, "-wal", "-shm")
-    store.check()
-    assert store.add_first_tenant(samples.tenant())
+    result_of(store.check())
+    assert result_of(store.add_first_tenant(samples.tenant()))
 
 
 @pytest.mark.parametrize("end", ["-wal", "-shm"])
@@ -207,14 +208,14 @@ def test_a_deleted_wal_or_shm_stops_writes_and_loses_nothing(sqlite: Sqlite, end
     store = SqliteStore(sqlite.path)
     store.migrate()
     tenant = samples.tenant()
-    store.add_first_tenant(tenant)
+    result_of(store.add_first_tenant(tenant))
     beside(sqlite.path, end).unlink()
     with pytest.raises(StoreUnavailable, match="while in use"):
-        store.try_to_write()
-    assert store.find_key(tenant.key_digest)
+        result_of(store.try_to_write())
+    assert result_of(store.find_key(tenant.key_digest))
     store.close()
     again = SqliteStore(sqlite.path)
-    assert again.find_key(tenant.key_digest)
+    assert result_of(again.find_key(tenant.key_digest))
     again.close()
 
 
@@ -222,8 +223,8 @@ def test_a_read_only_connection_is_not_cached(store: SqliteStore) -> None:
     first = store.connection()
     first.execute("pragma query_only = on")
     with pytest.raises(StoreUnavailable, match="readonly"):
-        store.try_to_write()
-    store.try_to_write()
+        result_of(store.try_to_write())
+    result_of(store.try_to_write())
     assert store.connection() is not first
 
 
@@ -234,9 +235,9 @@ def test_the_write_probe_changes_nothing_and_shows_that_writes_work(
     before = sqlite.run("select count(*) from receipt")
     assert not store.wrote_within(3600)
     with another_writer(sqlite.path), pytest.raises(StoreUnavailable):
-        store.try_to_write()
+        result_of(store.try_to_write())
     assert not store.wrote_within(3600)
-    store.try_to_write()
+    result_of(store.try_to_write())
     assert store.wrote_within(3600)
     assert not store.wrote_within(0)
     assert sqlite.run("select count(*) from receipt") == before
@@ -253,7 +254,7 @@ def test_only_the_owner_may_read_what_is_stored(sqlite: Sqlite) -> None:
         store = SqliteStore(sqlite.path)
         store.migrate()
         assert mode(sqlite.path) == 0o600
-        store.add_first_tenant(samples.tenant())
+        result_of(store.add_first_tenant(samples.tenant()))
         assert mode(beside(sqlite.path, "-wal")) == 0o600
         assert mode(beside(sqlite.path, "-shm")) == 0o600
         store.close()
@@ -264,7 +265,7 @@ def test_only_the_owner_may_read_what_is_stored(sqlite: Sqlite) -> None:
 def test_opening_and_checking_make_no_file(sqlite: Sqlite) -> None:
     store = open_store(sqlite.url)
     with pytest.raises(StoreUnavailable):
-        store.check()
+        result_of(store.check())
     assert not sqlite.path.exists()
 
 
@@ -273,7 +274,7 @@ def test_checking_does_not_change_what_is_not_migrated(sqlite: Sqlite) -> None:
     before = sqlite.path.read_bytes()
     store = open_store(sqlite.url)
     with pytest.raises(StoreUnavailable, match="not migrated"):
-        store.check()
+        result_of(store.check())
     store.close()
     assert sqlite.path.read_bytes() == before
 
@@ -315,7 +316,7 @@ def test_closing_closes_the_connections_of_all_threads(sqlite: Sqlite, store: Sq
     thread = threading.Thread(target=lambda: connections.append(store.connection()))
     thread.start()
     thread.join()
-    store.add_first_tenant(samples.tenant())
+    result_of(store.add_first_tenant(samples.tenant()))
     assert beside(sqlite.path, "-wal").exists()
     store.close()
     for connection in connections:
@@ -330,7 +331,7 @@ def test_closing_closes_the_connections_of_all_threads(sqlite: Sqlite, store: Sq
 
 @pytest.mark.parametrize("table", ["environment", "api_key", "audit_log"])
 def test_this_service_s_tables_are_strict(sqlite: Sqlite, store: SqliteStore, table: str) -> None:
-    store.check()
+    result_of(store.check())
     strict = "select strict from pragma_table_list where schema = 'main' and name = ?"
     assert sqlite.run(strict, table) == [(1,)]
 
@@ -348,13 +349,13 @@ def test_this_service_s_tables_are_strict(sqlite: Sqlite, store: SqliteStore, ta
 def test_the_database_itself_refuses_what_makes_no_sense(
     sqlite: Sqlite, store: SqliteStore, change: str
 ) -> None:
-    store.add_first_tenant(samples.tenant())
+    result_of(store.add_first_tenant(samples.tenant()))
     with pytest.raises(sqlite3.IntegrityError):
         sqlite.run(change)
 
 
 def test_finding_a_key_is_one_step_in_an_index(sqlite: Sqlite, store: SqliteStore) -> None:
-    store.check()
+    result_of(store.check())
     steps = [row[3] for row in sqlite.run("explain query plan " + module._FIND_KEY, bytes(32))]
     assert "SEARCH api_key USING INDEX" in steps[0]
     # The others look whether a deletion is pending: at no row, if there is none.
@@ -377,8 +378,8 @@ def test_tables_of_better_auth_are_left_as_they_are(sqlite: Sqlite) -> None:
     before = sqlite.run("select sql from sqlite_master where name = 'user'")
     store = open_store(sqlite.url)
     store.migrate()
-    store.check()
-    assert store.add_first_tenant(samples.tenant()) is False
+    result_of(store.check())
+    assert result_of(store.add_first_tenant(samples.tenant())) is False
     store.close()
     assert sqlite.run("select sql from sqlite_master where name = 'user'") == before
     assert sqlite.run("select id, plan from user") == [("u", "pro")]
@@ -391,7 +392,7 @@ def test_a_migration_that_fails_leaves_nothing_of_any(sqlite: Sqlite) -> None:
         store.migrate()
     assert sqlite.run("select name from sqlite_master") == [("environment",)]
     with pytest.raises(StoreUnavailable, match="not migrated"):
-        store.check()
+        result_of(store.check())
     store.close()
 
 
@@ -405,11 +406,11 @@ def of_the_future(sqlite: Sqlite, set_name: str) -> None:
 
 
 def test_a_database_of_a_newer_version_is_refused(sqlite: Sqlite, store: SqliteStore) -> None:
-    store.check()
+    result_of(store.check())
     of_the_future(sqlite, "hookstream-keys")
     before = sqlite.run("select * from sqlite_master")
     with pytest.raises(DatabaseTooNew, match="m9999_from_the_future"):
-        store.check()
+        result_of(store.check())
     with pytest.raises(DatabaseTooNew, match="m9999_from_the_future"):
         store.migrate()
     assert sqlite.run("select * from sqlite_master") == before
@@ -417,15 +418,15 @@ def test_a_database_of_a_newer_version_is_refused(sqlite: Sqlite, store: SqliteS
 
 def test_migrations_of_another_application_are_ignored(sqlite: Sqlite, store: SqliteStore) -> None:
     of_the_future(sqlite, "another-program")
-    store.check()
+    result_of(store.check())
     assert store.migrate() == []
 
 
 def test_a_database_that_is_half_migrated_is_not_ready(sqlite: Sqlite, store: SqliteStore) -> None:
-    store.check()
+    result_of(store.check())
     sqlite.run("delete from _sqlite_migrations where name like 'm0002%'")
     with pytest.raises(StoreUnavailable, match="not migrated"):
-        store.check()
+        result_of(store.check())
 
 
 # Sessions as better-auth's adapters for SQLite store them
@@ -451,11 +452,11 @@ def test_an_expiry_is_understood_however_it_is_written(
     sqlite: Sqlite, store: SqliteStore, expires_at: str | int
 ) -> None:
     tenant = samples.tenant()
-    store.add_first_tenant(tenant)
+    result_of(store.add_first_tenant(tenant))
     sqlite.add_session("token", tenant.user.id, expires_at)
-    assert store.find_session("token", "2026-11-24T12:00:00.000Z") is None
-    assert store.find_session("token", "2026-11-24T12:00:00.001Z") is None
-    session = store.find_session("token", "2026-11-24T11:59:59.999Z")
+    assert result_of(store.find_session("token", "2026-11-24T12:00:00.000Z")) is None
+    assert result_of(store.find_session("token", "2026-11-24T12:00:00.001Z")) is None
+    session = result_of(store.find_session("token", "2026-11-24T11:59:59.999Z"))
     assert session is not None
     assert session.user_id == tenant.user.id
 
@@ -464,9 +465,9 @@ def test_a_session_s_expiry_is_text_however_it_is_stored(
     sqlite: Sqlite, store: SqliteStore
 ) -> None:
     tenant = samples.tenant()
-    store.add_first_tenant(tenant)
+    result_of(store.add_first_tenant(tenant))
     sqlite.add_session("token", tenant.user.id, NOON_IN_MILLISECONDS)
-    session = store.find_session("token", "2026-11-24T11:00:00.000Z")
+    session = result_of(store.find_session("token", "2026-11-24T11:00:00.000Z"))
     assert session is not None
     assert session.expires_at == "2026-11-24T12:00:00.000Z"
 
@@ -479,7 +480,11 @@ def test_a_file_that_is_no_database_is_unavailable_and_kept(tmp_path: Path) -> N
     path.write_bytes(b"This is no database. " * 500)
     before = path.read_bytes()
     store = SqliteStore(path)
-    for action in (store.migrate, store.check, lambda: store.find_key(bytes(32))):
+    for action in (
+        store.migrate,
+        lambda: result_of(store.check()),
+        lambda: result_of(store.find_key(bytes(32))),
+    ):
         with pytest.raises(StoreUnavailable):
             action()
     store.close()
@@ -488,7 +493,7 @@ def test_a_file_that_is_no_database_is_unavailable_and_kept(tmp_path: Path) -> N
 
 def test_a_directory_is_unavailable(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path)
-    for action in (store.migrate, store.check):
+    for action in (store.migrate, lambda: result_of(store.check())):
         with pytest.raises(StoreUnavailable):
             action()
     assert not list(tmp_path.iterdir())
@@ -496,7 +501,7 @@ def test_a_directory_is_unavailable(tmp_path: Path) -> None:
 
 def test_a_missing_directory_is_unavailable(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "missing" / "keys.db")
-    for action in (store.migrate, store.check):
+    for action in (store.migrate, lambda: result_of(store.check())):
         with pytest.raises(StoreUnavailable):
             action()
 
@@ -515,7 +520,7 @@ def test_a_file_of_another_user_is_unavailable(sqlite: Sqlite, store: SqliteStor
     store.close()
     sqlite.path.chmod(0)
     with pytest.raises(StoreUnavailable):
-        store.check()
+        result_of(store.check())
 
 
 @pytest.mark.usefixtures("_impatient")
@@ -523,18 +528,18 @@ def test_while_another_process_writes_reads_succeed_and_writes_fail(sqlite: Sqli
     store = SqliteStore(sqlite.path)
     store.migrate()
     tenant = samples.tenant()
-    store.add_first_tenant(tenant)
+    result_of(store.add_first_tenant(tenant))
     key, digest = samples.key_of(tenant.tenancy.environment), keys.generate("live").digest
     with another_writer(sqlite.path):
         with pytest.raises(StoreUnavailable, match="locked"):
-            store.add_key(key, digest, samples.event_of(key))
+            result_of(store.add_key(key, digest, samples.event_of(key)))
         with pytest.raises(StoreUnavailable, match="locked"):
-            store.add_first_tenant(samples.tenant())
-        assert store.find_key(tenant.key_digest) == tenant.key
-        assert store.find_key(digest) is None
-        store.check()
-    store.add_key(key, digest, samples.event_of(key))
-    assert store.find_key(digest) == key
+            result_of(store.add_first_tenant(samples.tenant()))
+        assert result_of(store.find_key(tenant.key_digest)) == tenant.key
+        assert result_of(store.find_key(digest)) is None
+        result_of(store.check())
+    result_of(store.add_key(key, digest, samples.event_of(key)))
+    assert result_of(store.find_key(digest)) == key
     store.close()
 
 
@@ -560,22 +565,24 @@ def test_migrating_waits_for_a_writer(sqlite: Sqlite) -> None:
         assert migrating.is_alive()
         other.execute("commit")
         migrating.join(5)
-    store.check()
+    result_of(store.check())
     store.close()
 
 
 def test_a_writer_waits_for_another(sqlite: Sqlite, store: SqliteStore) -> None:
     tenant = samples.tenant()
-    store.add_first_tenant(tenant)
+    result_of(store.add_first_tenant(tenant))
     key, digest = samples.key_of(tenant.tenancy.environment), keys.generate("live").digest
-    adding = threading.Thread(target=lambda: store.add_key(key, digest, samples.event_of(key)))
+    adding = threading.Thread(
+        target=lambda: result_of(store.add_key(key, digest, samples.event_of(key)))
+    )
     with another_writer(sqlite.path) as other:
         adding.start()
         adding.join(0.1)
         assert adding.is_alive()
         other.execute("commit")
         adding.join(5)
-    assert store.find_key(digest) == key
+    assert result_of(store.find_key(digest)) == key
 
 
 @pytest.mark.usefixtures("_impatient")
@@ -583,30 +590,31 @@ def test_a_full_disk_is_unavailable_and_what_was_stored_stays(sqlite: Sqlite) ->
     store = SqliteStore(sqlite.path)
     store.migrate()
     tenant = samples.tenant()
-    store.add_first_tenant(tenant)
+    result_of(store.add_first_tenant(tenant))
     pages = store.connection().execute("pragma page_count").fetchone()[0]
     store.connection().execute(f"pragma max_page_count = {pages}")
     key = samples.key_of(tenant.tenancy.environment)
     digest = keys.generate("live").digest
     event = samples.event_of(key, details={"much": "x" * 100_000})
     with pytest.raises(StoreUnavailable, match="full"):
-        store.add_key(key, digest, event)
-    assert store.find_key(digest) is None
-    assert store.find_key(tenant.key_digest) == tenant.key
+        result_of(store.add_key(key, digest, event))
+    assert result_of(store.find_key(digest)) is None
+    assert result_of(store.find_key(tenant.key_digest)) == tenant.key
     store.close()
 
 
 ADD_AND_DIE = """
 import os, pathlib, signal, sys
+from hookstream_keys.store.inline import run_inline
 from hookstream_keys.store.sqlite import SqliteStore, keys
 from unit import samples
 store = SqliteStore(pathlib.Path(sys.argv[1]))
 tenant = samples.tenant()
-store.add_first_tenant(tenant)
+run_inline(store.add_first_tenant(tenant))
 print(tenant.key_digest.hex(), flush=True)
 key = samples.key_of(tenant.tenancy.environment)
 keys.insert_event = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-store.add_key(key, bytes(range(32)), samples.event_of(key))
+run_inline(store.add_key(key, bytes(range(32)), samples.event_of(key)))
 """
 
 
@@ -623,8 +631,8 @@ def test_a_process_killed_while_writing_leaves_acknowledged_rows_only(
         check=False,
     )
     assert ended.returncode == -signal.SIGKILL, ended.stderr
-    assert store.find_key(bytes.fromhex(ended.stdout)) is not None
-    assert store.find_key(bytes(range(32))) is None
+    assert result_of(store.find_key(bytes.fromhex(ended.stdout))) is not None
+    assert result_of(store.find_key(bytes(range(32)))) is None
 
 
 def test_a_database_of_better_auth_s_without_organizations_gets_what_is_missing(
@@ -633,6 +641,6 @@ def test_a_database_of_better_auth_s_without_organizations_gets_what_is_missing(
     sqlite.run('alter table "session" drop column "activeOrganizationId"')
     sqlite.run("delete from _sqlite_migrations where name = 'm0006_active_organization'")
     with pytest.raises(StoreUnavailable):
-        store.find_session("token", samples.NOON)
+        result_of(store.find_session("token", samples.NOON))
     assert store.migrate() == ["m0006_active_organization"]
-    assert store.find_session("token", samples.NOON) is None
+    assert result_of(store.find_session("token", samples.NOON)) is None

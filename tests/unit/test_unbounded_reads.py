@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from support import SECRET, Database
+from support.results import result_of
 from unit import samples
 from unit.conftest import Sqlite
 
@@ -91,4 +92,4 @@ def test_a_query_ends_at_its_deadline(sqlite: Sqlite) -> None:
 def test_a_deadline_ends_with_its_block(store: Store) -> None:
     with store.deadline(0.0):
         pass
-    assert store.add_first_tenant(samples.tenant())
+    assert result_of(store.add_first_tenant(samples.tenant()))

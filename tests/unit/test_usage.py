@@ -1,4 +1,5 @@
 import pytest
+from support.results import result_of
 from unit import samples
 from unit.conftest import Engine
 from unit.test_store_conformance import at_once
@@ -15,16 +16,16 @@ def usage(store: Store) -> Usage:
 
 
 def of(store: Store, key_id: str) -> KeyUsage:
-    return store.usage_of([key_id])[key_id]
+    return result_of(store.usage_of([key_id]))[key_id]
 
 
 def test_nothing_is_written_until_it_is_flushed(store: Store, tenant: Tenant, usage: Usage) -> None:
     key = tenant.key.id
     usage.count(key, USED, NOON, "203.0.113.7")
     assert of(store, key) == KeyUsage(None, ())
-    usage.flush()
+    result_of(usage.flush())
     assert of(store, key) == KeyUsage(Attempts(key, USED, 1, NOON, "203.0.113.7"), ())
-    usage.flush()
+    result_of(usage.flush())
     assert of(store, key).used == Attempts(key, USED, 1, NOON, "203.0.113.7")
 
 
@@ -32,7 +33,7 @@ def test_outcomes_are_counted_apart(store: Store, tenant: Tenant, usage: Usage) 
     key = tenant.key.id
     for outcome, address in ((USED, "a"), ("REVOKED", "b"), (USED, "c"), ("EXPIRED", None)):
         usage.count(key, outcome, NOON, address)
-    usage.flush()
+    result_of(usage.flush())
     assert of(store, key) == KeyUsage(
         Attempts(key, USED, 2, NOON, "c"),
         (Attempts(key, "EXPIRED", 1, NOON, None), Attempts(key, "REVOKED", 1, NOON, "b")),
@@ -48,7 +49,7 @@ def test_counts_add_up_and_times_only_move_forward(store: Store, tenant: Tenant)
         Attempts(key, USED, 4, LATER, "later"),
         Attempts(key, USED, 1, NOON, "noon"),
     ):
-        store.add_usage([counted])
+        result_of(store.add_usage([counted]))
     assert of(store, key).used == Attempts(key, USED, 10, LATER, "later")
 
 
@@ -58,7 +59,7 @@ def test_times_only_move_forward_within_a_worker(
     key = tenant.key.id
     for now in (NOON, LATER, EARLIER):
         usage.count(key, USED, now, now)
-    usage.flush()
+    result_of(usage.flush())
     assert of(store, key).used == Attempts(key, USED, 3, LATER, LATER)
 
 
@@ -68,7 +69,7 @@ def test_a_key_that_is_gone_does_not_take_others_with_it(
     other = samples.key_of(tenant.tenancy.environment)
     usage.count(other.id, USED, NOON, None)
     usage.count(tenant.key.id, USED, NOON, None)
-    usage.flush()
+    result_of(usage.flush())
     assert engine.run("select key_id from key_usage") == [(tenant.key.id,)]
     engine.run("delete from api_key")
     assert engine.run("select count(*) from key_usage") == [(0,)]
@@ -79,10 +80,10 @@ def test_many_threads_count_exactly(store: Store, tenant: Tenant, usage: Usage) 
         for number in range(500):
             usage.count(tenant.key.id, USED, NOON, None)
             if number % 50 == 0:
-                usage.flush()
+                result_of(usage.flush())
 
     at_once(*[count] * 6)
-    usage.flush()
+    result_of(usage.flush())
     used = of(store, tenant.key.id).used
     assert used is not None
     assert used.times == 3000
@@ -96,12 +97,12 @@ def test_failed_writes_are_retried(
     usage.count(key, "EXPIRED", NOON, "noon")
     engine.run("alter table key_usage rename to elsewhere")
     with pytest.raises(StoreUnavailable):
-        store.usage_of([key])
-    usage.flush()
+        result_of(store.usage_of([key]))
+    result_of(usage.flush())
     usage.count(key, USED, LATER, "later")
-    usage.flush()
+    result_of(usage.flush())
     engine.run("alter table elsewhere rename to key_usage")
-    usage.flush()
+    result_of(usage.flush())
     assert of(store, key) == KeyUsage(
         Attempts(key, USED, 2, LATER, "later"), (Attempts(key, "EXPIRED", 1, NOON, "noon"),)
     )

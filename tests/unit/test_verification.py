@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from support.results import result_of
 from unit import samples
 from unit.conftest import Engine
 
@@ -18,13 +19,13 @@ def broken(tmp_path: Path) -> Store:
 def add(store: Store, tenant: Tenant) -> keys.NewKey:
     new = keys.generate("live")
     key = samples.key_of(tenant.tenancy.environment, prefix=new.prefix)
-    store.add_key(key, new.digest, samples.event_of(key))
+    result_of(store.add_key(key, new.digest, samples.event_of(key)))
     return new
 
 
 def test_a_key_that_was_issued_is_valid(store: Store, tenant: Tenant) -> None:
     new = add(store, tenant)
-    found = verification.verify(store, keys.digest_of(new.secret), samples.USE)
+    found = result_of(verification.verify(store, keys.digest_of(new.secret), samples.USE))
     assert found.code == "VALID"
     assert found.key is not None
     assert found.key.prefix == new.prefix
@@ -32,15 +33,20 @@ def test_a_key_that_was_issued_is_valid(store: Store, tenant: Tenant) -> None:
 
 def test_a_key_that_was_never_issued_is_not_found(store: Store, tenant: Tenant) -> None:
     add(store, tenant)
-    found = verification.verify(store, keys.digest_of(keys.generate("live").secret), samples.USE)
+    found = result_of(
+        verification.verify(store, keys.digest_of(keys.generate("live").secret), samples.USE)
+    )
     assert (found.code, found.key) == ("NOT_FOUND", None)
 
 
 def test_a_revoked_key_is_revoked_at_once(engine: Engine, store: Store, tenant: Tenant) -> None:
     new = add(store, tenant)
-    assert verification.verify(store, keys.digest_of(new.secret), samples.USE).code == "VALID"
+    assert (
+        result_of(verification.verify(store, keys.digest_of(new.secret), samples.USE)).code
+        == "VALID"
+    )
     engine.run("update api_key set revoked_at = ? where prefix = ?", samples.NOON, new.prefix)
-    found = verification.verify(store, keys.digest_of(new.secret), samples.USE)
+    found = result_of(verification.verify(store, keys.digest_of(new.secret), samples.USE))
     assert found.code == "REVOKED"
     assert found.key is not None
 
@@ -48,12 +54,15 @@ def test_a_revoked_key_is_revoked_at_once(engine: Engine, store: Store, tenant: 
 def test_a_wrong_checksum_is_rejected_without_a_database_query(broken: Store) -> None:
     secret = keys.generate("live").secret
     changed = secret[:20] + ("0" if secret[20] != "0" else "1") + secret[21:]
-    assert verification.verify(broken, keys.digest_of(changed), samples.USE).code == "MALFORMED"
+    assert (
+        result_of(verification.verify(broken, keys.digest_of(changed), samples.USE)).code
+        == "MALFORMED"
+    )
     with pytest.raises(StoreUnavailable):
-        verification.verify(broken, keys.digest_of(secret), samples.USE)
+        result_of(verification.verify(broken, keys.digest_of(secret), samples.USE))
 
 
 @pytest.mark.parametrize("text", ["", "hs_live_", "Bearer x", "\ud800", "\0", "x" * 100_000])
 def test_a_malformed_key_is_rejected_without_a_database_query(broken: Store, text: str) -> None:
-    found = verification.verify(broken, keys.digest_of(text), samples.USE)
+    found = result_of(verification.verify(broken, keys.digest_of(text), samples.USE))
     assert (found.code, found.key) == ("MALFORMED", None)

@@ -5,9 +5,11 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
+from support.results import as_coroutine, result_of
 from unit import samples
 from unit.conftest import Engine, Sqlite
 
@@ -64,7 +66,7 @@ def run(writer: Writer, *jobs: Job) -> list[Any]:
     """What each job returns or raises, when all are asked for at once."""
 
     async def all_of_them() -> list[Any]:
-        asked: list[Awaitable[Any]] = [writer.run(job) for job in jobs]
+        asked: list[Awaitable[Any]] = [writer.run(as_coroutine(job)) for job in jobs]
         return await asyncio.gather(*asked, return_exceptions=True)
 
     return asyncio.run(all_of_them())
@@ -92,7 +94,7 @@ def busy(writer: Writer) -> Iterator[None]:
 def adding(store: Store, tenant: Tenant) -> tuple[Job, bytes]:
     key, digest = samples.key_of(tenant.tenancy.environment), keys.generate("live").digest
     event = samples.event_of(key)
-    return (lambda: store.add_key(key, digest, event)), digest
+    return (lambda: result_of(store.add_key(key, digest, event))), digest
 
 
 def test_a_job_returns_its_result_or_raises(writer: Writer) -> None:
@@ -118,7 +120,7 @@ def test_writes_queued_during_a_group_commit_join_it(
         before = counting.times
         assert run(writer, *[job for job, _ in jobs]) == [None] * 50
     assert counting.times == before
-    assert all(store.find_key(digest) for _, digest in jobs)
+    assert all(result_of(store.find_key(digest)) for _, digest in jobs)
     assert store.check_audit_log().fault is None
 
 
@@ -168,9 +170,9 @@ def test_a_failed_write_does_not_affect_its_group_commit(
     assert found[0] is None
     assert isinstance(found[1], Exception)
     assert found[2] is None
-    assert store.find_key(digest)
-    assert store.find_key(other_digest)
-    assert store.find_key(half_digest)
+    assert result_of(store.find_key(digest))
+    assert result_of(store.find_key(other_digest))
+    assert result_of(store.find_key(half_digest))
     assert engine.run("select count(*) from api_key")[0][0] == before + 3
     assert store.check_audit_log().fault is None
 
@@ -182,7 +184,7 @@ def test_nothing_is_answered_before_it_is_there(
 
     async def ask() -> None:
         job, digest = adding(store, tenant)
-        await writer.run(job)
+        await writer.run(as_coroutine(job))
         rows = engine.run("select 1 from api_key where digest = ?", digest)
         seen.append(bool(rows))
 
@@ -199,7 +201,7 @@ def test_when_the_transaction_fails_all_writes_fail(
     store = SqliteStore(sqlite.path)
     store.migrate()
     tenant = samples.tenant()
-    store.add_first_tenant(tenant)
+    result_of(store.add_first_tenant(tenant))
     writer = Writer(store)
     writer.start()
     try:
@@ -212,9 +214,9 @@ def test_when_the_transaction_fails_all_writes_fail(
         with busy(writer):
             found = run(writer, jobs[0][0], undo, jobs[1][0], jobs[2][0])
         assert all(isinstance(each, StoreUnavailable) for each in found)
-        assert not any(store.find_key(digest) for _, digest in jobs)
+        assert not any(result_of(store.find_key(digest)) for _, digest in jobs)
         assert run(writer, jobs[0][0]) == [None]
-        assert store.find_key(jobs[0][1])
+        assert result_of(store.find_key(jobs[0][1]))
     finally:
         writer.stop()
         store.close()
@@ -229,7 +231,7 @@ def test_a_missing_database_is_reported_and_reopened(
     assert isinstance(found, StoreUnavailable)
     engine.run("alter table elsewhere rename to api_key")
     assert run(writer, job) == [None]
-    assert store.find_key(digest)
+    assert result_of(store.find_key(digest))
 
 
 def test_a_write_that_is_cancelled_before_it_begins_is_dropped(writer: Writer) -> None:
@@ -237,7 +239,7 @@ def test_a_write_that_is_cancelled_before_it_begins_is_dropped(writer: Writer) -
 
     async def ask() -> None:
         tasks = {
-            name: asyncio.ensure_future(writer.run(lambda name=name: done.append(name)))  # type: ignore[misc]
+            name: asyncio.ensure_future(writer.run(as_coroutine(partial(done.append, name))))
             for name in ("first", "cancelled", "last")
         }
         await asyncio.sleep(0)
@@ -261,7 +263,7 @@ def test_a_write_that_is_cancelled_after_it_has_begun_is_complete(
         job()
 
     async def ask() -> None:
-        task = asyncio.ensure_future(writer.run(slow_job))
+        task = asyncio.ensure_future(writer.run(as_coroutine(slow_job)))
         await asyncio.to_thread(begun.wait, 10)
         task.cancel()
         await asyncio.wait({task})
@@ -269,7 +271,7 @@ def test_a_write_that_is_cancelled_after_it_has_begun_is_complete(
         await asyncio.to_thread(writer.stop)
 
     asyncio.run(ask())
-    assert store.find_key(digest)
+    assert result_of(store.find_key(digest))
 
 
 def test_requests_beyond_the_write_queue_are_rejected(
@@ -304,10 +306,10 @@ def test_while_the_disk_stalls_queued_writes_are_rejected(
     with busy(writer):
 
         async def both() -> Sequence[Any]:
-            first = asyncio.ensure_future(writer.run(lambda: 1))
+            first = asyncio.ensure_future(writer.run(as_coroutine(lambda: 1)))
             await asyncio.sleep(0)
             monkeypatch.setattr(module, "MAX_QUEUE_SECONDS", -1)
-            second = writer.run(lambda: 2)
+            second = writer.run(as_coroutine(lambda: 2))
             return list(await asyncio.gather(first, second, return_exceptions=True))
 
         found = asyncio.run(both())
@@ -327,8 +329,8 @@ def test_the_writer_stops_although_all_writes_were_rejected(writer: Writer) -> N
 def test_a_cancelled_caller_gets_no_result(writer: Writer) -> None:
     async def give_up() -> None:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(writer.run(lambda: time.sleep(0.1)), 0.01)
-        assert await writer.run(lambda: 1) == 1
+            await asyncio.wait_for(writer.run(as_coroutine(lambda: time.sleep(0.1))), 0.01)
+        assert await writer.run(as_coroutine(lambda: 1)) == 1
 
     asyncio.run(give_up())
 
@@ -336,7 +338,7 @@ def test_a_cancelled_caller_gets_no_result(writer: Writer) -> None:
 def test_periodic_tasks_run_regularly_and_at_shutdown(counting: Any) -> None:
     done: list[str] = []
 
-    def task() -> None:
+    async def task() -> None:
         done.append(threading.current_thread().name)
         raise ValueError("it is tried again all the same")
 
@@ -358,7 +360,7 @@ def test_periodic_tasks_run_regularly_and_at_shutdown(counting: Any) -> None:
 def test_a_periodic_task_says_after_how_long_it_has_more_to_do(counting: Any) -> None:
     times: list[float] = []
 
-    def task() -> float | None:
+    async def task() -> float | None:
         times.append(time.monotonic())
         # The third time there is nothing left.
         return 0.01 if len(times) < 3 else None
@@ -380,11 +382,11 @@ def test_stopping_finishes_queued_writes(store: Store, tenant: Tenant) -> None:
     job, digest = adding(store, tenant)
 
     async def ask_and_stop() -> None:
-        asked = asyncio.ensure_future(writer.run(job))
+        asked = asyncio.ensure_future(writer.run(as_coroutine(job)))
         await asyncio.sleep(0)
         writer.start()
         writer.stop()
         await asked
 
     asyncio.run(ask_and_stop())
-    assert store.find_key(digest)
+    assert result_of(store.find_key(digest))

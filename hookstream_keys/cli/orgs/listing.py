@@ -9,6 +9,7 @@ from hookstream_keys.cli.operations import page_of
 from hookstream_keys.cli.options import with_database, with_json, with_page
 from hookstream_keys.cli.output import columns, show_page
 from hookstream_keys.handlers import users
+from hookstream_keys.store.inline import run_inline
 
 
 @click.command("list")
@@ -17,7 +18,7 @@ from hookstream_keys.handlers import users
 @with_database
 def list_command(limit: str | None, cursor: str | None, as_json: bool, database: str) -> None:
     """Show all organizations, newest first, a line each: id, slug, name."""
-    page = users.list_organizations(existing_store(database), **page_of(limit, cursor))
+    page = run_inline(users.list_organizations(existing_store(database), **page_of(limit, cursor)))
     show_page("organizations", page, _lines, as_json=as_json)
 
 

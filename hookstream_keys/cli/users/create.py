@@ -9,6 +9,7 @@ from hookstream_keys.cli.output import require_output, show, show_once
 from hookstream_keys.cli.users.password import new_password, with_password
 from hookstream_keys.domain import passwords
 from hookstream_keys.handlers import users
+from hookstream_keys.store.inline import run_inline
 
 
 @click.command("create")
@@ -38,8 +39,8 @@ def create_command(
     password_hash = passwords.hashed(password)
     context = operator_context(store)
     with store.group_commit():
-        user = users.create_user(
-            context, store, email=email, name=name, password_hash=password_hash
+        user = run_inline(
+            users.create_user(context, store, email=email, name=name, password_hash=password_hash)
         )
         facts = {"user_id": user.id, "email": user.email, "name": user.name}
         if not password_stdin:

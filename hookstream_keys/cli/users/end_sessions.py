@@ -7,6 +7,7 @@ from hookstream_keys.cli.operations import operator_context
 from hookstream_keys.cli.options import with_database, with_json
 from hookstream_keys.cli.output import show
 from hookstream_keys.handlers import users
+from hookstream_keys.store.inline import run_inline
 
 
 @click.command("end-sessions")
@@ -18,6 +19,6 @@ def end_sessions_command(user: str, as_json: bool, database: str) -> None:
     store = existing_store(database)
     context = operator_context(store)
     with store.group_commit():
-        found = users.find_user(context, user)
-        ended = users.end_sessions(context, store, found)
+        found = run_inline(users.find_user(context, user))
+        ended = run_inline(users.end_sessions(context, store, found))
     show({"user_id": found.id, "email": found.email, "ended_sessions": ended}, as_json)

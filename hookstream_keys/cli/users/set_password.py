@@ -9,6 +9,7 @@ from hookstream_keys.cli.output import require_output, show, show_once
 from hookstream_keys.cli.users.password import new_password, with_password
 from hookstream_keys.domain import passwords
 from hookstream_keys.handlers import users
+from hookstream_keys.store.inline import run_inline
 
 
 @click.command("set-password")
@@ -22,12 +23,12 @@ def set_password_command(user: str, password_stdin: bool, as_json: bool, databas
     store = existing_store(database)
     context = operator_context(store)
     # First: a mistyped address is known before a password is typed.
-    users.find_user(context, user)
+    run_inline(users.find_user(context, user))
     password = new_password(from_input=password_stdin)
     password_hash = passwords.hashed(password)
     with store.group_commit():
-        found = users.find_user(context, user)
-        ended = users.set_password(context, store, found, password_hash)
+        found = run_inline(users.find_user(context, user))
+        ended = run_inline(users.set_password(context, store, found, password_hash))
         facts = {"user_id": found.id, "email": found.email, "ended_sessions": ended}
         if not password_stdin:
             # Before it is stored: otherwise the user could not sign in any more.
