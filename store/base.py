@@ -160,7 +160,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         """
 
     async def update_organization(
-        self, org_id: str, changes: Mapping[str, object], event: AuditEvent
+        self, org_id: str, changes: Mapping[str, Any], event: AuditEvent
     ) -> Organization | None:
         """Change the organization's name or slug, with the audit event.
 
@@ -233,7 +233,7 @@ class Store(ReadStore, OperatorStore, Protocol):
         """
 
     async def update_environment(
-        self, org_id: str, env_id: str, changes: Mapping[str, object], event: AuditEvent
+        self, org_id: str, env_id: str, changes: Mapping[str, Any], event: AuditEvent
     ) -> Environment | None:
         """Change the environment's name or slug, with the audit event.
 

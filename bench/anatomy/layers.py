@@ -6,8 +6,8 @@ from hookstream_keys.handlers import OPERATIONS
 from hookstream_keys.http import dispatch, edge, responses, security, validation
 from hookstream_keys.http.middlewares import HandlerDispatcher, Routing
 from hookstream_keys.runtime import rate_limit_counters, usage
-from hookstream_keys.store.sqlite.engine import Engine
-from hookstream_keys.store.sqlite.keys import Keys
+from hookstream_keys.store.sql.keys import Keys
+from hookstream_keys.store.sqlite.engine import SqliteEngine
 
 #: From the outside to the inside, as a request goes: what is drawn, with what it does.
 LAYERS = {
@@ -36,7 +36,7 @@ def watch(watch: Stopwatch) -> None:
     watch.watch("dispatch", dispatch, "respond")
     watch.watch("verification", verification, "verify")
     watch.watch("store", Keys, "find_key")
-    watch.watch("store", Engine, "all")
+    watch.watch("store", SqliteEngine, "all")
     watch.watch("limits", rate_limit_counters.RateLimitCounters, "consume")
     watch.watch("usage", usage.Usage, "count")
     for name, handler in OPERATIONS.items():

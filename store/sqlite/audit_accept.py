@@ -12,11 +12,12 @@ from hookstream_keys.store.acceptance import (
     DifferentRow,
 )
 from hookstream_keys.store.errors import AcceptRefused
+from hookstream_keys.store.inline import run_inline
 from hookstream_keys.store.records import AuditEvent, Progress
+from hookstream_keys.store.sql.audit import insert_event
 from hookstream_keys.store.sqlite import audit_state, state_rows
-from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.connection import transaction
-from hookstream_keys.store.sqlite.engine import Engine
+from hookstream_keys.store.sqlite.engine import SqliteEngine
 
 _SINCE = "select 1 from audit_log where seq > ? and resource_id in (?, ?) limit 1"
 
@@ -24,7 +25,7 @@ _SINCE = "select 1 from audit_log where seq > ? and resource_id in (?, ?) limit 
 Recorded = Callable[[AcceptedChange], AuditEvent]
 
 
-class AuditAccept(Engine):
+class AuditAccept(SqliteEngine):
     """Accepting differences between the state and the audit log."""
 
     def accept_changes(
@@ -56,7 +57,7 @@ class AuditAccept(Engine):
                     for row in rows:
                         _require_unchanged(connection, row, state.chain.seq)
                     for change in changes:
-                        insert_event(connection, recorded(change))
+                        run_inline(insert_event(connection, recorded(change)))
         left, count = differences.left_after(rows)
         return Acceptance(changes, tuple(left), count)
 

@@ -15,11 +15,12 @@ from typing import Any
 from hookstream_keys.store import archive, chain
 from hookstream_keys.store.errors import PruneRefused
 from hookstream_keys.store.expected_state import ExpectedState
+from hookstream_keys.store.inline import run_inline
 from hookstream_keys.store.records import AuditEvent, Progress, Pruned
+from hookstream_keys.store.sql.audit import insert_event
 from hookstream_keys.store.sqlite import audit_chain, audit_checkpoint, backup_files
-from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.connection import Connection, transaction
-from hookstream_keys.store.sqlite.engine import Engine
+from hookstream_keys.store.sqlite.engine import SqliteEngine
 from hookstream_keys.store.sqlite.known_log import KnownLog
 
 #: How many rows one transaction removes: a few hundredths of a second, for which writers wait.
@@ -33,7 +34,7 @@ _TRIGGERS = "select name, sql from sqlite_master where type = 'trigger' and tbl_
 Recorded = Callable[[Mapping[str, Any]], AuditEvent]
 
 
-class AuditPrune(Engine):
+class AuditPrune(SqliteEngine):
     """Removing the oldest rows of the audit log."""
 
     def prune_audit_log(
@@ -119,7 +120,7 @@ def _remove(
             if audit_chain.anchor_of(connection) != anchor:
                 raise PruneRefused("another prune is running; run only one at a time")
             if anchor.seq == first:
-                insert_event(connection, event)
+                run_inline(insert_event(connection, event))
             (entry_hash,) = connection.execute(_HASH_AT, (end,)).fetchone()
             with _unprotected(connection):
                 connection.execute("delete from audit_log where seq <= ?", (end,))

@@ -8,7 +8,7 @@ from pathlib import Path
 from hookstream_keys.store.expected_state import ExpectedState, Kind
 from hookstream_keys.store.records import Progress
 from hookstream_keys.store.sqlite import audit_chain, state_rows
-from hookstream_keys.store.sqlite.engine import Engine
+from hookstream_keys.store.sqlite.engine import SqliteEngine
 from hookstream_keys.store.sqlite.known_log import KnownLog
 from hookstream_keys.store.state_check import Comparison, Difference, FoundRow, StateCheck
 
@@ -28,7 +28,7 @@ MAX_FAULTS = 100
 _HAS_USER = 'select 1 from "user" where id = ?'
 
 
-class AuditState(Engine):
+class AuditState(SqliteEngine):
     """Checking that the state is what the audit log says."""
 
     def check_state(

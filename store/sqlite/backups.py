@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from hookstream_keys.store.errors import BackupRefused
+from hookstream_keys.store.inline import run_inline
 from hookstream_keys.store.records import (
     AuditEvent,
     Backup,
@@ -20,29 +21,28 @@ from hookstream_keys.store.records import (
     RevocationEvents,
     SealKeys,
 )
+from hookstream_keys.store.sql import pending_deletions, pending_revocations
+from hookstream_keys.store.sql.audit import insert_event
 from hookstream_keys.store.sqlite import (
     audit_chain,
     audit_state,
     backup_files,
     backup_seal,
-    pending_deletions,
-    pending_revocations,
     restore_counts,
     restore_events,
     restore_merge,
     restore_rows,
     restore_source,
 )
-from hookstream_keys.store.sqlite.audit import insert_event
 from hookstream_keys.store.sqlite.connection import Connection, connect, transaction
-from hookstream_keys.store.sqlite.engine import Engine, translated
+from hookstream_keys.store.sqlite.engine import SqliteEngine, translated
 from hookstream_keys.store.sqlite.restore_columns import COLUMNS
 from hookstream_keys.store.state_check import StateCheck
 
 Recorded = Callable[[RestoreChange], AuditEvent]
 
 
-class Backups(Engine):
+class Backups(SqliteEngine):
     """Creating and restoring backups."""
 
     def backup(self, path: Path, now: str, seal_key: bytes) -> tuple[Backup, StateCheck]:
@@ -112,8 +112,8 @@ class Backups(Engine):
                 _require_same(connection, found.backup, self._path)
                 try:
                     # So that what they revoke or delete is compared with the backup.
-                    pending_deletions.complete_all(connection, deletions)
-                    pending_revocations.complete_all(connection, revocations)
+                    run_inline(pending_deletions.complete_all(connection, deletions))
+                    run_inline(pending_revocations.complete_all(connection, revocations))
                     restore_merge.preserve_revocations(connection, found, now)
                     _record(
                         connection, restore_events.changes(connection, _details(found)), recorded
@@ -157,7 +157,7 @@ def _details(found: Restored) -> dict[str, object]:
 
 def _record(connection: Connection, changes: Iterator[RestoreChange], recorded: Recorded) -> None:
     for change in changes:
-        insert_event(connection, recorded(change))
+        run_inline(insert_event(connection, recorded(change)))
 
 
 def _require_same(connection: Connection, backup: Backup, path: Path) -> None:

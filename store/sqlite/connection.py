@@ -5,19 +5,75 @@ before. So the head is read once in a transaction and written once, before the c
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import NoReturn
 
-from hookstream_keys.store.errors import StoreUnavailable
+from hookstream_keys.store.errors import StoreUnavailable, UniqueViolation
+from hookstream_keys.store.sql.connection import Row, Values
 
 
 class Connection(sqlite3.Connection):
     """A connection of the store's."""
 
     #: `seq` and hash of the last event that this transaction added; None where it added none.
-    chain_head: tuple[int, bytes] | None = None
+    added_head: tuple[int, bytes] | None = None
+
+    async def one(self, sql: str, values: Values = ()) -> Row | None:
+        """The first row of a statement, or None."""
+        row: Row | None = self.execute(sql, values).fetchone()
+        return row
+
+    async def row(self, sql: str, values: Values = ()) -> Row:
+        """The row of a statement that always has one."""
+        row: Row = self.execute(sql, values).fetchone()
+        return row
+
+    async def all(self, sql: str, values: Values = ()) -> list[Row]:
+        """Every row of a statement."""
+        return self.execute(sql, values).fetchall()
+
+    async def change(self, sql: str, values: Values = ()) -> int:
+        """Execute a statement; returns how many rows it has changed."""
+        return self.execute(sql, values).rowcount
+
+    async def change_many(self, sql: str, values: Sequence[Values]) -> int:
+        """Execute a statement for each of these; returns how many rows that has changed."""
+        return self.executemany(sql, values).rowcount
+
+    @contextmanager
+    def unique(self, column: str) -> Iterator[None]:
+        """A block that raises UniqueViolation where another row has the value of `column`."""
+        try:
+            yield
+        except sqlite3.IntegrityError as error:
+            is_unique = error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_UNIQUE
+            if is_unique and str(error).endswith(f".{column}"):
+                raise UniqueViolation(column) from error
+            raise
+
+    async def lock(self, _: str) -> None:
+        """Do nothing: there is one write transaction at a time."""
+
+    async def lock_user(self, _: str) -> None:
+        """The same."""
+
+    async def chain_head(self, _: str) -> tuple[int, bytes]:
+        """`seq` and hash of the last event: all organizations are in one chain.
+
+        Raises StoreUnavailable when the head is damaged: what cannot be recorded is not done.
+        """
+        return self.added_head or stored_head(self)
+
+    async def move_chain_head(self, _: str, seq: int, entry_hash: bytes) -> None:
+        """Record that this event is the last one; it is written before the commit."""
+        self.added_head = seq, entry_hash
+
+    async def entry_hash(self, _: str, seq: int) -> str | None:
+        """The hash of an event in hexadecimal; None where there is none."""
+        row = self.execute("select hash from audit_log where seq = ?", (seq,)).fetchone()
+        return None if row is None else str(row[0])
 
 
 def connect(database: str, **options: object) -> Connection:
@@ -25,13 +81,11 @@ def connect(database: str, **options: object) -> Connection:
     return sqlite3.connect(database, isolation_level=None, factory=Connection, **options)  # type: ignore[call-overload, no-any-return]
 
 
-def chain_head(connection: Connection) -> tuple[int, bytes]:
-    """`seq` and hash of the last event of the audit log, in this transaction.
+def stored_head(connection: Connection) -> tuple[int, bytes]:
+    """`seq` and hash of the last event of the audit log before this transaction.
 
-    Raises StoreUnavailable when the head is damaged: what cannot be recorded is not done.
+    Raises StoreUnavailable when the head is damaged.
     """
-    if connection.chain_head is not None:
-        return connection.chain_head
     try:
         seq, entry_hash = connection.execute("select seq, hash from audit_head").fetchone()
         return seq, bytes.fromhex(entry_hash)
@@ -47,15 +101,15 @@ def transaction(connection: Connection) -> Iterator[None]:
 
     Raises StoreUnavailable when SQLite has rolled it back on its own (e.g. disk full).
     """
-    connection.chain_head = None
+    connection.added_head = None
     connection.execute("begin immediate")
     try:
         yield
         if not connection.in_transaction:
             # Its events are gone: stored now, the head would name one that does not exist.
             raise StoreUnavailable("the transaction was undone")  # noqa: TRY301 - a function more for each write
-        if connection.chain_head is not None:
-            seq, entry_hash = connection.chain_head
+        if connection.added_head is not None:
+            seq, entry_hash = connection.added_head
             connection.execute("update audit_head set seq = ?, hash = ?", (seq, entry_hash.hex()))
         connection.execute("commit")
     except BaseException:
@@ -63,7 +117,7 @@ def transaction(connection: Connection) -> Iterator[None]:
             connection.execute("rollback")
         raise
     finally:
-        connection.chain_head = None
+        connection.added_head = None
 
 
 class Savepoint:
@@ -81,24 +135,24 @@ class Savepoint:
         self._translate = translate
         self._head: tuple[int, bytes] | None = None
 
-    def __enter__(self) -> Connection:
+    async def __aenter__(self) -> Connection:
         connection = self._connection
         if not connection.in_transaction:
             raise StoreUnavailable("the transaction was undone")
-        self._head = connection.chain_head
+        self._head = connection.added_head
         try:
             connection.execute("savepoint part")
         except sqlite3.Error as error:
             self._translate(error)
         return connection
 
-    def __exit__(
+    async def __aexit__(
         self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
     ) -> None:
         connection = self._connection
         try:
             if error is not None:
-                connection.chain_head = self._head
+                connection.added_head = self._head
                 if connection.in_transaction:
                     connection.execute("rollback to part")
                     connection.execute("release part")

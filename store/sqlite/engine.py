@@ -11,13 +11,18 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    closing,
+    contextmanager,
+    suppress,
+)
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-import orjson
 from sqlite_utils import Database
 
 from hookstream_keys.domain.keys import SANDBOX_MARK
@@ -26,9 +31,8 @@ from hookstream_keys.store.errors import (
     ForeignKeyViolation,
     QueryTimeout,
     StoreUnavailable,
-    UniqueViolation,
 )
-from hookstream_keys.store.records import Page
+from hookstream_keys.store.sql.connection import Engine, Row, Values
 from hookstream_keys.store.sqlite.connection import Connection, Savepoint, connect, transaction
 from hookstream_keys.store.sqlite.file_identity import FileIdentity
 from hookstream_keys.store.sqlite.migrations import migrations
@@ -65,10 +69,6 @@ _TRY_TO_ADD = """
 """
 _TRY_TO_DELETE = "delete from receipt where id = zeroblob(32)"
 
-Row = tuple[Any, ...]
-Value = str | bytes | int | float | None
-Parameters = tuple[Value, ...] | Mapping[str, Value]
-
 
 @dataclass(slots=True)
 class _Opened:
@@ -80,8 +80,8 @@ class _Opened:
     is_doubtful: bool = False
 
 
-class Engine:
-    """The base class of the store's parts: connections to the file at `path`, and transactions."""
+class SqliteEngine(Engine):
+    """The base class of this engine's parts: connections to a file, and transactions."""
 
     #: What `pragma application_id` must be, if the database is a sandbox's or the store is.
     application_id = 0
@@ -121,7 +121,7 @@ class Engine:
         return time.monotonic() - self._wrote_at < seconds
 
     async def try_to_write(self) -> None:
-        with self.write_transaction() as connection:
+        async with self.write_transaction() as connection:
             # Both, so that pages are written without an effect.
             connection.execute(_TRY_TO_ADD)
             connection.execute(_TRY_TO_DELETE)
@@ -133,14 +133,14 @@ class Engine:
             connection.close()
         self._local = threading.local()
 
-    def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+    async def all(self, sql: str, parameters: Values = ()) -> list[Row]:
         """Every row of a query."""
         try:
             return self.connection().execute(sql, parameters).fetchall()
         except (sqlite3.Error, OSError) as error:
             self._raise_translated(error)
 
-    def one(self, sql: str, parameters: Parameters) -> Row | None:
+    async def one(self, sql: str, parameters: Values) -> Row | None:
         """The first row of a query, or None."""
         try:
             row: Row | None = self.connection().execute(sql, parameters).fetchone()
@@ -148,38 +148,14 @@ class Engine:
             self._raise_translated(error)
         return row
 
-    def page(
-        self,
-        select: str,
-        conditions: Mapping[str, Value],
-        page: Page,
-        order: tuple[str, str] = ("created_at", "id"),
-    ) -> list[Row]:
-        """A page of `select`, which ends in conditions: those of `conditions` are added.
-
-        Each has a value, and is omitted where that is None. Keyset pagination, newest first: with
-        an index on the conditions and `order` the cost of a page does not depend on its depth.
-        """
-        given = {words: value for words, value in conditions.items() if value is not None}
-        parameters: list[Value] = list(given.values())
-        words = list(given)
-        if page.before is not None:
-            words.append(f"({', '.join(order)}) < (?, ?)")
-            parameters += page.before
-        added = "".join(f" and {condition}" for condition in words)
-        return self.all(
-            f"{select}{added} order by {order[0]} desc, {order[1]} desc limit ?",
-            (*parameters, page.limit),
-        )
-
-    def write_transaction(self) -> AbstractContextManager[Connection]:
+    def write_transaction(self, _: str | None = None) -> AbstractAsyncContextManager[Connection]:
         """A write transaction, rolled back on any error.
 
         Inside `group_commit` it is a savepoint, durable with the group's commit.
         """
         if self.is_in_write_transaction():
             return Savepoint(self.connection(), self._raise_translated)
-        return self._durable_transaction()
+        return self._own_transaction()
 
     @contextmanager
     def group_commit(self) -> Iterator[None]:
@@ -189,6 +165,11 @@ class Engine:
                 yield
             finally:
                 self._local.group_commit = False
+
+    @asynccontextmanager
+    async def _own_transaction(self) -> AsyncIterator[Connection]:
+        with self._durable_transaction() as connection:
+            yield connection
 
     def is_in_write_transaction(self) -> bool:
         return getattr(self._local, "group_commit", False)
@@ -345,31 +326,6 @@ def raise_translated(error: Exception) -> NoReturn:
             raise error
         case _:
             raise StoreUnavailable(f"the database does not answer: {error}") from error
-
-
-@contextmanager
-def unique(column: str) -> Iterator[None]:
-    """Raise UniqueViolation where another row has the value of `column`."""
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        is_unique = error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_UNIQUE
-        if is_unique and str(error).endswith(f".{column}"):
-            raise UniqueViolation(column) from error
-        raise
-
-
-def to_json(value: Mapping[str, Any] | Sequence[str | int]) -> str:
-    """What a column holds of an object: JSON, with an array for every tuple, named or not.
-
-    Also of a list of texts or numbers, as `json_each` takes it.
-    """
-    return orjson.dumps(value, default=tuple).decode()
-
-
-def assignments(changes: Mapping[str, Any], columns: Mapping[str, str] | None = None) -> str:
-    """The assignments of `update … set`, each bound by the field's name."""
-    return ", ".join(f"{(columns or {}).get(name, name)} = :{name}" for name in changes)
 
 
 def create_private(path: Path) -> None:

@@ -11,8 +11,8 @@ from hookstream_keys.domain import networks as cidr
 from hookstream_keys.domain.key_rules import RULES, SECRET
 from hookstream_keys.domain.limits import Limit
 from hookstream_keys.domain.scopes import Scopes
-from hookstream_keys.store.sqlite import better_auth
-from hookstream_keys.store.sqlite.engine import to_json
+from hookstream_keys.store.sql import better_auth
+from hookstream_keys.store.sql.text import to_json
 
 
 def scopes(was: str, now: str) -> str:

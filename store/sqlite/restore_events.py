@@ -12,8 +12,8 @@ from typing import Any
 from hookstream_keys.store import audit_details
 from hookstream_keys.store.expected_state import Kind
 from hookstream_keys.store.records import RestoreChange
+from hookstream_keys.store.sql.pending_deletions import is_pending
 from hookstream_keys.store.sqlite import restore_rows, state_rows
-from hookstream_keys.store.sqlite.pending_deletions import is_pending
 from hookstream_keys.store.sqlite.restore_columns import COLUMNS
 from hookstream_keys.store.state_check import FoundRow
 

@@ -8,7 +8,7 @@ from hookstream_keys.store.errors import BackupRefused, SealRefused
 from hookstream_keys.store.records import Backup, Restored, SealKeys
 from hookstream_keys.store.sqlite import audit_state, backup_files, backup_schema, backup_seal
 from hookstream_keys.store.sqlite.connection import connect, transaction
-from hookstream_keys.store.sqlite.engine import Engine, translated
+from hookstream_keys.store.sqlite.engine import SqliteEngine, translated
 from hookstream_keys.store.state_check import Difference
 
 _UNSEALED = (
@@ -57,7 +57,7 @@ def prepare(path: Path, draft: Path, now: str, seal_keys: SealKeys, *, unsealed:
             backup_schema.require_known(connection, path)
     with translated(), closing(connect(str(draft))) as connection:
         backup_seal.remove(connection)
-    Engine(draft).migrate()
+    SqliteEngine(draft).migrate()
     is_sealed = not warnings
     backup = _checked(path, draft, now, warnings, unsealed=unsealed)
     return Restored(backup, compared=False, sealed=is_sealed, warnings=warnings)

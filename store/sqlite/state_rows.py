@@ -10,8 +10,8 @@ from typing import Any
 
 from hookstream_keys.store import audit_details
 from hookstream_keys.store.expected_state import Kind
-from hookstream_keys.store.sqlite import better_auth, keys, rotations
-from hookstream_keys.store.sqlite.engine import Row
+from hookstream_keys.store.sql import better_auth, keys, rotations
+from hookstream_keys.store.sql.connection import Row
 from hookstream_keys.store.state_check import FoundRow
 
 _UNREADABLE = (ValueError, TypeError, AttributeError, OverflowError, OSError)

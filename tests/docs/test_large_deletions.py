@@ -3,7 +3,7 @@
 from support.readme import ROOT
 
 from hookstream_keys.runtime.batches import MAX_SECONDS, PAUSE_SECONDS
-from hookstream_keys.store.sqlite.batches import ROWS_AT_ONCE
+from hookstream_keys.store.sql.batches import ROWS_AT_ONCE
 
 DOCS = ROOT / "docs"
 

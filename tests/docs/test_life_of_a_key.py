@@ -10,7 +10,7 @@ from hookstream_keys.domain.limits import SECOND, Limit
 from hookstream_keys.http.rate_limiting import REFUSAL_COST
 from hookstream_keys.runtime.usage import FLUSH_SECONDS
 from hookstream_keys.settings import Settings
-from hookstream_keys.store.sqlite.idempotency_records import KEPT
+from hookstream_keys.store.sql.idempotency_records import KEPT
 
 PAGE = " ".join((ROOT / "docs" / "life-of-a-key.md").read_text(encoding="utf-8").split())
 SCHEMAS = spec.document()["components"]["schemas"]

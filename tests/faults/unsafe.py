@@ -8,17 +8,17 @@ import os
 
 from hookstream_keys.cli import main
 from hookstream_keys.store.sqlite.connection import Connection
-from hookstream_keys.store.sqlite.engine import Engine
+from hookstream_keys.store.sqlite.engine import SqliteEngine
 
-_open = Engine._open
+_open = SqliteEngine._open
 
 
-def _open_unsafe(self: Engine, *, create: bool) -> Connection:
+def _open_unsafe(self: SqliteEngine, *, create: bool) -> Connection:
     connection = _open(self, create=create)
     connection.execute(f"pragma synchronous = {os.environ['UNSAFE_SYNCHRONOUS']}")
     return connection
 
 
 if __name__ == "__main__":
-    Engine._open = _open_unsafe  # type: ignore[method-assign]
+    SqliteEngine._open = _open_unsafe  # type: ignore[method-assign]
     main()

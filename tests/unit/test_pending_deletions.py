@@ -28,7 +28,7 @@ from hookstream_keys.store import (
     StoreUnavailable,
     Tenant,
 )
-from hookstream_keys.store.sqlite.batches import ROWS_AT_ONCE
+from hookstream_keys.store.sql.batches import ROWS_AT_ONCE
 
 LATER = "2026-11-24T12:00:01.000Z"
 LATEST = "2026-11-24T12:00:02.000Z"

@@ -9,8 +9,8 @@ from unit.conftest import Engine
 from hookstream_keys.cli.operations import ask, operator_context
 from hookstream_keys.handlers import audit, bootstrap
 from hookstream_keys.store import Store
+from hookstream_keys.store.sql.batches import ROWS_AT_ONCE
 from hookstream_keys.store.sqlite import state_rows
-from hookstream_keys.store.sqlite.batches import ROWS_AT_ONCE
 
 NOW = "2099-01-01T00:00:00.000Z"
 UNLIMITED = float("inf")

@@ -23,7 +23,7 @@ from hookstream_keys.store import (
     StoreUnavailable,
     Tenant,
 )
-from hookstream_keys.store.sqlite.batches import ROWS_AT_ONCE
+from hookstream_keys.store.sql.batches import ROWS_AT_ONCE
 
 EVENTS = audit.revocation_events(SYSTEM)
 REASON = "keyCompromise"

@@ -25,7 +25,7 @@ from hookstream_keys.store import (
     open_store,
 )
 from hookstream_keys.store.errors import QuotaReached
-from hookstream_keys.store.sqlite import key_counts
+from hookstream_keys.store.sql import key_counts
 
 MOST = 3
 QUOTAS = Quotas.of(

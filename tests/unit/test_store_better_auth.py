@@ -9,7 +9,7 @@ from unit import samples
 from unit.conftest import Sqlite
 
 from hookstream_keys.store import Ban, SqliteStore, Tenant
-from hookstream_keys.store.sqlite.better_auth import is_not_false, is_true
+from hookstream_keys.store.sql.better_auth import is_not_false, is_true
 
 NOON = samples.NOON
 BEFORE, AFTER = "2026-11-24T11:59:59.999Z", "2026-11-24T12:00:00.001Z"

@@ -19,7 +19,7 @@ from hookstream_keys.store import (
     SqliteStore,
     Tenant,
 )
-from hookstream_keys.store.sqlite import scans
+from hookstream_keys.store.sql import scans
 
 NOW = "2026-11-24T12:00:00.000Z"
 LATER, EARLIER = "2026-11-25T12:00:00.000Z", "2026-11-23T12:00:00.000Z"

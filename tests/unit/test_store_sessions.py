@@ -24,7 +24,7 @@ from hookstream_keys.store import (
     UniqueViolation,
     User,
 )
-from hookstream_keys.store.sqlite.sessions import MAX_ENDED_AT_ONCE
+from hookstream_keys.store.sql.sessions import MAX_ENDED_AT_ONCE
 
 NOON = datetime.fromisoformat(samples.NOON)
 LATER = timestamps.to_text(NOON + timedelta(days=1))

@@ -25,8 +25,8 @@ from hookstream_keys.store import (
     open_sandbox_store,
     open_store,
 )
+from hookstream_keys.store.sql import keys as module
 from hookstream_keys.store.sqlite import engine
-from hookstream_keys.store.sqlite import keys as module
 
 not_as_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 
@@ -606,7 +606,8 @@ def test_a_full_disk_is_unavailable_and_what_was_stored_stays(sqlite: Sqlite) ->
 ADD_AND_DIE = """
 import os, pathlib, signal, sys
 from hookstream_keys.store.inline import run_inline
-from hookstream_keys.store.sqlite import SqliteStore, keys
+from hookstream_keys.store.sql import keys
+from hookstream_keys.store.sqlite import SqliteStore
 from unit import samples
 store = SqliteStore(pathlib.Path(sys.argv[1]))
 tenant = samples.tenant()

@@ -82,10 +82,10 @@ def test_a_query_ends_at_its_deadline(sqlite: Sqlite) -> None:
     )
     begun = time.monotonic()
     with pytest.raises(QueryTimeout), store.deadline(0.01):
-        store.all(endless)
+        result_of(store.all(endless))
     assert time.monotonic() - begun < 10
     # Afterwards there is none.
-    assert store.all("select 1") == [(1,)]
+    assert result_of(store.all("select 1")) == [(1,)]
     store.close()
 
 

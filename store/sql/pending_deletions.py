@@ -8,15 +8,15 @@ start: all that is left to do follows from the mark and the rows.
 Several processes may work on one deletion at once: a batch finds its rows under the write lock.
 """
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Literal
 
 from hookstream_keys.store.records import AuditEvent, DeletionEvents, PendingDeletion, RevokedKey
-from hookstream_keys.store.sqlite.audit import insert_event
-from hookstream_keys.store.sqlite.batches import ROWS_AT_ONCE, Budget
-from hookstream_keys.store.sqlite.connection import Connection
-from hookstream_keys.store.sqlite.engine import Engine
-from hookstream_keys.store.sqlite.key_class import CLASS, REVOKED
+from hookstream_keys.store.sql.audit import insert_event
+from hookstream_keys.store.sql.batches import ROWS_AT_ONCE, Budget
+from hookstream_keys.store.sql.connection import Connection, Engine
+from hookstream_keys.store.sql.key_class import CLASS, REVOKED
 
 #: How many rows are looked up at once, of which a batch may change the first only.
 _PAGE = 50
@@ -87,106 +87,119 @@ def as_revoked(column: Literal["revoked_at", "revocation_reason"], alias: str) -
     of = "(select {value} from pending_deletion p where p.id = {alias}{owner})".format
     values = ", ".join(of(value=by_deletion, alias=alias, owner=each) for each in _OWNERS)
     is_read = f"{alias}revoked_at is null and exists (select 1 from pending_deletion)"  # noqa: S608
-    return f"iif({is_read}, coalesce({values}), {alias}{column})"
+    return f"case when {is_read} then coalesce({values}) else {alias}{column} end"
 
 
 class PendingDeletions(Engine):
     """Working on pending deletions."""
 
     async def has_pending_deletions(self) -> bool:
-        return self._is_any_pending()
+        return await self._is_any_pending()
 
     async def continue_deletion(self, events: DeletionEvents, rows: int, seconds: float) -> bool:
         # First without the write lock: most of the time there is none.
-        if not self._is_any_pending():
+        if not await self._is_any_pending():
             return False
-        with self.write_transaction() as connection:
-            deletion = _next(connection)
+        async with self.write_transaction() as connection:
+            deletion = await _locked_next(connection)
             if deletion is not None:
-                _work(connection, deletion, events, Budget(rows, seconds))
-        return self._is_any_pending()
+                await _work(connection, deletion, events, Budget(rows, seconds))
+        return await self._is_any_pending()
 
-    def _is_any_pending(self) -> bool:
-        return self.one(_ANY, ()) is not None
+    async def _is_any_pending(self) -> bool:
+        return await self.one(_ANY, ()) is not None
 
 
-def begin(connection: Connection, deletion: PendingDeletion, events: DeletionEvents) -> None:
+async def begin(connection: Connection, deletion: PendingDeletion, events: DeletionEvents) -> None:
     """Mark what is deleted, inside a transaction, and delete the first of its rows."""
-    connection.execute(_ADD, tuple(getattr(deletion, name) for name in _COLUMNS.split(", ")))
+    await connection.change(_ADD, tuple(getattr(deletion, name) for name in _COLUMNS.split(", ")))
     is_organization = deletion.kind == "organization"
-    if is_organization and connection.execute(_WAITS, (deletion.org_id,)).fetchone():
+    if is_organization and await connection.one(_WAITS, (deletion.org_id,)):
         return
-    _work(connection, deletion, events, Budget(ROWS_AT_ONCE))
+    await _work(connection, deletion, events, Budget(ROWS_AT_ONCE))
 
 
-def complete_all(connection: Connection, events: DeletionEvents) -> None:
+async def complete_all(connection: Connection, events: DeletionEvents) -> None:
     """Complete every pending deletion, inside one transaction."""
-    while (deletion := _next(connection)) is not None:
-        _work(connection, deletion, events, Budget(_PAGE))
+    while (deletion := await _next(connection)) is not None:
+        await _work(connection, deletion, events, Budget(_PAGE))
 
 
-def revoke(connection: Connection, revoked_at: str, reason: str, event: AuditEvent) -> None:
+async def revoke(connection: Connection, revoked_at: str, reason: str, event: AuditEvent) -> None:
     """Revoke the key of this event, which is not revoked, inside a transaction."""
-    connection.execute(_REVOKE, (revoked_at, reason, event.resource_id))
-    insert_event(connection, event)
+    await connection.change(_REVOKE, (revoked_at, reason, event.resource_id))
+    await insert_event(connection, event)
 
 
-def _next(connection: Connection) -> PendingDeletion | None:
-    row = connection.execute(_NEXT).fetchone()
+async def _locked_next(connection: Connection) -> PendingDeletion | None:
+    """The next one, on which no other transaction works."""
+    deletion = await _next(connection)
+    while deletion is not None:
+        await connection.lock(deletion.org_id)
+        # As it is now: another transaction may have worked on it meanwhile.
+        locked, deletion = deletion, await _next(connection)
+        if deletion is None or deletion.id == locked.id:
+            break
+    return deletion
+
+
+async def _next(connection: Connection) -> PendingDeletion | None:
+    row = await connection.one(_NEXT)
     return None if row is None else PendingDeletion(*row)
 
 
-def _work(
+async def _work(
     connection: Connection, deletion: PendingDeletion, events: DeletionEvents, budget: Budget
 ) -> None:
     """Change rows within the budget, at least one; after the last one, remove the mark."""
     changes = {"environment": _revoke_keys, "organization": _delete_rows}[deletion.kind]
     keys_revoked = 0
-    for is_revoked_key in changes(connection, deletion, events):
-        keys_revoked += is_revoked_key
-        if budget.count_row():
-            connection.execute(_COUNT, (keys_revoked, deletion.id))
-            return
-    connection.execute(_REMOVE, (deletion.id,))
-    insert_event(connection, events.completed(deletion, deletion.keys_revoked + keys_revoked))
+    async with aclosing(changes(connection, deletion, events)) as steps:
+        async for is_revoked_key in steps:
+            keys_revoked += is_revoked_key
+            if budget.count_row():
+                await connection.change(_COUNT, (keys_revoked, deletion.id))
+                return
+    await connection.change(_REMOVE, (deletion.id,))
+    await insert_event(connection, events.completed(deletion, deletion.keys_revoked + keys_revoked))
 
 
-def _revoke_keys(
+async def _revoke_keys(
     connection: Connection, deletion: PendingDeletion, events: DeletionEvents
-) -> Iterator[bool]:
+) -> AsyncGenerator[bool, None]:
     """Revoke the keys of an environment, each with its event. Yields after each change."""
-    while found := connection.execute(_KEYS_OF_ENVIRONMENT, (deletion.id, _PAGE)).fetchall():
+    while found := await connection.all(_KEYS_OF_ENVIRONMENT, (deletion.id, _PAGE)):
         for key_id, env_id, prefix in found:
             event = events.revoked(deletion, RevokedKey(key_id, env_id, prefix))
-            revoke(connection, deletion.deleted_at, deletion.reason, event)
+            await revoke(connection, deletion.deleted_at, deletion.reason, event)
             yield True
 
 
-def _delete_rows(
+async def _delete_rows(
     connection: Connection, deletion: PendingDeletion, events: DeletionEvents
-) -> Iterator[bool]:
+) -> AsyncGenerator[bool, None]:
     """Delete all rows of an organization, itself last. Yields whether each is a revoked key.
 
     Referring rows are deleted first, so that no delete cascades to more than a few.
     """
     org_id = deletion.id
-    while keys := connection.execute(_KEYS_OF_ORGANIZATION, (org_id, _PAGE)).fetchall():
+    while keys := await connection.all(_KEYS_OF_ORGANIZATION, (org_id, _PAGE)):
         for key_id, env_id, prefix, revoked_at in keys:
-            while rotations := connection.execute(_ROTATIONS, (key_id, _PAGE)).fetchall():
+            while rotations := await connection.all(_ROTATIONS, (key_id, _PAGE)):
                 for rotation in rotations:
-                    connection.execute("delete from rotation where id = ?", rotation)
+                    await connection.change("delete from rotation where id = ?", rotation)
                     yield False
             # In one step, so that no key has two events.
             if revoked_at is None:
                 key = RevokedKey(key_id, env_id, prefix)
-                insert_event(connection, events.revoked(deletion, key))
+                await insert_event(connection, events.revoked(deletion, key))
             # A few rows, one for each outcome. A restore has no cascades.
-            connection.execute("delete from key_usage where key_id = ?", (key_id,))
-            connection.execute("delete from api_key where id = ?", (key_id,))
+            await connection.change("delete from key_usage where key_id = ?", (key_id,))
+            await connection.change("delete from api_key where id = ?", (key_id,))
             yield revoked_at is None
     for find, delete in _CHILDREN:
-        while children := connection.execute(find, (org_id, _PAGE)).fetchall():
+        while children := await connection.all(find, (org_id, _PAGE)):
             for child in children:
-                connection.execute(delete, child)
+                await connection.change(delete, child)
                 yield False
-    connection.execute("delete from organization where id = ?", (org_id,))
+    await connection.change("delete from organization where id = ?", (org_id,))

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 from hookstream_keys.contract.types import KeyState
 from hookstream_keys.store.records import ApiKey, KeyFilter, Page, Scanned
-from hookstream_keys.store.sqlite import descendants
-from hookstream_keys.store.sqlite.engine import Row, Value
-from hookstream_keys.store.sqlite.key_class import CLASS
-from hookstream_keys.store.sqlite.keys import COLUMNS, columns_as_read, key_of
-from hookstream_keys.store.sqlite.pending_deletions import key_is_pending
-from hookstream_keys.store.sqlite.scans import Scan, Scans
+from hookstream_keys.store.sql import descendants
+from hookstream_keys.store.sql.connection import Row, Value
+from hookstream_keys.store.sql.key_class import CLASS
+from hookstream_keys.store.sql.keys import COLUMNS, columns_as_read, key_of
+from hookstream_keys.store.sql.pending_deletions import key_is_pending
+from hookstream_keys.store.sql.scans import Scan, Scans
 
 #: The classes in which the keys of a state are.
 _CLASSES: dict[KeyState | None, Sequence[int]] = {
@@ -39,14 +39,16 @@ class KeyLists(Scans):
     """Lists of keys."""
 
     async def list_keys(self, wanted: KeyFilter, page: Page) -> Scanned[ApiKey, tuple[str, str]]:
-        beside = wanted.state is not None and self.one(_HAS_DELETION, (wanted.org_id,)) is not None
+        beside = (
+            wanted.state is not None and await self.one(_HAS_DELETION, (wanted.org_id,)) is not None
+        )
         if wanted.rotated_by is not None:
-            rotated = self._rotated(wanted, page, beside=beside)
+            rotated = await self._rotated(wanted, page, beside=beside)
             return Scanned([key_of(row) for row in rotated])
-        rows, position = self.scan(_scan(wanted, beside=beside), page.before, page.limit)
+        rows, position = await self.scan(_scan(wanted, beside=beside), page.before, page.limit)
         return Scanned([key_of(row) for row in rows], position)
 
-    def _rotated(self, wanted: KeyFilter, page: Page, *, beside: bool) -> list[Row]:
+    async def _rotated(self, wanted: KeyFilter, page: Page, *, beside: bool) -> Sequence[Row]:
         """Nothing but the number of descendants bounds what this reads."""
         conditions = [f"t.id in ({descendants.ROTATED})", "t.org_id = :org_id"]
         conditions += _conditions(wanted, served=(), beside=beside)
@@ -54,7 +56,7 @@ class KeyLists(Scans):
         if page.before is not None:
             conditions.append("(t.created_at, t.id) < (:created_at, :id)")
             values["created_at"], values["id"] = page.before
-        return self.all(
+        return await self.all(
             f"select {', '.join(_COLUMNS)} from api_key t where {' and '.join(conditions)}"  # noqa: S608
             f" order by t.created_at desc, t.id desc limit {page.limit:d}",
             values,

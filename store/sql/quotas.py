@@ -6,9 +6,8 @@ quota, however many rows there are.
 
 from hookstream_keys.domain.quotas import Quota
 from hookstream_keys.store.errors import QuotaReached
-from hookstream_keys.store.sqlite.connection import Connection
-from hookstream_keys.store.sqlite.engine import Value
-from hookstream_keys.store.sqlite.pending_deletions import is_pending
+from hookstream_keys.store.sql.connection import Connection, Value
+from hookstream_keys.store.sql.pending_deletions import is_pending
 
 _BEYOND = "limit 1 offset ?"
 _ORGANIZATIONS = f"""
@@ -26,34 +25,40 @@ _ROTATIONS = f"""
 """  # noqa: S608 - constants
 
 
-def check_organizations(connection: Connection, user_id: str, quota: Quota | None) -> None:
+async def check_organizations(connection: Connection, user_id: str, quota: Quota | None) -> None:
     """Raise QuotaReached where the user has more memberships than the quota."""
-    _check(connection, _ORGANIZATIONS, (user_id,), quota)
+    if quota is not None:
+        await connection.lock_user(user_id)
+    await _check(connection, _ORGANIZATIONS, (user_id,), quota)
 
 
-def check_members(connection: Connection, org_id: str, quota: Quota | None) -> None:
+async def check_members(connection: Connection, org_id: str, quota: Quota | None) -> None:
     """Raise QuotaReached where the organization has more members than the quota."""
-    _check(connection, _MEMBERS, (org_id,), quota)
+    await _check(connection, _MEMBERS, (org_id,), quota)
 
 
-def check_environments(connection: Connection, org_id: str, quota: Quota | None) -> None:
+async def check_environments(connection: Connection, org_id: str, quota: Quota | None) -> None:
     """Raise QuotaReached where the organization has more environments than the quota."""
-    _check(connection, _ENVIRONMENTS, (org_id,), quota)
+    await _check(connection, _ENVIRONMENTS, (org_id,), quota)
 
 
-def check_rotations(connection: Connection, key_id: str, now: str, quota: Quota | None) -> None:
+async def check_rotations(
+    connection: Connection, key_id: str, now: str, quota: Quota | None
+) -> None:
     """Raise QuotaReached where a pending rotation is one more than the quota, at `now`."""
     if quota is not None:
-        _refuse(connection, _ROTATIONS, (key_id, now, quota.most - 1), quota)
+        await _refuse(connection, _ROTATIONS, (key_id, now, quota.most - 1), quota)
 
 
-def _check(connection: Connection, beyond: str, of: tuple[Value, ...], quota: Quota | None) -> None:
+async def _check(
+    connection: Connection, beyond: str, of: tuple[Value, ...], quota: Quota | None
+) -> None:
     if quota is not None:
-        _refuse(connection, beyond, (*of, quota.most), quota)
+        await _refuse(connection, beyond, (*of, quota.most), quota)
 
 
-def _refuse(
+async def _refuse(
     connection: Connection, beyond: str, parameters: tuple[Value, ...], quota: Quota
 ) -> None:
-    if connection.execute(beyond, parameters).fetchone() is not None:
+    if await connection.one(beyond, parameters) is not None:
         raise QuotaReached(quota)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 from hookstream_keys.domain.quotas import Quota
 from hookstream_keys.store.records import (
@@ -13,14 +14,14 @@ from hookstream_keys.store.records import (
     Page,
     PendingDeletion,
 )
-from hookstream_keys.store.sqlite import better_auth, pending_deletions
-from hookstream_keys.store.sqlite.audit import insert_event
-from hookstream_keys.store.sqlite.connection import Connection
-from hookstream_keys.store.sqlite.engine import Engine, Row, assignments, unique
-from hookstream_keys.store.sqlite.idempotency_records import insert_idempotency_record
-from hookstream_keys.store.sqlite.members import insert_member
-from hookstream_keys.store.sqlite.pending_deletions import is_pending
-from hookstream_keys.store.sqlite.quotas import check_organizations
+from hookstream_keys.store.sql import better_auth, pending_deletions
+from hookstream_keys.store.sql.audit import insert_event
+from hookstream_keys.store.sql.connection import Connection, Engine, Row
+from hookstream_keys.store.sql.idempotency_records import insert_idempotency_record
+from hookstream_keys.store.sql.members import insert_member
+from hookstream_keys.store.sql.pending_deletions import is_pending
+from hookstream_keys.store.sql.quotas import check_organizations
+from hookstream_keys.store.sql.text import assignments
 
 _COLUMNS = 'o.id, o.name, o.slug, o."createdAt"'
 _EXISTS = f"not {is_pending('o.id')}"
@@ -39,15 +40,17 @@ class Organizations(Engine):
     """Queries and changes of organizations."""
 
     async def find_organization(self, org_id: str) -> Organization | None:
-        row = self.one(_FIND, (org_id,))
+        row = await self.one(_FIND, (org_id,))
         return _organization(row) if row else None
 
     async def list_organizations(self, user_id: str, page: Page) -> list[Organization]:
-        rows = self.page(_OF_USER, {'m."userId" = ?': user_id}, page, ('m."createdAt"', "m.id"))
+        rows = await self.page(
+            _OF_USER, {'m."userId" = ?': user_id}, page, ('m."createdAt"', "m.id")
+        )
         return [_organization(row) for row in rows]
 
     async def list_all_organizations(self, page: Page) -> list[Organization]:
-        rows = self.page(_ALL, {}, page, ('o."createdAt"', "o.id"))
+        rows = await self.page(_ALL, {}, page, ('o."createdAt"', "o.id"))
         return [_organization(row) for row in rows]
 
     async def add_organization(
@@ -58,35 +61,37 @@ class Organizations(Engine):
         record: IdempotencyRecord | None = None,
         quota: Quota | None = None,
     ) -> None:
-        with self.write_transaction() as connection:
-            insert_idempotency_record(connection, record)
-            insert_organization(connection, organization)
-            insert_member(connection, member)
-            check_organizations(connection, member.user_id, quota)
-            insert_event(connection, event)
+        async with self.write_transaction(event.org_id) as connection:
+            if record is not None:
+                await insert_idempotency_record(connection, record)
+            await insert_organization(connection, organization)
+            await insert_member(connection, member)
+            await check_organizations(connection, member.user_id, quota)
+            await insert_event(connection, event)
 
     async def update_organization(
-        self, org_id: str, changes: Mapping[str, object], event: AuditEvent
+        self, org_id: str, changes: Mapping[str, Any], event: AuditEvent
     ) -> Organization | None:
-        with self.write_transaction() as connection, unique("slug"):
-            row = connection.execute(
-                f"update organization as o set {assignments(changes)}"  # noqa: S608
-                f' where o.id = :id and {_EXISTS} returning id, name, slug, "createdAt"',
-                {**changes, "id": org_id},
-            ).fetchone()
+        async with self.write_transaction(event.org_id) as connection:
+            with connection.unique("slug"):
+                row = await connection.one(
+                    f"update organization as o set {assignments(changes)}"  # noqa: S608
+                    f' where o.id = :id and {_EXISTS} returning id, name, slug, "createdAt"',
+                    {**changes, "id": org_id},
+                )
             if row is None:
                 return None
-            insert_event(connection, event)
+            await insert_event(connection, event)
             return _organization(row)
 
     async def delete_organization(
         self, deletion: PendingDeletion, event: AuditEvent, events: DeletionEvents
     ) -> bool:
-        with self.write_transaction() as connection:
-            if connection.execute(_DELETE, (deletion.id,)).rowcount == 0:
+        async with self.write_transaction(event.org_id) as connection:
+            if await connection.change(_DELETE, (deletion.id,)) == 0:
                 return False
-            insert_event(connection, event)
-            pending_deletions.begin(connection, deletion, events)
+            await insert_event(connection, event)
+            await pending_deletions.begin(connection, deletion, events)
             return True
 
 
@@ -100,10 +105,10 @@ def _organization(row: Row) -> Organization:
     return dataclasses.replace(organization, role=role, joined=joined)
 
 
-def insert_organization(connection: Connection, organization: Organization) -> None:
+async def insert_organization(connection: Connection, organization: Organization) -> None:
     """Store an organization in a transaction. Raises UniqueViolation for a slug in use."""
-    with unique("slug"):
-        connection.execute(
+    with connection.unique("slug"):
+        await connection.change(
             """insert into organization (id, name, slug, "createdAt") values (?, ?, ?, ?)""",
             (organization.id, organization.name, organization.slug, organization.created_at),
         )

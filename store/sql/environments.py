@@ -1,6 +1,7 @@
 """Environments. A deleted one keeps its row, for its revoked keys."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from hookstream_keys.domain.quotas import Quota
 from hookstream_keys.store.errors import ForeignKeyViolation
@@ -12,13 +13,13 @@ from hookstream_keys.store.records import (
     Page,
     PendingDeletion,
 )
-from hookstream_keys.store.sqlite import pending_deletions
-from hookstream_keys.store.sqlite.audit import insert_event
-from hookstream_keys.store.sqlite.connection import Connection
-from hookstream_keys.store.sqlite.engine import Engine, assignments, unique
-from hookstream_keys.store.sqlite.idempotency_records import insert_idempotency_record
-from hookstream_keys.store.sqlite.pending_deletions import is_pending
-from hookstream_keys.store.sqlite.quotas import check_environments
+from hookstream_keys.store.sql import pending_deletions
+from hookstream_keys.store.sql.audit import insert_event
+from hookstream_keys.store.sql.connection import Connection, Engine
+from hookstream_keys.store.sql.idempotency_records import insert_idempotency_record
+from hookstream_keys.store.sql.pending_deletions import is_pending
+from hookstream_keys.store.sql.quotas import check_environments
+from hookstream_keys.store.sql.text import assignments
 
 _COLUMNS = "id, org_id, name, slug, mode, created_at"
 #: That an environment exists, and its organization.
@@ -30,17 +31,17 @@ class Environments(Engine):
     """Queries and changes of environments."""
 
     async def find_environment(self, env_id: str) -> Environment | None:
-        row = self.one(f"{_SELECT} and id = ?", (env_id,))
+        row = await self.one(f"{_SELECT} and id = ?", (env_id,))
         return Environment(*row) if row else None
 
     async def organization_of_environment(self, env_id: str) -> str | None:
-        row = self.one("select org_id from environment where id = ?", (env_id,))
+        row = await self.one("select org_id from environment where id = ?", (env_id,))
         return row[0] if row else None
 
     async def list_environments(
         self, org_id: str, env_id: str | None, page: Page
     ) -> list[Environment]:
-        rows = self.page(_SELECT, {"org_id = ?": org_id, "id = ?": env_id}, page)
+        rows = await self.page(_SELECT, {"org_id = ?": org_id, "id = ?": env_id}, page)
         return [Environment(*row) for row in rows]
 
     async def add_environment(
@@ -50,50 +51,52 @@ class Environments(Engine):
         record: IdempotencyRecord | None = None,
         quota: Quota | None = None,
     ) -> None:
-        with self.write_transaction() as connection:
-            insert_idempotency_record(connection, record)
-            insert_environment(connection, environment)
-            check_environments(connection, environment.org_id, quota)
-            insert_event(connection, event)
+        async with self.write_transaction(event.org_id) as connection:
+            if record is not None:
+                await insert_idempotency_record(connection, record)
+            await insert_environment(connection, environment)
+            await check_environments(connection, environment.org_id, quota)
+            await insert_event(connection, event)
 
     async def update_environment(
-        self, org_id: str, env_id: str, changes: Mapping[str, object], event: AuditEvent
+        self, org_id: str, env_id: str, changes: Mapping[str, Any], event: AuditEvent
     ) -> Environment | None:
-        with self.write_transaction() as connection, unique("slug"):
-            row = connection.execute(
-                f"update environment set {assignments(changes)}"  # noqa: S608 - names of fields
-                f" where id = :id and org_id = :org_id and {_EXISTS} returning {_COLUMNS}",
-                {**changes, "id": env_id, "org_id": org_id},
-            ).fetchone()
+        async with self.write_transaction(event.org_id) as connection:
+            with connection.unique("slug"):
+                row = await connection.one(
+                    f"update environment set {assignments(changes)}"  # noqa: S608 - names of fields
+                    f" where id = :id and org_id = :org_id and {_EXISTS} returning {_COLUMNS}",
+                    {**changes, "id": env_id, "org_id": org_id},
+                )
             if row is None:
                 return None
-            insert_event(connection, event)
+            await insert_event(connection, event)
             return Environment(*row)
 
     async def delete_environment(
         self, deletion: PendingDeletion, event: AuditEvent, events: DeletionEvents
     ) -> bool:
-        with self.write_transaction() as connection:
-            done = connection.execute(
+        async with self.write_transaction(event.org_id) as connection:
+            done = await connection.change(
                 # Its slug can be reused; no slug has a tilde.
                 "update environment set deleted_at = ?, slug = '~' || id"  # noqa: S608 - constants
                 f" where id = ? and org_id = ? and {_EXISTS}",
                 (deletion.deleted_at, deletion.id, deletion.org_id),
             )
-            if done.rowcount == 0:
+            if done == 0:
                 return False
-            insert_event(connection, event)
-            pending_deletions.begin(connection, deletion, events)
+            await insert_event(connection, event)
+            await pending_deletions.begin(connection, deletion, events)
             return True
 
 
-def insert_environment(connection: Connection, environment: Environment) -> None:
+async def insert_environment(connection: Connection, environment: Environment) -> None:
     """Store an environment in a transaction.
 
     Raises UniqueViolation for a slug in use, ForeignKeyViolation without its organization.
     """
-    with unique("slug"):
-        added = connection.execute(
+    with connection.unique("slug"):
+        added = await connection.change(
             f"insert into environment ({_COLUMNS}) select ?, ?, ?, ?, ?, ?"
             f" where not {is_pending('?')}",
             (
@@ -106,5 +109,5 @@ def insert_environment(connection: Connection, environment: Environment) -> None
                 environment.org_id,
             ),
         )
-    if added.rowcount == 0:
+    if added == 0:
         raise ForeignKeyViolation(f"the organization {environment.org_id} is being deleted")

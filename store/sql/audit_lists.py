@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from hookstream_keys.store import chain
 from hookstream_keys.store.records import AuditEvent, AuditFilter, Scanned
-from hookstream_keys.store.sqlite.engine import Row, Value
-from hookstream_keys.store.sqlite.scans import Scan, Scans
+from hookstream_keys.store.sql.connection import Row, Value
+from hookstream_keys.store.sql.scans import Scan, Scans
 
 #: All of an event but its position.
 _COLUMNS = tuple(name for name in chain.COLUMNS if name != "seq")
@@ -16,7 +16,7 @@ _NEXT_ACTION = """
     select action from audit_log indexed by audit_log_action
     where org_id = ? and action > ? order by action limit 1
 """
-_FIND_ID = "select id from audit_log where seq = ?"
+_FIND_ID = "select id from audit_log where seq = ? and org_id = ?"
 
 
 class AuditLists(Scans):
@@ -44,7 +44,7 @@ class AuditLists(Scans):
             streams = [("audit_log_env", "org_id = :org_id and env_id = :env_id")]
             conditions = _conditions(wanted, "action", "resource_type")
         elif wanted.action is not None or wanted.resource_type is not None:
-            actions = self._actions(wanted)
+            actions = await self._actions(wanted)
             values |= {f"action_{number}": action for number, action in enumerate(actions)}
             streams = [
                 ("audit_log_action", f"org_id = :org_id and action = :action_{number}")
@@ -57,11 +57,11 @@ class AuditLists(Scans):
         scan = Scan(
             "audit_log", _COLUMNS, _LARGEST, ("seq",), streams, values, conditions, resumable
         )
-        rows, position = self.scan(scan, None if before is None else (before,), limit)
-        last = self.one(_FIND_ID, position) if position else None
+        rows, position = await self.scan(scan, None if before is None else (before,), limit)
+        last = await self.one(_FIND_ID, (*position, wanted.org_id)) if position else None
         return Scanned([_event(row) for row in rows], last[0] if last else None)
 
-    def _actions(self, wanted: AuditFilter) -> list[str]:
+    async def _actions(self, wanted: AuditFilter) -> list[str]:
         """The actions that the filter selects: one, or those about resources of its type.
 
         The first part of an action is the type, and there are few actions of a type.
@@ -71,10 +71,10 @@ class AuditLists(Scans):
             is_of_type = kind is None or wanted.action.partition(".")[0] == kind
             return [wanted.action] if is_of_type else []
         found, prefix = [], f"{kind}."
-        row = self.one(_NEXT_ACTION, (wanted.org_id, prefix))
+        row = await self.one(_NEXT_ACTION, (wanted.org_id, prefix))
         while row and row[0].startswith(prefix):
             found.append(row[0])
-            row = self.one(_NEXT_ACTION, (wanted.org_id, row[0]))
+            row = await self.one(_NEXT_ACTION, (wanted.org_id, row[0]))
         return found
 
 

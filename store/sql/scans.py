@@ -8,7 +8,8 @@ have `MAX_BYTES`. A page that ends early has the position where it ended.
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from hookstream_keys.store.sqlite.engine import Engine, Row, Value, to_json
+from hookstream_keys.store.sql.connection import Engine, Row, Value
+from hookstream_keys.store.sql.text import to_json
 
 #: How many entries a scan reads at most: half a millisecond of work, or up to ten where the rows
 #: that it has to look at are scattered over a large file.
@@ -43,7 +44,7 @@ class Scan(NamedTuple):
 class Scans(Engine):
     """Queries that are bounded scans."""
 
-    def scan(
+    async def scan(
         self, scan: Scan, before: tuple[Value, ...] | None, limit: int
     ) -> tuple[list[Row], Row | None]:
         """The next rows, at most `limit`.
@@ -56,13 +57,13 @@ class Scans(Engine):
         table = f"scanned s cross join {scan.table} t on t.rowid = s.row"
         names = [f"s.{name}" for name in scan.order]
         # All of these are constants of the callers; values are bound.
-        found = self.all(
+        found = await self.all(
             f"{scanned} select s.row, {', '.join(names)} from {table}"  # noqa: S608
             f" where {' and '.join(('true', *scan.conditions))}"
             f" order by {_descending(names)} limit {limit:d}",
             values,
         )
-        rows, count = self._read(scan, [row[0] for row in found])
+        rows, count = await self._read(scan, [row[0] for row in found])
         if count < len(found) or len(rows) < len(found) == limit:
             return rows, found[count - 1][1:]
         if len(rows) == limit or not scan.conditions:
@@ -70,7 +71,7 @@ class Scans(Engine):
         # The last row that was read. If fewer were read than are at most, the list has ended.
         # Without a condition the index has all of it.
         source = "scanned s" if scan.resumable is None else table
-        position = self.one(
+        position = await self.one(
             f"{scanned} select {', '.join(names)} from {source}"  # noqa: S608
             f" where (select count(*) from scanned) = {most:d} and {scan.resumable or 'true'}"
             f" order by {', '.join(names)} limit 1",
@@ -78,7 +79,7 @@ class Scans(Engine):
         )
         return rows, position
 
-    def _read(self, scan: Scan, ids: Sequence[int]) -> tuple[list[Row], int]:
+    async def _read(self, scan: Scan, ids: Sequence[int]) -> tuple[list[Row], int]:
         """The rows of the first of these ids, up to `MAX_BYTES`, and of how many ids they are."""
         wanted = ", ".join(scan.columns)
         sql = (
@@ -89,7 +90,7 @@ class Scans(Engine):
         size = count = 0
         for begin in range(0, len(ids), _CHUNK):
             chunk = ids[begin : begin + _CHUNK]
-            by_id = {row[0]: row[1:] for row in self.all(sql, (to_json(chunk),))}
+            by_id = {row[0]: row[1:] for row in await self.all(sql, (to_json(chunk),))}
             for each in chunk:
                 # A row that was deleted meanwhile is in none.
                 row = by_id.get(each)

@@ -3,21 +3,20 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
-from pathlib import Path
+from functools import cached_property, lru_cache
 from typing import Any
 
 from hookstream_keys.domain.limits import Limit
 from hookstream_keys.domain.quotas import Quota
 from hookstream_keys.store.errors import ForeignKeyViolation
 from hookstream_keys.store.records import ApiKey, AuditEvent, IdempotencyRecord
-from hookstream_keys.store.sqlite import rotations
-from hookstream_keys.store.sqlite.audit import insert_event
-from hookstream_keys.store.sqlite.connection import Connection
-from hookstream_keys.store.sqlite.engine import Engine, Row, assignments, to_json
-from hookstream_keys.store.sqlite.idempotency_records import insert_idempotency_record
-from hookstream_keys.store.sqlite.key_counts import KeyCounts
-from hookstream_keys.store.sqlite.pending_deletions import as_revoked, is_pending, key_is_pending
+from hookstream_keys.store.sql import rotations
+from hookstream_keys.store.sql.audit import insert_event
+from hookstream_keys.store.sql.connection import Connection, Engine, Row
+from hookstream_keys.store.sql.idempotency_records import insert_idempotency_record
+from hookstream_keys.store.sql.key_counts import KeyCounts
+from hookstream_keys.store.sql.pending_deletions import as_revoked, is_pending, key_is_pending
+from hookstream_keys.store.sql.text import assignments, to_json
 
 COLUMNS = (
     "id, org_id, env_id, name, prefix, scopes, created_by, created_at, enabled, expires_at,"
@@ -77,15 +76,15 @@ _CHANGEABLE = (
 class Keys(Engine):
     """Queries and changes of keys."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self._key_counts = KeyCounts()
+    @cached_property
+    def _key_counts(self) -> KeyCounts:
+        return KeyCounts()
 
     async def find_key(self, digest: bytes) -> ApiKey | None:
-        row = self.one(_FIND_KEY, (digest,))
+        row = await self.one(_FIND_KEY, (digest,))
         if row is not None:
             return key_of(row)
-        row = self.one(_FIND_KEY_BY_ANY, {"digest": digest})
+        row = await self.one(_FIND_KEY_BY_ANY, {"digest": digest})
         if row is None:
             return None
         of_key = len(COLUMNS.split(","))
@@ -95,7 +94,7 @@ class Keys(Engine):
         return replace(key, rotation=rotations.rotation_of(of_rotation))
 
     async def find_key_by_id(self, key_id: str) -> ApiKey | None:
-        row = self.one(_FIND_KEY_BY_ID, (key_id,))
+        row = await self.one(_FIND_KEY_BY_ID, (key_id,))
         return key_of(row) if row else None
 
     async def add_key(
@@ -106,11 +105,12 @@ class Keys(Engine):
         record: IdempotencyRecord | None = None,
         quota: Quota | None = None,
     ) -> None:
-        with self.write_transaction() as connection:
-            insert_idempotency_record(connection, record)
-            insert_key(connection, key, digest)
-            self._key_counts.check(connection, key.env_id, key.created_at, quota)
-            insert_event(connection, event)
+        async with self.write_transaction(event.org_id) as connection:
+            if record is not None:
+                await insert_idempotency_record(connection, record)
+            await insert_key(connection, key, digest)
+            await self._key_counts.check(connection, key.org_id, key.env_id, key.created_at, quota)
+            await insert_event(connection, event)
 
     async def update_key(
         self,
@@ -121,27 +121,29 @@ class Keys(Engine):
         quota: Quota | None = None,
     ) -> ApiKey | None:
         values = {name: _stored(changes[name]) for name in _CHANGEABLE if name in changes}
-        with self.write_transaction() as connection:
-            row = connection.execute(
+        async with self.write_transaction(event.org_id) as connection:
+            row = await connection.one(
                 f"update api_key set {assignments(values)}"  # noqa: S608
                 " where id = :id and org_id = :org_id and revoked_at is null"
                 f" and not {key_is_pending()} returning {COLUMNS}",
                 {**values, "id": key_id, "org_id": org_id},
-            ).fetchone()
+            )
             if row is None:
                 return None
             if "expires_at" in values:
                 # The latest value applies to a pending secret, too.
-                connection.execute(_SAME_EXPIRY, (key_id,))
+                await connection.change(_SAME_EXPIRY, (key_id,))
             key = key_of(row)
-            self._key_counts.check(connection, key.env_id, event.created_at, quota)
-            insert_event(connection, event)
+            await self._key_counts.check(
+                connection, key.org_id, key.env_id, event.created_at, quota
+            )
+            await insert_event(connection, event)
             return key
 
 
-def insert_key(connection: Connection, key: ApiKey, digest: bytes) -> None:
+async def insert_key(connection: Connection, key: ApiKey, digest: bytes) -> None:
     """Store a key in a transaction. Raises ForeignKeyViolation without its environment."""
-    added = connection.execute(
+    added = await connection.change(
         _ADD_KEY,
         (
             key.id,
@@ -167,7 +169,7 @@ def insert_key(connection: Connection, key: ApiKey, digest: bytes) -> None:
             key.org_id,
         ),
     )
-    if added.rowcount == 0:
+    if added == 0:
         raise ForeignKeyViolation(f"the environment {key.env_id} is gone")
 
 

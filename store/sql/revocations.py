@@ -1,10 +1,10 @@
 """Revoking a key; counting its descendants. Revoking these: `pending_revocations`."""
 
 from hookstream_keys.store.records import AuditEvent, RevocationProgress, RevocationWork
-from hookstream_keys.store.sqlite import descendants, pending_revocations
-from hookstream_keys.store.sqlite.audit import insert_event
-from hookstream_keys.store.sqlite.engine import Engine, Value
-from hookstream_keys.store.sqlite.pending_deletions import key_is_pending
+from hookstream_keys.store.sql import descendants, pending_revocations
+from hookstream_keys.store.sql.audit import insert_event
+from hookstream_keys.store.sql.connection import Engine, Value
+from hookstream_keys.store.sql.pending_deletions import key_is_pending
 
 _REVOKE = f"""
     update api_key set revoked_at = ?, revocation_reason = ?
@@ -19,7 +19,7 @@ class Revocations(Engine):
         self, made_by: str, org_id: str, most: int
     ) -> dict[str | None, int]:
         values: dict[str, Value] = {"made_by": made_by, "org_id": org_id, "most": most}
-        return dict(self.all(descendants.COUNT, values))
+        return dict(await self.all(descendants.COUNT, values))
 
     async def count_rotated(
         self, made_by: str, org_id: str, now: str, most: int
@@ -30,7 +30,7 @@ class Revocations(Engine):
             "now": now,
             "most": most,
         }
-        return dict(self.all(descendants.COUNT_ROTATED, values))
+        return dict(await self.all(descendants.COUNT_ROTATED, values))
 
     async def revoke_key(
         self,
@@ -41,8 +41,8 @@ class Revocations(Engine):
         event: AuditEvent,
         with_descendants: RevocationWork | None = None,
     ) -> RevocationProgress:
-        with self.write_transaction() as connection:
-            count = connection.execute(_REVOKE, (revoked_at, reason, key_id, org_id)).rowcount
+        async with self.write_transaction(event.org_id) as connection:
+            count = await connection.change(_REVOKE, (revoked_at, reason, key_id, org_id))
             if count:
-                insert_event(connection, event)
-            return pending_revocations.begin(connection, with_descendants, count)
+                await insert_event(connection, event)
+            return await pending_revocations.begin(connection, with_descendants, count)

@@ -5,7 +5,7 @@ descendants, who have the new secret. Every statement binds `:made_by` and `:org
 `:most`: at most so many descendants are visited, and so many rotations; -1 for all.
 """
 
-from hookstream_keys.store.sqlite.pending_deletions import key_is_pending
+from hookstream_keys.store.sql.pending_deletions import key_is_pending
 
 #: The ids of the descendants, as the table `descendant`.
 CTE = """

@@ -11,7 +11,8 @@ is kept creates none that its role does not cover. The traversal needs no queue:
 creator, and the next key of a creator is found by an index.
 """
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from hookstream_keys.contract import roles
@@ -24,11 +25,10 @@ from hookstream_keys.store.records import (
     RevocationWork,
     RevokedKey,
 )
-from hookstream_keys.store.sqlite.audit import insert_event
-from hookstream_keys.store.sqlite.batches import ROWS_AT_ONCE, Budget
-from hookstream_keys.store.sqlite.connection import Connection
-from hookstream_keys.store.sqlite.engine import Engine
-from hookstream_keys.store.sqlite.pending_deletions import key_is_pending, revoke
+from hookstream_keys.store.sql.audit import insert_event
+from hookstream_keys.store.sql.batches import ROWS_AT_ONCE, Budget
+from hookstream_keys.store.sql.connection import Connection, Engine
+from hookstream_keys.store.sql.pending_deletions import key_is_pending, revoke
 
 _COLUMNS = (
     "id, made_by, org_id, reason, cause, kept_role, begun_at, user_id, api_key_id, ip_address,"
@@ -44,16 +44,17 @@ _MOVE = f"""
     where id = ?
 """  # noqa: S608 - constants
 _FIND = f"select {_COLUMNS}, {_POSITION} from pending_revocation where id = ?"  # noqa: S608
+_OWNER = "select org_id from pending_revocation where id = ?"
 #: The one of the fewest batches, so that a large one does not delay others.
 _NEXT = """
-    select id from pending_revocation where not is_complete order by batches, begun_at, id limit 1
+    select id from pending_revocation where is_complete = 0 order by batches, begun_at, id limit 1
 """
 _FIND_BY_CAUSE = """
-    select id from pending_revocation where not is_complete and org_id = ? and cause = ?
+    select id from pending_revocation where is_complete = 0 and org_id = ? and cause = ?
 """
 #: Whether there is anything to do.
-_ANY = "select 1 from pending_revocation where not is_complete or begun_at < ? limit 1"
-_REMOVE_COMPLETE = "delete from pending_revocation where is_complete and begun_at < ?"
+_ANY = "select 1 from pending_revocation where is_complete = 0 or begun_at < ? limit 1"
+_REMOVE_COMPLETE = "delete from pending_revocation where is_complete = 1 and begun_at < ?"
 
 _NEXT_KEY = f"""
     select id, created_at, env_id, prefix, role, revoked_at is null and not {key_is_pending()}
@@ -116,14 +117,14 @@ class PendingRevocations(Engine):
     """Working on pending revocations."""
 
     async def find_pending_revocation(self, org_id: str, cause: str) -> str | None:
-        row = self.one(_FIND_BY_CAUSE, (org_id, cause))
+        row = await self.one(_FIND_BY_CAUSE, (org_id, cause))
         return row[0] if row else None
 
     async def continue_revocation(
         self, revocation_id: str, events: RevocationEvents, rows: int, seconds: float
     ) -> RevocationProgress:
-        with self.write_transaction() as connection:
-            found = _continue(connection, revocation_id, events, Budget(rows, seconds))
+        async with self.write_transaction() as connection:
+            found = await _continue(connection, revocation_id, events, Budget(rows, seconds))
         if found is None:
             raise StoreUnavailable(f"the revocation {revocation_id} was removed")
         return found
@@ -132,17 +133,17 @@ class PendingRevocations(Engine):
         self, events: RevocationEvents, rows: int, seconds: float, before: str
     ) -> bool:
         # First without the write lock: most of the time there is none.
-        if self.one(_ANY, (before,)) is None:
+        if await self.one(_ANY, (before,)) is None:
             return False
-        with self.write_transaction() as connection:
-            connection.execute(_REMOVE_COMPLETE, (before,))
-            following = connection.execute(_NEXT).fetchone()
+        async with self.write_transaction() as connection:
+            await connection.change(_REMOVE_COMPLETE, (before,))
+            following = await connection.one(_NEXT)
             if following is not None:
-                _continue(connection, following[0], events, Budget(rows, seconds))
-        return self.one(_NEXT, ()) is not None
+                await _continue(connection, following[0], events, Budget(rows, seconds))
+        return await self.one(_NEXT, ()) is not None
 
 
-def begin(
+async def begin(
     connection: Connection, work: RevocationWork | None, keys_revoked: int = 0
 ) -> RevocationProgress:
     """Revoke the first descendants, if any are to be revoked, inside a transaction.
@@ -153,24 +154,29 @@ def begin(
         return RevocationProgress(keys_revoked, is_complete=True)
     revocation, events = work
     position = _Position(revocation.made_by, keys_revoked=keys_revoked)
-    _work(connection, revocation, position, events, Budget(ROWS_AT_ONCE))
+    await _work(connection, revocation, position, events, Budget(ROWS_AT_ONCE))
     if not position.is_complete:
         values = tuple(getattr(revocation, name) for name in _COLUMNS.split(", "))
-        connection.execute(_ADD, (*values, *position.values()))
+        await connection.change(_ADD, (*values, *position.values()))
     return position.progress()
 
 
-def complete_all(connection: Connection, events: RevocationEvents) -> None:
+async def complete_all(connection: Connection, events: RevocationEvents) -> None:
     """Complete every pending revocation, inside one transaction."""
-    while (following := connection.execute(_NEXT).fetchone()) is not None:
-        _continue(connection, following[0], events, Budget(ROWS_AT_ONCE))
+    while (following := await connection.one(_NEXT)) is not None:
+        await _continue(connection, following[0], events, Budget(ROWS_AT_ONCE))
 
 
-def _continue(
+async def _continue(
     connection: Connection, revocation_id: str, events: RevocationEvents, budget: Budget
 ) -> RevocationProgress | None:
     """Do a batch, of one that is not complete. None if it does not exist."""
-    row = connection.execute(_FIND, (revocation_id,)).fetchone()
+    owner = await connection.one(_OWNER, (revocation_id,))
+    if owner is None:
+        return None
+    await connection.lock(owner[0])
+    # As it is now: another transaction may have worked on it meanwhile.
+    row = await connection.one(_FIND, (revocation_id,))
     if row is None:
         return None
     *values, creator, created_at, key_id, rotation_id, is_complete, keys_revoked = row
@@ -179,12 +185,12 @@ def _continue(
         creator, (created_at, key_id), rotation_id, bool(is_complete), keys_revoked
     )
     if not position.is_complete:
-        _work(connection, revocation, position, events, budget)
-        connection.execute(_MOVE, (*position.values(), revocation_id))
+        await _work(connection, revocation, position, events, budget)
+        await connection.change(_MOVE, (*position.values(), revocation_id))
     return position.progress()
 
 
-def _work(
+async def _work(
     connection: Connection,
     revocation: DescendantRevocation,
     position: _Position,
@@ -192,30 +198,31 @@ def _work(
     budget: Budget,
 ) -> None:
     """Move on within the budget, at least by one row."""
-    for _ in _visits(connection, revocation, position, events):
-        if budget.count_row():
-            return
+    async with aclosing(_visits(connection, revocation, position, events)) as visits:
+        async for _ in visits:
+            if budget.count_row():
+                return
     position.is_complete = True
 
 
-def _visits(
+async def _visits(
     connection: Connection,
     revocation: DescendantRevocation,
     position: _Position,
     events: RevocationEvents,
-) -> Iterator[None]:
+) -> AsyncGenerator[None, None]:
     """Traverse the descendants, depth first. Yields after each row that was visited."""
     while True:
         if position.after == _BEFORE_ALL:
             # First, so that a creator who was reached gets no secret any more.
-            while _visit_rotation(connection, revocation, position, events):
+            while await _visit_rotation(connection, revocation, position, events):
                 yield
-        if _visit_key(connection, revocation, position, events):
+        if await _visit_key(connection, revocation, position, events):
             yield
             continue
         if position.creator == revocation.made_by:
             return
-        above = connection.execute(_CREATOR, (position.creator,)).fetchone()
+        above = await connection.one(_CREATOR, (position.creator,))
         if above is None:
             # Pruned meanwhile, with its environment: what was visited is visited again.
             position.enter(revocation.made_by)
@@ -224,35 +231,33 @@ def _visits(
         yield
 
 
-def _visit_key(
+async def _visit_key(
     connection: Connection,
     revocation: DescendantRevocation,
     position: _Position,
     events: RevocationEvents,
 ) -> bool:
     """Revoke the creator's next key, and go down to its own. Returns whether there is one."""
-    row = connection.execute(
-        _NEXT_KEY, (position.creator, revocation.org_id, *position.after)
-    ).fetchone()
+    row = await connection.one(_NEXT_KEY, (position.creator, revocation.org_id, *position.after))
     if row is None:
         return False
     key_id, _, env_id, prefix, role, is_in_use = row
     if is_in_use and not _is_kept(revocation, role):
         event = events.revoked(revocation, RevokedKey(key_id, env_id, prefix))
-        revoke(connection, event.created_at, revocation.reason, event)
+        await revoke(connection, event.created_at, revocation.reason, event)
         position.keys_revoked += 1
     position.enter(key_id)
     return True
 
 
-def _visit_rotation(
+async def _visit_rotation(
     connection: Connection,
     revocation: DescendantRevocation,
     position: _Position,
     events: RevocationEvents,
 ) -> bool:
     """Cancel the creator's next pending rotation of another key. Returns whether there is one."""
-    row = connection.execute(
+    row = await connection.one(
         _NEXT_ROTATION,
         {
             "org_id": revocation.org_id,
@@ -260,14 +265,14 @@ def _visit_rotation(
             "creator": position.creator,
             "after": position.after_rotation,
         },
-    ).fetchone()
+    )
     if row is None:
         return False
     rotation_id, prefix, key_id, env_id, role, is_in_use = row
     if is_in_use and not _is_kept(revocation, role):
         event = events.cancelled(revocation, CancelledRotation(rotation_id, prefix, key_id, env_id))
-        connection.execute(_CANCEL, (event.created_at, rotation_id))
-        insert_event(connection, event)
+        await connection.change(_CANCEL, (event.created_at, rotation_id))
+        await insert_event(connection, event)
     position.after_rotation = rotation_id
     return True
 

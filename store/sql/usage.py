@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from hookstream_keys.store.records import Attempts, KeyUsage
-from hookstream_keys.store.sqlite.engine import Engine
+from hookstream_keys.store.sql.connection import Engine
 
 #: Counts are added, and times only move forward, in any order of writes. Counts of a deleted key
 #: are dropped.
@@ -12,9 +12,11 @@ _ADD = """
     select :key_id, :outcome, :times, :last_at, :last_ip
     where exists (select 1 from api_key where id = :key_id)
     on conflict (key_id, outcome) do update set
-        count = count + excluded.count,
-        last_ip = iif(excluded.last_at >= last_at, excluded.last_ip, last_ip),
-        last_at = max(last_at, excluded.last_at)
+        count = key_usage.count + excluded.count,
+        last_ip = case when excluded.last_at >= key_usage.last_at
+                       then excluded.last_ip else key_usage.last_ip end,
+        last_at = case when excluded.last_at >= key_usage.last_at
+                       then excluded.last_at else key_usage.last_at end
 """
 
 
@@ -22,13 +24,13 @@ class Usage(Engine):
     """Queries and changes of usage."""
 
     async def add_usage(self, counted: Sequence[Attempts]) -> None:
-        with self.write_transaction() as connection:
-            connection.executemany(_ADD, [each._asdict() for each in counted])
+        async with self.write_transaction() as connection:
+            await connection.change_many(_ADD, [each._asdict() for each in counted])
 
     async def usage_of(self, key_ids: Sequence[str]) -> dict[str, KeyUsage]:
         found: dict[str, list[Attempts]] = {key_id: [] for key_id in key_ids}
         places = ", ".join("?" for _ in key_ids)
-        for row in self.all(
+        for row in await self.all(
             "select key_id, outcome, count, last_at, last_ip from key_usage"  # noqa: S608
             f" where key_id in ({places}) order by key_id, outcome",
             tuple(key_ids),

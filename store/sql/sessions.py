@@ -4,12 +4,11 @@ from datetime import UTC, datetime
 from functools import cache
 
 from hookstream_keys.store.records import AuditEvent, Session
-from hookstream_keys.store.sqlite import better_auth
-from hookstream_keys.store.sqlite.audit import insert_event
-from hookstream_keys.store.sqlite.better_auth import BetterAuth
-from hookstream_keys.store.sqlite.connection import Connection
-from hookstream_keys.store.sqlite.engine import Row
-from hookstream_keys.store.sqlite.pending_deletions import is_pending
+from hookstream_keys.store.sql import better_auth
+from hookstream_keys.store.sql.audit import insert_event
+from hookstream_keys.store.sql.better_auth import BetterAuth
+from hookstream_keys.store.sql.connection import Connection, Row
+from hookstream_keys.store.sql.pending_deletions import is_pending
 
 #: How many sessions of a user end at most when one is created.
 MAX_ENDED_AT_ONCE = 100
@@ -49,26 +48,26 @@ class Sessions(BetterAuth):
     """Queries and changes of sessions."""
 
     async def find_session(self, token: str, now: str) -> Session | None:
-        return self._found(_find(self.user_columns, "token"), token, now)
+        return await self._found(_find(self.user_columns, "token"), token, now)
 
     async def find_session_by_id(self, session_id: str, now: str) -> Session | None:
-        return self._found(_find(self.user_columns, "id"), session_id, now)
+        return await self._found(_find(self.user_columns, "id"), session_id, now)
 
     async def renew_session(self, session_id: str, expires_at: str, updated_at: str) -> bool:
-        with self.write_transaction() as connection:
-            done = connection.execute(_RENEW, (expires_at, updated_at, session_id))
-            return done.rowcount > 0
+        async with self.write_transaction() as connection:
+            done = await connection.change(_RENEW, (expires_at, updated_at, session_id))
+            return done > 0
 
     async def end_session(self, session_id: str, event: AuditEvent) -> bool:
-        with self.write_transaction() as connection:
-            done = connection.execute('delete from "session" where id = ?', (session_id,))
-            if done.rowcount == 0:
+        async with self.write_transaction(event.org_id) as connection:
+            done = await connection.change('delete from "session" where id = ?', (session_id,))
+            if done == 0:
                 return False
-            insert_event(connection, event)
+            await insert_event(connection, event)
             return True
 
-    def _found(self, sql: str, value: str, now: str) -> Session | None:
-        row = self.one(sql, (value,))
+    async def _found(self, sql: str, value: str, now: str) -> Session | None:
+        row = await self.one(sql, (value,))
         if row is None:
             return None
         try:
@@ -86,9 +85,9 @@ class Sessions(BetterAuth):
         return session
 
 
-def insert_session(connection: Connection, session: Session) -> None:
+async def insert_session(connection: Connection, session: Session) -> None:
     """Store a session inside a transaction."""
-    connection.execute(
+    await connection.change(
         _ADD,
         (
             session.id,
@@ -104,13 +103,13 @@ def insert_session(connection: Connection, session: Session) -> None:
     )
 
 
-def end_oldest(connection: Connection, newest: Session, most: int) -> list[Session]:
+async def end_oldest(connection: Connection, newest: Session, most: int) -> list[Session]:
     """End those of a user's sessions that were renewed longest ago, until there are `most`.
 
     Sessions that have expired do not count, and `newest` stays. Where there are very many they end
     over several sign-ins: of what is in one transaction others have to wait for the end.
     """
-    of_user = connection.execute(_OF_USER, (newest.user_id,)).fetchall()
+    of_user = await connection.all(_OF_USER, (newest.user_id,))
     now = better_auth.moment(newest.created_at)
     others = sorted(
         (_readable(renewed), _readable(created), session_id)
@@ -118,21 +117,21 @@ def end_oldest(connection: Connection, newest: Session, most: int) -> list[Sessi
         if session_id != newest.id and _readable(expires) > now
     )
     excess = others[: max(0, min(len(others) + 1 - most, MAX_ENDED_AT_ONCE))]
-    return _end(connection, [session_id for *_, session_id in excess])
+    return await _end(connection, [session_id for *_, session_id in excess])
 
 
-def end_all(connection: Connection, user_id: str) -> list[Session]:
+async def end_all(connection: Connection, user_id: str) -> list[Session]:
     """End every session of a user inside a transaction, also those that have expired."""
-    found = connection.execute('select id from "session" where "userId" = ?', (user_id,))
-    return _end(connection, [session_id for (session_id,) in found.fetchall()])
+    found = await connection.all('select id from "session" where "userId" = ?', (user_id,))
+    return await _end(connection, [session_id for (session_id,) in found])
 
 
-def _end(connection: Connection, session_ids: list[str]) -> list[Session]:
+async def _end(connection: Connection, session_ids: list[str]) -> list[Session]:
     ended = [
-        connection.execute(f'{_SELECT} from "session" s where s.id = ?', (each,)).fetchone()
+        await connection.row(f'{_SELECT} from "session" s where s.id = ?', (each,))
         for each in session_ids
     ]
-    connection.executemany(
+    await connection.change_many(
         'delete from "session" where id = ?', [(session_id,) for session_id in session_ids]
     )
     # As they are stored, since their times may be none.

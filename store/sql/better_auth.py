@@ -6,11 +6,10 @@ milliseconds, and tools may leave `true` or `false` as text.
 
 import re
 from datetime import UTC, datetime
-from functools import cached_property
 
 from hookstream_keys.domain.timestamps import to_text
 from hookstream_keys.store.records import Ban
-from hookstream_keys.store.sqlite.engine import Engine, Value
+from hookstream_keys.store.sql.connection import Engine, Value
 
 _AS_RECORDS_HAVE_IT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z", re.ASCII
@@ -74,16 +73,10 @@ class BetterAuth(Engine):
     two-factor plugin.
     """
 
-    def migrate(self) -> list[str]:
-        applied = super().migrate()
-        self.__dict__.pop("user_columns", None)
-        _ = self.user_columns
-        return applied
-
-    @cached_property
+    @property
     def user_columns(self) -> frozenset[str]:
         """The columns of `user`, of plugins and of better-auth's core."""
-        return frozenset(row[1] for row in self.all('pragma table_info("user")'))
+        raise NotImplementedError
 
 
 def plugin_column(name: str, table: str, columns: frozenset[str]) -> str:

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 
 from hookstream_keys.domain.quotas import Quota
 from hookstream_keys.store.records import AuditEvent, IdempotencyRecord, Rotation
-from hookstream_keys.store.sqlite.audit import insert_event
-from hookstream_keys.store.sqlite.engine import Engine, Row, to_json
-from hookstream_keys.store.sqlite.idempotency_records import insert_idempotency_record
-from hookstream_keys.store.sqlite.pending_deletions import key_is_pending
-from hookstream_keys.store.sqlite.quotas import check_rotations
+from hookstream_keys.store.sql.audit import insert_event
+from hookstream_keys.store.sql.connection import Engine, Row
+from hookstream_keys.store.sql.idempotency_records import insert_idempotency_record
+from hookstream_keys.store.sql.pending_deletions import key_is_pending
+from hookstream_keys.store.sql.quotas import check_rotations
+from hookstream_keys.store.sql.text import to_json
 
 COLUMNS = (
     "id, key_id, prefix, state, grace_period_seconds, sets_expiry, expires_at, created_at,"
@@ -56,7 +57,7 @@ class Rotations(Engine):
 
     async def rotations_of(self, key_ids: Sequence[str], now: str) -> dict[str, list[Rotation]]:
         found: dict[str, list[Rotation]] = {key_id: [] for key_id in key_ids}
-        for row in self.all(_UNDER_WAY, {"key_ids": to_json(key_ids), "now": now}):
+        for row in await self.all(_UNDER_WAY, {"key_ids": to_json(key_ids), "now": now}):
             rotation = rotation_of(row)
             found[rotation.key_id].append(rotation)
         return found
@@ -69,13 +70,14 @@ class Rotations(Engine):
         record: IdempotencyRecord | None = None,
         quota: Quota | None = None,
     ) -> bool:
-        with self.write_transaction() as connection:
-            insert_idempotency_record(connection, record)
-            if connection.execute(_CURRENT, (rotation.key_id,)).fetchone() is None:
+        async with self.write_transaction(event.org_id) as connection:
+            if record is not None:
+                await insert_idempotency_record(connection, record)
+            if await connection.one(_CURRENT, (rotation.key_id,)) is None:
                 return False
-            check_rotations(connection, rotation.key_id, rotation.created_at, quota)
-            connection.execute(f"{_CANCEL} key_id = ?", (rotation.created_at, rotation.key_id))
-            connection.execute(
+            await check_rotations(connection, rotation.key_id, rotation.created_at, quota)
+            await connection.change(f"{_CANCEL} key_id = ?", (rotation.created_at, rotation.key_id))
+            await connection.change(
                 _ADD,
                 (
                     rotation.id,
@@ -92,7 +94,7 @@ class Rotations(Engine):
                     digest,
                 ),
             )
-            insert_event(connection, event)
+            await insert_event(connection, event)
             return True
 
     async def activate_rotation(
@@ -103,16 +105,18 @@ class Rotations(Engine):
         event: AuditEvent,
         restricted_by: Mapping[str, str] | None = None,
     ) -> bool:
-        with self.write_transaction() as connection:
-            row = connection.execute(
+        async with self.write_transaction(event.org_id) as connection:
+            row = await connection.one(
                 f"select {COLUMNS}, digest from rotation where id = ?",  # noqa: S608
                 (rotation_id,),
-            ).fetchone()
-            rotation = None if row is None else rotation_of(row[:-1])
-            if rotation is None or rotation.state != "pending":
+            )
+            if row is None:
+                return False
+            rotation = rotation_of(row[:-1])
+            if rotation.state != "pending":
                 # Another process has activated or cancelled it.
-                return rotation is not None and rotation.state == "grace"
-            current = connection.execute(_CURRENT, (rotation.key_id,)).fetchone()
+                return rotation.state == "grace"
+            current = await connection.one(_CURRENT, (rotation.key_id,))
             if current is None:
                 return False
             digest, prefix, expires_at = current
@@ -120,28 +124,30 @@ class Rotations(Engine):
             # Not later than its previous expiry; a tilde sorts after every time.
             old_end = min(grace_ends_at, expires_at or "~")
             # First removed, then stored: a digest is unique and not null.
-            connection.execute(_STEP_BACK, (digest, prefix, old_end, activated_at, rotation.id))
+            await connection.change(
+                _STEP_BACK, (digest, prefix, old_end, activated_at, rotation.id)
+            )
             restrictions = None if restricted_by is None else to_json(restricted_by)
             taken = (row[-1], rotation.prefix, new_end, restrictions, rotation.key_id)
-            connection.execute(_TAKE_OVER, taken)
-            insert_event(connection, event)
+            await connection.change(_TAKE_OVER, taken)
+            await insert_event(connection, event)
             return True
 
     async def cancel_rotation(
         self, org_id: str, key_id: str, rotation_id: str, event: AuditEvent
     ) -> bool:
-        with self.write_transaction() as connection:
-            done = connection.execute(
+        async with self.write_transaction(event.org_id) as connection:
+            done = await connection.change(
                 _CANCEL_ONE,
                 (event.created_at, rotation_id, key_id, org_id),
             )
-            if done.rowcount == 0:
+            if done == 0:
                 return False
-            insert_event(connection, event)
+            await insert_event(connection, event)
             return True
 
     async def find_rotation(self, key_id: str, rotation_id: str) -> Rotation | None:
-        row = self.one(f"{_SELECT} where id = ? and key_id = ?", (rotation_id, key_id))
+        row = await self.one(f"{_SELECT} where id = ? and key_id = ?", (rotation_id, key_id))
         return rotation_of(row) if row else None
 
 

@@ -1,7 +1,7 @@
 """Members of organizations: better-auth's own table."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from hookstream_keys.contract import roles
 from hookstream_keys.domain.quotas import NO_QUOTAS, Quotas
@@ -14,13 +14,12 @@ from hookstream_keys.store.records import (
     RevocationProgress,
     RevocationWork,
 )
-from hookstream_keys.store.sqlite import better_auth, pending_revocations
-from hookstream_keys.store.sqlite.audit import insert_event
-from hookstream_keys.store.sqlite.connection import Connection
-from hookstream_keys.store.sqlite.engine import Engine, Row, Value
-from hookstream_keys.store.sqlite.idempotency_records import insert_idempotency_record
-from hookstream_keys.store.sqlite.pending_deletions import is_pending
-from hookstream_keys.store.sqlite.quotas import check_members, check_organizations
+from hookstream_keys.store.sql import better_auth, pending_revocations
+from hookstream_keys.store.sql.audit import insert_event
+from hookstream_keys.store.sql.connection import Connection, Engine, Row, Value
+from hookstream_keys.store.sql.idempotency_records import insert_idempotency_record
+from hookstream_keys.store.sql.pending_deletions import is_pending
+from hookstream_keys.store.sql.quotas import check_members, check_organizations
 
 _SELECT = f"""
     select m.id, m."organizationId", m."userId", m.role, m."createdAt", u.name, u.email
@@ -57,23 +56,23 @@ class Members(Engine):
     """Queries and changes of members."""
 
     async def role_in(self, org_id: str, user_id: str) -> str | None:
-        row = self.one(_ROLE_IN, (user_id, org_id))
+        row = await self.one(_ROLE_IN, (user_id, org_id))
         return row[0] if row else None
 
     async def first_organization_of(self, user_id: str) -> str | None:
-        row = self.one(FIRST_JOINED, (user_id,))
+        row = await self.one(FIRST_JOINED, (user_id,))
         return row[0] if row else None
 
     async def roles_of(self, user_id: str) -> dict[str, str]:
-        return dict(self.all(_ROLES, (user_id,)))
+        return dict(await self.all(_ROLES, (user_id,)))
 
     async def find_member(self, org_id: str, member_id: str) -> Member | None:
-        row = self.one(_FIND, (org_id, member_id))
+        row = await self.one(_FIND, (org_id, member_id))
         return _member(row) if row else None
 
     async def list_members(self, org_id: str, page: Page) -> list[Member]:
         of_it: dict[str, Value] = {'m."organizationId" = ?': org_id}
-        rows = self.page(_SELECT, of_it, page, ('m."createdAt"', "m.id"))
+        rows = await self.page(_SELECT, of_it, page, ('m."createdAt"', "m.id"))
         return [_member(row) for row in rows]
 
     async def add_member(
@@ -83,12 +82,13 @@ class Members(Engine):
         record: IdempotencyRecord | None = None,
         quotas: Quotas = NO_QUOTAS,
     ) -> None:
-        with self.write_transaction() as connection:
-            insert_idempotency_record(connection, record)
-            insert_member(connection, member)
-            check_members(connection, member.org_id, quotas.members_per_organization)
-            check_organizations(connection, member.user_id, quotas.organizations_per_user)
-            insert_event(connection, event)
+        async with self.write_transaction(event.org_id) as connection:
+            if record is not None:
+                await insert_idempotency_record(connection, record)
+            await insert_member(connection, member)
+            await check_members(connection, member.org_id, quotas.members_per_organization)
+            await check_organizations(connection, member.user_id, quotas.organizations_per_user)
+            await insert_event(connection, event)
 
     async def update_member(
         self,
@@ -98,15 +98,15 @@ class Members(Engine):
         event: AuditEvent,
         keys: RevocationWork | None = None,
     ) -> RevocationProgress | None:
-        with (
-            self.write_transaction() as connection,
+        async with (
+            self.write_transaction(event.org_id) as connection,
             _an_owner_left(connection, org_id, member_id) as found,
         ):
             if not found:
                 return None
-            connection.execute('update "member" set role = ? where id = ?', (role, member_id))
-            insert_event(connection, event)
-            return pending_revocations.begin(connection, keys)
+            await connection.change('update "member" set role = ? where id = ?', (role, member_id))
+            await insert_event(connection, event)
+            return await pending_revocations.begin(connection, keys)
 
     async def remove_member(
         self,
@@ -115,15 +115,15 @@ class Members(Engine):
         event: AuditEvent,
         keys: RevocationWork | None = None,
     ) -> RevocationProgress | None:
-        with (
-            self.write_transaction() as connection,
+        async with (
+            self.write_transaction(event.org_id) as connection,
             _an_owner_left(connection, org_id, member_id) as found,
         ):
             if not found:
                 return None
-            connection.execute('delete from "member" where id = ?', (member_id,))
-            insert_event(connection, event)
-            return pending_revocations.begin(connection, keys)
+            await connection.change('delete from "member" where id = ?', (member_id,))
+            await insert_event(connection, event)
+            return await pending_revocations.begin(connection, keys)
 
 
 def _member(row: Row) -> Member:
@@ -131,29 +131,31 @@ def _member(row: Row) -> Member:
     return Member(member_id, org_id, user_id, role, better_auth.text(created_at), name, email)
 
 
-def insert_member(connection: Connection, member: Member) -> None:
+async def insert_member(connection: Connection, member: Member) -> None:
     """Store a member inside a transaction.
 
     Raises UniqueViolation when the user is one already, for which the table has no constraint, and
     ForeignKeyViolation without the organization or the user.
     """
-    taken = connection.execute(
+    taken = await connection.one(
         'select 1 from "member" where "organizationId" = ? and "userId" = ?',
         (member.org_id, member.user_id),
-    ).fetchone()
+    )
     if taken:
         raise UniqueViolation("user")
     values = (member.id, member.org_id, member.user_id, member.role, member.created_at)
-    if connection.execute(_ADD, (*values, member.org_id)).rowcount == 0:
+    if await connection.change(_ADD, (*values, member.org_id)) == 0:
         raise ForeignKeyViolation(f"the organization {member.org_id} is being deleted")
 
 
-@contextmanager
-def _an_owner_left(connection: Connection, org_id: str, member_id: str) -> Iterator[bool]:
+@asynccontextmanager
+async def _an_owner_left(
+    connection: Connection, org_id: str, member_id: str
+) -> AsyncIterator[bool]:
     """Yield whether the member exists. Raises LastOwner where the block leaves no owner."""
-    row = connection.execute(_ROLE, (member_id, org_id)).fetchone()
+    row = await connection.one(_ROLE, (member_id, org_id))
     yield row is not None
     if row is not None and roles.is_owner(row[0]):
-        left = connection.execute(_OWNERS, (org_id,))
+        left = await connection.all(_OWNERS, (org_id,))
         if not any(roles.is_owner(role) for (role,) in left):
             raise LastOwner(org_id)

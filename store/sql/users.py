@@ -3,10 +3,9 @@
 from functools import cache
 
 from hookstream_keys.store.records import Credential, User
-from hookstream_keys.store.sqlite import better_auth
-from hookstream_keys.store.sqlite.better_auth import BetterAuth
-from hookstream_keys.store.sqlite.connection import Connection
-from hookstream_keys.store.sqlite.engine import Row, unique
+from hookstream_keys.store.sql import better_auth
+from hookstream_keys.store.sql.better_auth import BetterAuth
+from hookstream_keys.store.sql.connection import Connection, Row
 
 _COLUMNS = 'id, name, email, "createdAt", "updatedAt", "emailVerified", image'
 _PLUGIN_COLUMNS = ("banned", "banExpires", "twoFactorEnabled")
@@ -29,16 +28,16 @@ class Users(BetterAuth):
     """Queries of users."""
 
     async def find_user(self, user_id: str) -> User | None:
-        row = self.one(f"{select_users(self.user_columns)} where u.id = ?", (user_id,))
+        row = await self.one(f"{select_users(self.user_columns)} where u.id = ?", (user_id,))
         return user_of(row) if row else None
 
     async def find_user_by_email(self, email: str) -> User | None:
-        row = self.one(f"{select_users(self.user_columns)} where u.email = ?", (email,))
+        row = await self.one(f"{select_users(self.user_columns)} where u.email = ?", (email,))
         return user_of(row) if row else None
 
     async def find_credential(self, email: str) -> tuple[User, Credential] | None:
         select = select_users(self.user_columns, ', a.id, a.password, a."createdAt"')
-        row = self.one(f"{select} {_CREDENTIAL}", (email,))
+        row = await self.one(f"{select} {_CREDENTIAL}", (email,))
         if row is None:
             return None
         user = user_of(row[:-3])
@@ -63,13 +62,13 @@ def user_of(row: Row) -> User:
     )
 
 
-def insert_user(connection: Connection, user: User, credential: Credential) -> None:
+async def insert_user(connection: Connection, user: User, credential: Credential) -> None:
     """Store a user and their password in a transaction.
 
     Raises UniqueViolation when another has the email address.
     """
-    with unique("email"):
-        connection.execute(
+    with connection.unique("email"):
+        await connection.change(
             f'insert into "user" ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?)',  # noqa: S608
             (
                 user.id,
@@ -81,12 +80,12 @@ def insert_user(connection: Connection, user: User, credential: Credential) -> N
                 user.image,
             ),
         )
-    insert_credential(connection, credential)
+    await insert_credential(connection, credential)
 
 
-def insert_credential(connection: Connection, credential: Credential) -> None:
+async def insert_credential(connection: Connection, credential: Credential) -> None:
     """Store the password of a user who has none, in a transaction."""
-    connection.execute(
+    await connection.change(
         # better-auth: a password's account has the user's own id as accountId.
         """insert into "account" (id, "accountId", "providerId", "userId", password,
                                   "createdAt", "updatedAt")

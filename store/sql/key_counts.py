@@ -14,8 +14,8 @@ from collections import OrderedDict
 from hookstream_keys.domain.quotas import Quota
 from hookstream_keys.domain.records import record
 from hookstream_keys.store.errors import QuotaReached
-from hookstream_keys.store.sqlite.connection import Connection, chain_head
-from hookstream_keys.store.sqlite.key_class import CLASS
+from hookstream_keys.store.sql.connection import Connection, Value
+from hookstream_keys.store.sql.key_class import CLASS
 
 #: How many environments are remembered: those that keys were created in last.
 MAX_REMEMBERED = 4096
@@ -25,16 +25,16 @@ MAX_REMEMBERED = 4096
 _COUNT = f"""
     select (select count(*) from (
                 select 1 from api_key indexed by api_key_env
-                where env_id = :env_id and {CLASS} = 0 limit :most))
+                where env_id = :env_id and {CLASS} = 0 limit :most) as counted)
          + (select count(*) from (
                 select 1 from api_key indexed by api_key_disabled
                 where env_id = :env_id and revoked_at is null and enabled = 0
-                  and expires_at is null limit :most))
+                  and expires_at is null limit :most) as counted)
          + (select count(*) from (
                 select 1 from api_key indexed by api_key_expiring
-                where env_id = :env_id and revoked_at is null and expires_at > :now limit :most))
+                where env_id = :env_id and revoked_at is null and expires_at > :now
+                limit :most) as counted)
 """  # noqa: S608 - constants
-_HASH = "select hash from audit_log where seq = ?"
 
 
 @record
@@ -51,22 +51,29 @@ class KeyCounts:
     def __init__(self) -> None:
         self._counts: OrderedDict[str, _Count] = OrderedDict()
 
-    def check(self, connection: Connection, env_id: str, now: str, quota: Quota | None) -> None:
+    async def check(
+        self, connection: Connection, org_id: str, env_id: str, now: str, quota: Quota | None
+    ) -> None:
         """Raise QuotaReached where the environment has more usable keys than the quota, at `now`.
 
         In the transaction that has made one key usable, before its event.
         """
         if quota is None:
             return
-        seq, entry_hash = chain_head(connection)
+        seq, entry_hash = await connection.chain_head(org_id)
         counted = self._counts.get(env_id)
         if counted is not None:
-            # One more is the key whose event follows.
+            # One more is the key whose event follows. Whether the count is of this history: the
+            # event may be another one, or pruned, and the keys are counted again.
             is_within = counted.keys + (seq - counted.seq) + 1 <= quota.most
-            if is_within and self._is_ancestor(connection, counted, seq, entry_hash):
+            if is_within and counted.entry_hash.hex() == (
+                entry_hash.hex()
+                if counted.seq == seq
+                else await connection.entry_hash(org_id, counted.seq)
+            ):
                 return
-        wanted = {"env_id": env_id, "now": now, "most": quota.most + 1}
-        (keys,) = connection.execute(_COUNT, wanted).fetchone()
+        wanted: dict[str, Value] = {"env_id": env_id, "now": now, "most": quota.most + 1}
+        (keys,) = await connection.row(_COUNT, wanted)
         self._remember(env_id, _Count(keys, seq, entry_hash))
         if keys > quota.most:
             raise QuotaReached(quota)
@@ -76,12 +83,3 @@ class KeyCounts:
         self._counts.move_to_end(env_id)
         if len(self._counts) > MAX_REMEMBERED:
             self._counts.popitem(last=False)
-
-    @staticmethod
-    def _is_ancestor(connection: Connection, count: _Count, seq: int, entry_hash: bytes) -> bool:
-        """Whether the count is of the history that ends in the event of `seq` and `entry_hash`."""
-        if count.seq == seq:
-            return count.entry_hash == entry_hash
-        # None where it was pruned, or is not reached: the keys are counted again.
-        row = connection.execute(_HASH, (count.seq,)).fetchone()
-        return row is not None and row[0] == count.entry_hash.hex()

@@ -1,0 +1,1 @@
+"""All queries and changes in SQL, once for every engine: `connection` says what they need."""
