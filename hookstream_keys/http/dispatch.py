@@ -53,7 +53,6 @@ from hookstream_keys.http.rate_limiting import RateLimiting, tenant_of
 from hookstream_keys.http.responses import respond
 from hookstream_keys.runtime.writer import RETRY_SECONDS, Writer
 from hookstream_keys.store import IdempotentReplay, Store, StoreError
-from hookstream_keys.store.inline import run_inline
 
 log = logging.getLogger("hookstream_keys")
 
@@ -168,7 +167,7 @@ class HandlerDispatcher(PerOperationMiddleware):
             with self._store.deadline(READ_SECONDS):
                 return await _answer(operation.id, context, arguments)
 
-        return await self._reads.run(lambda: run_inline(read()), _flows(principal))
+        return await self._reads.run(read, _flows(principal))
 
     async def _use_pending_secret(self, operation: spec.Operation, context: RequestContext) -> None:
         await _record_use(operation, await self._rechecked(operation, context))
@@ -191,9 +190,7 @@ class HandlerDispatcher(PerOperationMiddleware):
                     async with self._steps:
                         answer = await self._writer.run(body.step)
                 else:
-                    answer = await self._reads.run(
-                        functools.partial(_run_step, body), _flows(request.principal)
-                    )
+                    answer = await self._reads.run(body.step, _flows(request.principal))
             except Overloaded:
                 await asyncio.sleep(RETRY_SECONDS)
             except StoreError as error:
@@ -207,10 +204,7 @@ class HandlerDispatcher(PerOperationMiddleware):
         preparation = PREPARED[operation.id]
         # Before the queue: what is refused anyway takes no place in it.
         preparation.admit(context, **arguments)
-
-        def work() -> Any:
-            return run_inline(preparation.work(context, **arguments))
-
+        work = functools.partial(preparation.work, context, **arguments)
         try:
             return await self._passwords.run(work, preparation.flows(context, **arguments))
         except Overloaded:
@@ -242,10 +236,6 @@ class HandlerDispatcher(PerOperationMiddleware):
             idempotent_request=idempotent_request,
             if_match=_if_match(request) if operation.conditional else None,
         )
-
-
-def _run_step(unfinished: Unfinished) -> Answer:
-    return run_inline(unfinished.step())
 
 
 def _flows(principal: Principal) -> tuple[str, ...]:

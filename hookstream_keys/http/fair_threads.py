@@ -6,12 +6,13 @@ it is full, load shedding rejects the job that would begin last.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hookstream_keys.domain.errors import Overloaded
 from hookstream_keys.runtime.fair_queue import FairQueue
+from hookstream_keys.store.inline import run_inline
 
 Result = TypeVar("Result")
 
@@ -30,8 +31,13 @@ class FairThreads:
         self._free = at_once
         self._queue: FairQueue[_Turn] = FairQueue(waiting)
 
-    async def run(self, job: Callable[[], Result], flows: Iterable[str]) -> Result:
-        """What `job` returns or raises, after its turn in the queue. Raises Overloaded."""
+    async def run(
+        self, job: Callable[[], Coroutine[Any, Any, Result]], flows: Iterable[str]
+    ) -> Result:
+        """What `job` returns or raises, after its turn in the queue. Raises Overloaded.
+
+        It never suspends: it is run to its end on its thread.
+        """
         loop = asyncio.get_running_loop()
         turn: _Turn = loop.create_future()
         rejected = self._queue.push(turn, flows)
@@ -40,7 +46,7 @@ class FairThreads:
         self._begin()
         try:
             await turn
-            return await loop.run_in_executor(self._threads, job)
+            return await loop.run_in_executor(self._threads, lambda: run_inline(job()))
         finally:
             # Also when the request was cancelled between the two.
             if turn.done() and not turn.cancelled() and turn.exception() is None:

@@ -11,7 +11,7 @@ limit an operation counts for: `x-rate-limit`, or none with `x-rate-limited: fal
 from hookstream_keys.context.principal import KeyPrincipal, SessionPrincipal
 from hookstream_keys.context.request import Request
 from hookstream_keys.domain.errors import ApiError, RateLimited, Unauthorized
-from hookstream_keys.domain.limits import Limit
+from hookstream_keys.domain.limits import Decision, Limit
 from hookstream_keys.runtime import rate_limit_names
 from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters
 
@@ -77,11 +77,8 @@ class RateLimiting:
         counted = rate_limit_names.OF_VERIFICATION + name
         request.limit = decision = count(counted, limit, cost)
         if not decision.allowed:
-            raise RateLimited(
-                f"More than {limit.requests} verifications a minute {_whose(name)}; slow down, "
-                "or have an operator of this server raise HOOKSTREAM_VERIFICATION_RATE_LIMIT.",
-                decision,
-            )
+            variable = "HOOKSTREAM_VERIFICATION_RATE_LIMIT"
+            raise _exceeded(f"{limit.requests} verifications", name, variable, decision)
 
     def _count(self, request: Request, name: str, cost: int) -> None:
         if self._limit is None:
@@ -91,11 +88,8 @@ class RateLimiting:
             return
         request.limit = decision = self._counters.consume(name, self._limit, cost)
         if not decision.allowed:
-            raise RateLimited(
-                f"More than {self._limit.requests} requests a minute {_whose(name)}; slow down, "
-                "or have an operator of this server raise HOOKSTREAM_RATE_LIMIT.",
-                decision,
-            )
+            variable = "HOOKSTREAM_RATE_LIMIT"
+            raise _exceeded(f"{self._limit.requests} requests", name, variable, decision)
 
 
 def tenant_of(caller: KeyPrincipal | SessionPrincipal) -> str:
@@ -105,7 +99,12 @@ def tenant_of(caller: KeyPrincipal | SessionPrincipal) -> str:
     return f"{rate_limit_names.OF_ORGANIZATIONS}{caller.org_id}"
 
 
-def _whose(name: str) -> str:
-    """What the counter of this name counts, for messages."""
-    kind = name.partition(" ")[0]
-    return {"org": "of this organization", "user": "of this user"}.get(kind, "from this address")
+def _exceeded(most: str, name: str, variable: str, decision: Decision) -> RateLimited:
+    """The error for a limit of `most` a minute, of the counter of this name and this setting."""
+    of = {"org": "of this organization", "user": "of this user"}
+    whose = of.get(name.partition(" ")[0], "from this address")
+    return RateLimited(
+        f"More than {most} a minute {whose}; slow down, or have an operator of this server raise "
+        f"{variable}.",
+        decision,
+    )

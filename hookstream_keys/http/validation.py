@@ -88,10 +88,8 @@ class _Validated:
         unknown = sorted(given.keys() - self._query.keys())
         details += [Detail(f"query/{name}", "is not a parameter here") for name in unknown]
         for name, parameter in self._query.items():
-            values = given.get(name)
-            if values is None:
-                continue
+            values = given.get(name, [])
             if len(values) > 1:
                 details.append(Detail(parameter.where, "is given more than once"))
-                continue
-            arguments[name] = parameter.read(values[0], details)
+            elif values:
+                arguments[name] = parameter.read(values[0], details)

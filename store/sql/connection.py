@@ -1,8 +1,8 @@
 """What the SQL of this room needs of an engine.
 
-It has `?` or `:name` for values, and few words that only SQLite knows, such as `indexed by`. Writes
-are correct also where several transactions write at once: each names the organization that it
-locks.
+It has `?` or `:name` for values, and few words that only SQLite knows, such as `indexed by`. A
+write names the organization that it changes, for engines that let several transactions write at
+once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,12 +37,6 @@ class Connection(Protocol):
 
     def unique(self, column: str) -> AbstractContextManager[None]:
         """A block that raises UniqueViolation where another row has the value of `column`."""
-
-    async def lock(self, org_id: str) -> None:
-        """Wait for other write transactions of the organization, and have later ones wait."""
-
-    async def lock_user(self, user_id: str) -> None:
-        """The same for those that change how many organizations a user has."""
 
     async def chain_head(self, org_id: str) -> tuple[int, bytes]:
         """`seq` and hash of the last event of the chain that the organization's events are in.

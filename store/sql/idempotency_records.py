@@ -14,10 +14,7 @@ KEPT = timedelta(days=1)
 
 _FIND = "select id, fingerprint, sealed, created_at from receipt where id = ?"
 _FORGET = "delete from receipt where id = ? and created_at <= ?"
-_ADD = (
-    "insert into receipt (id, fingerprint, sealed, created_at) values (?, ?, ?, ?)"
-    " on conflict do nothing"
-)
+_ADD = "insert into receipt (id, fingerprint, sealed, created_at) values (?, ?, ?, ?)"
 
 
 async def insert_idempotency_record(connection: Connection, record: IdempotencyRecord) -> None:
@@ -29,14 +26,8 @@ async def insert_idempotency_record(connection: Connection, record: IdempotencyR
     forgotten = to_text(datetime.fromisoformat(record.created_at) - KEPT)
     for known_by in (record.id, *record.also):
         await connection.change(_FORGET, (known_by, forgotten))
-        await _refuse_replay(connection, known_by)
+        row = await connection.one(_FIND, (known_by,))
+        if row is not None:
+            raise IdempotentReplay(IdempotencyRecord(*row))
     values = (record.id, record.fingerprint, record.sealed, record.created_at)
-    if await connection.change(_ADD, values) == 0:
-        # Another transaction has added it meanwhile.
-        await _refuse_replay(connection, record.id)
-
-
-async def _refuse_replay(connection: Connection, known_by: bytes) -> None:
-    row = await connection.one(_FIND, (known_by,))
-    if row is not None:
-        raise IdempotentReplay(IdempotencyRecord(*row))
+    await connection.change(_ADD, values)

@@ -63,15 +63,15 @@ class KeyCounts:
         seq, entry_hash = await connection.chain_head(org_id)
         counted = self._counts.get(env_id)
         if counted is not None:
-            # One more is the key whose event follows. Whether the count is of this history: the
-            # event may be another one, or pruned, and the keys are counted again.
+            # One more is the key whose event follows.
             is_within = counted.keys + (seq - counted.seq) + 1 <= quota.most
-            if is_within and counted.entry_hash.hex() == (
-                entry_hash.hex()
-                if counted.seq == seq
-                else await connection.entry_hash(org_id, counted.seq)
-            ):
-                return
+            if is_within:
+                stored: str | None = entry_hash.hex()
+                if seq != counted.seq:
+                    # None where it was pruned, or is not reached: the keys are counted again.
+                    stored = await connection.entry_hash(org_id, counted.seq)
+                if stored == counted.entry_hash.hex():
+                    return
         wanted: dict[str, Value] = {"env_id": env_id, "now": now, "most": quota.most + 1}
         (keys,) = await connection.row(_COUNT, wanted)
         self._remember(env_id, _Count(keys, seq, entry_hash))

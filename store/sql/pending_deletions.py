@@ -94,20 +94,17 @@ class PendingDeletions(Engine):
     """Working on pending deletions."""
 
     async def has_pending_deletions(self) -> bool:
-        return await self._is_any_pending()
+        return await self.one(_ANY, ()) is not None
 
     async def continue_deletion(self, events: DeletionEvents, rows: int, seconds: float) -> bool:
         # First without the write lock: most of the time there is none.
-        if not await self._is_any_pending():
+        if not await self.has_pending_deletions():
             return False
         async with self.write_transaction() as connection:
-            deletion = await _locked_next(connection)
+            deletion = await _next(connection)
             if deletion is not None:
                 await _work(connection, deletion, events, Budget(rows, seconds))
-        return await self._is_any_pending()
-
-    async def _is_any_pending(self) -> bool:
-        return await self.one(_ANY, ()) is not None
+        return await self.has_pending_deletions()
 
 
 async def begin(connection: Connection, deletion: PendingDeletion, events: DeletionEvents) -> None:
@@ -129,18 +126,6 @@ async def revoke(connection: Connection, revoked_at: str, reason: str, event: Au
     """Revoke the key of this event, which is not revoked, inside a transaction."""
     await connection.change(_REVOKE, (revoked_at, reason, event.resource_id))
     await insert_event(connection, event)
-
-
-async def _locked_next(connection: Connection) -> PendingDeletion | None:
-    """The next one, on which no other transaction works."""
-    deletion = await _next(connection)
-    while deletion is not None:
-        await connection.lock(deletion.org_id)
-        # As it is now: another transaction may have worked on it meanwhile.
-        locked, deletion = deletion, await _next(connection)
-        if deletion is None or deletion.id == locked.id:
-            break
-    return deletion
 
 
 async def _next(connection: Connection) -> PendingDeletion | None:

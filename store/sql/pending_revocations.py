@@ -44,7 +44,6 @@ _MOVE = f"""
     where id = ?
 """  # noqa: S608 - constants
 _FIND = f"select {_COLUMNS}, {_POSITION} from pending_revocation where id = ?"  # noqa: S608
-_OWNER = "select org_id from pending_revocation where id = ?"
 #: The one of the fewest batches, so that a large one does not delay others.
 _NEXT = """
     select id from pending_revocation where is_complete = 0 order by batches, begun_at, id limit 1
@@ -171,11 +170,6 @@ async def _continue(
     connection: Connection, revocation_id: str, events: RevocationEvents, budget: Budget
 ) -> RevocationProgress | None:
     """Do a batch, of one that is not complete. None if it does not exist."""
-    owner = await connection.one(_OWNER, (revocation_id,))
-    if owner is None:
-        return None
-    await connection.lock(owner[0])
-    # As it is now: another transaction may have worked on it meanwhile.
     row = await connection.one(_FIND, (revocation_id,))
     if row is None:
         return None

@@ -27,8 +27,6 @@ _ROTATIONS = f"""
 
 async def check_organizations(connection: Connection, user_id: str, quota: Quota | None) -> None:
     """Raise QuotaReached where the user has more memberships than the quota."""
-    if quota is not None:
-        await connection.lock_user(user_id)
     await _check(connection, _ORGANIZATIONS, (user_id,), quota)
 
 

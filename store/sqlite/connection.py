@@ -53,12 +53,6 @@ class Connection(sqlite3.Connection):
                 raise UniqueViolation(column) from error
             raise
 
-    async def lock(self, _: str) -> None:
-        """Do nothing: there is one write transaction at a time."""
-
-    async def lock_user(self, _: str) -> None:
-        """The same."""
-
     async def chain_head(self, _: str) -> tuple[int, bytes]:
         """`seq` and hash of the last event: all organizations are in one chain.
 
