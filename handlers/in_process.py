@@ -1,6 +1,6 @@
 """The API's operations, called in this process, without HTTP and without a credential."""
 
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from functools import cache
 from typing import Any
 
@@ -16,10 +16,9 @@ from hookstream_keys.handlers.context import (
 )
 from hookstream_keys.handlers.recheck import write_context
 from hookstream_keys.store import Store
-from hookstream_keys.store.inline import run_inline
 
 
-def answer(
+async def answer(
     context: RequestContext,
     store: Store,
     operation_id: str,
@@ -41,18 +40,18 @@ def answer(
         arguments["prepared"] = prepared
     if operation_id not in WRITING:
         with suppress(RetryInWriteTransaction):
-            return run_inline(handler(context, **arguments))
+            return await handler(context, **arguments)
     # As over HTTP: the change and what it relies on are in one transaction.
-    with _transaction(store):
-        checked = run_inline(write_context(context, store, _unchanged, optional=False))
-        done = run_inline(handler(checked, **arguments))
+    async with _transaction(store):
+        checked = await write_context(context, store, _unchanged, optional=False)
+        done = await handler(checked, **arguments)
     while isinstance(done[0], Unfinished):
-        with _transaction(store) if done[0].writes else nullcontext():
-            done = run_inline(done[0].step())
+        async with _transaction(store) if done[0].writes else nullcontext():
+            done = await done[0].step()
     return done
 
 
-def _transaction(store: Store) -> AbstractContextManager[None]:
+def _transaction(store: Store) -> AbstractAsyncContextManager[None]:
     """A write transaction, or the one that is open."""
     return nullcontext() if store.is_in_write_transaction() else store.group_commit()
 

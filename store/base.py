@@ -1,9 +1,9 @@
 """The interface of the database, the same for every engine."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from hookstream_keys.domain.quotas import NO_QUOTAS, Quota, Quotas
 from hookstream_keys.store.operator_store import OperatorStore
@@ -31,6 +31,8 @@ from hookstream_keys.store.records import (
     User,
 )
 
+Result = TypeVar("Result")
+
 
 class Store(ReadStore, OperatorStore, Protocol):
     """A database. Safe to use from several threads; every method may raise StoreUnavailable.
@@ -53,15 +55,23 @@ class Store(ReadStore, OperatorStore, Protocol):
     def close(self) -> None:
         """Close the database. Nothing is lost; the store cannot be used afterwards."""
 
-    def group_commit(self) -> AbstractContextManager[None]:
-        """Commit all writes of this thread in the block at once.
+    def group_commit(self) -> AbstractAsyncContextManager[None]:
+        """Commit all writes of the block at once.
+
+        Of the block's task, or where the engine never suspends, its thread.
 
         Each write is still atomic. When the block ends all of them are durable; when its commit
         fails, it raises StoreUnavailable and none was made.
         """
 
     def is_in_write_transaction(self) -> bool:
-        """Whether this thread is in a `group_commit`, and so holds the write lock."""
+        """Whether this is in the block of a `group_commit`."""
+
+    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        """What a coroutine returns that waits for nothing but this store.
+
+        For a thread without an event loop, such as a command's.
+        """
 
     def forbid_writes(self) -> None:
         """Make this thread read-only: writes raise RuntimeError."""

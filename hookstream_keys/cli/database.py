@@ -12,7 +12,6 @@ from hookstream_keys.store import (
     open_store,
     require_private,
 )
-from hookstream_keys.store.inline import run_inline
 
 
 def settings_for(database: str) -> Settings:
@@ -32,7 +31,7 @@ def existing_store(database: str) -> Store:
     )
     require_private(database)
     store = open_store(database)
-    run_inline(store.check())
+    store.run(store.check())
     return store
 
 

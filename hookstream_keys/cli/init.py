@@ -10,7 +10,6 @@ from hookstream_keys.domain import passwords
 from hookstream_keys.handlers import bootstrap, users
 from hookstream_keys.runtime.new_secret import secrets_at_start
 from hookstream_keys.store import Store, database_path, open_store, require_private
-from hookstream_keys.store.inline import run_inline
 
 #: How many users a run on a used database names.
 _NAMED = 20
@@ -57,9 +56,10 @@ def init_command(org: str, env: str, email: str, as_json: bool, database: str) -
         note(f"WARNING: {warning}")
     password = passwords.generate()
     password_hash = passwords.hashed(password)
-    with store.group_commit():
-        first = run_inline(
-            bootstrap.create_first_tenant(
+
+    async def create() -> bool:
+        async with store.group_commit():
+            first = await bootstrap.create_first_tenant(
                 operator_context(store),
                 store,
                 org=org,
@@ -67,17 +67,18 @@ def init_command(org: str, env: str, email: str, as_json: bool, database: str) -
                 email=email,
                 password_hash=password_hash,
             )
-        )
-        if first is not None:
-            _show(first, password, as_json)
-    if first is None:
+            if first is not None:
+                _show(first, password, as_json)
+        return first is not None
+
+    if not store.run(create()):
         _show_users(store, as_json=as_json)
 
 
 def _show_users(store: Store, *, as_json: bool) -> None:
     """Name the users, for an operator who lost what the first run printed."""
     message = "The database has users already; nothing was changed."
-    found = run_inline(users.list_users(operator_context(store), store, _NAMED))
+    found = store.run(users.list_users(operator_context(store), store, _NAMED))
     named = [{"id": each["id"], "email": each["email"]} for each in found["users"]]
     if as_json:
         show_json({"message": message, "users": named})

@@ -33,7 +33,7 @@ def answer_in(
 ) -> Answer:
     """The response in another context than that of `operator_context`. Raises ApiError."""
     with _errors_of_options():
-        return in_process.answer(context, store, operation_id, body, **given)
+        return store.run(in_process.answer(context, store, operation_id, body, **given))
 
 
 def page_of_organization(

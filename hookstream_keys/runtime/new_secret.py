@@ -9,7 +9,6 @@ from hookstream_keys.settings import (
     signing_secrets,
 )
 from hookstream_keys.store import Store
-from hookstream_keys.store.inline import run_inline
 
 
 def secrets_at_start(
@@ -23,7 +22,7 @@ def secrets_at_start(
     existing = existing_signing_secrets(settings, database)
     if existing:
         return existing, None
-    warning = _warning(database) if run_inline(store.has_data()) else None
+    warning = _warning(database) if store.run(store.has_data()) else None
     return signing_secrets(settings, database), warning
 
 

@@ -150,20 +150,25 @@ class Writer:
     def _run_batch(self, first: list[_Job]) -> None:
         """Run jobs, and those that arrive meanwhile, in one group commit."""
         # All of these are answered, also when the transaction cannot begin.
-        jobs, more = list(first), first
+        jobs = list(first)
         outcomes: list[_Outcome] = []
         try:
-            with self._store.group_commit():
-                while more:
-                    outcomes += [_outcome(job) for job in more]
-                    more = []
-                    if not self._jobs.empty():
-                        more = _reject_late(self._take_queued(MAX_BATCH - len(jobs)))
-                        jobs += more
+            run_inline(self._run_together(jobs, outcomes))
         except StoreError as error:
             # Those that seemed to succeed are rolled back as well.
             outcomes = [(None, error)] * len(jobs)
         _answer(jobs, outcomes)
+
+    async def _run_together(self, jobs: list[_Job], outcomes: list[_Outcome]) -> None:
+        """Run these jobs, and those that arrive, which are added to them."""
+        async with self._store.group_commit():
+            more = list(jobs)
+            while more:
+                outcomes += [await _outcome(job) for job in more]
+                more = []
+                if not self._jobs.empty():
+                    more = _reject_late(self._take_queued(MAX_BATCH - len(jobs)))
+                    jobs += more
 
     def _run_periodic_tasks(self, now: float = float("inf")) -> None:
         """Run the tasks that are due at `now`."""
@@ -211,12 +216,12 @@ def _answer(jobs: list[_Job], outcomes: list[_Outcome]) -> None:
         loop.call_soon_threadsafe(_resolve, done)
 
 
-def _outcome(job: _Job) -> _Outcome:
+async def _outcome(job: _Job) -> _Outcome:
     if job.future.cancelled():
         # Its client is gone (`server/abandoned.py`), and it has not begun.
         return None, None
     try:
-        return run_inline(job.run()), None
+        return await job.run(), None
     except Exception as error:  # noqa: BLE001 - raised again where the job came from
         return None, error
 

@@ -14,7 +14,6 @@ from hookstream_keys.domain.sources import Random, Sources
 from hookstream_keys.handlers import in_process
 from hookstream_keys.handlers.context import RequestContext
 from hookstream_keys.runtime import rate_limit_names
-from hookstream_keys.store.inline import run_inline
 
 Values = dict[str, Any]
 
@@ -118,7 +117,8 @@ class Resources:
 
     def session(self, *, at: datetime | None = None) -> str:
         """The token of a new session of the owner."""
-        found = run_inline(self._application.store.find_credential(self._owner.email))
+        store = self._application.store
+        found = store.run(store.find_credential(self._owner.email))
         body = {"email": self._owner.email, "password": PASSWORD}
         token: str = self.call(
             "signInEmail", body, at=at, prepared=None if found is None else found[1]
@@ -130,7 +130,7 @@ class Resources:
         store = self._application.store
         body = {"name": name, "email": email, "password": PASSWORD}
         user_id = self.call("signUpEmail", body, prepared=password_hash())["user"]["id"]
-        org_id = next(iter(run_inline(store.roles_of(user_id))))
+        org_id = next(iter(store.run(store.roles_of(user_id))))
         (environment,) = self.call("listEnvironments", by=_signed_in(user_id, org_id))[
             "environments"
         ]
@@ -186,8 +186,9 @@ class Resources:
             random=self._random,
             dependencies=dependencies,
         )
-        return in_process.answer(
-            context, self._application.store, operation_id, body, prepared=prepared, **given
+        store = self._application.store
+        return store.run(
+            in_process.answer(context, store, operation_id, body, prepared=prepared, **given)
         )[0]
 
 

@@ -20,7 +20,6 @@ from hookstream_keys.sandbox.resources import (
     Values,
     password_hash,
 )
-from hookstream_keys.store.inline import run_inline
 
 ORGANIZATION = "Acme"
 ENVIRONMENT = "Sandbox"
@@ -115,7 +114,7 @@ def _first_tenant(application: Application, clock: Clock, streams: Streams) -> t
         now=clock.now() - HOUR,
         random=random,
     )
-    first = run_inline(
+    first = application.store.run(
         bootstrap.create_first_tenant(
             context,
             application.store,

@@ -34,7 +34,6 @@ from hookstream_keys.sandbox.resources import Owner, Resources
 from hookstream_keys.sandbox.seed import LIMIT, seed
 from hookstream_keys.settings import SECRET_LENGTH, Settings
 from hookstream_keys.store import Snapshot, database_path, open_sandbox_store
-from hookstream_keys.store.inline import run_inline
 
 Result = TypeVar("Result")
 
@@ -232,13 +231,13 @@ class World:
     def _run_periodic_tasks(self) -> None:
         """Write what was counted, and prune what is over at the clock's time."""
         for task in self.application.periodic_tasks:
-            while run_inline(task()):
+            while self.application.store.run(task()):
                 pass
 
     def _run_final_tasks(self) -> None:
         self._run_periodic_tasks()
         for task in self.application.final_tasks:
-            run_inline(task())
+            self.application.store.run(task())
 
     def _operation(self, scope: Scope) -> spec.Operation | None:
         route = self._routes.find(scope["path"], scope.get("raw_path", b""))

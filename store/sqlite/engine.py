@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
@@ -21,7 +21,7 @@ from contextlib import (
 )
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from sqlite_utils import Database
 
@@ -32,6 +32,7 @@ from hookstream_keys.store.errors import (
     QueryTimeout,
     StoreUnavailable,
 )
+from hookstream_keys.store.inline import Result, run_inline
 from hookstream_keys.store.sql.connection import Engine, Row, Values
 from hookstream_keys.store.sqlite.connection import Connection, Savepoint, connect, transaction
 from hookstream_keys.store.sqlite.file_identity import FileIdentity
@@ -157,8 +158,8 @@ class SqliteEngine(Engine):
             return Savepoint(self.connection(), self._raise_translated)
         return self._own_transaction()
 
-    @contextmanager
-    def group_commit(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def group_commit(self) -> AsyncIterator[None]:
         with self._durable_transaction():
             self._local.group_commit = True
             try:
@@ -170,6 +171,9 @@ class SqliteEngine(Engine):
     async def _own_transaction(self) -> AsyncIterator[Connection]:
         with self._durable_transaction() as connection:
             yield connection
+
+    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        return run_inline(coroutine)
 
     def is_in_write_transaction(self) -> bool:
         return getattr(self._local, "group_commit", False)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from support import Database, Tenant
 from support.backups import backup, command, init, lose, restore, verified
-from support.results import result_of
+from support.results import result_of, together
 
 from hookstream_keys.cli.operations import ask, operator_context
 from hookstream_keys.context.principal import SessionPrincipal
@@ -121,7 +121,7 @@ class Life:
     def activate(self) -> None:
         digest = self.pending[self.one("rotation", "state = 'pending'")]
         store = SqliteStore(self.database.path)
-        with store.group_commit():
+        with together(store):
             context = result_of(
                 write_context(operator_context(store), store, _invalid, optional=False)
             )
@@ -170,7 +170,7 @@ class Life:
         """As one of the users, whose first member they are."""
         store = SqliteStore(self.database.path)
         user = SessionPrincipal("ses", self.chance.choice(self.users))
-        with store.group_commit():
+        with together(store):
             context = replace(operator_context(store), principal=user)
             context = result_of(write_context(context, store, _as_it_is, optional=False))
             result_of(organizations.create_organization(context, {"name": "Another"}))

@@ -9,7 +9,7 @@ from hookstream_keys.cli.operations import operator_context
 from hookstream_keys.domain import ids, keys, timestamps
 from hookstream_keys.handlers import audit
 from hookstream_keys.store import ApiKey, Rotation, SqliteStore
-from support.results import result_of
+from support.results import result_of, together
 
 #: So many keys are made in one transaction.
 _TOGETHER = 500
@@ -22,7 +22,7 @@ def add_keys(path: Path, org_id: str, env_id: str, count: int) -> int:
     """
     store, events = SqliteStore(path), 0
     for begin in range(0, count, _TOGETHER):
-        with store.group_commit():
+        with together(store):
             for number in range(begin, min(begin + _TOGETHER, count)):
                 events += _add(store, org_id, env_id, number)
     store.close()

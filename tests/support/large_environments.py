@@ -5,6 +5,7 @@ from typing import NamedTuple
 from hookstream_keys.cli.operations import ask
 from hookstream_keys.store import open_store
 from support import Database
+from support.results import together
 
 
 class LargeEnvironment(NamedTuple):
@@ -22,7 +23,7 @@ def add_large_environment(
     """Add one to the organization, while no server runs."""
     store = open_store(f"sqlite:///{database.path}")
     where = {"org_id": org_id}
-    with store.group_commit():
+    with together(store):
         body = {"name": name, "slug": name.lower(), **where}
         env_id = ask(store, "createEnvironment", body)["environment"]["id"]
         body = {"name": "k", "env_id": env_id, **where}

@@ -10,6 +10,7 @@ from hookstream_keys.handlers import in_process
 from hookstream_keys.handlers.context import RequestContext
 from hookstream_keys.store import Store, open_store
 from support import Database, Tenant
+from support.results import result_of, together
 
 
 def add_family(database: Database, tenant: Tenant, descendants: int) -> list[dict[str, Any]]:
@@ -19,7 +20,7 @@ def add_family(database: Database, tenant: Tenant, descendants: int) -> list[dic
     """
     store = open_store(f"sqlite:///{database.path}")
     body = {"name": "k", "org_id": tenant.org_id, "env_id": tenant.env_id}
-    with store.group_commit():
+    with together(store):
         root = ask(store, "createApiKey", body)
         made = [root]
         for number in range(descendants):
@@ -32,5 +33,5 @@ def add_family(database: Database, tenant: Tenant, descendants: int) -> list[dic
 def _created_by(store: Store, creator: str, body: dict[str, str]) -> dict[str, Any]:
     principal = KeyPrincipal(creator, body["org_id"], body["env_id"], Scopes.parse("*"))
     context = RequestContext(store, principal, ids.new("req"), None, timestamps.now())
-    created: dict[str, Any] = in_process.answer(context, store, "createApiKey", body)[0]
+    created: dict[str, Any] = result_of(in_process.answer(context, store, "createApiKey", body))[0]
     return created

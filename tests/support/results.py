@@ -1,8 +1,10 @@
 """Coroutines of the store, for tests that are no coroutines themselves."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
+from hookstream_keys.store import Store
 from hookstream_keys.store.inline import run_inline
 
 Result = TypeVar("Result")
@@ -11,6 +13,20 @@ Result = TypeVar("Result")
 def result_of(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """What a coroutine of a store, or of what calls one, returns or raises."""
     return run_inline(coroutine)
+
+
+@contextmanager
+def together(store: Store) -> Iterator[None]:
+    """A block whose writes into the store by this thread are in one group commit."""
+    with ExitStack() as stack:
+        group = store.group_commit()
+        result_of(group.__aenter__())
+
+        def leave(*error: Any) -> bool | None:
+            return result_of(group.__aexit__(*error))
+
+        stack.push(leave)
+        yield
 
 
 def as_coroutine(function: Callable[[], Result]) -> Callable[[], Coroutine[Any, Any, Result]]:

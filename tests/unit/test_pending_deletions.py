@@ -3,7 +3,7 @@
 from datetime import datetime
 
 import pytest
-from support.results import result_of
+from support.results import result_of, together
 from unit import samples
 from unit.conftest import Engine
 from unit.test_store_conformance import at_once
@@ -54,7 +54,7 @@ def staging(store: Store, tenant: Tenant) -> Environment:
 def made(store: Store, tenant: Tenant, staging: Environment) -> list[ApiKey]:
     """Its keys, in the order of `SECRETS`."""
     added = [samples.key_of(staging, created_by=tenant.user.id) for _ in range(MANY)]
-    with store.group_commit():
+    with together(store):
         for key, digest in zip(added, SECRETS, strict=True):
             result_of(store.add_key(key, digest, samples.event_of(key)))
     first = added[0]
@@ -192,7 +192,7 @@ def test_a_pending_secret_of_it_is_revoked_and_cannot_be_activated(
     engine: Engine, store: Store, made: list[ApiKey], staging: Environment
 ) -> None:
     rotations = [(rotation_of(key), keys.generate("test").digest) for key in made[1:]]
-    with store.group_commit():
+    with together(store):
         for key, (rotation, digest) in zip(made[1:], rotations, strict=True):
             assert result_of(store.add_rotation(rotation, digest, samples.event_of(key)))
     result_of(store.delete_environment(*samples.deletion_of(staging, LATER)))
@@ -240,7 +240,7 @@ def test_a_deleted_environment_is_not_pruned_before_its_keys_are_revoked(
 def home(engine: Engine, store: Store, tenant: Tenant, made: list[ApiKey]) -> Organization:
     """The first organization, with something in every table that it can have rows in."""
     home = tenant.tenancy.organization
-    with store.group_commit():
+    with together(store):
         for key in made[1:4]:
             for _ in range(3):
                 rotation = rotation_of(key)
@@ -357,7 +357,7 @@ def test_a_small_deletion_does_not_wait_for_a_large_one(
     small = samples.environment(tenant.tenancy.organization, slug="small")
     result_of(store.add_environment(small, samples.event_of(tenant.key)))
     added = [samples.key_of(small) for _ in range(ROWS_AT_ONCE + 1)]
-    with store.group_commit():
+    with together(store):
         for key in added:
             result_of(store.add_key(key, keys.generate("test").digest, samples.event_of(key)))
     result_of(store.delete_environment(*samples.deletion_of(staging, LATER)))

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from support.results import result_of
+from support.results import result_of, together
 from unit.conftest import Engine
 
 from hookstream_keys.cli.operations import ask, operator_context
@@ -42,7 +42,7 @@ class World:
         self.events = audit.deletion_events(context.sources)
         self.org_id, self.env_id = made.tenant.key.org_id, made.tenant.key.env_id
         where = {"org_id": self.org_id}
-        with store.group_commit():
+        with together(store):
             body = {"name": "Big", "slug": "big", **where}
             self.big = ask(store, "createEnvironment", body)["environment"]["id"]
             for number in range(ROWS_AT_ONCE + 20):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from support.results import result_of
+from support.results import result_of, together
 from unit import samples
 from unit.conftest import Engine
 from unit.test_store_conformance import at_once
@@ -53,7 +53,7 @@ class Family:
         # Test data, the same at each run.
         source = random.Random(seed)  # noqa: S311
         made: list[ApiKey] = []
-        with self.store.group_commit():
+        with together(self.store):
             for _ in range(most):
                 made.append(self.add(source.choice([self.root, *made]).id))
         return made
@@ -123,7 +123,7 @@ def test_many_are_revoked_in_batches_each_once(engine: Engine, family: Family, r
 
 def test_a_batch_is_bounded_by_rows_and_by_time(engine: Engine, family: Family) -> None:
     """In a chain, a row visited on the way down is a key."""
-    with family.store.group_commit():
+    with together(family.store):
         creator = family.root
         for _ in range(MANY + 10):
             creator = family.add(creator.id)

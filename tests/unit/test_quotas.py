@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from support.results import result_of
+from support.results import result_of, together
 from unit import samples
 from unit.conftest import Engine, Sqlite
 
@@ -227,7 +227,7 @@ def test_a_group_that_is_rolled_back_leaves_no_count_behind(
         pass
 
     def add_and_fail() -> None:
-        with store.group_commit():
+        with together(store):
             for _ in range(MOST - 1):
                 add_key(store, tenant)
             raise Failure

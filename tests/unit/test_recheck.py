@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from support.results import result_of
+from support.results import result_of, together
 from unit import samples
 from unit.conftest import Engine
 
@@ -76,7 +76,7 @@ def test_a_key_that_was_restricted_since_is_refused(
     principal = stored_key(store, tenant)
     event = samples.event_of(tenant.key)
     assert result_of(store.update_key(principal.org_id, principal.key_id, CHANGES[change], event))
-    with store.group_commit(), pytest.raises(Unauthorized):
+    with together(store), pytest.raises(Unauthorized):
         checked(principal)
 
 
@@ -84,7 +84,7 @@ def test_a_revocation_and_a_creation_in_one_group_commit_are_one_after_the_other
     store: Store, tenant: Tenant, checked: Checked
 ) -> None:
     principal = stored_key(store, tenant)
-    with store.group_commit():
+    with together(store):
         before = result_of(create_api_key(checked(principal), body(tenant)))
         operator = checked(Operator())
         result_of(revoke_api_key(operator, principal.key_id, "keyCompromise", descendants=False))
@@ -105,7 +105,7 @@ def test_scopes_are_those_of_the_transaction(
             samples.event_of(tenant.key),
         )
     )
-    with store.group_commit(), pytest.raises(InsufficientScope):
+    with together(store), pytest.raises(InsufficientScope):
         result_of(create_api_key(checked(principal), body(tenant)))
 
 
@@ -113,10 +113,10 @@ def test_a_session_that_has_ended_is_refused_unless_a_credential_is_optional(
     engine: Engine, store: Store, tenant: Tenant, checked: Checked
 ) -> None:
     principal = signed_in(engine, store, tenant)
-    with store.group_commit():
+    with together(store):
         assert checked(principal).principal == principal
     assert result_of(store.end_session(principal.session_id, samples.event_of(tenant.key)))
-    with store.group_commit():
+    with together(store):
         with pytest.raises(Unauthorized):
             checked(principal)
         assert checked(principal, optional=True).principal == Anonymous()
@@ -127,7 +127,7 @@ def test_a_session_is_refused_when_it_is_another_user_s(
 ) -> None:
     found = signed_in(engine, store, tenant)
     other = SessionPrincipal(found.session_id, ids.new("usr"), found.org_id)
-    with store.group_commit(), pytest.raises(Unauthorized):
+    with together(store), pytest.raises(Unauthorized):
         checked(other)
 
 
@@ -135,13 +135,13 @@ def test_a_session_is_refused_when_it_is_another_user_s(
 def test_a_caller_without_a_credential_passes_the_recheck(
     store: Store, checked: Checked, principal: Principal
 ) -> None:
-    with store.group_commit():
+    with together(store):
         assert checked(principal).principal == principal
 
 
 def test_the_moment_is_that_of_the_transaction(store: Store, checked: Checked) -> None:
     begun = timestamps.now()
-    with store.group_commit():
+    with together(store):
         assert checked(Operator()).now >= begun
 
 
@@ -149,7 +149,7 @@ def test_there_is_no_write_call_outside_a_write_transaction(store: Store, checke
     with pytest.raises(RuntimeError, match="inside the write transaction"):
         checked(Operator())
     # The transaction of another thread is none of this one's.
-    with store.group_commit(), ThreadPoolExecutor(1) as pool, pytest.raises(RuntimeError):
+    with together(store), ThreadPoolExecutor(1) as pool, pytest.raises(RuntimeError):
         pool.submit(checked, Operator()).result()
 
 
@@ -169,7 +169,7 @@ def test_a_thread_that_only_reads_can_begin_no_change(store: Store, tenant: Tena
                     samples.event_of(tenant.key),
                 )
             ),
-            lambda: store.group_commit().__enter__(),
+            lambda: together(store).__enter__(),
         ):
             try:
                 change()

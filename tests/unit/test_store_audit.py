@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sqlite_utils import Database
-from support.results import result_of
+from support.results import result_of, together
 from unit import samples
 from unit.conftest import Engine, Sqlite
 from unit.test_store_conformance import at_once, failure
@@ -157,7 +157,7 @@ def test_a_group_that_sqlite_rolls_back_leaves_the_chain_unchanged(
     before = store.check_audit_log()
 
     def group() -> None:
-        with store.group_commit():
+        with together(store):
             add(store, tenant)
             connection = store.connection()
             # The database is full from now on: SQLite then rolls the whole transaction back.
@@ -176,7 +176,7 @@ def test_a_rolled_back_savepoint_in_a_group_commit_keeps_the_chain_valid(
 ) -> None:
     """The last owner's removal fails after its event was added; others come before and after."""
     event = samples.event_of(tenant.key)
-    with store.group_commit():
+    with together(store):
         add(store, tenant)
         with pytest.raises(LastOwner):
             result_of(
@@ -187,7 +187,7 @@ def test_a_rolled_back_savepoint_in_a_group_commit_keeps_the_chain_valid(
     assert (found.fault, found.rows) == (None, len(samples.events(tenant)) + 2)
 
     def undone() -> None:
-        with store.group_commit():
+        with together(store):
             add(store, tenant)
             raise StoreUnavailable("all of it is undone")
 

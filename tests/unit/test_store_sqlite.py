@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from support.results import result_of
+from support.results import result_of, together
 from unit import samples
 from unit.conftest import Sqlite
 
@@ -153,7 +153,7 @@ def test_a_write_to_a_file_that_is_removed_meanwhile_fails(
 ) -> None:
 
     def write() -> None:
-        with store.group_commit():
+        with together(store):
             result_of(store.add_first_tenant(samples.tenant()))
             beside_with(sqlite.path, Path.unlink, "", "-wal", "-shm")
 
@@ -176,7 +176,7 @@ def test_a_write_to_a_file_that_is_replaced_meanwhile_fails(
     other.close()
 
     def write() -> None:
-        with store.group_commit():
+        with together(store):
             result_of(store.add_first_tenant(samples.tenant()))
             beside_with(sqlite.path, Path.unlink, "-wal", "-shm")
             fresh.rename(sqlite.path)

@@ -3,8 +3,8 @@
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -31,10 +31,10 @@ class Counting:
         self._at_its_end, self._disk = threading.Event(), threading.Event()
         self._disk.set()
 
-    @contextmanager
-    def group_commit(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def group_commit(self) -> AsyncIterator[None]:
         self.times += 1
-        with self._store.group_commit():
+        async with self._store.group_commit():
             yield
             self._at_its_end.set()
             self._disk.wait(10)

@@ -11,7 +11,6 @@ from hookstream_keys.cli.options import with_database, with_json
 from hookstream_keys.cli.output import show
 from hookstream_keys.domain import keys, timestamps
 from hookstream_keys.domain.scopes import Scopes
-from hookstream_keys.store.inline import run_inline
 
 
 def _refuse(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> None:
@@ -44,9 +43,8 @@ def verify_command(ip: str | None, scopes: str | None, as_json: bool, database: 
         ip=ip,
         scopes=Scopes.parse(scopes).names if scopes else (),
     )
-    found = run_inline(
-        verification.verify(existing_store(database), keys.digest_of(secret.strip()), use)
-    )
+    store = existing_store(database)
+    found = store.run(verification.verify(store, keys.digest_of(secret.strip()), use))
     facts: dict[str, Any] = {"valid": found.code == "VALID", "code": found.code}
     if found.key is not None:
         facts |= {

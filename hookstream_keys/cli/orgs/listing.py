@@ -9,7 +9,6 @@ from hookstream_keys.cli.operations import page_of
 from hookstream_keys.cli.options import with_database, with_json, with_page
 from hookstream_keys.cli.output import columns, show_page
 from hookstream_keys.handlers import users
-from hookstream_keys.store.inline import run_inline
 
 
 @click.command("list")
@@ -18,7 +17,8 @@ from hookstream_keys.store.inline import run_inline
 @with_database
 def list_command(limit: str | None, cursor: str | None, as_json: bool, database: str) -> None:
     """Show all organizations, newest first, a line each: id, slug, name."""
-    page = run_inline(users.list_organizations(existing_store(database), **page_of(limit, cursor)))
+    store = existing_store(database)
+    page = store.run(users.list_organizations(store, **page_of(limit, cursor)))
     show_page("organizations", page, _lines, as_json=as_json)
 
 

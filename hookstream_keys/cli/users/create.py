@@ -1,5 +1,7 @@
 """`hookstream-keys users create`."""
 
+from typing import Any
+
 import click
 
 from hookstream_keys.cli.database import existing_store
@@ -9,7 +11,6 @@ from hookstream_keys.cli.output import require_output, show, show_once
 from hookstream_keys.cli.users.password import new_password, with_password
 from hookstream_keys.domain import passwords
 from hookstream_keys.handlers import users
-from hookstream_keys.store.inline import run_inline
 
 
 @click.command("create")
@@ -38,18 +39,23 @@ def create_command(
     password = new_password(from_input=password_stdin)
     password_hash = passwords.hashed(password)
     context = operator_context(store)
-    with store.group_commit():
-        user = run_inline(
-            users.create_user(context, store, email=email, name=name, password_hash=password_hash)
-        )
-        facts = {"user_id": user.id, "email": user.email, "name": user.name}
-        if not password_stdin:
-            # Before the user is stored: without the password they could not sign in.
-            show_once(
-                {**facts, "password": password},
-                as_json,
-                undo=lambda: None,
-                undone="no user was created",
+
+    async def create() -> dict[str, Any]:
+        async with store.group_commit():
+            user = await users.create_user(
+                context, store, email=email, name=name, password_hash=password_hash
             )
+            facts = {"user_id": user.id, "email": user.email, "name": user.name}
+            if not password_stdin:
+                # Before the user is stored: without the password they could not sign in.
+                show_once(
+                    {**facts, "password": password},
+                    as_json,
+                    undo=lambda: None,
+                    undone="no user was created",
+                )
+        return facts
+
+    facts = store.run(create())
     if password_stdin:
         show(facts, as_json)

@@ -9,7 +9,6 @@ from hookstream_keys.cli.operations import operator_context, page_of
 from hookstream_keys.cli.options import with_database, with_json, with_page
 from hookstream_keys.cli.output import columns, show_page
 from hookstream_keys.handlers import users
-from hookstream_keys.store.inline import run_inline
 
 
 @click.command("list")
@@ -19,7 +18,7 @@ from hookstream_keys.store.inline import run_inline
 def list_command(limit: str | None, cursor: str | None, as_json: bool, database: str) -> None:
     """Show all users, newest first, a line each: id, email, name, role in each organization."""
     store = existing_store(database)
-    page = run_inline(users.list_users(operator_context(store), store, **page_of(limit, cursor)))
+    page = store.run(users.list_users(operator_context(store), store, **page_of(limit, cursor)))
     show_page("users", page, _lines, as_json=as_json)
 
 
