@@ -5,6 +5,7 @@ clear: keys arrive as digests, passwords as hashes.
 """
 
 from pathlib import Path
+from typing import cast
 
 from hookstream_keys.store.acceptance import Acceptance, AcceptedChange
 from hookstream_keys.store.base import Store
@@ -138,6 +139,7 @@ __all__ = [
 ]
 
 _SQLITE = "sqlite:///"
+POSTGRESQL = ("postgresql://", "postgres://")
 
 
 def database_path(url: str) -> Path:
@@ -181,5 +183,11 @@ def open_store(url: str) -> Store:
     Raises UnsupportedDatabase for an address that no engine here serves, and when the engine's
     library is too old.
     """
+    if url.startswith(POSTGRESQL):
+        # Here, since most databases are files, and need no driver.
+        from hookstream_keys.store.postgresql import PostgresqlStore  # noqa: PLC0415
+
+        # Without backups, checks of the state and pruning: the command line refuses the address.
+        return cast("Store", PostgresqlStore(url))
     require_version()
     return SqliteStore(database_path(url))

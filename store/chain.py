@@ -116,9 +116,13 @@ def check(
     if fault is None and not found_prune:
         fault = ChainFault("removed", 1, None, _NOT_PRUNED.format(rows_are(1, anchor.seq)))
     if fault is None and not found_kept:
-        message = _KEPT_IS_MISSING + (_OR_PRUNED if anchor.seq else "")
-        fault = ChainFault("head", seq, None, message)
+        fault = kept_head_is_missing(seq, anchor.seq)
     return ChainCheck(seq - anchor.seq, last.hex(), fault, anchor.seq)
+
+
+def kept_head_is_missing(seq: int, pruned: int) -> ChainFault:
+    """The fault that a kept head is in no row through `seq`, after so many pruned ones."""
+    return ChainFault("head", seq, None, _KEPT_IS_MISSING + (_OR_PRUNED if pruned else ""))
 
 
 _NOT_PRUNED = "{} missing, and no row says that the log was pruned"

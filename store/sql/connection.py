@@ -38,6 +38,15 @@ class Connection(Protocol):
     def unique(self, column: str) -> AbstractContextManager[None]:
         """A block that raises UniqueViolation where another row has the value of `column`."""
 
+    async def lock(self, org_id: str) -> None:
+        """From here on, no other transaction that names this organization runs at the same time.
+
+        Those that name several name them in the order of their ids.
+        """
+
+    async def lock_user(self, user_id: str) -> None:
+        """From here on, no other transaction that locks this user runs at the same time."""
+
     async def chain_head(self, org_id: str) -> tuple[int, bytes]:
         """`seq` and hash of the last event of the chain that the organization's events are in.
 

@@ -15,7 +15,7 @@ from typing import Literal
 from hookstream_keys.store.records import AuditEvent, DeletionEvents, PendingDeletion, RevokedKey
 from hookstream_keys.store.sql.audit import insert_event
 from hookstream_keys.store.sql.batches import ROWS_AT_ONCE, Budget
-from hookstream_keys.store.sql.connection import Connection, Engine
+from hookstream_keys.store.sql.connection import Connection, Engine, Value
 from hookstream_keys.store.sql.key_class import CLASS, REVOKED
 
 #: How many rows are looked up at once, of which a batch may change the first only.
@@ -38,6 +38,7 @@ _NEXT = f"""
         select 1 from pending_deletion e where e.org_id = d.id and e.kind = 'environment')
     order by batches, deleted_at, id limit 1
 """  # noqa: S608 - constants
+_FIND = f"select {_COLUMNS} from pending_deletion where id = ?"  # noqa: S608 - constants
 _WAITS = "select 1 from pending_deletion where org_id = ? and kind = 'environment'"
 _COUNT = """
     update pending_deletion set keys_revoked = keys_revoked + ?, batches = batches + 1 where id = ?
@@ -103,6 +104,10 @@ class PendingDeletions(Engine):
         async with self.write_transaction() as connection:
             deletion = await _next(connection)
             if deletion is not None:
+                await connection.lock(deletion.org_id)
+                # Again: another process may have gone on until now.
+                deletion = await _found(connection, _FIND, (deletion.id,))
+            if deletion is not None:
                 await _work(connection, deletion, events, Budget(rows, seconds))
         return await self.has_pending_deletions()
 
@@ -129,7 +134,13 @@ async def revoke(connection: Connection, revoked_at: str, reason: str, event: Au
 
 
 async def _next(connection: Connection) -> PendingDeletion | None:
-    row = await connection.one(_NEXT)
+    return await _found(connection, _NEXT)
+
+
+async def _found(
+    connection: Connection, sql: str, values: tuple[Value, ...] = ()
+) -> PendingDeletion | None:
+    row = await connection.one(sql, values)
     return None if row is None else PendingDeletion(*row)
 
 

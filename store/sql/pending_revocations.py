@@ -44,6 +44,7 @@ _MOVE = f"""
     where id = ?
 """  # noqa: S608 - constants
 _FIND = f"select {_COLUMNS}, {_POSITION} from pending_revocation where id = ?"  # noqa: S608
+_ORGANIZATION = "select org_id from pending_revocation where id = ?"
 #: The one of the fewest batches, so that a large one does not delay others.
 _NEXT = """
     select id from pending_revocation where is_complete = 0 order by batches, begun_at, id limit 1
@@ -170,9 +171,12 @@ async def _continue(
     connection: Connection, revocation_id: str, events: RevocationEvents, budget: Budget
 ) -> RevocationProgress | None:
     """Do a batch, of one that is not complete. None if it does not exist."""
-    row = await connection.one(_FIND, (revocation_id,))
-    if row is None:
+    owner = await connection.one(_ORGANIZATION, (revocation_id,))
+    if owner is None:
         return None
+    await connection.lock(owner[0])
+    # After the lock: another process may have gone on until then.
+    row = await connection.row(_FIND, (revocation_id,))
     *values, creator, created_at, key_id, rotation_id, is_complete, keys_revoked = row
     revocation = DescendantRevocation(*values)
     position = _Position(

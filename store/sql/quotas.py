@@ -27,6 +27,9 @@ _ROTATIONS = f"""
 
 async def check_organizations(connection: Connection, user_id: str, quota: Quota | None) -> None:
     """Raise QuotaReached where the user has more memberships than the quota."""
+    if quota is not None:
+        # They may be added to several organizations at the same time.
+        await connection.lock_user(user_id)
     await _check(connection, _ORGANIZATIONS, (user_id,), quota)
 
 

@@ -53,6 +53,11 @@ class Connection(sqlite3.Connection):
                 raise UniqueViolation(column) from error
             raise
 
+    async def lock(self, _: str) -> None:
+        """Nothing: only one transaction writes at a time."""
+
+    lock_user = lock
+
     async def chain_head(self, _: str) -> tuple[int, bytes]:
         """`seq` and hash of the last event: all organizations are in one chain.
 

@@ -6,13 +6,26 @@ from typing import Any, TypeVar
 
 from hookstream_keys.store import Store
 from hookstream_keys.store.inline import run_inline
+from support.engines import engines
 
 Result = TypeVar("Result")
 
 
+def _runner() -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    if engines() == ["sqlite"]:
+        return run_inline
+    from hookstream_keys.store.postgresql import background  # noqa: PLC0415 - needs its driver
+
+    return background.run
+
+
+_run = _runner()
+
+
 def result_of(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """What a coroutine of a store, or of what calls one, returns or raises."""
-    return run_inline(coroutine)
+    result: Result = _run(coroutine)
+    return result
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 import pytest
 from hypothesis import settings
+from support.engines import engines
+from support.postgresql import Cluster, running_cluster
 from support.results import result_of
 from unit import samples
 
@@ -53,12 +55,52 @@ class Sqlite:
         )
 
 
-ENGINES: dict[str, Callable[[Path], Engine]] = {"sqlite": Sqlite}
+class Postgresql:
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self.url = cluster.new_database()
+
+    def run(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self._cluster.execute(self.url, sql, *values)
+
+    def add_session(self, token: str, user_id: str, expires_at: str | int) -> None:
+        if isinstance(expires_at, int):
+            pytest.skip("its column has times only")
+        self.run(
+            """insert into "session" (id, "expiresAt", token, "createdAt", "updatedAt", "userId")
+               values (?, ?, ?, ?, ?, ?)""",
+            f"id-of-{token}",
+            expires_at,
+            token,
+            samples.NOON,
+            samples.NOON,
+            user_id,
+        )
 
 
-@pytest.fixture(params=sorted(ENGINES))
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    with running_cluster() as found:
+        yield found
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test on each engine, or on SQLite only where it has that file itself."""
+    if "engine" in metafunc.fixturenames:
+        only = {"sqlite"} if "sqlite" in metafunc.fixturenames else set(ENGINES)
+        names = [name for name in engines() if name in only]
+        metafunc.parametrize("engine", names, indirect=True)
+
+
+@pytest.fixture
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
-    return ENGINES[request.param](tmp_path)
+    return ENGINES[request.param](request, tmp_path)
+
+
+ENGINES: dict[str, Callable[[pytest.FixtureRequest, Path], Engine]] = {
+    "sqlite": lambda _, directory: Sqlite(directory),
+    "postgresql": lambda request, _: Postgresql(request.getfixturevalue("cluster")),
+}
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Pending deletions: what is deleted at once by a mark, and row by row in batches."""
 
+import json
+from collections import Counter
 from datetime import datetime
 
 import pytest
@@ -343,12 +345,10 @@ def test_keys_of_an_environment_that_was_deleted_before_keep_that_time(
     last = [result_of(store.find_key(digest)) for digest in SECRETS[1:]]
     assert {key.revoked_at for key in last if key} == {LATER}
     finish(store, 10)
-    rows = engine.run(
-        "select json_extract(details, '$.revoked_at'), count(*) from audit_log"
-        " where action = 'api_key.revoked' group by 1 order by 1"
-    )
+    rows = engine.run("select details from audit_log where action = 'api_key.revoked'")
+    times = Counter(json.loads(row[0]).get("revoked_at") for row in rows)
     # One was revoked before, by a request; the other key is of another environment.
-    assert [row for row in rows if row[0]] == [(LATER, MANY - 1), (LATEST, 1)]
+    assert times - Counter({None: len(rows)}) == {LATER: MANY - 1, LATEST: 1}
 
 
 def test_a_small_deletion_does_not_wait_for_a_large_one(

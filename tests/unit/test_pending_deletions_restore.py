@@ -13,6 +13,9 @@ from hookstream_keys.cli.operations import ask, operator_context
 from hookstream_keys.handlers import audit
 from hookstream_keys.store import Restored, SealKeys, Store, open_store
 
+# A backup is a file of SQLite's.
+pytestmark = pytest.mark.usefixtures("sqlite")
+
 KEY = bytes(32)
 
 

@@ -12,6 +12,9 @@ from hookstream_keys.store import Store
 from hookstream_keys.store.sql.batches import ROWS_AT_ONCE
 from hookstream_keys.store.sqlite import state_rows
 
+# The state is compared with the log on SQLite only.
+pytestmark = pytest.mark.usefixtures("sqlite")
+
 NOW = "2099-01-01T00:00:00.000Z"
 UNLIMITED = float("inf")
 #: A mark as an attacker with the database's file may add it.

@@ -196,6 +196,7 @@ def test_keys_are_counted_again_only_near_the_quota(
     assert counted == 1
 
 
+@pytest.mark.usefixtures("sqlite")
 def test_a_count_of_another_history_is_not_used(
     engine: Engine, store: Store, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:

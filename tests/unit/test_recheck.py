@@ -153,6 +153,7 @@ def test_there_is_no_write_call_outside_a_write_transaction(store: Store, checke
         pool.submit(checked, Operator()).result()
 
 
+@pytest.mark.usefixtures("sqlite")
 def test_a_thread_that_only_reads_can_begin_no_change(store: Store, tenant: Tenant) -> None:
     failures: list[Exception] = []
 

@@ -73,6 +73,8 @@ def add_expiring(
 EXPIRING: dict[Prunable, str] = {"sessions": "session", "verifications": "verification"}
 
 
+# In the formats of better-auth's adapters for SQLite.
+@pytest.mark.usefixtures("sqlite")
 @pytest.mark.parametrize("what", EXPIRING)
 @pytest.mark.parametrize(
     ("expires_at", "over"),
@@ -263,6 +265,7 @@ def test_an_environment_that_is_not_deleted_stays(
 # Batches, and what they cost
 
 
+@pytest.mark.usefixtures("sqlite")
 @pytest.mark.parametrize("what", EXPIRING)
 def test_a_batch_is_no_larger_than_asked_for(
     engine: Engine, store: Store, tenant: Tenant, what: Prunable

@@ -86,8 +86,9 @@ def planted(engine: Engine) -> Tenant:
     result_of(first.add_first_tenant(stored))
     first.close()
     engine.run('update "account" set password = ?', HASH)
-    for name in ("banned", "banExpires", "twoFactorEnabled"):
-        engine.run(f'alter table "user" add column "{name}" integer')
+    columns = {"banned": "boolean", "banExpires": "timestamptz", "twoFactorEnabled": "boolean"}
+    for name, kind in columns.items():
+        engine.run(f'alter table "user" add column "{name}" {kind}')
     return stored
 
 
@@ -131,15 +132,15 @@ def test_the_right_password_signs_in(plugged: Store, planted: Tenant) -> None:
         ('delete from "account"', SignInRefused),
         ('delete from "user"', SignInRefused),
         ("update \"user\" set email = 'elsewhere@example.com'", SignInRefused),
-        ('update "user" set banned = 1', UserBanned),
-        ('update "user" set "twoFactorEnabled" = 1', TwoFactorRequired),
-        ('update "user" set "emailVerified" = 0', EmailNotVerified),
+        ('update "user" set banned = true', UserBanned),
+        ('update "user" set "twoFactorEnabled" = true', TwoFactorRequired),
+        ('update "user" set "emailVerified" = false', EmailNotVerified),
     ],
 )
 def test_changes_during_a_password_check_apply(
     engine: Engine, plugged: Store, planted: Tenant, change: str, refusal: type[ApiError]
 ) -> None:
-    engine.run('update "user" set "emailVerified" = 1')
+    engine.run('update "user" set "emailVerified" = true')
     context = context_to(plugged, require_email_verification=True)
     checked = result_of(sign_in.check_password(context, body(planted)))
     engine.run(change)
@@ -156,7 +157,7 @@ def test_changes_during_a_password_check_apply(
 def test_a_wrong_password_is_refused_first(
     engine: Engine, plugged: Store, planted: Tenant, column: str
 ) -> None:
-    engine.run(f'update "user" set "{column}" = 1')
+    engine.run(f'update "user" set "{column}" = true')
     context = context_to(plugged, require_email_verification=True)
     with pytest.raises(SignInRefused):
         result_of(sign_in.check_password(context, body(planted, "wrong")))

@@ -48,7 +48,7 @@ def another(engine: Engine, tenant: Tenant) -> User:
     user = samples.user(name="Ada")
     engine.run(
         """insert into "user" (id, name, email, "emailVerified", "createdAt", "updatedAt")
-           values (?, ?, ?, 0, ?, ?)""",
+           values (?, ?, ?, false, ?, ?)""",
         user.id,
         user.name,
         user.email,

@@ -19,6 +19,9 @@ from hookstream_keys.runtime import writer as module
 from hookstream_keys.runtime.writer import Writer
 from hookstream_keys.store import SqliteStore, Store, StoreUnavailable, Tenant
 
+# The writer's thread is SQLite's.
+pytestmark = pytest.mark.usefixtures("sqlite")
+
 Job = Callable[[], Any]
 
 

@@ -1,0 +1,30 @@
+"""better-auth's tables in this database: its plugins' columns, and rows that have expired."""
+
+from datetime import datetime
+from functools import cached_property
+
+from hookstream_keys.domain.timestamps import to_text
+from hookstream_keys.store.postgresql.engine import PostgresqlEngine
+from hookstream_keys.store.sql.retention import Conditions
+
+_COLUMNS = """
+    select attname from pg_attribute
+    where attrelid = '"user"'::regclass and attnum > 0 and not attisdropped
+"""
+
+
+class BetterAuthColumns(PostgresqlEngine):
+    """What the shared SQL leaves open about better-auth's tables."""
+
+    def migrate(self) -> list[str]:
+        applied = super().migrate()
+        self.__dict__.pop("user_columns", None)
+        _ = self.user_columns
+        return applied
+
+    @cached_property
+    def user_columns(self) -> frozenset[str]:
+        return frozenset(row[0] for row in self.run(self.all(_COLUMNS)))
+
+    def expired(self, before: datetime) -> Conditions:
+        return [('"expiresAt" <= ?', (to_text(before),))]

@@ -1,0 +1,132 @@
+"""A connection inside a transaction, and the heads of the organizations' chains in it.
+
+Every organization has a chain of events of its own, so that those of two need not wait for each
+other. Its row of `audit_head` is the lock of the organization, too: a write takes it first, so
+what it reads afterwards cannot change before its commit. As on SQLite, a head is read once in a
+transaction and written once, before the commit.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import asyncpg
+
+from hookstream_keys.store import chain
+from hookstream_keys.store.errors import StoreUnavailable, UniqueViolation
+from hookstream_keys.store.postgresql.dialect import translated
+from hookstream_keys.store.sql.connection import Row, Values
+
+_LOCK = "select seq, hash from audit_head where org_id = $1 for update"
+#: Not where the organization has events already: then its head was removed, which is damage.
+_FIRST_HEAD = """
+    insert into audit_head (org_id, seq, hash)
+    select $1, 0, $2 where not exists (select 1 from audit_log where org_id = $1)
+    on conflict (org_id) do nothing
+"""
+_MOVE = "update audit_head set seq = $2, hash = $3 where org_id = $1"
+_ENTRY_HASH = "select hash from audit_log where org_id = $1 and seq = $2"
+
+
+class Connection:
+    """A connection in a transaction of the store's."""
+
+    def __init__(self, driver: asyncpg.Connection) -> None:
+        self.driver = driver
+        #: The head of each organization that is locked, and those that this transaction moved.
+        self.heads: dict[str, tuple[int, bytes]] = {}
+        self.moved: set[str] = set()
+
+    async def one(self, sql: str, values: Values = ()) -> Row | None:
+        """The first row of a statement, or None."""
+        statement = translated(sql)
+        row = await self.driver.fetchrow(statement.sql, *statement.bound(values))
+        return None if row is None else tuple(row)
+
+    async def row(self, sql: str, values: Values = ()) -> Row:
+        """The row of a statement that always has one."""
+        row = await self.one(sql, values)
+        if row is None:
+            raise LookupError(f"no row: {sql}")
+        return row
+
+    async def all(self, sql: str, values: Values = ()) -> list[Row]:
+        """Every row of a statement."""
+        statement = translated(sql)
+        found = await self.driver.fetch(statement.sql, *statement.bound(values))
+        return [tuple(row) for row in found]
+
+    async def change(self, sql: str, values: Values = ()) -> int:
+        """Execute a statement; returns how many rows it has changed."""
+        statement = translated(sql)
+        return _changed(await self.driver.execute(statement.sql, *statement.bound(values)))
+
+    async def change_many(self, sql: str, values: Sequence[Values]) -> int:
+        """Execute a statement for each of these; returns how many rows that has changed."""
+        changed = 0
+        for each in values:
+            changed += await self.change(sql, each)
+        return changed
+
+    @contextmanager
+    def unique(self, column: str) -> Iterator[None]:
+        """A block that raises UniqueViolation where another row has the value of `column`."""
+        try:
+            yield
+        except asyncpg.UniqueViolationError as error:
+            # The name of a constraint ends in that of its last column and `_key`.
+            if str(error.constraint_name).endswith(f"_{column}_key"):
+                raise UniqueViolation(column) from error
+            raise
+
+    async def lock(self, org_id: str) -> None:
+        """From here on, no other transaction that names this organization runs beside this."""
+        await self.chain_head(org_id)
+
+    async def lock_user(self, user_id: str) -> None:
+        """From here on, no other transaction that locks this user runs beside this."""
+        await self.driver.execute('select 1 from "user" where id = $1 for update', user_id)
+
+    async def chain_head(self, org_id: str) -> tuple[int, bytes]:
+        """`seq` and hash of the organization's last event, which this transaction locks.
+
+        Raises StoreUnavailable when the head is damaged.
+        """
+        head = self.heads.get(org_id)
+        if head is None:
+            head = self.heads[org_id] = await self._locked_head(org_id)
+        return head
+
+    async def move_chain_head(self, org_id: str, seq: int, entry_hash: bytes) -> None:
+        """Record that this event is the last one; it is written before the commit."""
+        self.heads[org_id] = seq, entry_hash
+        self.moved.add(org_id)
+
+    async def entry_hash(self, org_id: str, seq: int) -> str | None:
+        """The hash of an event in hexadecimal; None where there is none."""
+        found: str | None = await self.driver.fetchval(_ENTRY_HASH, org_id, seq)
+        return found
+
+    async def write_heads(self) -> None:
+        """Write the heads that were moved, before the commit."""
+        for org_id in sorted(self.moved):
+            seq, entry_hash = self.heads[org_id]
+            await self.driver.execute(_MOVE, org_id, seq, entry_hash.hex())
+        self.moved.clear()
+
+    async def _locked_head(self, org_id: str) -> tuple[int, bytes]:
+        found = await self.driver.fetchrow(_LOCK, org_id)
+        if found is None:
+            await self.driver.execute(_FIRST_HEAD, org_id, chain.GENESIS.hex())
+            found = await self.driver.fetchrow(_LOCK, org_id)
+        try:
+            seq, entry_hash = found
+            return seq, bytes.fromhex(entry_hash)
+        except (TypeError, ValueError):
+            raise StoreUnavailable(
+                "a head of the audit log is gone or damaged; run hookstream-keys audit verify"
+            ) from None
+
+
+def _changed(tag: str) -> int:
+    """How many rows a command's tag says were changed, as in `INSERT 0 1`."""
+    return int(tag.rpartition(" ")[2])

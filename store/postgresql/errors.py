@@ -1,0 +1,60 @@
+"""PostgreSQL's errors as the store's."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import asyncpg
+
+from hookstream_keys.store.errors import ForeignKeyViolation, StoreUnavailable
+
+
+class TransactionConflict(StoreUnavailable):
+    """Another transaction was in the way: the same one succeeds when it is repeated."""
+
+
+#: Serialization failures and deadlocks: 40001 and 40P01.
+_CONFLICTS = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+#: Mistakes of this program, not states of the database.
+_OWN = (
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.DataError,
+    asyncpg.SyntaxOrAccessError,
+    asyncpg.InvalidParameterValueError,
+)
+#: Of the last but one, those that say that the database is another than expected.
+_STATES = (
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.InsufficientPrivilegeError,
+)
+#: What the driver raises beside PostgreSQL's own errors.
+FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+
+@contextmanager
+def translating() -> Iterator[None]:
+    """A block whose errors are the store's; mistakes of this program stay what they are."""
+    try:
+        yield
+    except FAILURES as error:
+        raise_translated(error)
+
+
+def raise_translated(error: BaseException) -> NoReturn:
+    """Raise the store's error for one of FAILURES, or the same."""
+    match error:
+        case asyncpg.ForeignKeyViolationError():
+            raise ForeignKeyViolation(_words(error)) from error
+        case _ if isinstance(error, _CONFLICTS):
+            raise TransactionConflict(f"the database does not answer: {_words(error)}") from error
+        case _ if isinstance(error, _OWN) and not isinstance(error, _STATES):
+            raise error
+        case _:
+            raise StoreUnavailable(f"the database does not answer: {_words(error)}") from error
+
+
+def _words(error: BaseException) -> str:
+    """One line for the operator, without the details, in which there may be values of a row."""
+    words = getattr(error, "message", None) or str(error) or type(error).__name__
+    return str(words).splitlines()[0]

@@ -1,0 +1,116 @@
+"""A PostgreSQL server of the tests' own, on a Unix socket, with a database for each test."""
+
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from support.programs import missing
+
+#: Where Debian has the programs of each version; the newest is taken.
+_PROGRAMS = Path("/usr/lib/postgresql")
+_SETTINGS = {
+    # What is written must be visible, not survive the machine: these are tests.
+    "fsync": "off",
+    "max_connections": "200",
+    "listen_addresses": "",
+    "shared_buffers": "64MB",
+}
+
+
+def programs() -> Path | None:
+    """The folder of PostgreSQL's programs, if they are installed."""
+    named = os.environ.get("POSTGRESQL_PROGRAMS")
+    found = sorted(_PROGRAMS.glob("*/bin"), key=lambda folder: int(folder.parent.name))
+    return Path(named) if named else next(reversed(found), None)
+
+
+class Cluster:
+    """A running server."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def url(self, database: str = "postgres") -> str:
+        """The address of one of its databases."""
+        return f"postgresql://postgres@/{database}?host={self.folder}"
+
+    def new_database(self, template: str = "template1") -> str:
+        """The address of a new database, empty or a copy."""
+        with self._lock:
+            name = f"keys_{os.getpid()}_{next(self._numbers)}"
+            self.execute(self.url(), f"create database {name} template {template}")
+        return self.url(name)
+
+    def execute(self, url: str, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Execute one statement on a connection of its own, with `?` for each value."""
+        # Here, since the driver is installed for the tests on this engine only.
+        import asyncpg  # noqa: PLC0415
+
+        from hookstream_keys.store.postgresql import background  # noqa: PLC0415
+        from hookstream_keys.store.postgresql.dialect import translated  # noqa: PLC0415
+        from hookstream_keys.store.postgresql.engine import prepare  # noqa: PLC0415
+
+        async def ask() -> list[tuple[Any, ...]]:
+            connection = await asyncpg.connect(url)
+            try:
+                await prepare(connection)
+                return [tuple(row) for row in await connection.fetch(translated(sql).sql, *values)]
+            finally:
+                await connection.close()
+
+        return background.run(ask())
+
+
+@contextmanager
+def running_cluster() -> Iterator[Cluster]:
+    """A new server while the block runs. PostgreSQL refuses root: another user runs it then."""
+    found = programs() or missing("PostgreSQL is missing; install postgresql")
+    # A socket's path has 107 characters at most.
+    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
+    as_user: list[str] = []
+    if os.getuid() == 0:
+        account = pwd.getpwnam("postgres")
+        os.chown(folder, account.pw_uid, account.pw_gid)
+        as_user = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"]
+    data = folder / "data"
+    options = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
+    initdb = ["initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
+    try:
+        made = [*as_user, str(found / initdb[0]), *initdb[1:], "--locale=C.UTF-8", "--no-sync"]
+        subprocess.run(made, check=True, capture_output=True, cwd=folder)
+        with (folder / "log").open("wb") as log:
+            server = subprocess.Popen(
+                [*as_user, str(found / "postgres"), "-D", str(data), "-k", str(folder), *options],
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+            )
+        try:
+            _wait_until_ready(server, [str(found / "pg_isready"), "-q", "-h", str(folder)])
+            yield Cluster(folder)
+        finally:
+            # At once: nothing of it is read again.
+            server.send_signal(signal.SIGQUIT)
+            server.wait(30)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_until_ready(server: subprocess.Popen[bytes], ask: list[str]) -> None:
+    until = time.monotonic() + 30
+    while subprocess.run(ask, check=False).returncode != 0:
+        assert server.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.05)
