@@ -80,13 +80,14 @@ class Preparation(NamedTuple):
     """The slow work before a handler's write transaction; each part takes the handler's input."""
 
     #: Refuses a request before it is queued.
-    admit: Callable[..., None]
+    admit: Callable[..., Coroutine[Any, Any, None]]
     #: The flows of the fair queue that the work belongs to.
     flows: Callable[..., tuple[str, ...]]
-    #: The slow work, which writes nothing; the handler gets its result.
+    #: The slow work, which writes nothing; the handler gets its result. It gets, too, what runs a
+    #: function on a thread.
     work: Callable[..., Coroutine[Any, Any, Any]]
     #: Counts a request that the full queue rejected.
-    reject: Callable[..., None]
+    reject: Callable[..., Coroutine[Any, Any, None]]
 
 
 PREPARED: dict[str, Preparation] = {

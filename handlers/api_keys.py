@@ -119,7 +119,7 @@ async def update_api_key(context: WriteContext, id: str, body: types.UpdateApiKe
         raise Conflict("The key is revoked permanently and cannot be changed.")
     if key.rate_limit is not None and changed.rate_limit is None:
         # A changed limit takes over what was used; one that is set later begins anew.
-        verification.forget_limit(context.dependencies.counters, key.id, key.rate_limit)
+        await verification.forget_limit(context.dependencies.counters, key.id, key.rate_limit)
     return await _answer(context, changed)
 
 

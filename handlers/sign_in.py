@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from datetime import datetime
+from functools import partial
 
 from hookstream_keys.auth import sessions
 from hookstream_keys.context.principal import SessionPrincipal
@@ -14,6 +15,7 @@ from hookstream_keys.handlers.context import Answer, Headers, RequestContext, Wr
 from hookstream_keys.handlers.sessions import user_view
 from hookstream_keys.runtime.refusals import Refused
 from hookstream_keys.store import Credential, Session, SessionBound, Tenancy, UniqueViolation, User
+from hookstream_keys.store.aside import Aside
 
 #: The names of a user's first organization and environment, as in Hookstream.
 FIRST_ORGANIZATION = "{name}'s organization"
@@ -31,25 +33,25 @@ def flows(
     return throttle.flows(context, _email(body))
 
 
-def admit_sign_up(context: RequestContext, body: types.SignUpRequest) -> None:
+async def admit_sign_up(context: RequestContext, body: types.SignUpRequest) -> None:
     """Refuse a sign-up that is refused whatever the password is.
 
     Raises SignUpClosed, UntrustedRedirect or RateLimited.
     """
     context.dependencies.sign_in.require_sign_up_open()
     _check_redirect(context, body)
-    throttle.admit_sign_up(context)
+    await throttle.admit_sign_up(context)
 
 
-def reject_sign_up(context: RequestContext, body: types.SignUpRequest) -> None:
+async def reject_sign_up(context: RequestContext, body: types.SignUpRequest) -> None:
     """Count a sign-up that the full queue rejected. Raises RateLimited."""
-    throttle.sign_up(context)
+    await throttle.sign_up(context)
 
 
-async def hash_password(context: RequestContext, body: types.SignUpRequest) -> str:
+async def hash_password(context: RequestContext, aside: Aside, body: types.SignUpRequest) -> str:
     """The hash of a new user's password; slow. Raises RateLimited."""
-    throttle.sign_up(context)
-    return passwords.hashed(body["password"])
+    await throttle.sign_up(context)
+    return await aside(partial(passwords.hashed, body["password"]))
 
 
 async def sign_up_email(context: WriteContext, body: types.SignUpRequest, prepared: str) -> Answer:
@@ -87,41 +89,43 @@ async def sign_up_email(context: WriteContext, body: types.SignUpRequest, prepar
     return {"token": session.token, "user": shown}, 200, _cookies(context, session, brief=brief)
 
 
-def admit_sign_in(context: RequestContext, body: types.SignInRequest) -> None:
+async def admit_sign_in(context: RequestContext, body: types.SignInRequest) -> None:
     """Refuse an attempt before its password is checked.
 
     Raises SignInClosed, UntrustedRedirect or RateLimited.
     """
     context.dependencies.sign_in.require_sign_in_open()
     _check_redirect(context, body)
-    throttle.admit_attempt(context, _email(body))
+    await throttle.admit_attempt(context, _email(body))
 
 
-def reject_sign_in(context: RequestContext, body: types.SignInRequest) -> None:
+async def reject_sign_in(context: RequestContext, body: types.SignInRequest) -> None:
     """Count an attempt that the full queue rejected as failed. Raises RateLimited.
 
     Otherwise a flood that the queue rejects would never be limited, and would keep it full.
     """
-    throttle.Attempt(context, _email(body))
+    await throttle.failed(context, _email(body))
 
 
-async def check_password(context: RequestContext, body: types.SignInRequest) -> Credential:
+async def check_password(
+    context: RequestContext, aside: Aside, body: types.SignInRequest
+) -> Credential:
     """The credential that the password was checked against; slow.
 
     Raises SignInRefused, RateLimited, or the policy's error for a user whose password is right.
     """
-    attempt = throttle.Attempt(context, _email(body))
+    await throttle.failed(context, _email(body))
     found = await context.store.find_credential(_email(body))
     # For an unknown user a password is hashed, too: the time tells no more than the answer.
     stored = found[1].password_hash if found else passwords.DUMMY_HASH
-    is_right = passwords.matches(body["password"], stored)
+    is_right = await aside(partial(passwords.matches, body["password"], stored))
     if found is None:
         raise SignInRefused
     user, credential = found
     if not is_right:
         _note(context, user, WRONG_PASSWORD)
         raise SignInRefused
-    attempt.succeeded()
+    await throttle.succeeded(context, _email(body))
     _require_allowed(context, user)
     return credential
 

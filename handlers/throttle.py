@@ -38,40 +38,36 @@ def flows(context: RequestContext, email: str) -> tuple[str, str]:
     return f"user {email}", of_address(context.address or "")
 
 
-def admit_attempt(context: RequestContext, email: str) -> None:
+async def admit_attempt(context: RequestContext, email: str) -> None:
     """Refuse an attempt before it is queued. Raises RateLimited; counts nothing."""
-    _admit(context, *_failures(context, email), *_successes(context, email))
+    await _admit(context, *_failures(context, email), *_successes(context, email))
 
 
-def admit_sign_up(context: RequestContext) -> None:
+async def admit_sign_up(context: RequestContext) -> None:
     """Refuse a sign-up before it is queued. Raises RateLimited; counts nothing."""
-    _admit(context, _sign_ups(context))
+    await _admit(context, _sign_ups(context))
 
 
-class Attempt:
-    """An attempt with a password for `email`. It counts as a failure until it has succeeded.
+async def failed(context: RequestContext, email: str) -> None:
+    """Count an attempt with a password as a failure. Raises RateLimited when there were too many.
 
-    Raises RateLimited when there were too many.
+    Before the password is checked, so that any number at once are not more than the limit.
     """
-
-    def __init__(self, context: RequestContext, email: str) -> None:
-        self._context = context
-        self._email = email
-        self._failures = _failures(context, email)
-        _take(context, *self._failures)
-
-    def succeeded(self) -> None:
-        """Count it as a right password instead. Raises RateLimited when there were too many."""
-        counters = self._context.dependencies.counters
-        if counters is not None:
-            for name, limit, _ in self._failures:
-                counters.refund(name, limit)
-        _take(self._context, *_successes(self._context, self._email))
+    await _take(context, *_failures(context, email))
 
 
-def sign_up(context: RequestContext) -> None:
+async def succeeded(context: RequestContext, email: str) -> None:
+    """Count that attempt as a right password instead. Raises RateLimited as well."""
+    counters = context.dependencies.counters
+    if counters is not None:
+        for name, limit, _ in _failures(context, email):
+            await counters.refund(name, limit)
+    await _take(context, *_successes(context, email))
+
+
+async def sign_up(context: RequestContext) -> None:
     """Count a user who signs up. Raises RateLimited."""
-    _take(context, _sign_ups(context))
+    await _take(context, _sign_ups(context))
 
 
 def _failures(context: RequestContext, email: str) -> tuple[_Bucket, _Bucket]:
@@ -97,16 +93,18 @@ def _sign_ups(context: RequestContext) -> _Bucket:
     return _Bucket(f"sign-up {of_address(context.address or '')}", SIGN_UPS, _SIGNED_UP)
 
 
-def _admit(context: RequestContext, *counters: _Bucket) -> None:
+async def _admit(context: RequestContext, *counters: _Bucket) -> None:
     if context.dependencies.counters is not None:
         for name, limit, message in counters:
-            _require_allowed(context.dependencies.counters.peek(name, limit, 1), message)
+            decision = await context.dependencies.counters.peek(name, limit, 1)
+            _require_allowed(decision, message)
 
 
-def _take(context: RequestContext, *counters: _Bucket) -> None:
+async def _take(context: RequestContext, *counters: _Bucket) -> None:
     if context.dependencies.counters is not None:
         for name, limit, message in counters:
-            _require_allowed(context.dependencies.counters.consume(name, limit), message)
+            decision = await context.dependencies.counters.consume(name, limit)
+            _require_allowed(decision, message)
 
 
 def _require_allowed(decision: Decision, message: str) -> None:

@@ -83,7 +83,7 @@ async def record_use(context: RequestContext) -> Decision | None:
     decision = None
     counters = context.dependencies.counters
     if key.rate_limit is not None and counters is not None:
-        decision = verification.consume(counters, key.key_id, key.rate_limit)
+        decision = await verification.consume(counters, key.key_id, key.rate_limit)
         if not decision.allowed:
             _count(context, key.key_id, key.prefix, key.org_id, "RATE_LIMITED", context.address)
             raise RateLimited("The key is used more often than its own limit allows.", decision)
@@ -175,7 +175,7 @@ async def _outcome(
     is_visible: IsVisible,
 ) -> dict[str, Any]:
     """Record the use of a valid key; returns its outcome."""
-    found = verification.consume_limit(found, context.dependencies.counters)
+    found = await verification.consume_limit(found, context.dependencies.counters)
     # Only in a write transaction: elsewhere `_verify` has found that none is pending.
     pending = verification.activates(found) if isinstance(context, WriteContext) else None
     if found.key and pending and not await rotations.activate(context, found.key.id, pending):

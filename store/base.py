@@ -1,11 +1,12 @@
 """The interface of the database, the same for every engine."""
 
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from hookstream_keys.domain.quotas import NO_QUOTAS, Quota, Quotas
+from hookstream_keys.store.aside import Aside, Result
 from hookstream_keys.store.operator_store import OperatorStore
 from hookstream_keys.store.read_store import ReadStore
 from hookstream_keys.store.records import (
@@ -30,8 +31,6 @@ from hookstream_keys.store.records import (
     Tenant,
     User,
 )
-
-Result = TypeVar("Result")
 
 
 class Store(ReadStore, OperatorStore, Protocol):
@@ -71,6 +70,14 @@ class Store(ReadStore, OperatorStore, Protocol):
         """What a coroutine returns that waits for nothing but this store.
 
         For a thread without an event loop, such as a command's.
+        """
+
+    async def read_beside(
+        self, read: Callable[[], Coroutine[Any, Any, Result]], aside: Aside
+    ) -> Result:
+        """What a coroutine function returns that reads for long, and waits for this store only.
+
+        It holds no other coroutine up: `aside` runs it where the engine never suspends.
         """
 
     def forbid_writes(self) -> None:

@@ -63,26 +63,26 @@ async def verify(
     return Verification("VALID", key)
 
 
-def consume_limit(found: Verification, counters: RateLimitCounters | None) -> Verification:
+async def consume_limit(found: Verification, counters: RateLimitCounters | None) -> Verification:
     """Count the use of a valid key for its own limit; returns whether that allows it."""
     key = found.key
     if found.code != "VALID" or key is None or key.rate_limit is None or counters is None:
         return found
-    decision = consume(counters, key.id, key.rate_limit)
+    decision = await consume(counters, key.id, key.rate_limit)
     if not decision.allowed:
         return Verification("RATE_LIMITED", key, "limit", decision)
     return Verification("VALID", key, limit=decision)
 
 
-def consume(counters: RateLimitCounters, key_id: str, limit: Limit) -> Decision:
+async def consume(counters: RateLimitCounters, key_id: str, limit: Limit) -> Decision:
     """Count a use of a key for its own limit."""
-    return counters.consume(rate_limit_names.of_key(key_id), limit)
+    return await counters.consume(rate_limit_names.of_key(key_id), limit)
 
 
-def forget_limit(counters: RateLimitCounters | None, key_id: str, limit: Limit) -> None:
+async def forget_limit(counters: RateLimitCounters | None, key_id: str, limit: Limit) -> None:
     """Forget the uses of a key that had this limit of its own."""
     if counters is not None:
-        counters.forget(rate_limit_names.of_key(key_id), limit)
+        await counters.forget(rate_limit_names.of_key(key_id), limit)
 
 
 def effective_key(key: ApiKey) -> ApiKey:

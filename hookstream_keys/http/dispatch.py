@@ -9,6 +9,7 @@ import asyncio
 import dataclasses
 import functools
 import logging
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from connexion.operations import AbstractOperation
@@ -108,7 +109,8 @@ class HandlerDispatcher(PerOperationMiddleware):
         arguments = request.arguments
         if operation.counted_entries:
             # Here, once: a read that is repeated as a write is counted only once.
-            self._limiting.count_entries(request, len(arguments["body"][operation.counted_entries]))
+            entries = len(arguments["body"][operation.counted_entries])
+            await self._limiting.count_entries(request, entries)
         if operation.id in PREPARED:
             prepared = await self._prepared_for(operation, context, arguments)
             arguments = {**arguments, "prepared": prepared}
@@ -167,7 +169,14 @@ class HandlerDispatcher(PerOperationMiddleware):
             with self._store.deadline(READ_SECONDS):
                 return await _answer(operation.id, context, arguments)
 
-        return await self._reads.run(read, _flows(principal))
+        return await self._beside(read, principal)
+
+    async def _beside(
+        self, read: Callable[[], Coroutine[Any, Any, Answer]], principal: Principal
+    ) -> Answer:
+        """What a read that takes long returns, without holding up the event loop."""
+        async with self._reads.turn(_flows(principal)) as aside:
+            return await self._store.read_beside(read, aside)
 
     async def _use_pending_secret(self, operation: spec.Operation, context: RequestContext) -> None:
         await _record_use(operation, await self._rechecked(operation, context))
@@ -190,7 +199,7 @@ class HandlerDispatcher(PerOperationMiddleware):
                     async with self._steps:
                         answer = await self._writer.run(body.step)
                 else:
-                    answer = await self._reads.run(body.step, _flows(request.principal))
+                    answer = await self._beside(body.step, request.principal)
             except Overloaded:
                 await asyncio.sleep(RETRY_SECONDS)
             except StoreError as error:
@@ -203,12 +212,12 @@ class HandlerDispatcher(PerOperationMiddleware):
         """The result of the operation's slow preparation, if it has one. Raises Overloaded."""
         preparation = PREPARED[operation.id]
         # Before the queue: what is refused anyway takes no place in it.
-        preparation.admit(context, **arguments)
-        work = functools.partial(preparation.work, context, **arguments)
+        await preparation.admit(context, **arguments)
         try:
-            return await self._passwords.run(work, preparation.flows(context, **arguments))
+            async with self._passwords.turn(preparation.flows(context, **arguments)) as aside:
+                return await preparation.work(context, aside, **arguments)
         except Overloaded:
-            preparation.reject(context, **arguments)
+            await preparation.reject(context, **arguments)
             raise
 
     def _context(self, request: Request, operation: spec.Operation) -> RequestContext:

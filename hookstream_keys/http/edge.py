@@ -111,7 +111,7 @@ class EdgeMiddleware:
             if response.started:
                 # Half a response is out; only breaking the connection tells the client.
                 raise
-            error = self._counted(request, error)
+            error = await self._counted(request, error)
             # What is rejected for too many that wait has no share, either.
             if not request.has_share or isinstance(error, Overloaded):
                 # The frames that it came through have the body, which does not wait.
@@ -152,10 +152,10 @@ class EdgeMiddleware:
         finally:
             self._requests += 1
 
-    def _counted(self, request: Request, error: ApiError) -> ApiError:
+    async def _counted(self, request: Request, error: ApiError) -> ApiError:
         """The error, or the 429 for too many of them."""
         try:
-            self.limiting.count_error(request, error)
+            await self.limiting.count_error(request, error)
         except RateLimited as limited:
             return limited
         except StoreError as failure:
@@ -208,7 +208,7 @@ class EdgeMiddleware:
 
         Raises RateLimited or Overloaded.
         """
-        client = self.limiting.limit_anonymous(request)
+        client = await self.limiting.limit_anonymous(request)
         if operation.may_be_unavailable or operation.is_page:
             await self._share.clients.give_way(client)
         # A health check does not wait: behind NAT a flood may have the address of the probe, which
@@ -225,7 +225,7 @@ class EdgeMiddleware:
             # It must not fail for what other clients at its address have done.
             more = self._cors.preflight(route.allow)
         else:
-            self.limiting.limit_anonymous(request)
+            await self.limiting.limit_anonymous(request)
         if route is None:
             raise NotFound(
                 f"There is nothing at this path; {self.routes.document_url} lists all paths."

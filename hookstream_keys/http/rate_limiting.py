@@ -37,13 +37,13 @@ class RateLimiting:
             Limit(verifications_per_minute, 60) if verifications_per_minute else None
         )
 
-    def limit_anonymous(self, request: Request, cost: int = 1) -> str:
+    async def limit_anonymous(self, request: Request, cost: int = 1) -> str:
         """Count a request for its client IP; returns the name of that. Raises RateLimited."""
         name = rate_limit_names.of_address(request.address)
-        self._count(request, name, cost)
+        await self._count(request, name, cost)
         return name
 
-    def count_caller(self, request: Request, caller: KeyPrincipal | SessionPrincipal) -> str:
+    async def count_caller(self, request: Request, caller: KeyPrincipal | SessionPrincipal) -> str:
         """Count a request for the caller's organization; returns the name of that.
 
         Entries are not known yet: `count_entries` counts them. Raises RateLimited.
@@ -51,42 +51,44 @@ class RateLimiting:
         name = tenant_of(caller)
         operation = request.operation
         if self._verification is None or operation is None or not operation.verifies:
-            self._count(request, name, 1)
+            await self._count(request, name, 1)
         else:
             cost = 0 if operation.counted_entries else 1
-            self._count_verification(request, name, cost, self._verification)
+            await self._count_verification(request, name, cost, self._verification)
         return name
 
-    def count_entries(self, request: Request, entries: int) -> None:
+    async def count_entries(self, request: Request, entries: int) -> None:
         """Count the entries of a caller's body, for the limit of verification. Raises RateLimited.
 
         With no room for all of them, none is counted.
         """
         caller = request.principal
         if self._verification is not None and isinstance(caller, KeyPrincipal | SessionPrincipal):
-            self._count_verification(request, tenant_of(caller), entries, self._verification)
+            await self._count_verification(request, tenant_of(caller), entries, self._verification)
 
-    def count_error(self, request: Request, error: ApiError) -> None:
+    async def count_error(self, request: Request, error: ApiError) -> None:
         """Count a request that was refused before authentication. Raises RateLimited."""
         refused = isinstance(error, Unauthorized)
         if refused or request.limit is None:
-            self.limit_anonymous(request, REFUSAL_COST if refused else 1)
+            await self.limit_anonymous(request, REFUSAL_COST if refused else 1)
 
-    def _count_verification(self, request: Request, name: str, cost: int, limit: Limit) -> None:
+    async def _count_verification(
+        self, request: Request, name: str, cost: int, limit: Limit
+    ) -> None:
         count = self._counters.consume if cost else self._counters.peek
         counted = rate_limit_names.OF_VERIFICATION + name
-        request.limit = decision = count(counted, limit, cost)
+        request.limit = decision = await count(counted, limit, cost)
         if not decision.allowed:
             variable = "HOOKSTREAM_VERIFICATION_RATE_LIMIT"
             raise _exceeded(f"{limit.requests} verifications", name, variable, decision)
 
-    def _count(self, request: Request, name: str, cost: int) -> None:
+    async def _count(self, request: Request, name: str, cost: int) -> None:
         if self._limit is None:
             return
         if cost == 1 and request.operation and not request.operation.rate_limited:
-            request.limit = self._counters.peek(name, self._limit)
+            request.limit = await self._counters.peek(name, self._limit)
             return
-        request.limit = decision = self._counters.consume(name, self._limit, cost)
+        request.limit = decision = await self._counters.consume(name, self._limit, cost)
         if not decision.allowed:
             variable = "HOOKSTREAM_RATE_LIMIT"
             raise _exceeded(f"{self._limit.requests} requests", name, variable, decision)

@@ -66,11 +66,11 @@ class _Secured:
         request = requests.of(scope)
         request.principal = principal = await self._principal(request)
         if isinstance(principal, KeyPrincipal | SessionPrincipal):
-            tenant = self._limiting.count_caller(request, principal)
+            tenant = await self._limiting.count_caller(request, principal)
             request.has_share = True
             await self._share.run(tenant, self._next, scope, receive, send)
         else:
-            client = self._limiting.limit_anonymous(request)
+            client = await self._limiting.limit_anonymous(request)
             await self._share.clients.give_way(client)
             request.has_share = True
             await self._share.clients.run(client, self._next, scope, receive, send)

@@ -96,28 +96,28 @@ class RateLimitCounters:
         """Close the file."""
         os.close(self._file)
 
-    def clear(self) -> None:
+    async def clear(self) -> None:
         """Empty all buckets."""
         with self._lock:
             self._remembered.clear()
             # What is missing from the file counts as empty buckets.
             os.ftruncate(self._file, _HEADER.size)
 
-    def consume(self, name: str, limit: Limit, cost: int = 1) -> Decision:
+    async def consume(self, name: str, limit: Limit, cost: int = 1) -> Decision:
         """Consume `cost` of the limit of this name, if it allows that."""
         return self._change(name, limit, cost)
 
-    def refund(self, name: str, limit: Limit, cost: int = 1) -> None:
+    async def refund(self, name: str, limit: Limit, cost: int = 1) -> None:
         """Undo a `consume`."""
         self._change(name, limit, -cost)
 
-    def peek(self, name: str, limit: Limit, cost: int = 0) -> Decision:
+    async def peek(self, name: str, limit: Limit, cost: int = 0) -> Decision:
         """What `consume` would return for `cost`; consumes nothing."""
         row, mark = self._address(name)
         now = self._clock()
         return decide(limit, self._find(row, mark, limit, now).empty_at, now, cost)[1]
 
-    def forget(self, name: str, limit: Limit) -> None:
+    async def forget(self, name: str, limit: Limit) -> None:
         """Empty the bucket of this name, whose limit was `limit`."""
         self._change(name, limit, -limit.requests)
 

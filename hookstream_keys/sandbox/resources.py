@@ -155,9 +155,10 @@ class Resources:
     def use_up(self, name: str, limit: Limit) -> None:
         """Use up a limit by its name."""
         counters = self._application.counters
-        remaining = counters.peek(name, limit).remaining
+        store = self._application.store
+        remaining = store.run(counters.peek(name, limit)).remaining
         if remaining:
-            counters.consume(name, limit, remaining)
+            store.run(counters.consume(name, limit, remaining))
 
     def call(
         self,

@@ -86,7 +86,8 @@ def _use_up_organization_limit(world: World, make: Resources, _: Params) -> Valu
 
 def _restore_organization_limit(world: World, _: Params) -> None:
     name, limit = _organization_limit(world)
-    world.application.counters.refund(name, limit, limit.requests)
+    application = world.application
+    application.store.run(application.counters.refund(name, limit, limit.requests))
 
 
 def _organization_limit(world: World) -> tuple[str, Limit]:

@@ -224,7 +224,7 @@ class World:
         """Begin what is not in the database as at the start."""
         self.streams.reset()
         counters = self.application.counters
-        counters.clear()
+        self.application.store.run(counters.clear())
         key_id = self.facts["keys"]["rate_limited"]["id"]
         self.resources().use_up(rate_limit_names.of_key(key_id), Limit(*LIMIT.values()))
 

@@ -10,16 +10,16 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 import asyncpg
 
+from hookstream_keys.store.aside import Aside, Result
 from hookstream_keys.store.errors import QueryTimeout, StoreUnavailable
 from hookstream_keys.store.postgresql import background, migrations
-from hookstream_keys.store.postgresql.background import Result
 from hookstream_keys.store.postgresql.connection import Connection
 from hookstream_keys.store.postgresql.errors import translating
 from hookstream_keys.store.sql.connection import Engine, Row, Values
@@ -110,6 +110,11 @@ class PostgresqlEngine(Engine):
                 yield
             finally:
                 self._transaction.reset(token)
+
+    async def read_beside(
+        self, read: Callable[[], Coroutine[Any, Any, Result]], _: Aside
+    ) -> Result:
+        return await read()
 
     def is_in_write_transaction(self) -> bool:
         return self._transaction.get() is not None

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
@@ -26,13 +26,14 @@ from typing import Any, NoReturn
 from sqlite_utils import Database
 
 from hookstream_keys.domain.keys import SANDBOX_MARK
+from hookstream_keys.store.aside import Aside, Result
 from hookstream_keys.store.errors import (
     DatabaseTooNew,
     ForeignKeyViolation,
     QueryTimeout,
     StoreUnavailable,
 )
-from hookstream_keys.store.inline import Result, run_inline
+from hookstream_keys.store.inline import run_inline
 from hookstream_keys.store.sql.connection import Engine, Row, Values
 from hookstream_keys.store.sqlite.connection import Connection, Savepoint, connect, transaction
 from hookstream_keys.store.sqlite.file_identity import FileIdentity
@@ -174,6 +175,11 @@ class SqliteEngine(Engine):
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         return run_inline(coroutine)
+
+    async def read_beside(
+        self, read: Callable[[], Coroutine[Any, Any, Result]], aside: Aside
+    ) -> Result:
+        return await aside(lambda: run_inline(read()))
 
     def is_in_write_transaction(self) -> bool:
         return getattr(self._local, "group_commit", False)

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from support import SOON, Database, Server, Tenant, assert_error, serving
+from support.results import result_of
 
 from hookstream_keys.contract import spec
 from hookstream_keys.domain.limits import Limit
@@ -529,7 +530,7 @@ def test_successful_sign_ins_are_not_slowed_down(database: Database) -> None:
 def consume_all_but_two(database: Database, name: str, limit: Limit) -> None:
     """Consume nearly all of a limit, in the file that the workers share."""
     counters = RateLimitCounters(limits_path(database.path))
-    assert counters.consume(name, limit, limit.requests - 2).allowed
+    assert result_of(counters.consume(name, limit, limit.requests - 2)).allowed
     counters.close()
 
 

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from support.results import as_coroutine
 
 from hookstream_keys.domain.errors import Overloaded
 from hookstream_keys.http.fair_threads import FairThreads
+from hookstream_keys.store.aside import Result
 
 AT_ONCE, WAITING = 2, 64
 
@@ -55,8 +55,13 @@ async def begun(gate: Gate, number: int) -> None:
         await asyncio.sleep(0.005)
 
 
+async def check(checks: FairThreads, function: Callable[[], Result], *flows: str) -> Result:
+    async with checks.turn(flows) as aside:
+        return await aside(function)
+
+
 def start(checks: FairThreads, gate: Gate, name: str, *flows: str) -> "asyncio.Task[str]":
-    return asyncio.ensure_future(checks.run(as_coroutine(gate.check(name)), flows or (name,)))
+    return asyncio.ensure_future(check(checks, gate.check(name), *(flows or (name,))))
 
 
 def test_a_check_returns_its_result_or_raises() -> None:
@@ -64,12 +69,12 @@ def test_a_check_returns_its_result_or_raises() -> None:
         raise ValueError("no")
 
     async def scenario(checks: FairThreads, _: Gate) -> None:
-        assert await checks.run(as_coroutine(lambda: 7), ("a",)) == 7
+        assert await check(checks, lambda: 7, "a") == 7
         with pytest.raises(ValueError, match="no"):
-            await checks.run(as_coroutine(fail), ("a",))
+            await check(checks, fail, "a")
         # Neither is counted as running any more.
         for _number in range(AT_ONCE * 2):
-            assert await checks.run(as_coroutine(lambda: 7), ("a",)) == 7
+            assert await check(checks, lambda: 7, "a") == 7
 
     run(scenario)
 
@@ -140,6 +145,6 @@ def test_a_job_cancelled_while_running_frees_its_slot() -> None:
             await asyncio.sleep(0)
             task.cancel()
             await settled()
-        assert await checks.run(as_coroutine(lambda: 7), ("a",)) == 7
+        assert await check(checks, lambda: 7, "a") == 7
 
     run(scenario)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from support.results import result_of
 
 from hookstream_keys.domain.limits import Limit
 from hookstream_keys.runtime import rate_limit_counters as module
@@ -32,7 +33,7 @@ def counters(path: Path) -> Iterator[RateLimitCounters]:
 
 
 def taken(counters: RateLimitCounters, name: str, times: int, limit: Limit = SLOW) -> int:
-    return sum(counters.consume(name, limit).allowed for _ in range(times))
+    return sum(result_of(counters.consume(name, limit)).allowed for _ in range(times))
 
 
 def test_each_name_has_its_own_counter(counters: RateLimitCounters) -> None:
@@ -42,21 +43,21 @@ def test_each_name_has_its_own_counter(counters: RateLimitCounters) -> None:
 
 
 def test_peeking_consumes_nothing(counters: RateLimitCounters) -> None:
-    assert [counters.peek("one", SLOW).remaining for _ in range(3)] == [100] * 3
-    counters.consume("one", SLOW)
-    assert [counters.peek("one", SLOW).remaining for _ in range(3)] == [99] * 3
+    assert [result_of(counters.peek("one", SLOW)).remaining for _ in range(3)] == [100] * 3
+    result_of(counters.consume("one", SLOW))
+    assert [result_of(counters.peek("one", SLOW)).remaining for _ in range(3)] == [99] * 3
 
 
 def test_refunded_units_can_be_consumed_again(counters: RateLimitCounters) -> None:
     taken(counters, "one", 100)
-    counters.refund("one", SLOW)
+    result_of(counters.refund("one", SLOW))
     assert taken(counters, "one", 5) == 1
 
 
 def test_a_cost_is_consumed_whole_or_not_at_all(counters: RateLimitCounters) -> None:
-    assert counters.consume("one", SLOW, 95).allowed
-    assert not counters.consume("one", SLOW, 10).allowed
-    assert counters.consume("one", SLOW, 5).allowed
+    assert result_of(counters.consume("one", SLOW, 95)).allowed
+    assert not result_of(counters.consume("one", SLOW, 10)).allowed
+    assert result_of(counters.consume("one", SLOW, 5)).allowed
 
 
 def test_it_is_exact_across_threads(counters: RateLimitCounters) -> None:
@@ -69,11 +70,12 @@ TAKE = """
 import sys
 from pathlib import Path
 from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters
+from hookstream_keys.store.inline import run_inline
 from hookstream_keys.domain.limits import Limit
 counters = RateLimitCounters(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
-print(sum(counters.consume("one", Limit(1000, 86400)).allowed for _ in range(500)))
+print(sum(run_inline(counters.consume("one", Limit(1000, 86400))).allowed for _ in range(500)))
 """
 
 
@@ -110,7 +112,7 @@ sys.stdin.readline()
         assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"
         process.kill()
-    assert counters.consume("one", SLOW).allowed
+    assert result_of(counters.consume("one", SLOW)).allowed
 
 
 def test_it_outlives_a_worker(path: Path) -> None:
@@ -160,7 +162,7 @@ def test_a_file_of_another_format_is_recreated(path: Path, content: bytes) -> No
 def test_the_file_is_private_and_says_nothing_of_names(
     path: Path, counters: RateLimitCounters
 ) -> None:
-    counters.consume("sign-in address 203.0.113.7 ada@example.com", SLOW)
+    result_of(counters.consume("sign-in address 203.0.113.7 ada@example.com", SLOW))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     content = path.read_bytes()
     assert b"ada@example.com" not in content
@@ -180,9 +182,9 @@ def test_many_names_are_kept_apart(counters: RateLimitCounters) -> None:
     names = [f"org {number}" for number in range(4_000)]
     limit = Limit(2, 86_400)
     for name in names:
-        assert counters.consume(name, limit).remaining == 1
-    assert all(counters.consume(name, limit).remaining == 0 for name in names)
-    assert not any(counters.consume(name, limit).allowed for name in names)
+        assert result_of(counters.consume(name, limit)).remaining == 1
+    assert all(result_of(counters.consume(name, limit)).remaining == 0 for name in names)
+    assert not any(result_of(counters.consume(name, limit)).allowed for name in names)
 
 
 def test_in_a_full_row_the_emptiest_makes_room(
@@ -191,11 +193,11 @@ def test_in_a_full_row_the_emptiest_makes_room(
     assert ROWS * PLACES >= 200_000
     monkeypatch.setattr(module, "ROWS_OF_OTHERS", 1)
     for number in range(PLACES):
-        counters.consume(f"name {number}", SLOW, number + 1)
-    counters.consume("one more", SLOW, 50)
-    left = [counters.peek(f"name {number}", SLOW).remaining for number in range(PLACES)]
+        result_of(counters.consume(f"name {number}", SLOW, number + 1))
+    result_of(counters.consume("one more", SLOW, 50))
+    left = [result_of(counters.peek(f"name {number}", SLOW)).remaining for number in range(PLACES)]
     assert left == [100] + [99 - number for number in range(1, PLACES)]
-    assert counters.peek("one more", SLOW).remaining == 50
+    assert result_of(counters.peek("one more", SLOW)).remaining == 50
 
 
 def test_no_number_of_keys_evicts_other_limits(
@@ -204,22 +206,22 @@ def test_no_number_of_keys_evicts_other_limits(
     monkeypatch.setattr(module, "ROWS_OF_KEYS", 1)
     monkeypatch.setattr(module, "ROWS_OF_OTHERS", 1)
     for name in ("sign-in address 203.0.113.7", "org org_1"):
-        assert counters.consume(name, SLOW, 5).allowed
+        assert result_of(counters.consume(name, SLOW, 5)).allowed
     for number in range(PLACES * 20):
-        counters.consume(rate_limit_names.of_key(f"ak_{number}"), SLOW, 100)
-    assert counters.peek("sign-in address 203.0.113.7", SLOW).remaining == 95
-    assert counters.peek("org org_1", SLOW).remaining == 95
+        result_of(counters.consume(rate_limit_names.of_key(f"ak_{number}"), SLOW, 100))
+    assert result_of(counters.peek("sign-in address 203.0.113.7", SLOW)).remaining == 95
+    assert result_of(counters.peek("org org_1", SLOW)).remaining == 95
 
 
 def test_a_changed_limit_takes_over_what_was_used(counters: RateLimitCounters, path: Path) -> None:
     other_worker = RateLimitCounters(path)
     assert taken(counters, "one", 3) == 3
     raised, lowered = Limit(300, 86_400), Limit(2, 86_400)
-    assert counters.peek("one", raised).remaining == 297
-    assert other_worker.consume("one", raised).remaining == 296
-    assert not counters.consume("one", lowered).allowed
+    assert result_of(counters.peek("one", raised)).remaining == 297
+    assert result_of(other_worker.consume("one", raised)).remaining == 296
+    assert not result_of(counters.consume("one", lowered)).allowed
     # The refusal is remembered under the limit that refused.
-    assert other_worker.peek("one", SLOW).remaining == 98
+    assert result_of(other_worker.peek("one", SLOW)).remaining == 98
     other_worker.close()
 
 
@@ -231,13 +233,13 @@ def test_a_changed_limit_takes_over_what_was_used_while_the_disk_is_full(
 
     monkeypatch.setattr(os, "pwrite", full)
     assert taken(counters, "one", 3) == 3
-    assert counters.consume("one", Limit(300, 86_400)).remaining == 296
+    assert result_of(counters.consume("one", Limit(300, 86_400))).remaining == 296
 
 
 def test_a_forgotten_limit_begins_anew(counters: RateLimitCounters) -> None:
     assert taken(counters, "one", 100) == 100
-    counters.forget("one", SLOW)
-    assert counters.peek("one", SLOW).remaining == 100
+    result_of(counters.forget("one", SLOW))
+    assert result_of(counters.peek("one", SLOW)).remaining == 100
 
 
 def test_an_unusable_file_is_reported(path: Path, tmp_path: Path) -> None:
@@ -247,26 +249,26 @@ def test_an_unusable_file_is_reported(path: Path, tmp_path: Path) -> None:
     opened = RateLimitCounters(tmp_path / "other")
     os.close(opened._file)
     with pytest.raises(StoreUnavailable, match="locked"):
-        opened.consume("one", SLOW)
+        result_of(opened.consume("one", SLOW))
 
 
 def test_failed_writes_are_counted_in_memory(
     counters: RateLimitCounters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counters.consume("before", SLOW, 10)
+    result_of(counters.consume("before", SLOW, 10))
     with monkeypatch.context() as patched:
         patched.setattr(module, "MAX_REMEMBERED", 3)
         patched.setattr(os, "pwrite", full)
-        assert [counters.consume("one", SLOW).remaining for _ in range(2)] == [99, 98]
-        assert counters.consume("before", SLOW).remaining == 89
+        assert [result_of(counters.consume("one", SLOW)).remaining for _ in range(2)] == [99, 98]
+        assert result_of(counters.consume("before", SLOW)).remaining == 89
         for number in range(3):
-            counters.consume(f"more {number}", SLOW)
+            result_of(counters.consume(f"more {number}", SLOW))
         # The one that was seen the longest ago made room.
-        assert counters.peek("one", SLOW).remaining == 100
-        assert counters.peek("more 2", SLOW).remaining == 99
-    assert counters.consume("more 2", SLOW).remaining == 98
-    assert counters.consume("more 2", SLOW).remaining == 97
-    assert not any(counters.peek("more 2", SLOW).remaining == 100 for _ in range(2))
+        assert result_of(counters.peek("one", SLOW)).remaining == 100
+        assert result_of(counters.peek("more 2", SLOW)).remaining == 99
+    assert result_of(counters.consume("more 2", SLOW)).remaining == 98
+    assert result_of(counters.consume("more 2", SLOW)).remaining == 97
+    assert not any(result_of(counters.peek("more 2", SLOW)).remaining == 100 for _ in range(2))
 
 
 def full(*_: object) -> int:
@@ -284,7 +286,7 @@ def test_a_file_that_is_written_in_pieces_is_whole(
     monkeypatch.setattr(os, "pwrite", short)
     opened = RateLimitCounters(path)
     assert path.stat().st_size == SIZE
-    assert [opened.consume("one", SLOW).remaining for _ in range(2)] == [99, 98]
+    assert [result_of(opened.consume("one", SLOW)).remaining for _ in range(2)] == [99, 98]
     opened.close()
 
 
@@ -292,4 +294,4 @@ def test_a_file_that_is_cut_short_while_it_is_used_counts_on(
     counters: RateLimitCounters, path: Path
 ) -> None:
     os.truncate(path, 200)
-    assert [counters.consume("one", SLOW).remaining for _ in range(2)] == [99, 98]
+    assert [result_of(counters.consume("one", SLOW)).remaining for _ in range(2)] == [99, 98]

@@ -25,6 +25,7 @@ from hookstream_keys.handlers import sign_in
 from hookstream_keys.handlers.context import Dependencies, WriteContext
 from hookstream_keys.settings import Settings
 from hookstream_keys.store import Ban, Store, Tenant, User, open_store
+from hookstream_keys.store.aside import here
 
 PASSWORD = "correct horse"
 HASH = passwords.hashed(PASSWORD)
@@ -117,7 +118,7 @@ def body(tenant: Tenant, password: str = PASSWORD) -> types.SignInRequest:
 
 def test_the_right_password_signs_in(plugged: Store, planted: Tenant) -> None:
     context = context_to(plugged)
-    checked = result_of(sign_in.check_password(context, body(planted)))
+    checked = result_of(sign_in.check_password(context, here, body(planted)))
     answer = result_of(sign_in.sign_in_email(context, body(planted), checked))
     assert answer[1] == 200
     now = timestamps.to_text(context.now)
@@ -142,7 +143,7 @@ def test_changes_during_a_password_check_apply(
 ) -> None:
     engine.run('update "user" set "emailVerified" = true')
     context = context_to(plugged, require_email_verification=True)
-    checked = result_of(sign_in.check_password(context, body(planted)))
+    checked = result_of(sign_in.check_password(context, here, body(planted)))
     engine.run(change)
     before = engine.run('select count(*) from "session"'), engine.run("select * from audit_log")
     with pytest.raises(refusal):
@@ -160,4 +161,4 @@ def test_a_wrong_password_is_refused_first(
     engine.run(f'update "user" set "{column}" = true')
     context = context_to(plugged, require_email_verification=True)
     with pytest.raises(SignInRefused):
-        result_of(sign_in.check_password(context, body(planted, "wrong")))
+        result_of(sign_in.check_password(context, here, body(planted, "wrong")))
