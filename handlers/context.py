@@ -18,7 +18,7 @@ from hookstream_keys.domain.quotas import NO_QUOTAS, Quotas
 from hookstream_keys.domain.records import record
 from hookstream_keys.domain.signing import Signer
 from hookstream_keys.domain.sources import SYSTEM, SYSTEM_RANDOM, Random, Sources
-from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters
+from hookstream_keys.runtime.counters import Counters
 from hookstream_keys.runtime.refusals import Note, not_noted
 from hookstream_keys.runtime.usage import Count, not_counted
 from hookstream_keys.store import IdempotencyRecord, ReadStore, Store
@@ -63,7 +63,7 @@ class Dependencies:
     #: Whether users whose address is not verified can be made members.
     adds_unverified_members: bool = False
     #: Counters of rate limits; None for no limits.
-    counters: RateLimitCounters | None = None
+    counters: Counters | None = None
     #: Counts the uses of keys.
     count: Count = not_counted
     #: Records refused attempts, for the audit log.

@@ -35,19 +35,19 @@ from hookstream_keys.http.middlewares import (
     Routing,
     Security,
     Validation,
-    Writer,
 )
 from hookstream_keys.http.rate_limiting import RateLimiting
 from hookstream_keys.runtime.batches import Batches
+from hookstream_keys.runtime.counters import Counters, open_counters
 from hookstream_keys.runtime.fair_share import FairShare
 from hookstream_keys.runtime.new_secret import secrets_at_start
-from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters, limits_path
 from hookstream_keys.runtime.refusals import Refusals
 from hookstream_keys.runtime.retention import Pruning, periods
+from hookstream_keys.runtime.task_writer import TaskWriter
 from hookstream_keys.runtime.usage import Usage
-from hookstream_keys.runtime.writer import Task
+from hookstream_keys.runtime.writer import Task, Writer
 from hookstream_keys.settings import Settings
-from hookstream_keys.store import Store, database_path, open_store
+from hookstream_keys.store import Store, database_file, open_store
 
 log = logging.getLogger("hookstream_keys")
 
@@ -62,8 +62,8 @@ class Application:
     asgi: ASGIApp
     store: Store
     dependencies: Dependencies
-    counters: RateLimitCounters
-    writer: Writer
+    counters: Counters
+    writer: Writer | TaskWriter
     #: What the writer runs from time to time: each returns whether it has more to do, or when.
     periodic_tasks: tuple[Task, ...]
     #: What the writer runs last, when it stops.
@@ -75,9 +75,9 @@ class Application:
         self.writer.start()
         self.store.forbid_writes()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Finish all writes, and close the files."""
-        self.writer.stop()
+        await self.writer.stop()
         self.store.close()
         self.counters.close()
 
@@ -99,11 +99,11 @@ def assemble(
     """
     store = open_store(settings.database)
     store.migrate()
-    path = database_path(settings.database)
-    counters = RateLimitCounters(limits_path(path), sources.monotonic_ns)
+    file = database_file(settings.database)
+    counters = open_counters(settings.database, file, sources.monotonic_ns)
     usage = Usage(store)
     refusals = Refusals(store, partial(audit.refused, store, sources), sources.monotonic)
-    secrets, warning = secrets_at_start(settings, path, store)
+    secrets, warning = secrets_at_start(settings, file, store)
     signer = Signer(*secrets)
     if warning is not None:
         log.warning(warning)
@@ -134,11 +134,14 @@ def assemble(
         usage.flush,
         refusals.flush,
         pruning.prune_batch,
+        counters.prune,
         batches.continue_deletion,
         batches.continue_revocation,
     )
     final_tasks = (refusals.close,)
-    writer = Writer(store, periodic_tasks, at_end=final_tasks)
+    # Where a commit waits for the network, no thread has to.
+    writer_of = Writer if file is not None else TaskWriter
+    writer = writer_of(store, periodic_tasks, at_end=final_tasks)
     document = spec.load()
     if settings.validate_responses:
         document = closed_responses(document)
@@ -214,4 +217,4 @@ async def _lifespan(application: Application) -> AsyncIterator[None]:
     application.start()
     tune_interpreter()
     yield
-    application.stop()
+    await application.stop()

@@ -407,6 +407,16 @@ def signing_secrets(settings: Settings, database: Path) -> tuple[str, ...]:
         raise SettingsError(f"cannot use the secret file {path}: {error.strerror}") from error
 
 
+def configured_secrets(settings: Settings) -> tuple[str, ...]:
+    """The configured secrets, which a database without a file needs. Raises SettingsError."""
+    if not settings.secrets:
+        raise SettingsError(
+            "on PostgreSQL BETTER_AUTH_SECRET must be set: every node needs the same secret, and "
+            "there is no file beside the database to keep one in"
+        )
+    return settings.secrets
+
+
 def existing_signing_secrets(settings: Settings, database: Path) -> tuple[str, ...]:
     """The secrets of `signing_secrets`, or none: no file is created.
 

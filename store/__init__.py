@@ -5,7 +5,6 @@ clear: keys arrive as digests, passwords as hashes.
 """
 
 from pathlib import Path
-from typing import cast
 
 from hookstream_keys.store.acceptance import Acceptance, AcceptedChange
 from hookstream_keys.store.base import Store
@@ -22,6 +21,7 @@ from hookstream_keys.store.errors import (
     QuotaReached,
     StoreError,
     StoreUnavailable,
+    TransactionConflict,
     UniqueViolation,
     UnsupportedDatabase,
 )
@@ -129,9 +129,11 @@ __all__ = [
     "StoreUnavailable",
     "Tenancy",
     "Tenant",
+    "TransactionConflict",
     "UniqueViolation",
     "UnsupportedDatabase",
     "User",
+    "database_file",
     "database_path",
     "open_sandbox_store",
     "open_store",
@@ -148,6 +150,11 @@ def database_path(url: str) -> Path:
     Raises UnsupportedDatabase for any other address: there are no parameters, and no database in
     memory, which each worker would have for itself.
     """
+    if url.startswith(POSTGRESQL):
+        raise UnsupportedDatabase(
+            "this command works on a database that is a file, sqlite:///FILE; PostgreSQL has means "
+            "of its own for it, such as pg_basebackup and an archive of its WAL"
+        )
     path = url.removeprefix(_SQLITE)
     if path != url and (path == ":memory:" or path.startswith("file:") or set(path) & set("?#")):
         raise UnsupportedDatabase(
@@ -158,9 +165,17 @@ def database_path(url: str) -> Path:
         raise UnsupportedDatabase(
             # Not quoted: the URL of another engine may contain a password.
             f"the database's address does not begin with {_SQLITE}, or has no file behind it; "
-            f"write {_SQLITE}FILE, such as sqlite:///hookstream.db"
+            f"write {_SQLITE}FILE, such as sqlite:///hookstream.db, or postgresql://HOST/NAME"
         )
     return Path(path)
+
+
+def database_file(url: str) -> Path | None:
+    """The file of `database_path`, or None for a database on the network.
+
+    Raises UnsupportedDatabase.
+    """
+    return None if url.startswith(POSTGRESQL) else database_path(url)
 
 
 def require_private(url: str) -> None:
@@ -168,7 +183,9 @@ def require_private(url: str) -> None:
 
     Raises StoreUnavailable, with the command that changes it, and UnsupportedDatabase.
     """
-    permissions.require_private(database_path(url))
+    file = database_file(url)
+    if file is not None:
+        permissions.require_private(file)
 
 
 def open_sandbox_store(url: str) -> Store:
@@ -187,7 +204,6 @@ def open_store(url: str) -> Store:
         # Here, since most databases are files, and need no driver.
         from hookstream_keys.store.postgresql import PostgresqlStore  # noqa: PLC0415
 
-        # Without backups, checks of the state and pruning: the command line refuses the address.
-        return cast("Store", PostgresqlStore(url))
+        return PostgresqlStore(url)
     require_version()
     return SqliteStore(database_path(url))

@@ -15,6 +15,13 @@ class StoreUnavailable(StoreError):
     """
 
 
+class TransactionConflict(StoreUnavailable):
+    """A transaction was rolled back for another one, or for what failed in it.
+
+    Repeated, it may succeed.
+    """
+
+
 class QueryTimeout(StoreError):
     """A query took until its deadline, and was stopped."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import IN_SANDBOX, Database, Server, Tenant, serving
+from support import IN_SANDBOX, ON_POSTGRESQL, Database, Server, Tenant, serving
 from support.programs import require
 from support.sandbox_server import serving_sandbox
 
@@ -67,6 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "not_in_sandbox(reason): what a sandbox does not do, or not so"
     )
+    config.addinivalue_line("markers", "on_sqlite(reason): what is tested on SQLite only")
     # pytest-xdist would begin with the files that have the most tests, not with the slowest.
     config.option.loadscopereorder = False
 
@@ -80,6 +81,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     mark = item.get_closest_marker("not_in_sandbox")
     if IN_SANDBOX and mark is not None:
+        pytest.skip(mark.kwargs["reason"])
+    mark = item.get_closest_marker("on_sqlite")
+    if ON_POSTGRESQL and mark is not None:
         pytest.skip(mark.kwargs["reason"])
 
 

@@ -13,7 +13,7 @@ from hookstream_keys.domain.limits import Decision, Limit
 from hookstream_keys.domain.records import record
 from hookstream_keys.domain.scopes import Scopes
 from hookstream_keys.runtime import rate_limit_names
-from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters
+from hookstream_keys.runtime.counters import Counters
 from hookstream_keys.store import ApiKey, ReadStore, Rotation
 
 
@@ -63,7 +63,7 @@ async def verify(
     return Verification("VALID", key)
 
 
-async def consume_limit(found: Verification, counters: RateLimitCounters | None) -> Verification:
+async def consume_limit(found: Verification, counters: Counters | None) -> Verification:
     """Count the use of a valid key for its own limit; returns whether that allows it."""
     key = found.key
     if found.code != "VALID" or key is None or key.rate_limit is None or counters is None:
@@ -74,12 +74,12 @@ async def consume_limit(found: Verification, counters: RateLimitCounters | None)
     return Verification("VALID", key, limit=decision)
 
 
-async def consume(counters: RateLimitCounters, key_id: str, limit: Limit) -> Decision:
+async def consume(counters: Counters, key_id: str, limit: Limit) -> Decision:
     """Count a use of a key for its own limit."""
     return await counters.consume(rate_limit_names.of_key(key_id), limit)
 
 
-async def forget_limit(counters: RateLimitCounters | None, key_id: str, limit: Limit) -> None:
+async def forget_limit(counters: Counters | None, key_id: str, limit: Limit) -> None:
     """Forget the uses of a key that had this limit of its own."""
     if counters is not None:
         await counters.forget(rate_limit_names.of_key(key_id), limit)

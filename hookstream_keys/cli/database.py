@@ -8,7 +8,7 @@ from hookstream_keys.settings import Settings, refuse_unknown
 from hookstream_keys.store import (
     Store,
     StoreUnavailable,
-    database_path,
+    database_file,
     open_store,
     require_private,
 )
@@ -40,7 +40,11 @@ def require_database(database: str, remedy: str) -> None:
 
     The message has the setting that names it, and the remedy.
     """
-    path = database_path(database).absolute()
+    file = database_file(database)
+    if file is None:
+        # Its server says so.
+        return
+    path = file.absolute()
     if not path.exists():
         found = f"there is no database {path}"
     elif is_empty(path):

@@ -9,7 +9,7 @@ from hookstream_keys.cli.output import note, printable, require_output, show_jso
 from hookstream_keys.domain import passwords
 from hookstream_keys.handlers import bootstrap, users
 from hookstream_keys.runtime.new_secret import secrets_at_start
-from hookstream_keys.store import Store, database_path, open_store, require_private
+from hookstream_keys.store import Store, database_file, open_store, require_private
 
 #: How many users a run on a used database names.
 _NAMED = 20
@@ -50,8 +50,7 @@ def init_command(org: str, env: str, email: str, as_json: bool, database: str) -
     require_private(database)
     store = open_store(database)
     store.migrate()
-    path = database_path(database)
-    _, warning = secrets_at_start(settings, path, store)
+    _, warning = secrets_at_start(settings, database_file(database), store)
     if warning is not None:
         note(f"WARNING: {warning}")
     password = passwords.generate()

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 from click.core import ParameterSource
@@ -76,9 +77,21 @@ def with_database(command: Command) -> Command:
         default=DEFAULT_DATABASE,
         show_default=True,
         show_envvar=True,
-        help="The database: sqlite:///FILE.",
+        help="The database: sqlite:///FILE, or postgresql://USER@HOST/NAME.",
+        callback=_without_password,
     )
     return option(command)
+
+
+def _without_password(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Refuse a password on the command line, where every user of the machine can read it."""
+    given = context.get_parameter_source(parameter.name or "")
+    if given is ParameterSource.COMMANDLINE and urlsplit(value).password:
+        raise click.BadParameter(
+            "has a password, which every user of the machine could read there: put the URL into "
+            "HOOKSTREAM_DATABASE, or the password into PGPASSWORD or the file of PGPASSFILE"
+        )
+    return value
 
 
 def with_json(command: Command) -> Command:

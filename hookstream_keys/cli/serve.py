@@ -1,6 +1,7 @@
 """`hookstream-keys serve`."""
 
 import sys
+import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -13,11 +14,11 @@ from hookstream_keys.cli.options import Number, with_database
 from hookstream_keys.cli.output import OutputError, discard_output, note, require_output
 from hookstream_keys.contract import spec
 from hookstream_keys.domain.setting_kinds import PORT, WORKERS
+from hookstream_keys.runtime.counters import open_counters
 from hookstream_keys.runtime.new_secret import secrets_at_start
-from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters, limits_path
 from hookstream_keys.server import listening, systemd
 from hookstream_keys.settings import Settings
-from hookstream_keys.store import database_path, open_store, require_private
+from hookstream_keys.store import database_file, open_store, require_private
 
 _DEFAULTS = Settings()
 
@@ -147,9 +148,9 @@ def _prepare(settings: Settings, database: str) -> None:
     require_private(database)
     store = open_store(database)
     store.migrate()
-    path = database_path(database)
-    _, warning = secrets_at_start(settings, path, store)
+    file = database_file(database)
+    _, warning = secrets_at_start(settings, file, store)
     store.close()
     if warning is not None:
         note(f"WARNING: {warning}")
-    RateLimitCounters(limits_path(path)).close()
+    open_counters(database, file, time.monotonic_ns).close()

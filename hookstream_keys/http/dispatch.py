@@ -52,6 +52,7 @@ from hookstream_keys.http.fair_threads import FairThreads
 from hookstream_keys.http.per_operation import PerOperationMiddleware
 from hookstream_keys.http.rate_limiting import RateLimiting, tenant_of
 from hookstream_keys.http.responses import respond
+from hookstream_keys.runtime.task_writer import TaskWriter
 from hookstream_keys.runtime.writer import RETRY_SECONDS, Writer
 from hookstream_keys.store import IdempotentReplay, Store, StoreError
 
@@ -79,7 +80,7 @@ class HandlerDispatcher(PerOperationMiddleware):
         store: Store,
         credentials: Credentials,
         dependencies: Dependencies,
-        writer: Writer,
+        writer: Writer | TaskWriter,
         limiting: RateLimiting,
     ) -> None:
         super().__init__(app)
@@ -117,7 +118,9 @@ class HandlerDispatcher(PerOperationMiddleware):
         if UNBOUNDED.get(operation.id) in arguments:
             answer = await self._read_aside(operation, context, arguments)
         elif operation.id in WRITING or _will_write(request.principal):
-            answer = await self._writer.run(lambda: self._write(operation, context, arguments))
+            answer = await self._writer.run(
+                lambda: self._write(operation, context, arguments), _flow(request.principal)
+            )
             if isinstance(answer[0], Unfinished):
                 answer = await self._finished(answer, request)
         else:
@@ -126,7 +129,8 @@ class HandlerDispatcher(PerOperationMiddleware):
                 answer = await _answer(operation.id, context, arguments)
             except RetryInWriteTransaction:
                 answer = await self._writer.run(
-                    lambda: self._write(operation, context, arguments, used=True)
+                    lambda: self._write(operation, context, arguments, used=True),
+                    _flow(request.principal),
                 )
         await respond(request, answer, send)
 
@@ -156,7 +160,9 @@ class HandlerDispatcher(PerOperationMiddleware):
         principal = context.principal
         if isinstance(principal, KeyPrincipal) and principal.pending_rotation is not None:
             # The use of a pending secret is a write, and a short one.
-            await self._writer.run(lambda: self._use_pending_secret(operation, context))
+            await self._writer.run(
+                lambda: self._use_pending_secret(operation, context), _flow(principal)
+            )
         else:
             await _record_use(operation, context)
         if isinstance(principal, SessionPrincipal):
@@ -197,7 +203,7 @@ class HandlerDispatcher(PerOperationMiddleware):
                 if body.writes:
                     # One at a time, so that several together hold the write lock no longer.
                     async with self._steps:
-                        answer = await self._writer.run(body.step)
+                        answer = await self._writer.run(body.step, _flow(request.principal))
                 else:
                     answer = await self._beside(body.step, request.principal)
             except Overloaded:
@@ -247,9 +253,15 @@ class HandlerDispatcher(PerOperationMiddleware):
         )
 
 
+def _flow(principal: Principal) -> str | None:
+    """The tenant that a request belongs to, if any."""
+    return tenant_of(principal) if isinstance(principal, Authenticated) else None
+
+
 def _flows(principal: Principal) -> tuple[str, ...]:
     """The flows of the fair queue that a read belongs to."""
-    return (tenant_of(principal),) if isinstance(principal, Authenticated) else ()
+    flow = _flow(principal)
+    return () if flow is None else (flow,)
 
 
 def _if_match(request: Request) -> str | None:

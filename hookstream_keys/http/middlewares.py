@@ -15,6 +15,5 @@ from hookstream_keys.http.dispatch import HandlerDispatcher
 from hookstream_keys.http.routing import Routing
 from hookstream_keys.http.security import Security
 from hookstream_keys.http.validation import Validation
-from hookstream_keys.runtime.writer import Writer
 
-__all__ = ["HandlerDispatcher", "ResponseValidation", "Routing", "Security", "Validation", "Writer"]
+__all__ = ["HandlerDispatcher", "ResponseValidation", "Routing", "Security", "Validation"]

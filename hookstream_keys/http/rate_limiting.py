@@ -13,7 +13,7 @@ from hookstream_keys.context.request import Request
 from hookstream_keys.domain.errors import ApiError, RateLimited, Unauthorized
 from hookstream_keys.domain.limits import Decision, Limit
 from hookstream_keys.runtime import rate_limit_names
-from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters
+from hookstream_keys.runtime.counters import Counters
 
 #: How many requests a refused credential counts for, against brute force.
 REFUSAL_COST = 10
@@ -27,7 +27,7 @@ class RateLimiting:
 
     def __init__(
         self,
-        counters: RateLimitCounters,
+        counters: Counters,
         per_minute: int | None,
         verifications_per_minute: int | None = None,
     ) -> None:

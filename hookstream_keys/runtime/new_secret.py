@@ -4,6 +4,7 @@ from pathlib import Path
 
 from hookstream_keys.settings import (
     Settings,
+    configured_secrets,
     existing_signing_secrets,
     secret_path,
     signing_secrets,
@@ -12,13 +13,16 @@ from hookstream_keys.store import Store
 
 
 def secrets_at_start(
-    settings: Settings, database: Path, store: Store
+    settings: Settings, database: Path | None, store: Store
 ) -> tuple[tuple[str, ...], str | None]:
     """The signing secrets, created on first use, and the warning where that loses something.
 
     Nothing is lost when a secret exists, or the database was never used. Raises SettingsError
-    when the secret's file cannot be used, and StoreUnavailable.
+    when the secret's file cannot be used or, without a file of the `database`, no secret is
+    configured; and StoreUnavailable.
     """
+    if database is None:
+        return configured_secrets(settings), None
     existing = existing_signing_secrets(settings, database)
     if existing:
         return existing, None

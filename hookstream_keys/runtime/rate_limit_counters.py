@@ -103,6 +103,10 @@ class RateLimitCounters:
             # What is missing from the file counts as empty buckets.
             os.ftruncate(self._file, _HEADER.size)
 
+    async def prune(self) -> bool:
+        """Nothing: the table has a fixed size."""
+        return False
+
     async def consume(self, name: str, limit: Limit, cost: int = 1) -> Decision:
         """Consume `cost` of the limit of this name, if it allows that."""
         return self._change(name, limit, cost)

@@ -13,7 +13,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
@@ -81,13 +81,15 @@ class Writer:
         """Start the thread."""
         self._thread.start()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Finish the jobs that wait, then the periodic tasks, and stop."""
         self._jobs.put(None)
         self._thread.join()
 
-    async def run(self, job: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-        """What `job` returns or raises, after its commit.
+    async def run(
+        self, job: Callable[[], Coroutine[Any, Any, Result]], _: Hashable = None
+    ) -> Result:
+        """What `job` returns or raises, after its commit, whichever flow it is of.
 
         Raises Overloaded when too many jobs wait, or the wait would exceed `MAX_QUEUE_SECONDS`.
         """
@@ -174,7 +176,7 @@ class Writer:
         """Run the tasks that are due at `now`."""
         for task, due in self._periodic_tasks.items():
             if due <= now:
-                wait = _wait_after(_run_task(task), self._every)
+                wait = wait_after(_run_task(task), self._every)
                 self._periodic_tasks[task] = time.monotonic() + wait
 
 
@@ -186,7 +188,7 @@ def _run_task(task: Task) -> object:
         return None
 
 
-def _wait_after(result: object, every: float) -> float:
+def wait_after(result: object, every: float) -> float:
     """How long until a task that returned `result` runs again, in seconds."""
     if isinstance(result, float):
         return result

@@ -87,7 +87,7 @@ def _control_api(tenants: Tenants, max_body_bytes: int) -> ASGIApp:
         tenants.start()
         tune_interpreter()
         yield
-        tenants.stop()
+        await tenants.stop()
 
     described = document()
     middlewares = [Routing, Validation, partial(_ControlDispatcher, tenants=tenants)]

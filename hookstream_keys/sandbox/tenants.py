@@ -66,10 +66,10 @@ class Tenants:
         for world in (self.own, *self._worlds.values()):
             world.interrupt()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Stop all worlds."""
         for world in (self.own, *self._worlds.values()):
-            world.stop()
+            await world.stop()
 
     def _require_own(self, by: World) -> None:
         if by is not self.own:

@@ -98,9 +98,9 @@ class World:
         """Begin to serve, on the event loop's thread."""
         self.application.start()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Finish all writes, and delete what the world has."""
-        self.application.stop()
+        await self.application.stop()
         self._snapshot.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -112,7 +112,7 @@ class World:
         """Stop when no request is in progress. Requests that arrive meanwhile get no answer."""
         async with self._gate.closed():
             self._gate.is_deleted = True
-            await asyncio.to_thread(self.stop)
+            await asyncio.to_thread(self.application.store.run, self.stop())
 
     def resources(self, owner: Owner | None = None, purpose: str = "resources") -> Resources:
         """Makes resources now, of the owner or another one."""

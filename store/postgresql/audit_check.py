@@ -1,11 +1,13 @@
 """Checking the chains of the audit log: one for each organization."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import asyncpg
 
 from hookstream_keys.store import chain
+from hookstream_keys.store.errors import ArchiveRefused
 from hookstream_keys.store.postgresql import background
 from hookstream_keys.store.postgresql.engine import PostgresqlEngine
 from hookstream_keys.store.postgresql.errors import translating
@@ -33,13 +35,19 @@ class AuditCheck(PostgresqlEngine):
     """The check, in one snapshot, on a connection of its own."""
 
     def check_audit_log(
-        self, expected_head: str | None = None, *, progress: Progress | None = None
+        self,
+        expected_head: str | None = None,
+        *,
+        archives: Sequence[Path] = (),
+        progress: Progress | None = None,
     ) -> ChainCheck:
         """Verify a snapshot of every chain; the first fault is returned.
 
-        The head is that of each chain, one per line, as is `expected_head`: each must be in a
-        chain. For a thread without an event loop.
+        The head has that of each chain, as has `expected_head`: each must be in a chain. For a
+        thread without an event loop. Raises ArchiveRefused: no row was pruned.
         """
+        if archives:
+            raise ArchiveRefused("the audit log of PostgreSQL is not pruned, and has no archives")
         with translating():
             driver = background.run(self.connected())
             try:
@@ -73,7 +81,7 @@ def _checked(
     if background.run(driver.fetchval(_COUNT_HASHES, kept)) < len(kept):
         fault = chain.kept_head_is_missing(whole.seq, whole.pruned)
         return replace(whole, fault=fault)
-    return replace(whole, head="\n".join(heads) or whole.head)
+    return replace(whole, head=" ".join(heads) or whole.head)
 
 
 def _check_chain(driver: asyncpg.Connection, org_id: str) -> ChainCheck:

@@ -8,6 +8,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
 from typing import Any, TypeVar
 
@@ -41,6 +42,12 @@ class _Loop:
 _shared = _Loop()
 # A forked process has the loop, and not its thread.
 os.register_at_fork(after_in_child=_shared.begin)
+
+
+def run_apart(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """The same on a loop of its own, for once: also from a coroutine, which it holds up."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
 
 
 def run(coroutine: Coroutine[Any, Any, Result]) -> Result:

@@ -4,7 +4,9 @@ from datetime import datetime
 from functools import cached_property
 
 from hookstream_keys.domain.timestamps import to_text
+from hookstream_keys.store.postgresql import background
 from hookstream_keys.store.postgresql.engine import PostgresqlEngine
+from hookstream_keys.store.postgresql.errors import translating
 from hookstream_keys.store.sql.retention import Conditions
 
 _COLUMNS = """
@@ -24,7 +26,16 @@ class BetterAuthColumns(PostgresqlEngine):
 
     @cached_property
     def user_columns(self) -> frozenset[str]:
-        return frozenset(row[0] for row in self.run(self.all(_COLUMNS)))
+        # Once, and by whatever asks first, which may be a coroutine.
+        return background.run_apart(self._columns())
+
+    async def _columns(self) -> frozenset[str]:
+        with translating():
+            driver = await self.connected()
+            try:
+                return frozenset(row[0] for row in await driver.fetch(_COLUMNS))
+            finally:
+                await driver.close()
 
     def expired(self, before: datetime) -> Conditions:
         return [('"expiresAt" <= ?', (to_text(before),))]

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, and transactions.
+"""Transactions on PostgreSQL.
 
 What a coroutine asks inside a transaction goes to the connection of that, by a context variable;
 everything else to any connection of the pool. Isolation is READ COMMITTED: each statement sees
@@ -7,7 +7,6 @@ it changes.
 """
 
 import asyncio
-import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -18,16 +17,14 @@ from typing import Any
 import asyncpg
 
 from hookstream_keys.store.aside import Aside, Result
-from hookstream_keys.store.errors import QueryTimeout, StoreUnavailable
+from hookstream_keys.store.errors import QueryTimeout, StoreUnavailable, TransactionConflict
 from hookstream_keys.store.postgresql import background, migrations
 from hookstream_keys.store.postgresql.connection import Connection
 from hookstream_keys.store.postgresql.errors import translating
+from hookstream_keys.store.postgresql.pool import WAIT_SECONDS, Pool
 from hookstream_keys.store.sql.connection import Engine, Row, Values
 
-#: How long a statement, a lock, a connection or a free place in the pool is waited for before the
-#: database counts as unavailable, in seconds.
-WAIT_SECONDS = 5.0
-#: How many connections a process has at most, beside those of commands.
+#: How many connections a process has at most, beside those of its rate limits.
 MAX_CONNECTIONS = 10
 
 _TRY_TO_ADD = "insert into receipt (id, fingerprint, sealed, created_at) values ($1, $1, $1, '')"
@@ -35,17 +32,14 @@ _TRY_TO_DELETE = "delete from receipt where id = $1"
 
 #: The code of PostgreSQL's warnings.
 _WARNING = "01000"
-#: The form in which PostgreSQL writes a time in UTC.
-_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?\+00", re.ASCII)
 
 
 class PostgresqlEngine(Engine):
-    """The base class of this engine's parts: connections to the database at `url`."""
+    """The base class of this engine's parts: transactions on the database at `url`."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        # A driver's connection belongs to the loop that made it.
-        self._pools: dict[asyncio.AbstractEventLoop, _Pool] = {}
+        self._pool = Pool(url, MAX_CONNECTIONS)
         self._transaction: ContextVar[Connection | None] = ContextVar("transaction", default=None)
         self._ends: ContextVar[float | None] = ContextVar("ends", default=None)
         self._wrote_at = float("-inf")
@@ -54,15 +48,12 @@ class PostgresqlEngine(Engine):
         return background.run(self._migrate())
 
     async def check(self) -> None:
-        async with self._borrowed() as driver:
-            if await driver.fetchval("select to_regclass('hookstream_migration') is null"):
-                raise StoreUnavailable("the database is not migrated; run init")
-            if await migrations.pending(driver):
-                raise StoreUnavailable("the database is not migrated; run init")
-            if await driver.fetchval("select pg_is_in_recovery()"):
-                raise StoreUnavailable(
-                    "the database's server is a standby, which cannot be written"
-                )
+        with translating():
+            async with self._pool.borrowed() as driver:
+                if await migrations.pending(driver):
+                    raise StoreUnavailable("the database is not migrated; run init")
+                if await driver.fetchval("select pg_is_in_recovery()"):
+                    raise StoreUnavailable("the database is a standby, which cannot be written")
 
     def wrote_within(self, seconds: float) -> bool:
         return time.monotonic() - self._wrote_at < seconds
@@ -75,10 +66,7 @@ class PostgresqlEngine(Engine):
             await connection.driver.execute(_TRY_TO_DELETE, probe)
 
     def close(self) -> None:
-        pools, self._pools = self._pools, {}
-        for loop, pool in pools.items():
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(pool.terminate)
+        self._pool.close()
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         return background.run(coroutine)
@@ -100,7 +88,7 @@ class PostgresqlEngine(Engine):
     ) -> AbstractAsyncContextManager[Connection]:
         """A write transaction, rolled back on any error; in `group_commit` a savepoint."""
         current = self._transaction.get()
-        return self._durable(org_id) if current is None else self._savepoint(current, org_id)
+        return self._durable(org_id) if current is None else _savepoint(current, org_id)
 
     @asynccontextmanager
     async def group_commit(self) -> AsyncIterator[None]:
@@ -130,6 +118,10 @@ class PostgresqlEngine(Engine):
     def forbid_writes(self) -> None:
         """Nothing: a write holds no thread up."""
 
+    async def connected(self) -> asyncpg.Connection:
+        """A new connection, beside those of the pool."""
+        return await asyncpg.connect(self._url, timeout=WAIT_SECONDS)
+
     async def _migrate(self) -> list[str]:
         with translating():
             driver = await self.connected()
@@ -138,17 +130,13 @@ class PostgresqlEngine(Engine):
             finally:
                 await driver.close()
 
-    async def connected(self) -> asyncpg.Connection:
-        """A new connection, beside those of the pool."""
-        return await asyncpg.connect(self._url, timeout=WAIT_SECONDS)
-
     @asynccontextmanager
     async def _durable(self, org_id: str | None = None) -> AsyncIterator[Connection]:
         """A transaction that is durable when it ends."""
         with translating():
-            async with self._borrowed() as driver:
+            async with self._pool.borrowed() as driver:
                 with _confirmed(driver):
-                    async with driver.transaction():
+                    async with _transaction(driver):
                         connection = Connection(driver)
                         if org_id is not None:
                             await connection.lock(org_id)
@@ -157,39 +145,14 @@ class PostgresqlEngine(Engine):
                 self._wrote_at = time.monotonic()
 
     @asynccontextmanager
-    async def _savepoint(
-        self, connection: Connection, org_id: str | None
-    ) -> AsyncIterator[Connection]:
-        before = dict(connection.heads), set(connection.moved)
-        with translating():
-            try:
-                async with connection.driver.transaction():
-                    if org_id is not None:
-                        await connection.lock(org_id)
-                    yield connection
-            except BaseException:
-                # Locks that the savepoint took are released with it.
-                connection.heads, connection.moved = before
-                raise
-
-    @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
         """The connection of the transaction, or any."""
         current = self._transaction.get()
         if current is not None:
             yield current
             return
-        async with self._borrowed() as driver:
+        async with self._pool.borrowed() as driver:
             yield Connection(driver)
-
-    @asynccontextmanager
-    async def _borrowed(self) -> AsyncIterator[asyncpg.Connection]:
-        loop = asyncio.get_running_loop()
-        pool = self._pools.get(loop)
-        if pool is None:
-            pool = self._pools[loop] = _Pool(self._url)
-        async with pool.borrowed() as driver:
-            yield driver
 
     async def _until_deadline(self, asked: Coroutine[Any, Any, Result]) -> Result:
         ends = self._ends.get()
@@ -201,47 +164,42 @@ class PostgresqlEngine(Engine):
             raise QueryTimeout("a query took until its deadline, and was stopped") from None
 
 
-class _Pool:
-    """A loop's connections."""
+@asynccontextmanager
+async def _transaction(driver: asyncpg.Connection) -> AsyncIterator[None]:
+    """A transaction, rolled back on any error.
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._opening = asyncio.Lock()
-        self._pool: asyncpg.Pool | None = None
+    Raises TransactionConflict where it was rolled back on its own, after a statement in it failed:
+    the commit says so by its tag only.
+    """
+    await driver.execute("begin")
+    try:
+        yield
+        if await driver.execute("commit") != "COMMIT":
+            raise TransactionConflict("the transaction was undone")  # noqa: TRY301 - rolled back
+    except BaseException:
+        if not driver.is_closed() and driver.is_in_transaction():
+            await driver.execute("rollback")
+        raise
 
-    @asynccontextmanager
-    async def borrowed(self) -> AsyncIterator[asyncpg.Connection]:
-        if self._pool is None:
-            async with self._opening:
-                if self._pool is None:
-                    self._pool = await self._opened()
-        driver = await self._pool.acquire(timeout=WAIT_SECONDS)
+
+@asynccontextmanager
+async def _savepoint(connection: Connection, org_id: str | None) -> AsyncIterator[Connection]:
+    """A savepoint in a transaction, rolled back on any error."""
+    before = dict(connection.heads), set(connection.moved)
+    driver = connection.driver
+    with translating():
+        await driver.execute("savepoint part")
         try:
-            yield driver
-        finally:
-            await self._pool.release(driver)
-
-    def terminate(self) -> None:
-        if self._pool is not None:
-            self._pool.terminate()
-
-    async def _opened(self) -> asyncpg.Pool:
-        return await asyncpg.create_pool(
-            self._url,
-            min_size=1,
-            max_size=MAX_CONNECTIONS,
-            timeout=WAIT_SECONDS,
-            init=prepare,
-            # Nothing is set on a connection that would have to be reset.
-            reset=_nothing,
-            server_settings={
-                "application_name": "hookstream-keys",
-                "timezone": "UTC",
-                "datestyle": "ISO",
-                "lock_timeout": f"{WAIT_SECONDS * 1000:.0f}",
-                "idle_in_transaction_session_timeout": f"{WAIT_SECONDS * 2000:.0f}",
-            },
-        )
+            if org_id is not None:
+                await connection.lock(org_id)
+            yield connection
+        except BaseException:
+            # The locks that it took are released with it.
+            connection.heads, connection.moved = before
+            if not driver.is_closed():
+                await driver.execute("rollback to savepoint part; release savepoint part")
+            raise
+        await driver.execute("release savepoint part")
 
 
 @contextmanager
@@ -264,30 +222,3 @@ def _confirmed(driver: asyncpg.Connection) -> Iterator[None]:
         driver.remove_log_listener(listen)
     if warned:
         raise StoreUnavailable("the standby has not confirmed the change")
-
-
-async def _nothing(_: asyncpg.Connection) -> None:
-    pass
-
-
-async def prepare(driver: asyncpg.Connection) -> None:
-    """Have values of better-auth's columns in the forms that records have."""
-    await driver.set_type_codec(
-        "timestamptz", schema="pg_catalog", encoder=str, decoder=_moment, format="text"
-    )
-    await driver.set_type_codec(
-        "bool", schema="pg_catalog", encoder=_flag, decoder="t".__eq__, format="text"
-    )
-
-
-def _moment(stored: str) -> str:
-    """A time as records have it; others, such as infinity, as they are."""
-    found = _MOMENT.fullmatch(stored)
-    if found is None:
-        return stored
-    day, clock, fraction = found.groups("")
-    return f"{day}T{clock}.{fraction[:3]:0<3}Z"
-
-
-def _flag(value: object) -> str:
-    return "t" if value else "f"

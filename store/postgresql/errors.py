@@ -6,15 +6,15 @@ from typing import NoReturn
 
 import asyncpg
 
-from hookstream_keys.store.errors import ForeignKeyViolation, StoreUnavailable
+from hookstream_keys.store.errors import ForeignKeyViolation, StoreUnavailable, TransactionConflict
 
-
-class TransactionConflict(StoreUnavailable):
-    """Another transaction was in the way: the same one succeeds when it is repeated."""
-
-
-#: Serialization failures and deadlocks: 40001 and 40P01.
-_CONFLICTS = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+#: Serialization failures and deadlocks, 40001 and 40P01; and statements after any failure in the
+#: same transaction, 25P02.
+_CONFLICTS = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.InFailedSQLTransactionError,
+)
 #: Mistakes of this program, not states of the database.
 _OWN = (
     asyncpg.IntegrityConstraintViolationError,

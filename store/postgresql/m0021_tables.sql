@@ -249,3 +249,14 @@ create table audit_anchor (
     seq bigint not null check (seq >= 0),
     hash text not null check (length(hash) = 64)
 )
+;
+
+-- Rate limits are not kept over a crash of the server, and so need no log.
+create unlogged table rate_limit (
+    id bytea primary key check (length(id) = 16),
+    -- Nanoseconds since 1970, by the database's clock.
+    empty_at bigint not null,
+    interval bigint not null check (interval > 0),
+    -- What a writer expects `empty_at` to be.
+    expected bigint not null
+)

@@ -1,6 +1,7 @@
 """The usage of keys and their failed attempts."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from hookstream_keys.store.records import Attempts, KeyUsage
 from hookstream_keys.store.sql.connection import Engine
@@ -25,10 +26,15 @@ class Usage(Engine):
 
     async def add_usage(self, counted: Sequence[Attempts]) -> None:
         async with self.write_transaction() as connection:
-            await connection.change_many(_ADD, [each._asdict() for each in counted])
+            # In one order, so that no two processes wait for each other.
+            await connection.change_many(
+                _ADD, [each._asdict() for each in sorted(counted, key=itemgetter(0, 1))]
+            )
 
     async def usage_of(self, key_ids: Sequence[str]) -> dict[str, KeyUsage]:
         found: dict[str, list[Attempts]] = {key_id: [] for key_id in key_ids}
+        if not found:
+            return {}
         places = ", ".join("?" for _ in key_ids)
         for row in await self.all(
             "select key_id, outcome, count, last_at, last_ip from key_usage"  # noqa: S608

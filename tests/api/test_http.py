@@ -516,6 +516,7 @@ def test_a_half_closed_connection_is_answered_and_closed(server: Server, tenant:
     assert half_closed(server, b"") == half_closed(server, b"\r\n") == b""
 
 
+@pytest.mark.on_sqlite(reason="its database is locked by SQL")
 @pytest.mark.not_in_sandbox(reason="its database is locked by SQL")
 def test_a_write_that_waits_is_dropped_when_its_client_is_gone(
     server: Server, tenant: Tenant

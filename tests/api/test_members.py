@@ -126,7 +126,7 @@ def test_400_to_invalid_requests(
 
 
 def unverify(server: Server, user_id: str) -> None:
-    server.database.execute('update "user" set "emailVerified" = 0 where id = ?', (user_id,))
+    server.database.execute('update "user" set "emailVerified" = false where id = ?', (user_id,))
 
 
 def test_409_to_an_address_that_is_not_verified(organization: Organization) -> None:
@@ -140,7 +140,7 @@ def test_409_to_an_address_that_is_not_verified(organization: Organization) -> N
     # A caller who may not add members does not learn it.
     assert_error(add(organization, "member", "member"), 403, "forbidden")
     organization.server.database.execute(
-        'update "user" set "emailVerified" = 1 where id = ?',
+        'update "user" set "emailVerified" = true where id = ?',
         (organization.people["outsider"].user_id,),
     )
     assert add(organization, "admin", "member").status_code == 201

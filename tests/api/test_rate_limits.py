@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support import SOON, Database, Server, Tenant, assert_error, serving
+from support import ON_POSTGRESQL, SOON, Database, Server, Tenant, assert_error, serving, url_of
 from support.results import result_of
 
 from hookstream_keys.contract import spec
@@ -21,7 +21,7 @@ from hookstream_keys.handlers.throttle import (
     RIGHT_OF_ONE_USER,
 )
 from hookstream_keys.http.rate_limiting import REFUSAL_COST
-from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters, limits_path
+from hookstream_keys.runtime.counters import open_counters
 
 LIMIT = 20
 A_MINUTE = Limit(LIMIT, 60)
@@ -528,8 +528,9 @@ def test_successful_sign_ins_are_not_slowed_down(database: Database) -> None:
 
 
 def consume_all_but_two(database: Database, name: str, limit: Limit) -> None:
-    """Consume nearly all of a limit, in the file that the workers share."""
-    counters = RateLimitCounters(limits_path(database.path))
+    """Consume nearly all of a limit, where the workers share it."""
+    file = None if ON_POSTGRESQL else database.path
+    counters = open_counters(url_of(database.path), file, time.monotonic_ns)
     assert result_of(counters.consume(name, limit, limit.requests - 2)).allowed
     counters.close()
 

@@ -4,6 +4,7 @@ import secrets
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import pytest
 from support import Database, Server, Tenant, assert_error, iso, serving, until
 
 
@@ -26,6 +27,7 @@ def sign_in(server: Server, tenant: Tenant) -> httpx.Response:
     return server.request("POST", "/auth/sign-in/email", json=body)
 
 
+@pytest.mark.on_sqlite(reason="the formats of better-auth's adapters for it")
 def test_expired_sessions_and_verifications_go_within_seconds(database: Database) -> None:
     tenant = database.init()
     with serving(database, workers=2) as server:

@@ -10,7 +10,12 @@ from support import Database, Server, Tenant, assert_error, serving
 pytestmark = pytest.mark.server(workers=2)
 
 
-PLUGIN_COLUMNS = ("banned integer", "banReason text", "banExpires date", "twoFactorEnabled integer")
+PLUGIN_COLUMNS = (
+    '"banned" boolean',
+    '"banReason" text',
+    '"banExpires" timestamptz',
+    '"twoFactorEnabled" boolean',
+)
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +29,8 @@ def server_database(server_database: Database) -> Database:
 @pytest.fixture
 def tenant(server: Server) -> Iterator[Tenant]:
     yield server.database.tenant
-    server.database.execute('update "user" set banned = 0, "banExpires" = null')
-    server.database.execute('update "user" set "twoFactorEnabled" = null, "emailVerified" = 1')
+    server.database.execute('update "user" set banned = false, "banExpires" = null')
+    server.database.execute('update "user" set "twoFactorEnabled" = null, "emailVerified" = true')
 
 
 def sign_in(server: Server, tenant: Tenant, password: str | None = None) -> httpx.Response:
@@ -39,9 +44,9 @@ def sign_in(server: Server, tenant: Tenant, password: str | None = None) -> http
 @pytest.mark.parametrize(
     ("columns", "code"),
     [
-        ("banned = 1", "BANNED_USER"),
+        ("banned = true", "BANNED_USER"),
         ("banned = 'true', \"banExpires\" = '2999-01-01T00:00:00.000Z'", "BANNED_USER"),
-        ('"twoFactorEnabled" = 1', "TWO_FACTOR_REQUIRED"),
+        ('"twoFactorEnabled" = true', "TWO_FACTOR_REQUIRED"),
     ],
 )
 def test_403_to_the_right_password_of_a_user_who_may_not_sign_in(
@@ -61,7 +66,7 @@ def test_403_to_the_right_password_of_a_user_who_may_not_sign_in(
 
 def test_200_after_a_ban_has_ended(server: Server, tenant: Tenant) -> None:
     server.database.execute(
-        'update "user" set banned = 1, "banExpires" = \'2020-01-01T00:00:00.000Z\''
+        'update "user" set banned = true, "banExpires" = \'2020-01-01T00:00:00.000Z\''
     )
     assert sign_in(server, tenant).status_code == 200
 
@@ -79,12 +84,12 @@ def test_401_to_every_session_of_a_banned_user_on_every_worker(
         return {answer.status_code for answer in asked}
 
     assert statuses() == {200}
-    server.database.execute('update "user" set banned = 1')
+    server.database.execute('update "user" set banned = true')
     assert statuses() == {401}
     body: dict[str, Any] = {"name": "Acme"}
     answer = server.request("POST", "/organizations", json=body, headers=headers)
     assert_error(answer, 401, "unauthorized")
-    server.database.execute('update "user" set banned = 0')
+    server.database.execute('update "user" set banned = false')
     assert statuses() == {200}
 
 
@@ -94,7 +99,7 @@ def test_403_to_an_address_that_is_not_verified_where_it_must_be(database: Datab
         database, HOOKSTREAM_REQUIRE_EMAIL_VERIFICATION="on", HOOKSTREAM_SIGN_UP="open"
     ) as server:
         assert sign_in(server, tenant).status_code == 200
-        database.execute('update "user" set "emailVerified" = 0')
+        database.execute('update "user" set "emailVerified" = false')
         assert_error(sign_in(server, tenant), 403, "EMAIL_NOT_VERIFIED")
         assert_error(sign_in(server, tenant, "wrong"), 401, "INVALID_EMAIL_OR_PASSWORD")
 

@@ -28,6 +28,7 @@ import pytest
 
 from support import forking
 from support.forking import ForkedProcess
+from support.postgresql import database_at, shared_cluster
 
 COMMAND = _INSTALLED = str(Path(sys.executable).with_name("hookstream-keys"))
 
@@ -43,6 +44,8 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 #: Whether a sandbox takes the place of the tests' server: its API is the same.
 IN_SANDBOX = os.environ.get("TESTS_SERVER") == "sandbox"
+#: Whether the tests' servers have databases on PostgreSQL. Their paths name no file then.
+ON_POSTGRESQL = os.environ.get("TESTS_SERVER") == "postgresql"
 
 #: In so many seconds even a busy machine answers a few requests; a test can wait for their end.
 SOON = 4
@@ -63,10 +66,15 @@ def unmeasured() -> dict[str, str]:
     return {name: value for name, value in ours if not name.startswith("COVERAGE_")}
 
 
+def url_of(database: Path) -> str:
+    """The URL of the database at a path."""
+    return database_at(database) if ON_POSTGRESQL else f"sqlite:///{database}"
+
+
 def environment(database: Path, **settings: str) -> dict[str, str]:
     """The process environment of a command under test: this one's, without its own settings."""
     return without_settings() | {
-        "HOOKSTREAM_DATABASE": f"sqlite:///{database}",
+        "HOOKSTREAM_DATABASE": url_of(database),
         "BETTER_AUTH_SECRET": SECRET,
         **settings,
     }
@@ -125,6 +133,10 @@ class Database:
     def init(self) -> "Tenant":
         """Initialize it, as a copy of the database that `init` created once for all tests."""
         assert not self.path.exists(), "begin with nothing, or with run_init"
+        if ON_POSTGRESQL:
+            template, self._tenant = _initialized_template()
+            database_at(self.path, template)
+            return self._tenant
         content, self._tenant = _initialized()
         self.path.touch(0o600)
         self.path.write_bytes(content)
@@ -143,6 +155,8 @@ class Database:
         return self._tenant
 
     def execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        if ON_POSTGRESQL:
+            return shared_cluster().execute(url_of(self.path), sql, *parameters)
         connection = sqlite3.connect(self.path, timeout=10)
         try:
             with connection:
@@ -159,6 +173,8 @@ class Database:
         return int(rows[0][0])
 
     def dump(self) -> str:
+        if ON_POSTGRESQL:
+            return "\n".join(shared_cluster().dump(url_of(self.path)))
         connection = sqlite3.connect(self.path)
         try:
             return "\n".join(connection.iterdump())
@@ -176,7 +192,7 @@ class Database:
         now = self.now()
         self.execute(
             'insert into "user" (id, name, email, "emailVerified", "createdAt", "updatedAt")'
-            " values (?, 'Ada', ?, 1, ?, ?)",
+            " values (?, 'Ada', ?, true, ?, ?)",
             (user_id, f"{user_id}@example.com", now, now),
         )
         return user_id
@@ -234,6 +250,14 @@ class Tenant:
     email: str
     password: str
     key: str
+
+
+@functools.cache
+def _initialized_template() -> tuple[str, Tenant]:
+    """The name of the database that `init` makes on PostgreSQL, and what it prints."""
+    path = Path(tempfile.gettempdir(), "template")
+    tenant = Database(path).run_init()
+    return urlsplit(database_at(path)).path.lstrip("/"), tenant
 
 
 @functools.cache

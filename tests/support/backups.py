@@ -17,14 +17,14 @@ from unittest import mock
 from hookstream_keys.cli import main
 from hookstream_keys.cli.operations import ask
 from hookstream_keys.store import SqliteStore
-from support import SECRET, Database, Tenant
+from support import SECRET, Database, Tenant, url_of
 
 
 def command(
     database: Database, *arguments: str, stdin: str = "", **settings: str
 ) -> CompletedProcess[str]:
     """Run a command to its end; `settings` are variables beside or in place of the secret."""
-    given = ["hookstream-keys", *arguments, "--database", f"sqlite:///{database.path}"]
+    given = ["hookstream-keys", *arguments, "--database", url_of(database.path)]
     out, err, code = io.StringIO(), io.StringIO(), 0
     with (
         redirect_stdout(out),

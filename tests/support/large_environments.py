@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from hookstream_keys.cli.operations import ask
 from hookstream_keys.store import open_store
-from support import Database
+from support import Database, url_of
 from support.results import together
 
 
@@ -21,7 +21,7 @@ def add_large_environment(
     database: Database, org_id: str, keys: int, name: str = "Large"
 ) -> LargeEnvironment:
     """Add one to the organization, while no server runs."""
-    store = open_store(f"sqlite:///{database.path}")
+    store = open_store(url_of(database.path))
     where = {"org_id": org_id}
     with together(store):
         body = {"name": name, "slug": name.lower(), **where}

@@ -9,7 +9,7 @@ from hookstream_keys.domain.scopes import Scopes
 from hookstream_keys.handlers import in_process
 from hookstream_keys.handlers.context import RequestContext
 from hookstream_keys.store import Store, open_store
-from support import Database, Tenant
+from support import Database, Tenant, url_of
 from support.results import result_of, together
 
 
@@ -18,7 +18,7 @@ def add_family(database: Database, tenant: Tenant, descendants: int) -> list[dic
 
     The key creates every other one, and each of these one more.
     """
-    store = open_store(f"sqlite:///{database.path}")
+    store = open_store(url_of(database.path))
     body = {"name": "k", "org_id": tenant.org_id, "env_id": tenant.env_id}
     with together(store):
         root = ask(store, "createApiKey", body)

@@ -1,5 +1,6 @@
 """A PostgreSQL server of the tests' own, on a Unix socket, with a database for each test."""
 
+import atexit
 import itertools
 import os
 import pwd
@@ -10,7 +11,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +62,7 @@ class Cluster:
 
         from hookstream_keys.store.postgresql import background  # noqa: PLC0415
         from hookstream_keys.store.postgresql.dialect import translated  # noqa: PLC0415
-        from hookstream_keys.store.postgresql.engine import prepare  # noqa: PLC0415
+        from hookstream_keys.store.postgresql.pool import prepare  # noqa: PLC0415
 
         async def ask() -> list[tuple[Any, ...]]:
             connection = await asyncpg.connect(url)
@@ -71,6 +73,36 @@ class Cluster:
                 await connection.close()
 
         return background.run(ask())
+
+    def dump(self, url: str) -> Iterator[str]:
+        """A line for each row of each table, as an `INSERT` names it, without rate limits."""
+        tables = self.execute(
+            url,
+            "select relname from pg_class where relkind = 'r' and relpersistence = 'p'"
+            " and relnamespace = 'public'::regnamespace order by 1",
+        )
+        for (table,) in tables:
+            for (row,) in self.execute(url, f'select t::text from "{table}" t order by 1'):
+                yield f'INSERT INTO "{table}" {row}'
+
+
+@cache
+def shared_cluster() -> Cluster:
+    """The server of this process's tests, until the process ends."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(running_cluster())
+
+
+#: The databases that stand for files, by their paths.
+_AT: dict[Path, str] = {}
+
+
+def database_at(path: Path, template: str = "template1") -> str:
+    """The URL of the database that stands for this file, a new one the first time."""
+    if path not in _AT:
+        _AT[path] = shared_cluster().new_database(template)
+    return _AT[path]
 
 
 @contextmanager

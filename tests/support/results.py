@@ -6,13 +6,14 @@ from typing import Any, TypeVar
 
 from hookstream_keys.store import Store
 from hookstream_keys.store.inline import run_inline
+from support import ON_POSTGRESQL
 from support.engines import engines
 
 Result = TypeVar("Result")
 
 
 def _runner() -> Callable[[Coroutine[Any, Any, Any]], Any]:
-    if engines() == ["sqlite"]:
+    if engines() == ["sqlite"] and not ON_POSTGRESQL:
         return run_inline
     from hookstream_keys.store.postgresql import background  # noqa: PLC0415 - needs its driver
 

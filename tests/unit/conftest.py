@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import pytest
 from hypothesis import settings
 from support.engines import engines
-from support.postgresql import Cluster, running_cluster
+from support.postgresql import Cluster, shared_cluster
 from support.results import result_of
 from unit import samples
 
@@ -79,9 +79,8 @@ class Postgresql:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    with running_cluster() as found:
-        yield found
+def cluster() -> Cluster:
+    return shared_cluster()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -30,7 +30,7 @@ def application(database: Database) -> Iterator[Application]:
     application = assemble(settings)
     application.writer.start()
     yield application
-    application.stop()
+    result_of(application.stop())
 
 
 def send(application: Application, method: str, path: str, key: str, **given: Any) -> Any:

@@ -62,7 +62,7 @@ def writer(counting: Any) -> Iterator[Writer]:
     made.start()
     yield made
     if made._thread.is_alive():
-        made.stop()
+        result_of(made.stop())
 
 
 def run(writer: Writer, *jobs: Job) -> list[Any]:
@@ -221,7 +221,7 @@ def test_when_the_transaction_fails_all_writes_fail(
         assert run(writer, jobs[0][0]) == [None]
         assert result_of(store.find_key(jobs[0][1]))
     finally:
-        writer.stop()
+        result_of(writer.stop())
         store.close()
 
 
@@ -271,7 +271,7 @@ def test_a_write_that_is_cancelled_after_it_has_begun_is_complete(
         task.cancel()
         await asyncio.wait({task})
         cancelled.set()
-        await asyncio.to_thread(writer.stop)
+        await writer.stop()
 
     asyncio.run(ask())
     assert result_of(store.find_key(digest))
@@ -352,7 +352,7 @@ def test_periodic_tasks_run_regularly_and_at_shutdown(counting: Any) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     before = len(done)
-    writer.stop()
+    result_of(writer.stop())
     assert len(done) > before
     assert set(done) == {"writer"}
     count = len(done)
@@ -376,7 +376,7 @@ def test_a_periodic_task_says_after_how_long_it_has_more_to_do(counting: Any) ->
         time.sleep(0.01)
     time.sleep(0.1)
     assert len(times) == 3
-    writer.stop()
+    result_of(writer.stop())
     assert 0.01 <= times[1] - times[0] < 0.5
 
 
@@ -388,7 +388,7 @@ def test_stopping_finishes_queued_writes(store: Store, tenant: Tenant) -> None:
         asked = asyncio.ensure_future(writer.run(as_coroutine(job)))
         await asyncio.sleep(0)
         writer.start()
-        writer.stop()
+        await writer.stop()
         await asked
 
     asyncio.run(ask_and_stop())

@@ -47,9 +47,12 @@ def verify_command(
     that nothing before it was changed. With --state it also finds rows that were changed without
     an event in the log, such as a key whose revocation was undone.
     """
-    if expected_head is not None and not re.fullmatch(r"[0-9a-f]{64}", expected_head):
+    if expected_head is not None and not re.fullmatch(
+        r"[0-9a-f]{64}( [0-9a-f]{64})*", expected_head
+    ):
         raise click.BadParameter(
-            "is not a head: give 64 hexadecimal digits", param_hint="--since-head"
+            "is not a head: give 64 hexadecimal digits, on PostgreSQL all that were printed",
+            param_hint="--since-head",
         )
     store = existing_store(database)
     with progress_bar() as progress:

@@ -1,0 +1,213 @@
+"""The writer on an engine of the network: jobs as tasks of the event loop.
+
+Jobs of one tenant share a transaction (group commit): they would wait for the lock of its
+organization anyway, and a commit, which waits for the disks of two machines, is the longest of it.
+Those of other tenants run beside it, in turn, each on a connection of its own. When a transaction
+fails for another one, its jobs run again; where that does not help, each alone, so that one which
+fails fails no other.
+
+Backpressure is that of the writer thread (`writer`).
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Hashable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from hookstream_keys.domain.errors import Overloaded
+from hookstream_keys.runtime.usage import FLUSH_SECONDS
+from hookstream_keys.runtime.writer import (
+    MAX_BATCH,
+    MAX_QUEUE_SECONDS,
+    MAX_QUEUED,
+    Task,
+    wait_after,
+)
+from hookstream_keys.store import Store, StoreError, TransactionConflict
+
+log = logging.getLogger("hookstream_keys")
+
+Result = TypeVar("Result")
+
+#: How many transactions run at once. The pool has more connections, which reads are left.
+AT_ONCE = 6
+#: How often the jobs of a failed transaction run together, then how often each alone.
+TOGETHER, ALONE = 2, 4
+#: How long is waited before that at most, in seconds: at random, so that two nodes do not meet
+#: again.
+PAUSE_SECONDS = 0.05
+
+
+class _Job(NamedTuple):
+    run: Callable[[], Coroutine[Any, Any, Any]]
+    future: "asyncio.Future[Any]"
+    #: When it arrived, by `time.monotonic`.
+    since: float
+
+
+#: What a job returned, or what it raised.
+_Outcome = tuple[Any, Exception | None]
+
+
+class TaskWriter:
+    """Runs jobs that write into `store`, and the `periodic_tasks`, on one event loop.
+
+    The tasks are as those of `Writer`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        periodic_tasks: Sequence[Task] = (),
+        every: float = FLUSH_SECONDS,
+        at_end: Sequence[Task] = (),
+    ) -> None:
+        self._store = store
+        self._every = every
+        self._periodic_tasks = periodic_tasks
+        self._at_end = at_end
+        #: The jobs of each flow that has any.
+        self._flows: dict[Hashable, deque[_Job]] = {}
+        #: Flows whose turn comes, in order.
+        self._ready: deque[Hashable] = deque()
+        self._waiting = 0
+        self._running: set[asyncio.Task[None]] = set()
+        self._repeating: list[asyncio.Task[None]] = []
+        self._is_stopping = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin the periodic tasks."""
+        self._repeating = [
+            asyncio.create_task(self._repeat(task), name="periodic task")
+            for task in self._periodic_tasks
+        ]
+
+    async def stop(self) -> None:
+        """Finish the jobs that wait, then the periodic tasks, and stop."""
+        while self._running:
+            await asyncio.wait(self._running)
+        self._is_stopping.set()
+        if self._repeating:
+            await asyncio.wait(self._repeating)
+        for task in (*self._periodic_tasks, *self._at_end):
+            await _run_task(task)
+
+    async def run(
+        self, job: Callable[[], Coroutine[Any, Any, Result]], flow: Hashable = None
+    ) -> Result:
+        """What `job` returns or raises, after its commit; `flow` is its tenant, if it has one.
+
+        Raises Overloaded when too many jobs wait, or the wait would exceed `MAX_QUEUE_SECONDS`.
+        """
+        if self._waiting >= MAX_QUEUED:
+            raise Overloaded
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        if flow is None:
+            # A flow of its own.
+            flow = future
+        jobs = self._flows.get(flow)
+        if jobs is None:
+            jobs = self._flows[flow] = deque()
+            self._ready.append(flow)
+        jobs.append(_Job(job, future, time.monotonic()))
+        self._waiting += 1
+        self._begin()
+        return await future
+
+    def _begin(self) -> None:
+        while self._ready and len(self._running) < AT_ONCE:
+            task = asyncio.create_task(self._work(self._ready.popleft()), name="write")
+            self._running.add(task)
+            task.add_done_callback(self._end)
+
+    def _end(self, task: "asyncio.Task[None]") -> None:
+        self._running.discard(task)
+        self._begin()
+
+    async def _work(self, flow: Hashable) -> None:
+        """Run the jobs of a flow that wait, at most so many. The others have their turn later."""
+        queue = self._flows[flow]
+        jobs = [queue.popleft() for _ in range(min(len(queue), MAX_BATCH))]
+        self._waiting -= len(jobs)
+        latest = time.monotonic() - MAX_QUEUE_SECONDS
+        late = [job for job in jobs if job.since < latest]
+        _answer(late, [(None, Overloaded())] * len(late))
+        # A job whose client is gone, and which has not begun, does not.
+        jobs = [job for job in jobs[len(late) :] if not job.future.cancelled()]
+        try:
+            if jobs:
+                _answer(jobs, await self._outcomes(jobs))
+        except Exception as error:
+            log.exception("a transaction failed")
+            _answer(jobs, [(None, error)] * len(jobs))
+        finally:
+            if queue:
+                self._ready.append(flow)
+            else:
+                del self._flows[flow]
+
+    async def _outcomes(self, jobs: Sequence[_Job]) -> list[_Outcome]:
+        try:
+            return await self._repeated(jobs, TOGETHER)
+        except TransactionConflict:
+            return [await self._alone(job) for job in jobs]
+        except StoreError as error:
+            # Those that seemed to succeed are rolled back as well.
+            return [(None, error)] * len(jobs)
+
+    async def _alone(self, job: _Job) -> _Outcome:
+        try:
+            return (await self._repeated([job], ALONE))[0]
+        except StoreError as error:
+            return None, error
+
+    async def _repeated(self, jobs: Sequence[_Job], times: int) -> list[_Outcome]:
+        for _ in range(times - 1):
+            try:
+                return await self._together(jobs)
+            except TransactionConflict:
+                await asyncio.sleep(random.uniform(0, PAUSE_SECONDS))  # noqa: S311 - no secret
+        return await self._together(jobs)
+
+    async def _together(self, jobs: Sequence[_Job]) -> list[_Outcome]:
+        async with self._store.group_commit():
+            return [await _outcome(job) for job in jobs]
+
+    async def _repeat(self, task: Task) -> None:
+        wait = self._every
+        while not self._is_stopping.is_set():
+            try:
+                await asyncio.wait_for(self._is_stopping.wait(), wait)
+            except TimeoutError:
+                wait = wait_after(await _run_task(task), self._every)
+
+
+async def _outcome(job: _Job) -> _Outcome:
+    try:
+        return await job.run(), None
+    except TransactionConflict:
+        # Of all jobs of the transaction.
+        raise
+    except Exception as error:  # noqa: BLE001 - raised again where the job came from
+        return None, error
+
+
+async def _run_task(task: Task) -> object:
+    try:
+        return await task()
+    except Exception:  # a task that fails runs again the next time
+        log.exception("a periodic task failed")
+        return None
+
+
+def _answer(jobs: Sequence[_Job], outcomes: Sequence[_Outcome]) -> None:
+    for job, (result, failure) in zip(jobs, outcomes, strict=True):
+        # It is done already when the request was cancelled.
+        if not job.future.done():
+            if failure is None:
+                job.future.set_result(result)
+            else:
+                job.future.set_exception(failure)

@@ -1,0 +1,103 @@
+"""Connections to the database, a pool for each event loop: a driver's connection belongs to one."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+#: How long a statement, a lock, a connection or a free place in the pool is waited for before the
+#: database counts as unavailable, in seconds.
+WAIT_SECONDS = 5.0
+
+#: The form in which PostgreSQL writes a time in UTC.
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?\+00", re.ASCII)
+
+
+class Pool:
+    """At most so many `connections` to `url` for each event loop, with these settings."""
+
+    def __init__(self, url: str, connections: int, **settings: str) -> None:
+        self._url = url
+        self._connections = connections
+        self._settings = {
+            "application_name": "hookstream-keys",
+            "timezone": "UTC",
+            "datestyle": "ISO",
+            "lock_timeout": f"{WAIT_SECONDS * 1000:.0f}",
+            # Of a process that has stopped in the middle of one.
+            "idle_in_transaction_session_timeout": f"{WAIT_SECONDS * 2000:.0f}",
+            **settings,
+        }
+        self._of_loops: dict[asyncio.AbstractEventLoop, _OfLoop] = {}
+
+    @asynccontextmanager
+    async def borrowed(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection for the block."""
+        loop = asyncio.get_running_loop()
+        of_loop = self._of_loops.get(loop)
+        if of_loop is None:
+            of_loop = self._of_loops[loop] = _OfLoop()
+        if of_loop.pool is None:
+            async with of_loop.opening:
+                if of_loop.pool is None:
+                    of_loop.pool = await self._opened()
+        driver = await of_loop.pool.acquire(timeout=WAIT_SECONDS)
+        try:
+            yield driver
+        finally:
+            await of_loop.pool.release(driver)
+
+    def close(self) -> None:
+        """Close the connections at once."""
+        of_loops, self._of_loops = self._of_loops, {}
+        for loop, of_loop in of_loops.items():
+            if of_loop.pool is not None and not loop.is_closed():
+                loop.call_soon_threadsafe(of_loop.pool.terminate)
+
+    async def _opened(self) -> asyncpg.Pool:
+        return await asyncpg.create_pool(
+            self._url,
+            min_size=1,
+            max_size=self._connections,
+            timeout=WAIT_SECONDS,
+            command_timeout=WAIT_SECONDS,
+            init=prepare,
+            # Nothing is set on a connection that would have to be reset.
+            reset=_nothing,
+            server_settings=self._settings,
+        )
+
+
+class _OfLoop:
+    def __init__(self) -> None:
+        self.opening = asyncio.Lock()
+        self.pool: asyncpg.Pool | None = None
+
+
+async def _nothing(_: asyncpg.Connection) -> None:
+    pass
+
+
+async def prepare(driver: asyncpg.Connection) -> None:
+    """Have values of better-auth's columns in the forms that records have."""
+    await driver.set_type_codec(
+        "timestamptz", schema="pg_catalog", encoder=str, decoder=_moment, format="text"
+    )
+    await driver.set_type_codec(
+        "bool", schema="pg_catalog", encoder=_flag, decoder="t".__eq__, format="text"
+    )
+
+
+def _moment(stored: str) -> str:
+    """A time as records have it; others, such as infinity, as they are."""
+    found = _MOMENT.fullmatch(stored)
+    if found is None:
+        return stored
+    day, clock, fraction = found.groups("")
+    return f"{day}T{clock}.{fraction[:3]:0<3}Z"
+
+
+def _flag(value: object) -> str:
+    return "t" if value else "f"
