@@ -69,7 +69,10 @@ class Settings:
     """Every setting; `variable` and `about` of a field are what README's table shows."""
 
     database: str = _setting(
-        "HOOKSTREAM_DATABASE", DEFAULT_DATABASE, "The database: `sqlite:///FILE`."
+        "HOOKSTREAM_DATABASE",
+        DEFAULT_DATABASE,
+        "The database: `sqlite:///FILE`, or "
+        "`postgresql://USER@HOST/NAME` ([docs/scaling.md](docs/scaling.md)).",
     )
     host: str = _setting("HOOKSTREAM_HOST", "127.0.0.1", "The address that `serve` listens on.")
     port: str = _setting(

@@ -202,8 +202,12 @@ def open_store(url: str) -> Store:
     """
     if url.startswith(POSTGRESQL):
         # Here, since most databases are files, and need no driver.
-        from hookstream_keys.store.postgresql import PostgresqlStore  # noqa: PLC0415
-
+        try:
+            from hookstream_keys.store.postgresql import PostgresqlStore  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise UnsupportedDatabase(
+                f"PostgreSQL needs the driver {error.name}: install hookstream-keys[postgresql]"
+            ) from error
         return PostgresqlStore(url)
     require_version()
     return SqliteStore(database_path(url))

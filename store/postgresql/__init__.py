@@ -3,20 +3,16 @@
 from hookstream_keys.store.postgresql.audit_check import AuditCheck
 from hookstream_keys.store.postgresql.better_auth_columns import BetterAuthColumns
 from hookstream_keys.store.postgresql.files_only import FilesOnly
+from hookstream_keys.store.postgresql.held import HeldReads
 from hookstream_keys.store.sql.audit import AuditLog
 from hookstream_keys.store.sql.audit_lists import AuditLists
-from hookstream_keys.store.sql.environments import Environments
 from hookstream_keys.store.sql.key_lists import KeyLists
-from hookstream_keys.store.sql.keys import Keys
-from hookstream_keys.store.sql.members import Members
 from hookstream_keys.store.sql.operator_users import OperatorUsers
-from hookstream_keys.store.sql.organizations import Organizations
 from hookstream_keys.store.sql.pending_deletions import PendingDeletions
 from hookstream_keys.store.sql.pending_revocations import PendingRevocations
 from hookstream_keys.store.sql.retention import Retention
 from hookstream_keys.store.sql.revocations import Revocations
 from hookstream_keys.store.sql.rotations import Rotations
-from hookstream_keys.store.sql.sessions import Sessions
 from hookstream_keys.store.sql.sign_in import SignIn
 from hookstream_keys.store.sql.tenants import Tenants
 from hookstream_keys.store.sql.usage import Usage
@@ -27,21 +23,17 @@ class PostgresqlStore(
     # What only this engine has comes first: it replaces what the shared parts leave open.
     AuditCheck,
     FilesOnly,
+    HeldReads,
     BetterAuthColumns,
     AuditLog,
     AuditLists,
-    Environments,
     KeyLists,
-    Keys,
-    Members,
     OperatorUsers,
-    Organizations,
     PendingDeletions,
     PendingRevocations,
     Retention,
     Revocations,
     Rotations,
-    Sessions,
     SignIn,
     Tenants,
     Usage,

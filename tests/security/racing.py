@@ -19,7 +19,8 @@ from typing import Any, Literal
 from security import policy
 from security.asking import OPERATIONS, Asked, Slot, asked
 from security.world import Headers, Rows, Tenant, bearer
-from support import Server
+from support import ON_POSTGRESQL, Server, url_of
+from support.postgresql import Session
 
 from hookstream_keys.contract import roles
 
@@ -245,10 +246,17 @@ def _write_lock(server: Server, seconds: float) -> Iterator[None]:
     if not seconds:
         yield
         return
-    connection = sqlite3.connect(
-        server.database.path, isolation_level=None, timeout=LIMIT, check_same_thread=False
-    )
-    connection.execute("begin immediate")
+    connection: Session | sqlite3.Connection
+    if ON_POSTGRESQL:
+        connection = Session(url_of(server.database.path))
+        connection.execute("begin")
+        # Of every organization.
+        connection.execute("select seq from audit_head for update")
+    else:
+        connection = sqlite3.connect(
+            server.database.path, isolation_level=None, timeout=LIMIT, check_same_thread=False
+        )
+        connection.execute("begin immediate")
     timer = threading.Timer(seconds, connection.execute, ["commit"])
     timer.start()
     # Requests are queued by now, and the ending comes behind them.

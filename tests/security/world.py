@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from support import Database, iso
+from support import ON_POSTGRESQL, Database, iso, url_of
+from support.postgresql import Session
 
 Headers = dict[str, str]
 
@@ -39,6 +40,10 @@ class Rows:
     """Puts rows into a database: all or none of those of a `with` block."""
 
     def __init__(self, database: Database) -> None:
+        self._connection: Session | sqlite3.Connection
+        if ON_POSTGRESQL:
+            self._connection = Session(url_of(database.path))
+            return
         self._connection = sqlite3.connect(database.path, timeout=30, isolation_level=None)
         # What is lost in a power failure was only for a test.
         self._connection.execute("pragma synchronous = off")
@@ -48,7 +53,7 @@ class Rows:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        self._connection.execute("begin immediate")
+        self._connection.execute("begin" if ON_POSTGRESQL else "begin immediate")
         try:
             yield
         except BaseException:
@@ -57,7 +62,7 @@ class Rows:
         self._connection.execute("commit")
 
     def read(self, sql: str, *values: str) -> list[tuple[Any, ...]]:
-        return self._connection.execute(sql, values).fetchall()
+        return list(self._connection.execute(sql, values))
 
     def add(self, table: str, **values: Any) -> str:
         """Add a row; its id."""

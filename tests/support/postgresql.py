@@ -10,8 +10,8 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -57,22 +57,8 @@ class Cluster:
 
     def execute(self, url: str, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Execute one statement on a connection of its own, with `?` for each value."""
-        # Here, since the driver is installed for the tests on this engine only.
-        import asyncpg  # noqa: PLC0415
-
-        from hookstream_keys.store.postgresql import background  # noqa: PLC0415
-        from hookstream_keys.store.postgresql.dialect import translated  # noqa: PLC0415
-        from hookstream_keys.store.postgresql.pool import prepare  # noqa: PLC0415
-
-        async def ask() -> list[tuple[Any, ...]]:
-            connection = await asyncpg.connect(url)
-            try:
-                await prepare(connection)
-                return [tuple(row) for row in await connection.fetch(translated(sql).sql, *values)]
-            finally:
-                await connection.close()
-
-        return background.run(ask())
+        with closing(Session(url)) as session:
+            return session.execute(sql, values)
 
     def dump(self, url: str) -> Iterator[str]:
         """A line for each row of each table, as an `INSERT` names it, without rate limits."""
@@ -84,6 +70,36 @@ class Cluster:
         for (table,) in tables:
             for (row,) in self.execute(url, f'select t::text from "{table}" t order by 1'):
                 yield f'INSERT INTO "{table}" {row}'
+
+
+class Session:
+    """A connection, used like one of `sqlite3` in autocommit."""
+
+    def __init__(self, url: str) -> None:
+        # Here, since the driver is installed for the tests on this engine only.
+        import asyncpg  # noqa: PLC0415
+
+        from hookstream_keys.store.postgresql import background  # noqa: PLC0415
+        from hookstream_keys.store.postgresql.dialect import translated  # noqa: PLC0415
+        from hookstream_keys.store.postgresql.pool import prepare  # noqa: PLC0415
+
+        async def connect() -> Any:
+            driver = await asyncpg.connect(url)
+            await prepare(driver)
+            return driver
+
+        self._translated = translated
+        self._run = background.run
+        self._driver = self._run(connect())
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a statement, with `?` for each value."""
+        rows = self._run(self._driver.fetch(self._translated(sql).sql, *values))
+        return [tuple(row) for row in rows]
+
+    def close(self) -> None:
+        """Close it."""
+        self._run(self._driver.close())
 
 
 @cache

@@ -457,3 +457,12 @@ def test_closing_twice_is_closing(store: Store) -> None:
 )
 def test_every_fault_of_a_store_is_a_store_error(kind: type[Exception]) -> None:
     assert issubclass(kind, StoreError)
+
+
+@pytest.mark.usefixtures("sqlite")
+def test_postgresql_without_its_driver_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    for name in [name for name in sys.modules if name.startswith("hookstream_keys.store.postgres")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(UnsupportedDatabase, match=r"install hookstream-keys\[postgresql\]"):
+        open_store("postgresql://owner@localhost/keys")
