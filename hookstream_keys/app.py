@@ -99,6 +99,8 @@ def assemble(
     """
     store = open_store(settings.database)
     store.migrate()
+    if not settings.single_database:
+        store.run(store.require_standby())
     file = database_file(settings.database)
     counters = open_counters(settings.database, file, sources.monotonic_ns)
     usage = Usage(store)
@@ -130,7 +132,7 @@ def assemble(
     batches = Batches(
         store, audit.deletion_events(sources), audit.revocation_events(sources), sources.now
     )
-    periodic_tasks = (
+    periodic_tasks: tuple[Task, ...] = (
         usage.flush,
         refusals.flush,
         pruning.prune_batch,
@@ -139,6 +141,9 @@ def assemble(
         batches.continue_revocation,
     )
     final_tasks = (refusals.close,)
+    if file is None:
+        # First, so that what is stored later does not delay it.
+        periodic_tasks = (store.beat, *periodic_tasks)
     # Where a commit waits for the network, no thread has to.
     writer_of = Writer if file is not None else TaskWriter
     writer = writer_of(store, periodic_tasks, at_end=final_tasks)

@@ -74,6 +74,12 @@ class Settings:
         "The database: `sqlite:///FILE`, or "
         "`postgresql://USER@HOST/NAME` ([docs/scaling.md](docs/scaling.md)).",
     )
+    single_database: bool = _setting(
+        "HOOKSTREAM_SINGLE_DATABASE",
+        False,  # noqa: FBT003 - the default
+        "That PostgreSQL has one machine and never fails over, so that `serve` needs no "
+        "synchronous standby: `on` or `off`.",
+    )
     host: str = _setting("HOOKSTREAM_HOST", "127.0.0.1", "The address that `serve` listens on.")
     port: str = _setting(
         "HOOKSTREAM_PORT",

@@ -51,6 +51,15 @@ class Store(ReadStore, OperatorStore, Protocol):
     async def try_to_write(self) -> None:
         """Test that the disk can be written. Raises StoreUnavailable when it cannot."""
 
+    async def beat(self) -> float | None:
+        """Have the database confirm that it is this process's; reads need it from then on.
+
+        Returns in how many seconds to do it again, or None where a file needs none.
+        """
+
+    async def require_standby(self) -> None:
+        """Raise StoreUnavailable where a failover would lose acknowledged changes."""
+
     def close(self) -> None:
         """Close the database. Nothing is lost; the store cannot be used afterwards."""
 

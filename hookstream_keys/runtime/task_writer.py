@@ -177,7 +177,7 @@ class TaskWriter:
             return [await _outcome(job) for job in jobs]
 
     async def _repeat(self, task: Task) -> None:
-        wait = self._every
+        wait = 0.0
         while not self._is_stopping.is_set():
             try:
                 await asyncio.wait_for(self._is_stopping.wait(), wait)

@@ -3,6 +3,7 @@
 from hookstream_keys.store.postgresql.audit_check import AuditCheck
 from hookstream_keys.store.postgresql.better_auth_columns import BetterAuthColumns
 from hookstream_keys.store.postgresql.files_only import FilesOnly
+from hookstream_keys.store.postgresql.heartbeat import Heartbeat
 from hookstream_keys.store.postgresql.held import HeldReads
 from hookstream_keys.store.sql.audit import AuditLog
 from hookstream_keys.store.sql.audit_lists import AuditLists
@@ -24,6 +25,7 @@ class PostgresqlStore(
     AuditCheck,
     FilesOnly,
     HeldReads,
+    Heartbeat,
     BetterAuthColumns,
     AuditLog,
     AuditLists,

@@ -21,6 +21,8 @@ from hookstream_keys.store.errors import QueryTimeout, StoreUnavailable, Transac
 from hookstream_keys.store.postgresql import background, migrations
 from hookstream_keys.store.postgresql.connection import Connection
 from hookstream_keys.store.postgresql.errors import translating
+from hookstream_keys.store.postgresql.fencing import Connection as FencedConnection
+from hookstream_keys.store.postgresql.fencing import Fence
 from hookstream_keys.store.postgresql.pool import WAIT_SECONDS, Pool
 from hookstream_keys.store.sql.connection import Engine, Row, Values
 
@@ -39,7 +41,8 @@ class PostgresqlEngine(Engine):
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._pool = Pool(url, MAX_CONNECTIONS)
+        self.fence = Fence()
+        self._pool = Pool(url, MAX_CONNECTIONS, self.fence)
         self._transaction: ContextVar[Connection | None] = ContextVar("transaction", default=None)
         self._ends: ContextVar[float | None] = ContextVar("ends", default=None)
         self._wrote_at = float("-inf")
@@ -52,8 +55,7 @@ class PostgresqlEngine(Engine):
             async with self._pool.borrowed() as driver:
                 if await migrations.pending(driver):
                     raise StoreUnavailable("the database is not migrated; run init")
-                if await driver.fetchval("select pg_is_in_recovery()"):
-                    raise StoreUnavailable("the database is a standby, which cannot be written")
+        self.fence.require_confirmed()
 
     def wrote_within(self, seconds: float) -> bool:
         return time.monotonic() - self._wrote_at < seconds
@@ -75,13 +77,13 @@ class PostgresqlEngine(Engine):
         """Every row of a query."""
         with translating():
             async with self._connection() as connection:
-                return await self._until_deadline(connection.all(sql, values))
+                return await self._confirmed(connection.all(sql, values))
 
     async def one(self, sql: str, values: Values) -> Row | None:
         """The first row of a query, or None."""
         with translating():
             async with self._connection() as connection:
-                return await self._until_deadline(connection.one(sql, values))
+                return await self._confirmed(connection.one(sql, values))
 
     def write_transaction(
         self, org_id: str | None = None
@@ -135,6 +137,7 @@ class PostgresqlEngine(Engine):
         """A transaction that is durable when it ends."""
         with translating():
             async with self._pool.borrowed() as driver:
+                await self._wait_until_settled(driver)
                 with _confirmed(driver):
                     async with _transaction(driver):
                         connection = Connection(driver)
@@ -143,6 +146,11 @@ class PostgresqlEngine(Engine):
                         yield connection
                         await connection.write_heads()
                 self._wrote_at = time.monotonic()
+
+    async def _wait_until_settled(self, driver: FencedConnection) -> None:
+        wait = await self.fence.seconds_until_settled(driver)
+        if wait > 0:
+            await asyncio.sleep(wait)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
@@ -153,6 +161,13 @@ class PostgresqlEngine(Engine):
             return
         async with self._pool.borrowed() as driver:
             yield Connection(driver)
+
+    async def _confirmed(self, asked: Coroutine[Any, Any, Result]) -> Result:
+        """What a read returns, if the primary was confirmed when it did."""
+        answer = await self._until_deadline(asked)
+        # Inside a transaction as well: its request may answer without a commit that says so.
+        self.fence.require_confirmed()
+        return answer
 
     async def _until_deadline(self, asked: Coroutine[Any, Any, Result]) -> Result:
         ends = self._ends.get()

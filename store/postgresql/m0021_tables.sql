@@ -260,3 +260,14 @@ create unlogged table rate_limit (
     -- What a writer expects `empty_at` to be.
     expected bigint not null
 )
+;
+
+-- The processes that use this database, and its servers' timelines: see `fencing.py`.
+create table node (
+    id text collate "C" primary key,
+    seen_at timestamptz not null
+);
+create table timeline (
+    id integer primary key,
+    since timestamptz not null default clock_timestamp()
+)

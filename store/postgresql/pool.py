@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
+from hookstream_keys.store.postgresql.fencing import Connection, Fence
+
 #: How long a statement, a lock, a connection or a free place in the pool is waited for before the
 #: database counts as unavailable, in seconds.
 WAIT_SECONDS = 5.0
@@ -16,10 +18,14 @@ _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?\+00", 
 
 
 class Pool:
-    """At most so many `connections` to `url` for each event loop, with these settings."""
+    """At most so many `connections` to `url` for each event loop, with these settings.
 
-    def __init__(self, url: str, connections: int, **settings: str) -> None:
+    Each is to a primary, and no older one than others that the `fence` knows.
+    """
+
+    def __init__(self, url: str, connections: int, fence: Fence, **settings: str) -> None:
         self._url = url
+        self._fence = fence
         self._connections = connections
         self._settings = {
             "application_name": "hookstream-keys",
@@ -33,7 +39,7 @@ class Pool:
         self._of_loops: dict[asyncio.AbstractEventLoop, _OfLoop] = {}
 
     @asynccontextmanager
-    async def borrowed(self) -> AsyncIterator[asyncpg.Connection]:
+    async def borrowed(self) -> AsyncIterator[Connection]:
         """A connection for the block."""
         loop = asyncio.get_running_loop()
         of_loop = self._of_loops.get(loop)
@@ -45,6 +51,7 @@ class Pool:
                     of_loop.pool = await self._opened()
         driver = await of_loop.pool.acquire(timeout=WAIT_SECONDS)
         try:
+            self._fence.admit(driver)
             yield driver
         finally:
             await of_loop.pool.release(driver)
@@ -63,11 +70,16 @@ class Pool:
             max_size=self._connections,
             timeout=WAIT_SECONDS,
             command_timeout=WAIT_SECONDS,
-            init=prepare,
+            init=self._prepare,
+            connection_class=Connection,
             # Nothing is set on a connection that would have to be reset.
             reset=_nothing,
             server_settings=self._settings,
         )
+
+    async def _prepare(self, driver: Connection) -> None:
+        await self._fence.look(driver)
+        await prepare(driver)
 
 
 class _OfLoop:

@@ -15,6 +15,7 @@ from hookstream_keys.domain.limits import Decision, Limit, carried_over, decide
 from hookstream_keys.store.errors import StoreUnavailable
 from hookstream_keys.store.postgresql.batching import Batching
 from hookstream_keys.store.postgresql.errors import translating
+from hookstream_keys.store.postgresql.fencing import Fence
 from hookstream_keys.store.postgresql.pool import Pool
 
 #: How often a bucket is read again, after other nodes have written it.
@@ -60,7 +61,7 @@ class RateLimits:
     """The leaky buckets of the database at `url`. Every method may raise StoreUnavailable."""
 
     def __init__(self, url: str) -> None:
-        self._pool = Pool(url, connections=1, synchronous_commit="off")
+        self._pool = Pool(url, 1, Fence(), synchronous_commit="off")
         self._batches: dict[asyncio.AbstractEventLoop, Batching[_Use, Decision]] = {}
 
     async def consume(self, name: str, limit: Limit, cost: int = 1) -> Decision:

@@ -128,6 +128,12 @@ class SqliteEngine(Engine):
             connection.execute(_TRY_TO_ADD)
             connection.execute(_TRY_TO_DELETE)
 
+    async def beat(self) -> None:
+        """Nothing: no other server has the file."""
+
+    async def require_standby(self) -> None:
+        """Nothing: nothing fails over."""
+
     def close(self) -> None:
         with self._lock:
             connections, self._connections = self._connections, []

@@ -76,6 +76,7 @@ def environment(database: Path, **settings: str) -> dict[str, str]:
     return without_settings() | {
         "HOOKSTREAM_DATABASE": url_of(database),
         "BETTER_AUTH_SECRET": SECRET,
+        **({"HOOKSTREAM_SINGLE_DATABASE": "on"} if ON_POSTGRESQL else {}),
         **settings,
     }
 

@@ -60,6 +60,10 @@ class Cluster:
         with closing(Session(url)) as session:
             return session.execute(sql, values)
 
+    def promote(self) -> None:
+        """Make the standby a primary."""
+        _run(self.folder, "pg_ctl", "-D", str(self.folder / "data"), "-w", "promote")
+
     def dump(self, url: str) -> Iterator[str]:
         """A line for each row of each table, as an `INSERT` names it, without rate limits."""
         tables = self.execute(
@@ -114,6 +118,11 @@ def shared_cluster() -> Cluster:
 _AT: dict[Path, str] = {}
 
 
+def stand_for(path: Path, url: str) -> None:
+    """Have the database at this URL stand for the file."""
+    _AT[path] = url
+
+
 def database_at(path: Path, template: str = "template1") -> str:
     """The URL of the database that stands for this file, a new one the first time."""
     if path not in _AT:
@@ -123,37 +132,64 @@ def database_at(path: Path, template: str = "template1") -> str:
 
 @contextmanager
 def running_cluster() -> Iterator[Cluster]:
-    """A new server while the block runs. PostgreSQL refuses root: another user runs it then."""
-    found = programs() or missing("PostgreSQL is missing; install postgresql")
+    """A new server while the block runs."""
+    with _folder() as folder:
+        made = ["initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
+        _run(folder, *made, "--no-sync", "-D", str(folder / "data"))
+        with _running(folder) as cluster:
+            yield cluster
+
+
+@contextmanager
+def running_standby(primary: Cluster) -> Iterator[Cluster]:
+    """A synchronous standby of a server, which waits for it from then on."""
+    with _folder() as folder:
+        source = f"host={primary.folder} user=postgres application_name=standby"
+        options = ["-X", "stream", "-c", "fast", "--no-sync", "-R"]
+        _run(folder, "pg_basebackup", "-d", source, *options, "-D", str(folder / "data"))
+        with _running(folder) as cluster:
+            primary.execute(primary.url(), "alter system set synchronous_standby_names = 'standby'")
+            primary.execute(primary.url(), "select pg_reload_conf()")
+            yield cluster
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
     # A socket's path has 107 characters at most.
     folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
-    as_user: list[str] = []
-    if os.getuid() == 0:
-        account = pwd.getpwnam("postgres")
-        os.chown(folder, account.pw_uid, account.pw_gid)
-        as_user = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"]
-    data = folder / "data"
-    options = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
-    initdb = ["initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
     try:
-        made = [*as_user, str(found / initdb[0]), *initdb[1:], "--locale=C.UTF-8", "--no-sync"]
-        subprocess.run(made, check=True, capture_output=True, cwd=folder)
-        with (folder / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [*as_user, str(found / "postgres"), "-D", str(data), "-k", str(folder), *options],
-                stdout=log,
-                stderr=log,
-                cwd=folder,
-            )
-        try:
-            _wait_until_ready(server, [str(found / "pg_isready"), "-q", "-h", str(folder)])
-            yield Cluster(folder)
-        finally:
-            # At once: nothing of it is read again.
-            server.send_signal(signal.SIGQUIT)
-            server.wait(30)
+        if os.getuid() == 0:
+            account = pwd.getpwnam("postgres")
+            os.chown(folder, account.pw_uid, account.pw_gid)
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _command(program: str, *arguments: str) -> list[str]:
+    """A program of PostgreSQL's, which refuses root: another user runs it then."""
+    found = programs() or missing("PostgreSQL is missing; install postgresql")
+    user = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"]
+    return [*(user if os.getuid() == 0 else []), str(found / program), *arguments]
+
+
+def _run(folder: Path, program: str, *arguments: str) -> None:
+    subprocess.run(_command(program, *arguments), check=True, capture_output=True, cwd=folder)
+
+
+@contextmanager
+def _running(folder: Path) -> Iterator[Cluster]:
+    options = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
+    command = _command("postgres", "-D", str(folder / "data"), "-k", str(folder), *options)
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+    try:
+        _wait_until_ready(server, _command("pg_isready", "-q", "-h", str(folder)))
+        yield Cluster(folder)
+    finally:
+        # At once: nothing of it is read again.
+        server.send_signal(signal.SIGQUIT)
+        server.wait(30)
 
 
 def _wait_until_ready(server: subprocess.Popen[bytes], ask: list[str]) -> None:

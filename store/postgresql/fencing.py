@@ -1,0 +1,85 @@
+"""Fencing: a process that may have lost its primary does not answer.
+
+After a failover the old primary may go on, and a process that is connected to it would still say
+that a key is valid which was revoked on the new one. So every process commits a heartbeat each
+second. An old primary cannot confirm one: its synchronous standby is the new primary. When the last
+heartbeat that was confirmed was sent `FENCE_SECONDS` ago, reads fail. In return no change is
+acknowledged by a new primary before it has been one for as long: by then no process reads from
+the old one.
+
+A server that is promoted begins a new timeline. Every connection knows its own, and one of an older
+timeline is not used after a newer one was seen.
+"""
+
+import time
+
+import asyncpg
+
+from hookstream_keys.store.errors import StoreUnavailable
+
+#: How long after the last confirmed heartbeat a process answers, in seconds.
+FENCE_SECONDS = 5.0
+#: How often it sends one, in seconds.
+BEAT_SECONDS = 1.0
+
+#: Fails on a standby, which no connection may be to.
+_TIMELINE = "select ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int"
+#: The moment from which changes on this timeline are acknowledged, in seconds from now. The first
+#: timeline that a database is used on has none before it.
+_BEGIN = "insert into timeline (id) values ($1) on conflict (id) do nothing"
+_WAIT = """
+    select case when exists (select 1 from timeline where id <> $1)
+        then $2 - extract(epoch from clock_timestamp() - since)::float8 else 0 end
+    from timeline where id = $1
+"""
+
+
+class Connection(asyncpg.Connection):
+    """A driver's connection that knows the timeline of its server."""
+
+    __slots__ = ("timeline",)
+
+
+class Fence:
+    """What a process knows of its primary."""
+
+    def __init__(self) -> None:
+        self._latest = 0
+        #: When the last confirmed heartbeat was sent, by `time.monotonic`; None before the first.
+        self._confirmed_at: float | None = None
+        #: From when on changes on a timeline are acknowledged, by `time.monotonic`.
+        self._settled_at: dict[int, float] = {}
+
+    async def look(self, driver: Connection) -> None:
+        """Note the timeline of a new connection. Fails on a standby."""
+        driver.timeline = await driver.fetchval(_TIMELINE)
+        self._latest = max(self._latest, driver.timeline)
+
+    def admit(self, driver: Connection) -> None:
+        """Raise StoreUnavailable, and close the connection, if its server is no longer primary."""
+        if driver.timeline < self._latest:
+            driver.terminate()
+            raise StoreUnavailable("the database's server was replaced by a standby")
+
+    def confirm(self, sent_at: float) -> None:
+        """Note that a heartbeat which was sent then, by `time.monotonic`, was confirmed."""
+        self._confirmed_at = max(sent_at, self._confirmed_at or sent_at)
+
+    def require_confirmed(self) -> None:
+        """Raise StoreUnavailable if there are heartbeats, and the last one is too old."""
+        if self._confirmed_at is None:
+            return
+        if time.monotonic() - self._confirmed_at > FENCE_SECONDS:
+            raise StoreUnavailable(
+                f"the database has confirmed nothing for {FENCE_SECONDS:.0f} seconds, and another "
+                "server may be the primary by now"
+            )
+
+    async def seconds_until_settled(self, driver: Connection) -> float:
+        """How long changes must wait, since the connection's server was promoted just now."""
+        settled_at = self._settled_at.get(driver.timeline)
+        if settled_at is None:
+            await driver.execute(_BEGIN, driver.timeline)
+            wait = await driver.fetchval(_WAIT, driver.timeline, FENCE_SECONDS)
+            settled_at = self._settled_at[driver.timeline] = time.monotonic() + wait
+        return settled_at - time.monotonic()

@@ -1,0 +1,52 @@
+"""The heartbeat of a process, and what it demands of the database's servers."""
+
+import secrets
+import time
+
+from hookstream_keys.store.errors import StoreUnavailable
+from hookstream_keys.store.postgresql.engine import PostgresqlEngine
+from hookstream_keys.store.postgresql.errors import translating
+from hookstream_keys.store.postgresql.fencing import BEAT_SECONDS
+
+_BEAT = """
+    insert into node (id, seen_at) values ($1, clock_timestamp())
+    on conflict (id) do update set seen_at = excluded.seen_at
+"""
+#: Of processes that have ended.
+_FORGET = "delete from node where seen_at < clock_timestamp() - interval '1 day'"
+
+
+class Heartbeat(PostgresqlEngine):
+    """Fencing of this process."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._node = secrets.token_hex(16)
+
+    async def beat(self) -> float:
+        """Send a heartbeat, from the first of which on reads need them.
+
+        Returns in how many seconds to send the next one. Raises StoreUnavailable.
+        """
+        sent_at = time.monotonic()
+        try:
+            async with self.write_transaction() as connection:
+                await connection.driver.execute(_BEAT, self._node)
+        except StoreUnavailable:
+            # The requests say so; the next one may be confirmed.
+            return BEAT_SECONDS
+        self.fence.confirm(sent_at)
+        return BEAT_SECONDS
+
+    async def require_standby(self) -> None:
+        """Raise StoreUnavailable where no standby confirms changes."""
+        with translating():
+            async with self._pool.borrowed() as driver:
+                await driver.execute(_FORGET)
+                if await driver.fetchval("show synchronous_standby_names"):
+                    return
+        raise StoreUnavailable(
+            "the database has no synchronous standby, so a failover would lose changes that were "
+            "acknowledged: set synchronous_standby_names there, or HOOKSTREAM_SINGLE_DATABASE=on "
+            "where it has one machine and never fails over"
+        )

@@ -1,0 +1,86 @@
+"""Two primaries at once: no node that reads from the old one says what is not so any more."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from support import ON_POSTGRESQL, Database, Server, Tenant, serving
+
+pytestmark = pytest.mark.skipif(not ON_POSTGRESQL, reason="a file has one server")
+
+#: No node is fenced before, and no change is acknowledged before.
+FENCE_SECONDS = 5.0
+
+
+class Split:
+    """A node at the old primary, and one at its standby, which was promoted."""
+
+    def __init__(self, old: Server, new: Server, tenant: Tenant, promoted_at: float) -> None:
+        self.old, self.new, self.tenant, self.promoted_at = old, new, tenant, promoted_at
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Iterator[Split]:
+    from support.postgresql import (  # noqa: PLC0415 - needs the driver
+        running_cluster,
+        running_standby,
+        stand_for,
+    )
+
+    with ExitStack() as stack:
+        primary = stack.enter_context(running_cluster())
+        standby = stack.enter_context(running_standby(primary))
+        old, new = Database(tmp_path / "old" / "keys.db"), Database(tmp_path / "new" / "keys.db")
+        for database in (old, new):
+            database.path.parent.mkdir()
+        url = primary.new_database()
+        stand_for(old.path, url)
+        stand_for(new.path, standby.url(urlsplit(url).path.lstrip("/")))
+        tenant = old.run_init()
+        before = stack.enter_context(serving(old, HOOKSTREAM_SINGLE_DATABASE="off"))
+        assert verified(before, tenant.key, tenant.key) == (200, "VALID")
+        standby.promote()
+        promoted_at = time.monotonic()
+        # Its own standby is not there yet.
+        after = stack.enter_context(serving(new, HOOKSTREAM_SINGLE_DATABASE="on"))
+        yield Split(before, after, tenant, promoted_at)
+
+
+def verified(server: Server, caller: str, secret: str) -> tuple[int, str]:
+    answer = server.request(
+        "POST", "/auth/api-keys/verify", json={"key": secret}, headers={"X-API-Key": caller}
+    )
+    return answer.status_code, str(answer.json()["code"])
+
+
+def test_what_the_new_primary_has_revoked_the_old_one_does_not_call_valid(split: Split) -> None:
+    found: list[tuple[float, int, str]] = []
+    ended = threading.Event()
+
+    def ask() -> None:
+        while not ended.is_set():
+            asked_at = time.monotonic()
+            found.append((asked_at, *verified(split.old, split.tenant.key, split.tenant.key)))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    key_id = split.new.database.execute("select id from api_key")[0][0]
+    headers = {"X-API-Key": split.tenant.key}
+    answer = split.new.request("DELETE", f"/auth/api-keys/{key_id}", headers=headers)
+    revoked_at = time.monotonic()
+    assert answer.status_code == 204, answer.text
+    time.sleep(2)
+    ended.set()
+    asking.join()
+    # It was answered until it was fenced, so that there was something to get wrong.
+    assert (200, "VALID") in {(status, code) for _, status, code in found}
+    after = {(status, code) for asked_at, status, code in found if asked_at > revoked_at}
+    assert after == {(503, "unavailable")}
+    assert revoked_at - split.promoted_at >= FENCE_SECONDS
+    assert split.old.request("GET", "/health/ready").status_code == 503
+    assert split.old.request("GET", "/health").status_code == 200
+    assert verified(split.new, split.tenant.key, split.tenant.key)[0] == 401
