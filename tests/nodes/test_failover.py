@@ -3,12 +3,17 @@
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from support import ON_POSTGRESQL, Database, Server, Tenant, serving
+from support.results import result_of
+from unit import samples
+
+from hookstream_keys.store import StoreUnavailable, open_store
 
 pytestmark = pytest.mark.skipif(not ON_POSTGRESQL, reason="a file has one server")
 
@@ -84,3 +89,26 @@ def test_what_the_new_primary_has_revoked_the_old_one_does_not_call_valid(split:
     assert split.old.request("GET", "/health/ready").status_code == 503
     assert split.old.request("GET", "/health").status_code == 200
     assert verified(split.new, split.tenant.key, split.tenant.key)[0] == 401
+
+
+def test_a_change_that_the_standby_has_not_confirmed_is_not_acknowledged() -> None:
+    """A wait for the standby that an operator cancels ends in a commit, with a warning."""
+    from support.postgresql import running_cluster, running_standby  # noqa: PLC0415 - the driver
+
+    with running_cluster() as primary, running_standby(primary) as standby:
+        url = primary.new_database()
+        store = open_store(url)
+        store.migrate()
+        tenant = samples.tenant()
+        assert result_of(store.add_first_tenant(tenant))
+        # Stopped, it confirms nothing.
+        standby.stop()
+        event = samples.event_of(tenant.key)
+        with ThreadPoolExecutor(1) as pool:
+            added = pool.submit(lambda: result_of(store.add_events([event])))
+            cancel = "select pg_cancel_backend(pid) from pg_stat_activity"
+            while not primary.execute(primary.url(), f"{cancel} where wait_event = 'SyncRep'"):
+                assert not added.done()
+            with pytest.raises(StoreUnavailable, match="the standby has not confirmed"):
+                added.result()
+        store.close()

@@ -64,6 +64,10 @@ class Cluster:
         """Make the standby a primary."""
         _run(self.folder, "pg_ctl", "-D", str(self.folder / "data"), "-w", "promote")
 
+    def stop(self) -> None:
+        """Stop it before its block ends."""
+        _run(self.folder, "pg_ctl", "-D", str(self.folder / "data"), "-w", "-m", "fast", "stop")
+
     def dump(self, url: str) -> Iterator[str]:
         """A line for each row of each table, as an `INSERT` names it, without rate limits."""
         tables = self.execute(
@@ -188,7 +192,8 @@ def _running(folder: Path) -> Iterator[Cluster]:
         yield Cluster(folder)
     finally:
         # At once: nothing of it is read again.
-        server.send_signal(signal.SIGQUIT)
+        if server.poll() is None:
+            server.send_signal(signal.SIGQUIT)
         server.wait(30)
 
 
