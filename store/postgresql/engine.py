@@ -23,6 +23,7 @@ from hookstream_keys.store.postgresql.connection import Connection
 from hookstream_keys.store.postgresql.errors import translating
 from hookstream_keys.store.postgresql.fencing import Connection as FencedConnection
 from hookstream_keys.store.postgresql.fencing import Fence
+from hookstream_keys.store.postgresql.lookups import Lookups
 from hookstream_keys.store.postgresql.pool import WAIT_SECONDS, Pool
 from hookstream_keys.store.sql.connection import Engine, Row, Values
 
@@ -43,6 +44,7 @@ class PostgresqlEngine(Engine):
         self._url = url
         self.fence = Fence()
         self._pool = Pool(url, MAX_CONNECTIONS, self.fence)
+        self._lookups = Lookups(self._pool)
         self._transaction: ContextVar[Connection | None] = ContextVar("transaction", default=None)
         self._ends: ContextVar[float | None] = ContextVar("ends", default=None)
         self._wrote_at = float("-inf")
@@ -80,7 +82,10 @@ class PostgresqlEngine(Engine):
                 return await self._confirmed(connection.all(sql, values))
 
     async def one(self, sql: str, values: Values) -> Row | None:
-        """The first row of a query, or None."""
+        """The first row of a query, or None: asked together with others of the same turn."""
+        if self._transaction.get() is None and self._ends.get() is None:
+            with translating():
+                return await self._confirmed(self._lookups.one(sql, values))
         with translating():
             async with self._connection() as connection:
                 return await self._confirmed(connection.one(sql, values))

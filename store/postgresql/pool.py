@@ -31,6 +31,8 @@ class Pool:
             "application_name": "hookstream-keys",
             "timezone": "UTC",
             "datestyle": "ISO",
+            # To compile a look-up takes longer than to run it.
+            "jit": "off",
             "lock_timeout": f"{WAIT_SECONDS * 1000:.0f}",
             # Of a process that has stopped in the middle of one.
             "idle_in_transaction_session_timeout": f"{WAIT_SECONDS * 2000:.0f}",
