@@ -313,6 +313,13 @@ def test_401_to_a_user_without_a_password(server: Server) -> None:
     assert_error(answer, 401, "INVALID_EMAIL_OR_PASSWORD")
 
 
+@pytest.mark.parametrize("more", ["%00", "%00.%00", "%FF", "%F0%9F%98%80"])
+def test_401_to_a_token_with_odd_characters(server: Server, ada: Person, more: str) -> None:
+    for token in (f"{ada.token}{more}", more):
+        answer = server.request("GET", "/auth/whoami", headers={"Authorization": f"Bearer {token}"})
+        assert_error(answer, 401, "unauthorized")
+
+
 def test_the_password_is_nowhere(server: Server, ada: Person) -> None:
     password = f"a password {secrets.token_hex(16)}"
     answer = sign_up(server, password=password)
