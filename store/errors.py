@@ -15,6 +15,13 @@ class StoreUnavailable(StoreError):
     """
 
 
+class CommitUnknown(StoreUnavailable):
+    """The database did not say whether a transaction is committed, or not durably.
+
+    It may be stored.
+    """
+
+
 class TransactionConflict(StoreUnavailable):
     """A transaction was rolled back for another one, or for what failed in it.
 

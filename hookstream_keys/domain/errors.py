@@ -429,6 +429,17 @@ class StoredIncompletely(Unavailable):
         )
 
 
+class StoredPerhaps(Unavailable):
+    """503: the database did not say whether it has stored the change."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database became unavailable while it stored the change, which may be stored or "
+            "not: read it before you repeat the request, or repeat it with the same "
+            "Idempotency-Key, if it had one."
+        )
+
+
 class TooExpensive(Unavailable):
     """503: the request needs more of the database's time than a request may have."""
 

@@ -14,12 +14,13 @@ from hookstream_keys.domain.errors import (
     ApiError,
     InternalError,
     QuotaExceeded,
+    StoredPerhaps,
     TooExpensive,
     Unavailable,
 )
 from hookstream_keys.handlers.context import Answer
 from hookstream_keys.runtime.logs import add_access_line
-from hookstream_keys.store import QueryTimeout, QuotaReached, StoreError
+from hookstream_keys.store import CommitUnknown, QueryTimeout, QuotaReached, StoreError
 
 log = logging.getLogger("hookstream_keys")
 
@@ -139,6 +140,9 @@ def as_api_error(exception: Exception, request: Request) -> ApiError:
             # Not the server's fault: it has more to read than a request may take.
             log.warning("request_id=%s %s", request.id, exception)
             return TooExpensive()
+        case CommitUnknown():
+            log.error("request_id=%s %s", request.id, exception)
+            return StoredPerhaps()
         case StoreError():
             log.error("request_id=%s %s", request.id, exception)
             return Unavailable()

@@ -17,7 +17,12 @@ from typing import Any
 import asyncpg
 
 from hookstream_keys.store.aside import Aside, Result
-from hookstream_keys.store.errors import QueryTimeout, StoreUnavailable, TransactionConflict
+from hookstream_keys.store.errors import (
+    CommitUnknown,
+    QueryTimeout,
+    StoreUnavailable,
+    TransactionConflict,
+)
 from hookstream_keys.store.postgresql import background, migrations
 from hookstream_keys.store.postgresql.connection import Connection
 from hookstream_keys.store.postgresql.errors import translating
@@ -138,11 +143,17 @@ class PostgresqlEngine(Engine):
                 await driver.close()
 
     @asynccontextmanager
-    async def _durable(self, org_id: str | None = None) -> AsyncIterator[Connection]:
-        """A transaction that is durable when it ends."""
+    async def _durable(
+        self, org_id: str | None = None, *, waits: bool = True
+    ) -> AsyncIterator[Connection]:
+        """A transaction that is durable when it ends.
+
+        It `waits` for what fencing demands of changes that are acknowledged.
+        """
         with translating():
             async with self._pool.borrowed() as driver:
-                await self._wait_until_settled(driver)
+                if waits:
+                    await self._wait_until_settled(driver)
                 with _confirmed(driver):
                     async with _transaction(driver):
                         connection = Connection(driver)
@@ -194,12 +205,24 @@ async def _transaction(driver: asyncpg.Connection) -> AsyncIterator[None]:
     await driver.execute("begin")
     try:
         yield
-        if await driver.execute("commit") != "COMMIT":
+        if await _commit(driver) != "COMMIT":
             raise TransactionConflict("the transaction was undone")  # noqa: TRY301 - rolled back
     except BaseException:
         if not driver.is_closed() and driver.is_in_transaction():
             await driver.execute("rollback")
         raise
+
+
+async def _commit(driver: asyncpg.Connection) -> str:
+    """The tag of the commit. Raises CommitUnknown where the database has not answered it."""
+    try:
+        tag: str = await driver.execute("commit")
+    except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, OSError) as error:
+        raise CommitUnknown("the connection ended during a commit") from error
+    except asyncpg.OperatorInterventionError as error:
+        # The server is stopped, or the session.
+        raise CommitUnknown("the database's server was stopped during a commit") from error
+    return tag
 
 
 @asynccontextmanager
@@ -226,7 +249,7 @@ async def _savepoint(connection: Connection, org_id: str | None) -> AsyncIterato
 def _confirmed(driver: asyncpg.Connection) -> Iterator[None]:
     """A block whose commit is known to the synchronous standby, if there is one.
 
-    Raises StoreUnavailable where the wait for it was cancelled: PostgreSQL has committed then, and
+    Raises CommitUnknown where the wait for it was cancelled: PostgreSQL has committed then, and
     says so by a warning only. A failover may lose the change.
     """
     warned = False
@@ -241,4 +264,4 @@ def _confirmed(driver: asyncpg.Connection) -> Iterator[None]:
     finally:
         driver.remove_log_listener(listen)
     if warned:
-        raise StoreUnavailable("the standby has not confirmed the change")
+        raise CommitUnknown("the standby has not confirmed the change")

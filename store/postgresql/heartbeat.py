@@ -30,7 +30,7 @@ class Heartbeat(PostgresqlEngine):
         """
         sent_at = time.monotonic()
         try:
-            async with self.write_transaction() as connection:
+            async with self._durable(waits=False) as connection:
                 await connection.driver.execute(_BEAT, self._node)
         except StoreUnavailable:
             # The requests say so; the next one may be confirmed.

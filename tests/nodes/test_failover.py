@@ -13,7 +13,7 @@ from support import ON_POSTGRESQL, Database, Server, Tenant, serving
 from support.results import result_of
 from unit import samples
 
-from hookstream_keys.store import StoreUnavailable, open_store
+from hookstream_keys.store import CommitUnknown, open_store
 
 pytestmark = pytest.mark.skipif(not ON_POSTGRESQL, reason="a file has one server")
 
@@ -109,6 +109,6 @@ def test_a_change_that_the_standby_has_not_confirmed_is_not_acknowledged() -> No
             cancel = "select pg_cancel_backend(pid) from pg_stat_activity"
             while not primary.execute(primary.url(), f"{cancel} where wait_event = 'SyncRep'"):
                 assert not added.done()
-            with pytest.raises(StoreUnavailable, match="the standby has not confirmed"):
+            with pytest.raises(CommitUnknown, match="the standby has not confirmed"):
                 added.result()
         store.close()

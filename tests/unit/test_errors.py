@@ -49,6 +49,7 @@ def every_error() -> list[ApiError]:
         errors.UserNotFound(),
         errors.NoSuchUser(),
         errors.StoredIncompletely(),
+        errors.StoredPerhaps(),
         errors.OrganizationNotFound(),
         errors.InsufficientScope("Its scopes do not cover it.", details=details),
         errors.IdempotencyKeyReused("It was used before."),
