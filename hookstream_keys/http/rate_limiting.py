@@ -85,7 +85,11 @@ class RateLimiting:
     async def _count(self, request: Request, name: str, cost: int) -> None:
         if self._limit is None:
             return
-        if cost == 1 and request.operation and not request.operation.rate_limited:
+        operation = request.operation
+        if cost == 1 and operation and not operation.rate_limited:
+            if self._counters.is_remote and not operation.may_be_unavailable:
+                # A process that waits for its database is alive.
+                return
             request.limit = await self._counters.peek(name, self._limit)
             return
         request.limit = decision = await self._counters.consume(name, self._limit, cost)

@@ -11,6 +11,9 @@ from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters, limit
 class Counters(Protocol):
     """Leaky buckets by their names. Every method may raise StoreUnavailable."""
 
+    #: Whether they are asked over the network, where an answer may take long.
+    is_remote: bool
+
     async def consume(self, name: str, limit: Limit, cost: int = 1) -> Decision:
         """Consume `cost` of the limit of this name, if it allows that."""
 

@@ -73,6 +73,8 @@ class RateLimitCounters:
     Raises StoreUnavailable when the file cannot be made or, later, cannot be locked.
     """
 
+    is_remote = False
+
     def __init__(self, path: Path, clock: Callable[[], int] = time.monotonic_ns) -> None:
         self._clock = clock
         self._lock = threading.Lock()

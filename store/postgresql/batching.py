@@ -6,7 +6,9 @@ the less each costs, and nothing waits for a timer.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from hookstream_keys.store.errors import StoreUnavailable
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
@@ -47,11 +49,20 @@ class Batching(Generic[Question, Answer]):
     async def _answer(self, batch: list[tuple[Question, asyncio.Future[Answer]]]) -> None:
         try:
             answers = await self._ask([question for question, _ in batch])
+        except StoreUnavailable as error:
+            # Those that wait would wait as long again, for the same.
+            waiting, self._waiting = self._waiting, []
+            _fail([*batch, *waiting], error)
+            return
         except Exception as error:  # noqa: BLE001 - raised again where the questions came from
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(error)
+            _fail(batch, error)
             return
         for (_, future), answer in zip(batch, answers, strict=True):
             if not future.done():
                 future.set_result(answer)
+
+
+def _fail(asked: Sequence[tuple[Any, asyncio.Future[Any]]], error: Exception) -> None:
+    for _, future in asked:
+        if not future.done():
+            future.set_exception(error)

@@ -12,6 +12,7 @@ from typing import Any
 
 from hookstream_keys.store.postgresql.batching import Batching
 from hookstream_keys.store.postgresql.dialect import translated
+from hookstream_keys.store.postgresql.errors import translating
 from hookstream_keys.store.postgresql.pool import Pool
 from hookstream_keys.store.sql.connection import Row, Values
 
@@ -46,6 +47,13 @@ class Lookups:
         return await lookup.answer(bound)
 
     async def _find(
+        self, sql: str, types: tuple[str, ...], asked: Sequence[tuple[Any, ...]]
+    ) -> list[Row | None]:
+        # Here, so that those that wait learn of it, too.
+        with translating():
+            return await self._asked(sql, types, asked)
+
+    async def _asked(
         self, sql: str, types: tuple[str, ...], asked: Sequence[tuple[Any, ...]]
     ) -> list[Row | None]:
         async with self._pool.borrowed() as driver:

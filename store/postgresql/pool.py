@@ -13,6 +13,9 @@ from hookstream_keys.store.postgresql.fencing import Connection, Fence
 #: database counts as unavailable, in seconds.
 WAIT_SECONDS = 5.0
 
+#: How long it is waited for that a statement is cancelled, in seconds.
+CANCEL_SECONDS = 0.5
+
 #: The form in which PostgreSQL writes a time in UTC.
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?\+00", re.ASCII)
 
@@ -56,7 +59,9 @@ class Pool:
             self._fence.admit(driver)
             yield driver
         finally:
-            await of_loop.pool.release(driver)
+            # A statement that was given up is cancelled first. A server that hangs does not say so:
+            # then the connection is closed.
+            await of_loop.pool.release(driver, timeout=CANCEL_SECONDS)
 
     def close(self) -> None:
         """Close the connections at once."""

@@ -60,6 +60,8 @@ class _Bucket(NamedTuple):
 class RateLimits:
     """The leaky buckets of the database at `url`. Every method may raise StoreUnavailable."""
 
+    is_remote = True
+
     def __init__(self, url: str) -> None:
         self._pool = Pool(url, 1, Fence(), synchronous_commit="off")
         self._batches: dict[asyncio.AbstractEventLoop, Batching[_Use, Decision]] = {}

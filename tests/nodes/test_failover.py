@@ -5,11 +5,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from support import ON_POSTGRESQL, Database, Server, Tenant, serving
+from support import ON_POSTGRESQL, Database, Server, Tenant, serving, until
 from support.results import result_of
 from unit import samples
 
@@ -112,3 +113,25 @@ def test_a_change_that_the_standby_has_not_confirmed_is_not_acknowledged() -> No
             with pytest.raises(CommitUnknown, match="the standby has not confirmed"):
                 added.result()
         store.close()
+
+
+def test_while_the_database_hangs_requests_end_and_afterwards_they_succeed(tmp_path: Path) -> None:
+    from support.postgresql import running_cluster, stand_for  # noqa: PLC0415 - needs the driver
+
+    with running_cluster() as primary:
+        database = Database(tmp_path / "keys.db")
+        stand_for(database.path, primary.new_database())
+        tenant = database.run_init()
+        with serving(database) as server:
+            assert verified(server, tenant.key, tenant.key) == (200, "VALID")
+            with primary.frozen():
+                begun = time.monotonic()
+                with ThreadPoolExecutor(20) as pool:
+                    ask = partial(verified, server, tenant.key, tenant.key)
+                    asked = [pool.submit(ask) for _ in range(20)]
+                    assert {each.result() for each in asked} == {(503, "unavailable")}
+                assert time.monotonic() - begun < 15
+                begun = time.monotonic()
+                assert server.request("GET", "/health").status_code == 200
+                assert time.monotonic() - begun < 1
+            until(lambda: verified(server, tenant.key, tenant.key) == (200, "VALID"), 20)

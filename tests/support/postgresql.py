@@ -68,6 +68,20 @@ class Cluster:
         """Stop it before its block ends."""
         _run(self.folder, "pg_ctl", "-D", str(self.folder / "data"), "-w", "-m", "fast", "stop")
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop all of its processes while the block runs: connections stay, and nothing answers."""
+        pid = (self.folder / "data" / "postmaster.pid").read_text("ascii").split()[0]
+        children = Path("/proc", pid, "task", pid, "children").read_text("ascii").split()
+        processes = [int(each) for each in (pid, *children)]
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
+
     def dump(self, url: str) -> Iterator[str]:
         """A line for each row of each table, as an `INSERT` names it, without rate limits."""
         tables = self.execute(
