@@ -483,7 +483,7 @@ def test_a_server_that_fails_to_start_shows_no_secret(database: Database) -> Non
     signing = canary.add("signing", secrets.token_hex(32))
     settings: list[dict[str, str]] = [
         {"BETTER_AUTH_SECRET": short},
-        {"HOOKSTREAM_DATABASE": f"postgresql://keys:{password}@db.example/keys"},
+        {"HOOKSTREAM_DATABASE": f"postgresql://keys:{password}@127.0.0.1:9/keys"},
         {"BETTER_AUTH_SECRETS": f"1:{signing}", "HOOKSTREAM_DATABASE": "sqlite:////proc/x/y.db"},
     ]
     for each in settings:
@@ -491,9 +491,9 @@ def test_a_server_that_fails_to_start_shows_no_secret(database: Database) -> Non
         assert done.returncode == 1, done
         assert done.stderr.count("\n") == 1
         assert canary.found_in((done.stdout + done.stderr).encode()) == []
-    address = f"postgresql://keys:{password}@db.example/keys"
+    address = f"postgresql://keys:{password}@127.0.0.1:9/keys"
     done = run("keys", "list", "--org", "x", "--database", address, database=database.path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert canary.found_in((done.stdout + done.stderr).encode()) == []
 
 
