@@ -318,7 +318,6 @@ def test_401_to_a_session_that_was_tampered_with(
 def test_401_to_the_session_of_a_deleted_user(server: Server, create: Create) -> None:
     user = server.database.add_user()
     token = server.database.add_session(user)
-    server.database.execute("pragma foreign_keys = on")
     server.database.execute('delete from "session" where "userId" = ?', (user,))
     assert_error(create(headers={"Authorization": f"Bearer {token}"}), 401, "unauthorized")
 
