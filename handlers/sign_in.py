@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 from datetime import datetime
-from functools import partial
 
 from hookstream_keys.auth import sessions
 from hookstream_keys.context.principal import SessionPrincipal
@@ -51,7 +50,7 @@ async def reject_sign_up(context: RequestContext, body: types.SignUpRequest) -> 
 async def hash_password(context: RequestContext, aside: Aside, body: types.SignUpRequest) -> str:
     """The hash of a new user's password; slow. Raises RateLimited."""
     await throttle.sign_up(context)
-    return await aside(partial(passwords.hashed, body["password"]))
+    return await aside(functools.partial(passwords.hashed, body["password"]))
 
 
 async def sign_up_email(context: WriteContext, body: types.SignUpRequest, prepared: str) -> Answer:
@@ -118,7 +117,7 @@ async def check_password(
     found = await context.store.find_credential(_email(body))
     # For an unknown user a password is hashed, too: the time tells no more than the answer.
     stored = found[1].password_hash if found else passwords.DUMMY_HASH
-    is_right = await aside(partial(passwords.matches, body["password"], stored))
+    is_right = await aside(functools.partial(passwords.matches, body["password"], stored))
     if found is None:
         raise SignInRefused
     user, credential = found

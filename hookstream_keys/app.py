@@ -40,12 +40,13 @@ from hookstream_keys.http.rate_limiting import RateLimiting
 from hookstream_keys.runtime.batches import Batches
 from hookstream_keys.runtime.counters import Counters, open_counters
 from hookstream_keys.runtime.fair_share import FairShare
+from hookstream_keys.runtime.jobs import Task
 from hookstream_keys.runtime.new_secret import secrets_at_start
 from hookstream_keys.runtime.refusals import Refusals
 from hookstream_keys.runtime.retention import Pruning, periods
 from hookstream_keys.runtime.task_writer import TaskWriter
 from hookstream_keys.runtime.usage import Usage
-from hookstream_keys.runtime.writer import Task, Writer
+from hookstream_keys.runtime.writer import Writer
 from hookstream_keys.settings import Settings
 from hookstream_keys.store import Store, database_file, open_store
 

@@ -52,8 +52,9 @@ from hookstream_keys.http.fair_threads import FairThreads
 from hookstream_keys.http.per_operation import PerOperationMiddleware
 from hookstream_keys.http.rate_limiting import RateLimiting, tenant_of
 from hookstream_keys.http.responses import respond
+from hookstream_keys.runtime.jobs import RETRY_SECONDS
 from hookstream_keys.runtime.task_writer import TaskWriter
-from hookstream_keys.runtime.writer import RETRY_SECONDS, Writer
+from hookstream_keys.runtime.writer import Writer
 from hookstream_keys.store import IdempotentReplay, Store, StoreError
 
 log = logging.getLogger("hookstream_keys")

@@ -15,17 +15,12 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Hashable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from hookstream_keys.domain.errors import Overloaded
+from hookstream_keys.runtime.jobs import Job, Outcome, Task, outcome, resolve, run_task, wait_after
 from hookstream_keys.runtime.usage import FLUSH_SECONDS
-from hookstream_keys.runtime.writer import (
-    MAX_BATCH,
-    MAX_QUEUE_SECONDS,
-    MAX_QUEUED,
-    Task,
-    wait_after,
-)
+from hookstream_keys.runtime.writer import MAX_BATCH, MAX_QUEUE_SECONDS, MAX_QUEUED
 from hookstream_keys.store import Store, StoreError, TransactionConflict
 
 log = logging.getLogger("hookstream_keys")
@@ -39,17 +34,6 @@ TOGETHER, ALONE = 2, 4
 #: How long is waited before that at most, in seconds: at random, so that two nodes do not meet
 #: again.
 PAUSE_SECONDS = 0.05
-
-
-class _Job(NamedTuple):
-    run: Callable[[], Coroutine[Any, Any, Any]]
-    future: "asyncio.Future[Any]"
-    #: When it arrived, by `time.monotonic`.
-    since: float
-
-
-#: What a job returned, or what it raised.
-_Outcome = tuple[Any, Exception | None]
 
 
 class TaskWriter:
@@ -70,7 +54,7 @@ class TaskWriter:
         self._periodic_tasks = periodic_tasks
         self._at_end = at_end
         #: The jobs of each flow that has any.
-        self._flows: dict[Hashable, deque[_Job]] = {}
+        self._flows: dict[Hashable, deque[Job]] = {}
         #: Flows whose turn comes, in order.
         self._ready: deque[Hashable] = deque()
         self._waiting = 0
@@ -93,7 +77,7 @@ class TaskWriter:
         if self._repeating:
             await asyncio.wait(self._repeating)
         for task in (*self._periodic_tasks, *self._at_end):
-            await _run_task(task)
+            await run_task(task)
 
     async def run(
         self, job: Callable[[], Coroutine[Any, Any, Result]], flow: Hashable = None
@@ -104,7 +88,8 @@ class TaskWriter:
         """
         if self._waiting >= MAX_QUEUED:
             raise Overloaded
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
         if flow is None:
             # A flow of its own.
             flow = future
@@ -112,7 +97,7 @@ class TaskWriter:
         if jobs is None:
             jobs = self._flows[flow] = deque()
             self._ready.append(flow)
-        jobs.append(_Job(job, future, time.monotonic()))
+        jobs.append(Job(job, loop, future, time.monotonic()))
         self._waiting += 1
         self._begin()
         return await future
@@ -134,22 +119,21 @@ class TaskWriter:
         self._waiting -= len(jobs)
         latest = time.monotonic() - MAX_QUEUE_SECONDS
         late = [job for job in jobs if job.since < latest]
-        _answer(late, [(None, Overloaded())] * len(late))
-        # A job whose client is gone, and which has not begun, does not.
-        jobs = [job for job in jobs[len(late) :] if not job.future.cancelled()]
+        resolve(late, [(None, Overloaded())] * len(late))
+        jobs = jobs[len(late) :]
         try:
             if jobs:
-                _answer(jobs, await self._outcomes(jobs))
+                resolve(jobs, await self._outcomes(jobs))
         except Exception as error:
             log.exception("a transaction failed")
-            _answer(jobs, [(None, error)] * len(jobs))
+            resolve(jobs, [(None, error)] * len(jobs))
         finally:
             if queue:
                 self._ready.append(flow)
             else:
                 del self._flows[flow]
 
-    async def _outcomes(self, jobs: Sequence[_Job]) -> list[_Outcome]:
+    async def _outcomes(self, jobs: Sequence[Job]) -> list[Outcome]:
         try:
             return await self._repeated(jobs, TOGETHER)
         except TransactionConflict:
@@ -158,13 +142,13 @@ class TaskWriter:
             # Those that seemed to succeed are rolled back as well.
             return [(None, error)] * len(jobs)
 
-    async def _alone(self, job: _Job) -> _Outcome:
+    async def _alone(self, job: Job) -> Outcome:
         try:
             return (await self._repeated([job], ALONE))[0]
         except StoreError as error:
             return None, error
 
-    async def _repeated(self, jobs: Sequence[_Job], times: int) -> list[_Outcome]:
+    async def _repeated(self, jobs: Sequence[Job], times: int) -> list[Outcome]:
         for _ in range(times - 1):
             try:
                 return await self._together(jobs)
@@ -172,9 +156,9 @@ class TaskWriter:
                 await asyncio.sleep(random.uniform(0, PAUSE_SECONDS))  # noqa: S311 - no secret
         return await self._together(jobs)
 
-    async def _together(self, jobs: Sequence[_Job]) -> list[_Outcome]:
+    async def _together(self, jobs: Sequence[Job]) -> list[Outcome]:
         async with self._store.group_commit():
-            return [await _outcome(job) for job in jobs]
+            return [await outcome(job) for job in jobs]
 
     async def _repeat(self, task: Task) -> None:
         wait = 0.0
@@ -182,32 +166,4 @@ class TaskWriter:
             try:
                 await asyncio.wait_for(self._is_stopping.wait(), wait)
             except TimeoutError:
-                wait = wait_after(await _run_task(task), self._every)
-
-
-async def _outcome(job: _Job) -> _Outcome:
-    try:
-        return await job.run(), None
-    except TransactionConflict:
-        # Of all jobs of the transaction.
-        raise
-    except Exception as error:  # noqa: BLE001 - raised again where the job came from
-        return None, error
-
-
-async def _run_task(task: Task) -> object:
-    try:
-        return await task()
-    except Exception:  # a task that fails runs again the next time
-        log.exception("a periodic task failed")
-        return None
-
-
-def _answer(jobs: Sequence[_Job], outcomes: Sequence[_Outcome]) -> None:
-    for job, (result, failure) in zip(jobs, outcomes, strict=True):
-        # It is done already when the request was cancelled.
-        if not job.future.done():
-            if failure is None:
-                job.future.set_result(result)
-            else:
-                job.future.set_exception(failure)
+                wait = wait_after(await run_task(task), self._every)

@@ -58,7 +58,7 @@ class Connection:
     async def change(self, sql: str, values: Values = ()) -> int:
         """Execute a statement; returns how many rows it has changed."""
         statement = translated(sql)
-        return _changed(await self.driver.execute(statement.sql, *statement.bound(values)))
+        return rows_changed(await self.driver.execute(statement.sql, *statement.bound(values)))
 
     async def change_many(self, sql: str, values: Sequence[Values]) -> int:
         """Execute a statement for each of these; returns how many rows that has changed."""
@@ -127,6 +127,6 @@ class Connection:
             ) from None
 
 
-def _changed(tag: str) -> int:
+def rows_changed(tag: str) -> int:
     """How many rows a command's tag says were changed, as in `INSERT 0 1`."""
     return int(tag.rpartition(" ")[2])

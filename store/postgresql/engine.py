@@ -26,7 +26,6 @@ from hookstream_keys.store.errors import (
 from hookstream_keys.store.postgresql import background, migrations
 from hookstream_keys.store.postgresql.connection import Connection
 from hookstream_keys.store.postgresql.errors import translating
-from hookstream_keys.store.postgresql.fencing import Connection as FencedConnection
 from hookstream_keys.store.postgresql.fencing import Fence
 from hookstream_keys.store.postgresql.lookups import Lookups
 from hookstream_keys.store.postgresql.pool import WAIT_SECONDS, Pool
@@ -88,10 +87,9 @@ class PostgresqlEngine(Engine):
 
     async def one(self, sql: str, values: Values) -> Row | None:
         """The first row of a query, or None: asked together with others of the same turn."""
-        if self._transaction.get() is None and self._ends.get() is None:
-            with translating():
-                return await self._confirmed(self._lookups.one(sql, values))
         with translating():
+            if self._transaction.get() is None and self._ends.get() is None:
+                return await self._confirmed(self._lookups.one(sql, values))
             async with self._connection() as connection:
                 return await self._confirmed(connection.one(sql, values))
 
@@ -153,7 +151,7 @@ class PostgresqlEngine(Engine):
         with translating():
             async with self._pool.borrowed() as driver:
                 if waits:
-                    await self._wait_until_settled(driver)
+                    await self.fence.wait_until_settled(driver)
                 with _confirmed(driver):
                     async with _transaction(driver):
                         connection = Connection(driver)
@@ -162,11 +160,6 @@ class PostgresqlEngine(Engine):
                         yield connection
                         await connection.write_heads()
                 self._wrote_at = time.monotonic()
-
-    async def _wait_until_settled(self, driver: FencedConnection) -> None:
-        wait = await self.fence.seconds_until_settled(driver)
-        if wait > 0:
-            await asyncio.sleep(wait)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:

@@ -11,6 +11,7 @@ A server that is promoted begins a new timeline. Every connection knows its own,
 timeline is not used after a newer one was seen.
 """
 
+import asyncio
 import time
 
 import asyncpg
@@ -75,11 +76,13 @@ class Fence:
                 "server may be the primary by now"
             )
 
-    async def seconds_until_settled(self, driver: Connection) -> float:
-        """How long changes must wait, since the connection's server was promoted just now."""
+    async def wait_until_settled(self, driver: Connection) -> None:
+        """Wait until changes may be acknowledged, where the server was promoted just now."""
         settled_at = self._settled_at.get(driver.timeline)
         if settled_at is None:
             await driver.execute(_BEGIN, driver.timeline)
-            wait = await driver.fetchval(_WAIT, driver.timeline, FENCE_SECONDS)
-            settled_at = self._settled_at[driver.timeline] = time.monotonic() + wait
-        return settled_at - time.monotonic()
+            unsettled = await driver.fetchval(_WAIT, driver.timeline, FENCE_SECONDS)
+            settled_at = self._settled_at[driver.timeline] = time.monotonic() + unsettled
+        wait = settled_at - time.monotonic()
+        if wait > 0:
+            await asyncio.sleep(wait)

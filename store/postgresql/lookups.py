@@ -4,7 +4,6 @@ A query of one row becomes a lateral join with the values that it is asked for: 
 each of them, and one round trip, one plan and one result for all.
 """
 
-import asyncio
 import re
 from collections.abc import Sequence
 from functools import lru_cache, partial
@@ -13,6 +12,7 @@ from typing import Any
 from hookstream_keys.store.postgresql.batching import Batching
 from hookstream_keys.store.postgresql.dialect import translated
 from hookstream_keys.store.postgresql.errors import translating
+from hookstream_keys.store.postgresql.per_loop import PerLoop
 from hookstream_keys.store.postgresql.pool import Pool
 from hookstream_keys.store.sql.connection import Row, Values
 
@@ -29,7 +29,7 @@ class Lookups:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._lookups: dict[asyncio.AbstractEventLoop, dict[_Query, _Lookup]] = {}
+        self._lookups: PerLoop[dict[_Query, _Lookup]] = PerLoop(dict)
 
     async def one(self, sql: str, values: Values) -> Row | None:
         """The first row of a query, or None."""
@@ -39,7 +39,7 @@ class Lookups:
         if not all(types):
             # Such as null, which has none.
             return (await self._find(statement.sql, types, [bound]))[0]
-        of_loop = self._lookups.setdefault(asyncio.get_running_loop(), {})
+        of_loop = self._lookups.here()
         query = statement.sql, types
         lookup = of_loop.get(query)
         if lookup is None:

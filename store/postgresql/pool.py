@@ -1,4 +1,4 @@
-"""Connections to the database, a pool for each event loop: a driver's connection belongs to one."""
+"""Connections to the database, a pool for each event loop."""
 
 import asyncio
 import re
@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from hookstream_keys.store.postgresql.fencing import Connection, Fence
+from hookstream_keys.store.postgresql.per_loop import PerLoop
 
 #: How long a statement, a lock, a connection or a free place in the pool is waited for before the
 #: database counts as unavailable, in seconds.
@@ -41,15 +42,12 @@ class Pool:
             "idle_in_transaction_session_timeout": f"{WAIT_SECONDS * 2000:.0f}",
             **settings,
         }
-        self._of_loops: dict[asyncio.AbstractEventLoop, _OfLoop] = {}
+        self._of_loops = PerLoop(_OfLoop)
 
     @asynccontextmanager
     async def borrowed(self) -> AsyncIterator[Connection]:
         """A connection for the block."""
-        loop = asyncio.get_running_loop()
-        of_loop = self._of_loops.get(loop)
-        if of_loop is None:
-            of_loop = self._of_loops[loop] = _OfLoop()
+        of_loop = self._of_loops.here()
         if of_loop.pool is None:
             async with of_loop.opening:
                 if of_loop.pool is None:
@@ -65,8 +63,7 @@ class Pool:
 
     def close(self) -> None:
         """Close the connections at once."""
-        of_loops, self._of_loops = self._of_loops, {}
-        for loop, of_loop in of_loops.items():
+        for loop, of_loop in self._of_loops.take_all().items():
             if of_loop.pool is not None and not loop.is_closed():
                 loop.call_soon_threadsafe(of_loop.pool.terminate)
 

@@ -6,7 +6,6 @@ read without a lock, and written where no other node has written them meanwhile 
 otherwise they are read again.
 """
 
-import asyncio
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import NamedTuple
@@ -14,8 +13,10 @@ from typing import NamedTuple
 from hookstream_keys.domain.limits import Decision, Limit, carried_over, decide
 from hookstream_keys.store.errors import StoreUnavailable
 from hookstream_keys.store.postgresql.batching import Batching
+from hookstream_keys.store.postgresql.connection import rows_changed
 from hookstream_keys.store.postgresql.errors import translating
 from hookstream_keys.store.postgresql.fencing import Fence
+from hookstream_keys.store.postgresql.per_loop import PerLoop
 from hookstream_keys.store.postgresql.pool import Pool
 
 #: How often a bucket is read again, after other nodes have written it.
@@ -64,7 +65,7 @@ class RateLimits:
 
     def __init__(self, url: str) -> None:
         self._pool = Pool(url, 1, Fence(), synchronous_commit="off")
-        self._batches: dict[asyncio.AbstractEventLoop, Batching[_Use, Decision]] = {}
+        self._batching = PerLoop(lambda: Batching(self._decided))
 
     async def consume(self, name: str, limit: Limit, cost: int = 1) -> Decision:
         """Consume `cost` of the limit of this name, if it allows that."""
@@ -97,18 +98,14 @@ class RateLimits:
         with translating():
             async with self._pool.borrowed() as driver:
                 tag = await driver.execute(_PRUNE)
-        return int(tag.rpartition(" ")[2]) == _PRUNED_AT_ONCE
+        return rows_changed(tag) == _PRUNED_AT_ONCE
 
     def close(self) -> None:
         """Close the connections."""
         self._pool.close()
 
     async def _change(self, name: str, limit: Limit, cost: int) -> Decision:
-        loop = asyncio.get_running_loop()
-        batching = self._batches.get(loop)
-        if batching is None:
-            batching = self._batches[loop] = Batching(self._decided)
-        return await batching.answer(_Use(_hashed(name), limit, cost))
+        return await self._batching.here().answer(_Use(_hashed(name), limit, cost))
 
     async def _decided(self, uses: Sequence[_Use]) -> Sequence[Decision]:
         """The decisions of uses, each after those before it."""

@@ -32,6 +32,20 @@ class Engine(Protocol):
         """Store a session as better-auth's adapter for this engine does."""
 
 
+def insert_session(engine: Engine, token: str, user_id: str, expires_at: str | int) -> None:
+    """Store a session, whose other times are noon."""
+    engine.run(
+        """insert into "session" (id, "expiresAt", token, "createdAt", "updatedAt", "userId")
+           values (?, ?, ?, ?, ?, ?)""",
+        f"id-of-{token}",
+        expires_at,
+        token,
+        samples.NOON,
+        samples.NOON,
+        user_id,
+    )
+
+
 class Sqlite:
     def __init__(self, directory: Path) -> None:
         self.path = directory / "keys.db"
@@ -43,16 +57,7 @@ class Sqlite:
             return connection.execute(sql, values).fetchall()
 
     def add_session(self, token: str, user_id: str, expires_at: str | int) -> None:
-        self.run(
-            """insert into "session" (id, "expiresAt", token, "createdAt", "updatedAt", "userId")
-               values (?, ?, ?, ?, ?, ?)""",
-            f"id-of-{token}",
-            expires_at,
-            token,
-            samples.NOON,
-            samples.NOON,
-            user_id,
-        )
+        insert_session(self, token, user_id, expires_at)
 
 
 class Postgresql:
@@ -66,16 +71,7 @@ class Postgresql:
     def add_session(self, token: str, user_id: str, expires_at: str | int) -> None:
         if isinstance(expires_at, int):
             pytest.skip("its column has times only")
-        self.run(
-            """insert into "session" (id, "expiresAt", token, "createdAt", "updatedAt", "userId")
-               values (?, ?, ?, ?, ?, ?)""",
-            f"id-of-{token}",
-            expires_at,
-            token,
-            samples.NOON,
-            samples.NOON,
-            user_id,
-        )
+        insert_session(self, token, user_id, expires_at)
 
 
 @pytest.fixture(scope="session")
