@@ -15,8 +15,14 @@ from support.readme import ROOT, code_blocks
 
 SAMPLE = ROOT / "examples" / "contract-tests" / "python"
 
-#: The sample passes in so many seconds, the start of the sandbox included.
-MAX_SECONDS = 2.0
+#: The sample takes at most so many times what starting and ending a sandbox takes, its own start
+#: of pytest and of the sandbox included. (A number of seconds would be one of this machine.)
+MOST_STARTS = 2.5
+STARTING = """
+from hookstream_keys.testing import running_sandbox
+with running_sandbox():
+    pass
+"""
 #: A machine that does something else as well gets so many tries.
 TRIES = 3
 
@@ -80,22 +86,20 @@ def sample(tmp_path: Path) -> Path:
     )
 
 
-def test_the_sample_passes_in_two_seconds(sample: Path) -> None:
-    taken = []
+def test_the_sample_takes_little_more_than_starting_a_sandbox(sample: Path) -> None:
+    ratios = []
     for _ in range(TRIES):
-        # What pytest and its plugins take to start is not the sample's.
         before = _processor_seconds()
-        run_pytest_as_installed(sample, "-q", "--collect-only")
+        subprocess.run([sys.executable, "-c", STARTING], cwd=sample, check=True, timeout=120)
         between = _processor_seconds()
-        done = run_pytest_as_installed(sample, "-q")
+        # Without the other plugins of this environment, whose start is not the sample's.
+        done = run_pytest(sample, "-q")
         after = _processor_seconds()
         assert_passed(done, 14)
-        found = re.search(r"passed in ([\d.]+)s", done.stdout)
-        assert found
-        taken.append(min(float(found[1]), (after - between) - (between - before)))
-        if taken[-1] <= MAX_SECONDS:
+        ratios.append((after - between) / (between - before))
+        if ratios[-1] <= MOST_STARTS:
             break
-    assert min(taken) <= MAX_SECONDS, taken
+    assert min(ratios) <= MOST_STARTS, ratios
 
 
 def _processor_seconds() -> float:
@@ -113,7 +117,7 @@ def test_the_sample_passes_as_its_page_says(sample: Path) -> None:
     assert install == "pip install '../../..[pytest]' httpx pytest-xdist"
     assert (SAMPLE / "../../..").resolve() == ROOT
     assert (alone, parallel) == ("pytest", "pytest -n 2")
-    # test_the_sample_passes_in_two_seconds runs it without options.
+    # The test above runs it without options.
     assert_passed(run_pytest_as_installed(sample, *parallel.split()[1:]), 14)
 
 

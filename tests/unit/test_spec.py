@@ -1,10 +1,13 @@
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from connexion.exceptions import InvalidSpecification
+from connexion.spec import OpenAPISpecification, create_spec_validator
 from openapi_schema_validator import OAS30Validator, oas30_format_checker
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
@@ -12,6 +15,7 @@ import hookstream_keys
 from hookstream_keys.contract import spec
 from hookstream_keys.contract.closed_responses import closed_responses
 from hookstream_keys.handlers import OPERATIONS, PAGES, WRITING
+from hookstream_keys.http.connexion_app import connexion_app
 
 SOURCE = spec.source().decode()
 DOCUMENT: spec.Document = yaml.safe_load(SOURCE)
@@ -269,6 +273,17 @@ def test_every_section_of_paths_is_a_tag() -> None:
 def test_it_is_valid_openapi_3_0() -> None:
     assert DOCUMENT["openapi"].startswith("3.0.")
     assert list(OpenAPIV30SpecValidator(DOCUMENT).iter_errors()) == []
+
+
+def test_connexion_finds_it_valid_with_its_defaults() -> None:
+    # The server validates it with another library at its start, without the defaults.
+    create_spec_validator(DOCUMENT)(OpenAPISpecification.openapi_schema).validate(DOCUMENT)
+
+
+def test_no_server_starts_with_an_invalid_document() -> None:
+    document = {"openapi": "3.0.3", "info": {"title": "T", "version": "1"}, "paths": {"/a": 5}}
+    with pytest.raises(InvalidSpecification, match=r"^openapi\.yaml at paths//a: 5 "):
+        connexion_app(document, [], lambda _: None, nullcontext)
 
 
 def test_every_operation_has_a_handler_and_every_handler_an_operation() -> None:
