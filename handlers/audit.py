@@ -319,6 +319,11 @@ def log_pruned(context: RequestContext, details: Mapping[str, Any]) -> AuditEven
     return _event(context, chain.PRUNED, org_id="", resource_id="audit_log", details=details)
 
 
+def store_moved(context: RequestContext, details: Mapping[str, Any]) -> AuditEvent:
+    """The data was moved from another database; it belongs to no organization."""
+    return _event(context, "database.moved", org_id="", resource_id="audit_log", details=details)
+
+
 def restored(context: RequestContext, change: RestoreChange) -> AuditEvent:
     """A restore changed one resource."""
     return _event(

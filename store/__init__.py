@@ -4,6 +4,8 @@
 clear: keys arrive as digests, passwords as hashes.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hookstream_keys.store.acceptance import Acceptance, AcceptedChange
@@ -17,6 +19,7 @@ from hookstream_keys.store.errors import (
     ForeignKeyViolation,
     IdempotentReplay,
     LastOwner,
+    MoveRefused,
     PruneRefused,
     QueryTimeout,
     QuotaReached,
@@ -101,6 +104,7 @@ __all__ = [
     "KeyUsage",
     "LastOwner",
     "Member",
+    "MoveRefused",
     "Organization",
     "Page",
     "PendingDeletion",
@@ -137,6 +141,7 @@ __all__ = [
     "User",
     "database_file",
     "database_path",
+    "needs_driver",
     "open_sandbox_store",
     "open_store",
     "require_private",
@@ -190,6 +195,17 @@ def require_private(url: str) -> None:
         permissions.require_private(file)
 
 
+@contextmanager
+def needs_driver() -> Iterator[None]:
+    """A block that imports what needs the driver of PostgreSQL. Raises UnsupportedDatabase."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UnsupportedDatabase(
+            f"PostgreSQL needs the driver {error.name}: install hookstream-keys[postgresql]"
+        ) from error
+
+
 def open_sandbox_store(url: str) -> Store:
     """The same for a sandbox's database, which `open_store` refuses when it is used."""
     require_version()
@@ -204,12 +220,8 @@ def open_store(url: str) -> Store:
     """
     if url.startswith(POSTGRESQL):
         # Here, since most databases are files, and need no driver.
-        try:
+        with needs_driver():
             from hookstream_keys.store.postgresql import PostgresqlStore  # noqa: PLC0415
-        except ModuleNotFoundError as error:
-            raise UnsupportedDatabase(
-                f"PostgreSQL needs the driver {error.name}: install hookstream-keys[postgresql]"
-            ) from error
         return PostgresqlStore(url)
     require_version()
     return SqliteStore(database_path(url))

@@ -93,20 +93,22 @@ def check(
     expected_head: str | None,
     anchor: Anchor = BEGINNING,
     visit: Callable[[Row], None] | None = None,
+    origin: Anchor = BEGINNING,
 ) -> ChainCheck:
     """Follow the chain from its anchor and report the first fault, if any.
 
     `read` and `visit` are as for `walk`; `head` is the `seq` and hash of the last row in the
     database; `expected_head` is the hash of an earlier head that the operator stored. An anchor
-    other than the beginning is accepted only if an event of the chain records that prune.
+    other than the `origin`, where the chain begins, is accepted only if an event of the chain
+    records that prune.
     """
     found_kept = expected_head in (None, GENESIS.hex(), anchor.hash)
-    found_prune = anchor == BEGINNING
+    found_prune = anchor == origin
 
     def look(row: Row) -> None:
         nonlocal found_kept, found_prune
         found_kept = found_kept or row[-1] == expected_head
-        found_prune = found_prune or (row[_ACTION] == PRUNED and _covers(row, anchor))
+        found_prune = found_prune or (row[_ACTION] == PRUNED and covers(row, anchor))
         if visit is not None:
             visit(row)
 
@@ -116,8 +118,8 @@ def check(
     if fault is None and not found_prune:
         fault = ChainFault("removed", 1, None, _NOT_PRUNED.format(rows_are(1, anchor.seq)))
     if fault is None and not found_kept:
-        fault = kept_head_is_missing(seq, anchor.seq)
-    return ChainCheck(seq - anchor.seq, last.hex(), fault, anchor.seq)
+        fault = kept_head_is_missing(seq, anchor.seq - origin.seq)
+    return ChainCheck(seq - anchor.seq, last.hex(), fault, anchor.seq - origin.seq)
 
 
 def kept_head_is_missing(seq: int, pruned: int) -> ChainFault:
@@ -133,20 +135,26 @@ _KEPT_IS_MISSING = (
 _OR_PRUNED = "; if it is of a row that was pruned, give the archive as well, with --archive"
 
 
-def _covers(row: Row, anchor: Anchor) -> bool:
+def covers(row: Row, anchor: Anchor) -> bool:
     """Whether a row of the chain says that the log was pruned through the anchor.
 
     A prune that was interrupted has removed fewer rows than its event says: the rest is in the
     chain, and was checked with it.
     """
-    try:
-        details = orjson.loads(row[_DETAILS])
-        through = details["through_seq"], details["hash"]
-    except (TypeError, ValueError, KeyError):
-        return False
+    told = details(row)
+    through = told.get("through_seq"), told.get("hash")
     if not isinstance(through[0], int) or through[0] >= row[0]:
         return False
     return through[0] > anchor.seq or through == anchor
+
+
+def details(row: Row) -> dict[str, Any]:
+    """The details of an event; none where they are malformed."""
+    try:
+        told = orjson.loads(row[_DETAILS])
+    except (TypeError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def rows_are(first: int, last: int) -> str:

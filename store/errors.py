@@ -57,6 +57,10 @@ class BackupRefused(StoreError):
     """A backup cannot be created or restored; the text says why. Nothing was changed."""
 
 
+class MoveRefused(StoreError):
+    """The data of one database cannot be moved to another; the text says why."""
+
+
 class SealRefused(BackupRefused):
     """A backup's seal is missing, cannot be checked or is not valid; the text continues "it"."""
 

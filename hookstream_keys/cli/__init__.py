@@ -14,6 +14,7 @@ from hookstream_keys.cli.backup import backup_command
 from hookstream_keys.cli.envs import envs_group
 from hookstream_keys.cli.init import init_command
 from hookstream_keys.cli.keys import keys_group
+from hookstream_keys.cli.migrate_store import migrate_store_command
 from hookstream_keys.cli.orgs import orgs_group
 from hookstream_keys.cli.output import OutputError, discard_output, printable
 from hookstream_keys.cli.restore import restore_command
@@ -43,6 +44,7 @@ for command in (
     audit_group,
     backup_command,
     restore_command,
+    migrate_store_command,
     sandbox_command,
 ):
     cli.add_command(command)

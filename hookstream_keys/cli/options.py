@@ -78,13 +78,13 @@ def with_database(command: Command) -> Command:
         show_default=True,
         show_envvar=True,
         help="The database: sqlite:///FILE, or postgresql://USER@HOST/NAME.",
-        callback=_without_password,
+        callback=without_password,
     )
     return option(command)
 
 
-def _without_password(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """Refuse a password on the command line, where every user of the machine can read it."""
+def without_password(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """A callback that refuses a password: every user of the machine can read it there."""
     given = context.get_parameter_source(parameter.name or "")
     if given is ParameterSource.COMMANDLINE and urlsplit(value).password:
         raise click.BadParameter(

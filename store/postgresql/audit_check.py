@@ -1,34 +1,40 @@
-"""Checking the chains of the audit log: one for each organization."""
+"""Checking the audit log: the trunk, and the chain of each organization that begins after it."""
 
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-
-import asyncpg
+from typing import Any
 
 from hookstream_keys.store import chain
+from hookstream_keys.store.chain import Anchor
 from hookstream_keys.store.errors import ArchiveRefused
-from hookstream_keys.store.postgresql import background
 from hookstream_keys.store.postgresql.engine import PostgresqlEngine
-from hookstream_keys.store.postgresql.errors import translating
+from hookstream_keys.store.postgresql.session import SNAPSHOT, Session, session
 from hookstream_keys.store.records import ChainCheck, Progress
 
 _COLUMNS = ", ".join(chain.COLUMNS)
+# Constants; values are bound.
 _ROWS = f"""
-    select {_COLUMNS}, hash from audit_log where org_id = $1 and seq > $2 order by seq limit $3
-"""  # noqa: S608 - constants
+    select {_COLUMNS}, hash from audit_log where org_id = $1 and seq > $2 order by seq
+"""  # noqa: S608
+_ROWS_OF_TRUNK = f"select {_COLUMNS}, hash from audit_log where seq <= $1 order by seq"  # noqa: S608
+_PRUNES = f"""
+    select {_COLUMNS}, hash from audit_log where org_id = '' and action = $1 order by seq desc
+"""  # noqa: S608
 #: Every chain that has a head or a row, though one of them may have been removed.
 _CHAINS = """
-    select org_id from audit_head union select org_id from audit_anchor
-    union select distinct org_id from audit_log order by org_id
+    select org_id from audit_head union select org_id from audit_chain_anchor
+    union select distinct org_id from audit_log where seq > $1 order by org_id
 """
 _HEAD = "select seq, hash from audit_head where org_id = $1"
-_ANCHOR = "select seq, hash from audit_anchor where org_id = $1"
+_TRUNK = "select seq, hash from audit_trunk"
+_ANCHOR = "select seq, hash from audit_anchor"
+_CHAIN_ANCHORS = "select org_id, seq, hash from audit_chain_anchor order by org_id"
+#: The digest of no chains.
+_NO_CHAINS = hashlib.sha256().hexdigest()
 _COUNT = "select count(*) from audit_log"
 _COUNT_HASHES = "select count(distinct hash) from audit_log where hash = any($1)"
-
-#: How many rows are read at once.
-_PAGE = 1_000
 
 
 class AuditCheck(PostgresqlEngine):
@@ -44,62 +50,84 @@ class AuditCheck(PostgresqlEngine):
         """Verify a snapshot of every chain; the first fault is returned.
 
         The head has that of each chain, as has `expected_head`: each must be in a chain. For a
-        thread without an event loop. Raises ArchiveRefused: no row was pruned.
+        thread without an event loop. Raises ArchiveRefused.
         """
         if archives:
-            raise ArchiveRefused("the audit log of PostgreSQL is not pruned, and has no archives")
-        with translating():
-            driver = background.run(self.connected())
-            try:
-                background.run(driver.execute("begin isolation level repeatable read read only"))
-                return _checked(driver, expected_head, progress)
-            finally:
-                background.run(driver.close())
+            raise ArchiveRefused("an archive is read with --state only on PostgreSQL: add it")
+        with session(self.url) as database:
+            database.execute(SNAPSHOT)
+            return check(database, expected_head, progress)
 
 
-def _checked(
-    driver: asyncpg.Connection, expected_head: str | None, progress: Progress | None
+def check(
+    database: Session, expected_head: str | None, progress: Progress | None = None
 ) -> ChainCheck:
-    total: int = background.run(driver.fetchval(_COUNT))
-    whole = ChainCheck(0, chain.GENESIS.hex(), None)
+    """`check_audit_log` in a transaction, of whose snapshot it is."""
+    trunk, anchor = Anchor(*_only(database, _TRUNK)), Anchor(*_only(database, _ANCHOR))
+    is_recorded = _is_recorded(database, anchor)
+    total = database.value(_COUNT)
+    whole = ChainCheck(0, chain.GENESIS.hex(), None, anchor.seq)
     heads: list[str] = []
-    for (org_id,) in background.run(driver.fetch(_CHAINS)):
-        if progress is not None:
-            progress("audit log", whole.rows, total)
-        found = _check_chain(driver, org_id)
-        whole = replace(
-            whole,
-            rows=whole.rows + found.rows,
-            pruned=whole.pruned + found.pruned,
-            fault=found.fault,
-        )
+    for found in _chains(database, trunk, anchor, is_recorded=is_recorded):
+        whole = replace(whole, rows=whole.rows + found.rows, fault=found.fault)
+        if found.fault is not None:
+            return whole
         if found.head != chain.GENESIS.hex():
             heads.append(found.head)
-        if whole.fault is not None:
-            return whole
-    kept = set((expected_head or "").split()) - {chain.GENESIS.hex()}
-    if background.run(driver.fetchval(_COUNT_HASHES, kept)) < len(kept):
-        fault = chain.kept_head_is_missing(whole.seq, whole.pruned)
-        return replace(whole, fault=fault)
-    return replace(whole, head=" ".join(heads) or whole.head)
+        if progress is not None:
+            progress("audit log", whole.rows, total)
+    expected = set((expected_head or "").split()) - {chain.GENESIS.hex(), anchor.hash}
+    if database.value(_COUNT_HASHES, expected) < len(expected):
+        return replace(whole, fault=chain.kept_head_is_missing(whole.seq, whole.pruned))
+    return replace(whole, head=" ".join(dict.fromkeys(heads)) or whole.head)
 
 
-def _check_chain(driver: asyncpg.Connection, org_id: str) -> ChainCheck:
-    head = background.run(driver.fetchrow(_HEAD, org_id))
-    anchor = background.run(driver.fetchrow(_ANCHOR, org_id))
-    return chain.check(
-        _reading(driver, org_id),
-        None if head is None else tuple(head),
-        None,
-        chain.BEGINNING if anchor is None else chain.Anchor(*anchor),
-    )
+def anchors_digest(database: Session) -> str:
+    """SHA-256 over where the chains with pruned rows begin, for the event of a prune."""
+    digest = hashlib.sha256()
+    for org_id, seq, entry_hash in database.all(_CHAIN_ANCHORS):
+        digest.update(f"{org_id} {seq} {entry_hash}\n".encode())
+    return digest.hexdigest()
 
 
-def _reading(driver: asyncpg.Connection, org_id: str) -> Callable[[], Iterator[chain.Row]]:
-    def read() -> Iterator[chain.Row]:
-        last = -1
-        while rows := background.run(driver.fetch(_ROWS, org_id, last, _PAGE)):
-            yield from map(tuple, rows)
-            last = rows[-1][0]
+def _chains(
+    database: Session, trunk: Anchor, anchor: Anchor, *, is_recorded: bool
+) -> Iterator[ChainCheck]:
+    """The check of each chain, the trunk first."""
+    if trunk.seq > anchor.seq:
+        origin = anchor if is_recorded else chain.BEGINNING
 
-    return read
+        def rows_of_trunk() -> Iterator[chain.Row]:
+            return database.rows(_ROWS_OF_TRUNK, trunk.seq)
+
+        yield chain.check(rows_of_trunk, (trunk.seq, trunk.hash), None, anchor, origin=origin)
+    begins = {org_id: Anchor(*at) for org_id, *at in database.all(_CHAIN_ANCHORS)}
+    for (org_id,) in database.all(_CHAINS, trunk.seq):
+        begin = begins.get(org_id, trunk)
+
+        def rows(org_id: str = org_id, begin: Anchor = begin) -> Iterator[chain.Row]:
+            return database.rows(_ROWS, org_id, begin.seq)
+
+        head: Any = database.one(_HEAD, org_id)
+        yield chain.check(rows, head, None, begin, origin=begin if is_recorded else trunk)
+
+
+def _is_recorded(database: Session, anchor: Anchor) -> bool:
+    """Whether an event says that the log was pruned so far, and where its chains begin."""
+    digest = anchors_digest(database)
+    for row in database.all(_PRUNES, chain.PRUNED):
+        told = chain.details(row)
+        if "chains" not in told:
+            # From the SQLite database, of whose rows the trunk has the rest.
+            is_it = digest == _NO_CHAINS and chain.covers(row, anchor)
+        else:
+            is_it = (told["chains"], told.get("through_seq"), told.get("hash")) == (digest, *anchor)
+        if is_it:
+            return True
+    return False
+
+
+def _only(database: Session, query: str) -> tuple[int, str]:
+    """`seq` and hash of a table's only row; a missing one counts as the beginning."""
+    row = database.one(query)
+    return chain.BEGINNING if row is None else (row[0], row[1])

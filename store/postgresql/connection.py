@@ -11,16 +11,17 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from hookstream_keys.store import chain
 from hookstream_keys.store.errors import StoreUnavailable, UniqueViolation
 from hookstream_keys.store.postgresql.dialect import translated
 from hookstream_keys.store.sql.connection import Row, Values
 
 _LOCK = "select seq, hash from audit_head where org_id = $1 for update"
-#: Not where the organization has events already: then its head was removed, which is damage.
+#: A chain begins after the trunk. Not where the organization has events of its own already: then
+#: its head was removed, which is damage.
 _FIRST_HEAD = """
     insert into audit_head (org_id, seq, hash)
-    select $1, 0, $2 where not exists (select 1 from audit_log where org_id = $1)
+    select $1, t.seq, t.hash from audit_trunk t
+    where not exists (select 1 from audit_log where org_id = $1 and seq > t.seq)
     on conflict (org_id) do nothing
 """
 _MOVE = "update audit_head set seq = $2, hash = $3 where org_id = $1"
@@ -116,7 +117,7 @@ class Connection:
     async def _locked_head(self, org_id: str) -> tuple[int, bytes]:
         found = await self.driver.fetchrow(_LOCK, org_id)
         if found is None:
-            await self.driver.execute(_FIRST_HEAD, org_id, chain.GENESIS.hex())
+            await self.driver.execute(_FIRST_HEAD, org_id)
             found = await self.driver.fetchrow(_LOCK, org_id)
         try:
             seq, entry_hash = found

@@ -23,7 +23,7 @@ from hookstream_keys.store.errors import (
     StoreUnavailable,
     TransactionConflict,
 )
-from hookstream_keys.store.postgresql import background, migrations
+from hookstream_keys.store.postgresql import background, migrations, moves
 from hookstream_keys.store.postgresql.connection import Connection
 from hookstream_keys.store.postgresql.errors import translating
 from hookstream_keys.store.postgresql.fencing import Fence
@@ -45,7 +45,7 @@ class PostgresqlEngine(Engine):
     """The base class of this engine's parts: transactions on the database at `url`."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self.fence = Fence()
         self._pool = Pool(url, MAX_CONNECTIONS, self.fence)
         self._lookups = Lookups(self._pool)
@@ -59,6 +59,7 @@ class PostgresqlEngine(Engine):
     async def check(self) -> None:
         with translating():
             async with self._pool.borrowed() as driver:
+                await moves.require_home(driver)
                 if await migrations.pending(driver):
                     raise StoreUnavailable("the database is not migrated; run init")
         self.fence.require_confirmed()
@@ -130,12 +131,13 @@ class PostgresqlEngine(Engine):
 
     async def connected(self) -> asyncpg.Connection:
         """A new connection, beside those of the pool."""
-        return await asyncpg.connect(self._url, timeout=WAIT_SECONDS)
+        return await asyncpg.connect(self.url, timeout=WAIT_SECONDS)
 
     async def _migrate(self) -> list[str]:
         with translating():
             driver = await self.connected()
             try:
+                await moves.require_home(driver)
                 return await migrations.migrate(driver)
             finally:
                 await driver.close()

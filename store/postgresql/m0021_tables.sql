@@ -243,13 +243,40 @@ create table audit_head (
     seq bigint not null,
     hash text not null check (length(hash) = 64)
 );
--- Where the remaining rows of a chain begin, if some were pruned: after this one.
-create table audit_anchor (
-    org_id text collate "C" primary key,
+-- The trunk: the events from before the organizations' chains, which all begin after its last one.
+-- It has rows where the log is from a SQLite database, in which one chain has all events.
+create table audit_trunk (
+    id smallint primary key check (id = 1),
     seq bigint not null check (seq >= 0),
     hash text not null check (length(hash) = 64)
-)
-;
+);
+insert into audit_trunk (id, seq, hash) values (1, 0, repeat('0', 64));
+-- Where the remaining rows begin, if some were pruned: after so many, of which the last has this
+-- hash in a file, in which one chain has all rows.
+create table audit_anchor (
+    id smallint primary key check (id = 1),
+    seq bigint not null check (seq >= 0),
+    hash text not null check (length(hash) = 64)
+);
+insert into audit_anchor (id, seq, hash) values (1, 0, repeat('0', 64));
+-- The same for each organization's chain of which rows were pruned.
+create table audit_chain_anchor (
+    org_id text collate "C" primary key,
+    seq bigint not null check (seq > 0),
+    hash text not null check (length(hash) = 64)
+);
+-- The state that pruned rows describe.
+create table audit_checkpoint (
+    checkpoint text collate "C" not null,
+    kind text collate "C" not null,
+    id text collate "C" not null,
+    org_id text not null,
+    presence smallint not null,
+    since bigint not null,
+    is_complete smallint not null,
+    fields text not null,
+    primary key (checkpoint, kind, id)
+);
 
 -- Rate limits are not kept over a crash of the server, and so need no log.
 create unlogged table rate_limit (

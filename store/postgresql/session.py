@@ -1,0 +1,67 @@
+"""A connection for a thread that has no event loop, such as a command's."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import asyncpg
+
+from hookstream_keys.store.postgresql import background
+from hookstream_keys.store.postgresql.errors import translating
+from hookstream_keys.store.postgresql.pool import WAIT_SECONDS
+
+#: A transaction that reads one snapshot.
+SNAPSHOT = "begin isolation level repeatable read read only"
+
+#: How many rows are read at once.
+_PAGE = 2_000
+
+
+class Session:
+    """A connection, whose methods return when the database has answered."""
+
+    def __init__(self, driver: asyncpg.Connection) -> None:
+        self.driver = driver
+
+    def execute(self, sql: str, *values: Any) -> str:
+        """Execute a statement; returns its tag, as in `INSERT 0 1`."""
+        tag: str = background.run(self.driver.execute(sql, *values))
+        return tag
+
+    def all(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Every row of a query."""
+        return [tuple(row) for row in background.run(self.driver.fetch(sql, *values))]
+
+    def one(self, sql: str, *values: Any) -> tuple[Any, ...] | None:
+        """The first row of a query, or None."""
+        row = background.run(self.driver.fetchrow(sql, *values))
+        return None if row is None else tuple(row)
+
+    def value(self, sql: str, *values: Any) -> Any:
+        """The first value of a query, or None."""
+        return background.run(self.driver.fetchval(sql, *values))
+
+    def rows(self, sql: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+        """Every row of a query, read in pages. In a transaction only."""
+        cursor = background.run(_opened(self.driver, sql, values))
+        while page := background.run(cursor.fetch(_PAGE)):
+            yield from map(tuple, page)
+
+    def copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Add rows to a table, with COPY."""
+        background.run(self.driver.copy_records_to_table(table, columns=columns, records=rows))
+
+
+async def _opened(driver: asyncpg.Connection, sql: str, values: Sequence[Any]) -> Any:
+    return await driver.cursor(sql, *values)
+
+
+@contextmanager
+def session(url: str) -> Iterator[Session]:
+    """A new connection to the database. Raises StoreUnavailable, here and in the block."""
+    with translating():
+        driver = background.run(asyncpg.connect(url, timeout=WAIT_SECONDS))
+        try:
+            yield Session(driver)
+        finally:
+            background.run(driver.close())

@@ -1,0 +1,1 @@
+"""Copying rows between the two engines: `migrate-store`, and files of a PostgreSQL database."""

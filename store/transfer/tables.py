@@ -1,0 +1,209 @@
+"""The tables that both engines have, and how each of them writes their values."""
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+from hookstream_keys.domain.timestamps import to_text
+from hookstream_keys.store.errors import MoveRefused
+from hookstream_keys.store.postgresql.session import Session
+from hookstream_keys.store.sql.better_auth import UNREADABLE, is_true, moment
+
+#: The tables of better-auth's core and its organization plugin, in the order of references.
+BETTER_AUTH = (
+    "user", "account", "session", "verification", "organization", "member", "invitation",
+)  # fmt: skip
+#: This project's own, but for the audit log.
+OWN = (
+    "environment", "api_key", "rotation", "key_usage", "receipt", "pending_deletion",
+    "pending_revocation", "audit_checkpoint",
+)  # fmt: skip
+TABLES = (*BETTER_AUTH, *OWN)
+
+#: Tables of a file that have their own form here, or none.
+_OF_FILES = {"audit_log", "audit_head", "audit_anchor", "_sqlite_migrations"}
+
+Row = Sequence[Any]
+
+
+class Column(NamedTuple):
+    """A column of both databases, by its type in PostgreSQL."""
+
+    name: str
+    type: str
+
+
+def quoted(name: str) -> str:
+    """An identifier in SQL, of either engine."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def listed(columns: Iterable[Column]) -> str:
+    """Columns in SQL."""
+    return ", ".join(quoted(column.name) for column in columns)
+
+
+def columns_of_database(database: Session, table: str) -> list[Column]:
+    """The columns of a table in PostgreSQL that are stored; none where it has no such table."""
+    return [
+        Column(*row)
+        for row in database.all(
+            """select attname, format_type(atttypid, null) from pg_attribute
+            where attrelid = to_regclass($1) and attnum > 0 and not attisdropped
+            and attgenerated = '' order by attnum""",
+            quoted(table),
+        )
+    ]
+
+
+def columns_of_file(file: sqlite3.Connection, table: str) -> list[str]:
+    """The names of the columns of a table in SQLite that are stored."""
+    found = file.execute(f"pragma table_xinfo({quoted(table)})").fetchall()
+    return [name for _, name, *_, hidden in found if not hidden]
+
+
+def tables_of_file(file: sqlite3.Connection) -> list[str]:
+    """The tables to copy, in an order in which rows come after those that they refer to.
+
+    After those above, those of better-auth's plugins.
+    """
+    found = {
+        name
+        for (name,) in file.execute(
+            "select name from sqlite_master where type = 'table' and name not like 'sqlite\\_%'"
+            " escape '\\'"
+        )
+    }
+    plugins = sorted(found - _OF_FILES - set(TABLES))
+    return [name for name in (*BETTER_AUTH, *plugins, *OWN) if name in found]
+
+
+def shared_columns(file: sqlite3.Connection, database: Session, table: str) -> list[Column]:
+    """The columns of a table, each of which both databases have. Raises MoveRefused."""
+    there = {column.name: column for column in columns_of_database(database, table)}
+    names = columns_of_file(file, table)
+    missing = [name for name in names if name not in there]
+    if not there:
+        raise MoveRefused(
+            f"the file has a table {table}, which is not this project's: let the program that it "
+            "belongs to, such as better-auth, make its tables in the other database first"
+        )
+    if missing:
+        raise MoveRefused(
+            f"the table {table} has a column {missing[0]} in the file only: let the program that "
+            "it belongs to, such as better-auth, make its tables in the other database first"
+        )
+    return [there[name] for name in names]
+
+
+def for_database(table: str, columns: Sequence[Column]) -> Callable[[Row], Row]:
+    """Converts a row of SQLite to PostgreSQL's values. It raises MoveRefused."""
+    converters = [
+        (index, column.name, _FOR_DATABASE[column.type])
+        for index, column in enumerate(columns)
+        # This project's own tables are strict: their values have the types of their columns.
+        if column.type in _FOR_DATABASE and table not in OWN
+    ]
+
+    def convert(row: Row) -> Row:
+        if not converters:
+            return row
+        values = list(row)
+        for index, name, converted in converters:
+            value = values[index]
+            if value is None:
+                continue
+            try:
+                values[index] = converted(value)
+            except UNREADABLE as error:
+                raise MoveRefused(
+                    f"the table {table}, row {row[0]!a}: {name} has the value {value!a:.40}, which "
+                    "PostgreSQL cannot have there: correct it in the file"
+                ) from error
+        return values
+
+    return convert
+
+
+def for_file(row: Row) -> Row:
+    """A row of PostgreSQL with SQLite's values: as better-auth writes them there."""
+    return [_FOR_FILE[type(value)](value) if type(value) in _FOR_FILE else value for value in row]
+
+
+def digest(rows: Iterable[Row]) -> tuple[int, str]:
+    """How many rows these are, and a digest of them, whatever their order.
+
+    The rows have the values of one of both databases. The digest is the sum of each row's SHA-256.
+    """
+    total = Digest()
+    for row in rows:
+        total.add(row)
+    return total.result
+
+
+class Digest:
+    """The digest of rows that are added to it."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._sum = 0
+
+    def add(self, row: Row) -> None:
+        """Add a row."""
+        text = orjson.dumps(tuple(row), option=orjson.OPT_UTC_Z, default=_text)
+        self._sum += int.from_bytes(hashlib.sha256(text).digest(), "big")
+        self._count += 1
+
+    def adding(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """The rows, each of which is added as it passes."""
+        for row in rows:
+            self.add(row)
+            yield row
+
+    @property
+    def result(self) -> tuple[int, str]:
+        """The number of rows, and the digest in hexadecimal."""
+        return self._count, f"{self._sum % 2**256:064x}"
+
+
+def _text(value: Any) -> str:
+    """What JSON has no form of: bytes, and numbers of plugins' columns."""
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _text_of(value: Any) -> str:
+    # A plugin's column without a type has numbers as they were written.
+    return value if isinstance(value, str) else str(value)
+
+
+def _boolean(value: Any) -> bool:
+    return is_true(value)
+
+
+def _moment(value: Any) -> datetime:
+    return moment(value).astimezone(UTC)
+
+
+def _naive(value: Any) -> datetime:
+    return _moment(value).replace(tzinfo=None)
+
+
+_FOR_DATABASE: dict[str, Callable[[Any], Any]] = {
+    "text": _text_of,
+    "character varying": _text_of,
+    "boolean": _boolean,
+    "timestamp with time zone": _moment,
+    "timestamp without time zone": _naive,
+    "integer": int,
+    "bigint": int,
+    "smallint": int,
+}
+
+_FOR_FILE: dict[type, Callable[[Any], Any]] = {
+    bool: int,
+    datetime: lambda value: to_text(value if value.tzinfo else value.replace(tzinfo=UTC)),
+}
