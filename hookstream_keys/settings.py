@@ -426,11 +426,14 @@ def configured_secrets(settings: Settings) -> tuple[str, ...]:
     return settings.secrets
 
 
-def existing_signing_secrets(settings: Settings, database: Path) -> tuple[str, ...]:
+def existing_signing_secrets(settings: Settings, database: Path | None) -> tuple[str, ...]:
     """The secrets of `signing_secrets`, or none: no file is created.
 
-    Raises SettingsError when the file exists and cannot be used.
+    A database on the network has no file beside it. Raises SettingsError when the file exists and
+    cannot be used.
     """
+    if database is None:
+        return settings.secrets
     if not settings.secrets and not secret_path(database).exists():
         return ()
     return signing_secrets(settings, database)

@@ -17,7 +17,7 @@ from hookstream_keys.settings import secret_path
 from hookstream_keys.store import database_file, needs_driver
 
 if TYPE_CHECKING:
-    from hookstream_keys.store.transfer.migrate_store import Moved
+    from hookstream_keys.store.postgresql.transfer.migrate_store import Moved
 
 
 @click.command("migrate-store")
@@ -43,7 +43,7 @@ def migrate_store_command(source: str, target: str, restart: bool, as_json: bool
             "postgresql://USER@HOST/NAME"
         )
     with needs_driver():
-        from hookstream_keys.store.transfer import migrate_store  # noqa: PLC0415
+        from hookstream_keys.store.postgresql.transfer import migrate_store  # noqa: PLC0415
     if from_file is not None and not from_file.exists() and migrate_store.is_retired(from_file):
         migrate_store.end(target)
         note("The end of the move that was interrupted is done.")

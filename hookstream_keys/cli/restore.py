@@ -19,7 +19,7 @@ from hookstream_keys.store import (
     Restored,
     SealKeys,
     Store,
-    database_path,
+    database_file,
     open_store,
 )
 
@@ -67,7 +67,9 @@ def restore_command(
     for warning in found.warnings:
         note(printable(f"WARNING: {file} {warning}."))
     if not found.compared:
-        note(printable(_warning(found, database_path(database).absolute())))
+        beside = database_file(database)
+        where = "data in the database" if beside is None else f"database {beside.absolute()}"
+        note(printable(_warning(found, where)))
     if rehearse:
         note("Nothing was changed: this is what a restore would do.")
     facts = _facts(found)
@@ -76,7 +78,11 @@ def restore_command(
 
 def _store_at(database: str) -> Store:
     """The database, or the store of one that does not exist yet. Raises StoreError."""
-    path = database_path(database).absolute()
+    file = database_file(database)
+    if file is None:
+        # Without data, or without tables, it is one that does not exist yet.
+        return open_store(database)
+    path = file.absolute()
     if not path.exists():
         return open_store(database)
     if is_empty(path):
@@ -125,9 +131,9 @@ def _lines(facts: dict[str, Any]) -> dict[str, str]:
     return lines | {f"preserved.{name}": count for name, count in facts["preserved"].items()}
 
 
-def _warning(found: Restored, path: Path) -> str:
+def _warning(found: Restored, database: str) -> str:
     return (
-        f"WARNING: there was no database {path} to compare the backup with. The last change in "
+        f"WARNING: there was no {database} to compare the backup with. The last change in "
         f"the backup was made at {found.backup.until}. What was revoked, disabled, rotated or "
         "removed later is restored as it was then: revoke those keys and remove those members "
         "again."

@@ -10,7 +10,7 @@ from hookstream_keys.settings import (
     existing_signing_secrets,
     secret_path,
 )
-from hookstream_keys.store import SealKeys, database_path
+from hookstream_keys.store import SealKeys, database_file
 
 _PURPOSE = "backup seal"
 
@@ -19,10 +19,16 @@ def seal_key(database: str) -> bytes:
     """The key that seals a backup. Raises SettingsError where there is no signing secret."""
     found = seal_keys(database)
     if not found.keys:
+        beside = database_file(database)
+        or_file = (
+            ""
+            if beside is None
+            else f", or put {secret_path(beside)} back; where there was none, hookstream-keys init "
+            "makes that file"
+        )
         raise SettingsError(
             "there is no signing secret to seal the backup with: set BETTER_AUTH_SECRET to what "
-            f"serve has, or put {secret_path(database_path(database))} back; where there was none, "
-            "hookstream-keys init makes that file"
+            f"serve has{or_file}"
         )
     return found.keys[0]
 
@@ -32,18 +38,18 @@ def seal_keys(database: str) -> SealKeys:
 
     Creates no secret: a new one has sealed nothing.
     """
-    settings, path = settings_for(database), database_path(database)
-    secrets = existing_signing_secrets(settings, path)
+    settings, beside = settings_for(database), database_file(database)
+    secrets = existing_signing_secrets(settings, beside)
     if not secrets:
-        return SealKeys((), str(secret_path(path)))
+        return SealKeys((), "BETTER_AUTH_SECRET" if beside is None else str(secret_path(beside)))
     signer = Signer(*secrets)
     keys = tuple(each.derive(_PURPOSE) for each in (signer, *signer.older))
-    return SealKeys(keys, _source(settings, path))
+    return SealKeys(keys, _source(settings, beside))
 
 
-def _source(settings: Settings, path: Path) -> str:
+def _source(settings: Settings, beside: Path | None) -> str:
     """Where the secrets are from, in words."""
-    file = secret_path(path)
+    file = None if beside is None else secret_path(beside)
     if not settings.secrets:
         return f"the one in {file}"
     variables = {
@@ -51,5 +57,9 @@ def _source(settings: Settings, path: Path) -> str:
         "BETTER_AUTH_SECRET": settings.auth_secret,
     }
     named = " and ".join(name for name, value in variables.items() if value)
-    unread = f" ({file}, which is there, is not read while that is set)" if file.exists() else ""
+    unread = (
+        f" ({file}, which is there, is not read while that is set)"
+        if file and file.exists()
+        else ""
+    )
     return f"what {named} has{unread}"

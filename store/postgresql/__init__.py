@@ -2,9 +2,9 @@
 
 from hookstream_keys.store.postgresql.audit_check import AuditCheck
 from hookstream_keys.store.postgresql.better_auth_columns import BetterAuthColumns
-from hookstream_keys.store.postgresql.files_only import FilesOnly
 from hookstream_keys.store.postgresql.heartbeat import Heartbeat
 from hookstream_keys.store.postgresql.held import HeldReads
+from hookstream_keys.store.postgresql.transfer.operator_files import OperatorFiles
 from hookstream_keys.store.sql.audit import AuditLog
 from hookstream_keys.store.sql.audit_lists import AuditLists
 from hookstream_keys.store.sql.key_lists import KeyLists
@@ -23,7 +23,7 @@ from hookstream_keys.store.sql.users import Users
 class PostgresqlStore(
     # What only this engine has comes first: it replaces what the shared parts leave open.
     AuditCheck,
-    FilesOnly,
+    OperatorFiles,
     HeldReads,
     Heartbeat,
     BetterAuthColumns,

@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncpg
 
+from hookstream_keys.store.errors import StoreUnavailable
 from hookstream_keys.store.postgresql import background
 from hookstream_keys.store.postgresql.errors import translating
 from hookstream_keys.store.postgresql.pool import WAIT_SECONDS
@@ -65,3 +66,17 @@ def session(url: str) -> Iterator[Session]:
             yield Session(driver)
         finally:
             background.run(driver.close())
+
+
+@contextmanager
+def transaction(database: Session, begin: str = "begin") -> Iterator[None]:
+    """A transaction, rolled back on any error. Raises StoreUnavailable when it was undone."""
+    database.execute(begin)
+    try:
+        yield
+        if database.execute("commit") != "COMMIT":
+            raise StoreUnavailable("the transaction was undone")  # noqa: TRY301 - rolled back
+    except BaseException:
+        if not database.driver.is_closed() and database.driver.is_in_transaction():
+            database.execute("rollback")
+        raise

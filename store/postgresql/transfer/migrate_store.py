@@ -5,9 +5,8 @@ meanwhile. At the end the source is retired first: a file is renamed, and a data
 lacks a table that every node needs.
 """
 
-import sqlite3
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,20 +20,18 @@ from hookstream_keys.store.postgresql import (
     moves,
 )
 from hookstream_keys.store.postgresql.session import Session, session
+from hookstream_keys.store.postgresql.transfer import into_file, into_postgresql, tables
+from hookstream_keys.store.postgresql.transfer.tables import listed
 from hookstream_keys.store.records import AuditEvent, ChainCheck, Progress
 from hookstream_keys.store.sqlite import SqliteStore, backup_files
 from hookstream_keys.store.sqlite.connection import connect
-from hookstream_keys.store.sqlite.engine import MIGRATING_SECONDS, translated
-from hookstream_keys.store.transfer import into_file, into_postgresql, tables
-from hookstream_keys.store.transfer.into_postgresql import Filling
-from hookstream_keys.store.transfer.tables import listed, quoted
+from hookstream_keys.store.sqlite.restore_rows import quoted
 
 #: Makes the event of a move from its details.
 Recorded = Callable[[Mapping[str, Any]], AuditEvent]
 
 #: The files of a SQLite database.
 _ENDS = ("", "-wal", "-shm")
-_LOCK = "lock table {} in exclusive mode"
 
 
 class Moved(NamedTuple):
@@ -82,12 +79,7 @@ def to_postgresql(
     with session(url) as database:
         background.run(migrations.migrate(database.driver))
         checked = _checked(SqliteStore(file).check_audit_log(progress=progress))
-        with _locked(file) as source:
-            filling = Filling(source, database, progress)
-            filling.begin(restart=restart)
-            filling.copy()
-            counts = filling.verify()
-            filling.finish()
+        with into_postgresql.filled(file, database, restart=restart, progress=progress) as counts:
             _rename(file)
         details = {"from": "sqlite", "rows": checked.rows, "head": checked.head}
         into_postgresql.end(database)
@@ -105,8 +97,7 @@ def to_file(url: str, file: Path, recorded: Recorded, *, progress: Progress | No
         raise MoveRefused(f"{file} exists; give the name of a new file")
     with session(url) as database, backup_files.draft_for(file) as draft:
         database.execute("begin isolation level repeatable read")
-        locked = ", ".join(map(quoted, (*tables.TABLES, "audit_head", "audit_log")))
-        database.execute(_LOCK.format(locked))
+        tables.lock(database)
         checked = _checked(audit_check.check(database, None, progress))
         digests = into_file.write(database, draft, progress=progress)
         counts = _verified(database, draft, digests, progress)
@@ -130,17 +121,6 @@ def _checked(found: ChainCheck) -> ChainCheck:
             f"{found.fault.message}; run hookstream-keys audit verify"
         )
     return found
-
-
-@contextmanager
-def _locked(file: Path) -> Iterator[sqlite3.Connection]:
-    """A connection in a transaction that lets nothing else write."""
-    uri = f"{file.absolute().as_uri()}?mode=rw"
-    # COPY reads from it on the thread of the event loop.
-    options = {"uri": True, "timeout": MIGRATING_SECONDS, "check_same_thread": False}
-    with translated(), closing(connect(uri, **options)) as connection:
-        connection.execute("begin immediate")
-        yield connection
 
 
 def _rename(file: Path) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 
 from hookstream_keys.store import chain
 from hookstream_keys.store.postgresql.session import Session
+from hookstream_keys.store.postgresql.transfer import tables
+from hookstream_keys.store.postgresql.transfer.tables import Column, Digest, listed
 from hookstream_keys.store.records import Progress
 from hookstream_keys.store.sqlite import SqliteStore
 from hookstream_keys.store.sqlite.connection import connect
-from hookstream_keys.store.transfer import tables
-from hookstream_keys.store.transfer.tables import Column, Digest, listed, quoted
+from hookstream_keys.store.sqlite.restore_rows import quoted
 
 _COLUMNS = ", ".join(chain.COLUMNS)
 _TRUNK = "select seq, hash from audit_trunk"

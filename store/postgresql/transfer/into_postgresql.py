@@ -6,16 +6,20 @@ The rows go in batches, each of which is a transaction that also records how far
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from hookstream_keys.store import chain
 from hookstream_keys.store.errors import MoveRefused
-from hookstream_keys.store.postgresql.session import Session
+from hookstream_keys.store.postgresql.session import Session, transaction
+from hookstream_keys.store.postgresql.transfer import indexes, tables
+from hookstream_keys.store.postgresql.transfer.tables import Column, Digest, listed
 from hookstream_keys.store.records import Progress
-from hookstream_keys.store.transfer import indexes, tables
-from hookstream_keys.store.transfer.tables import Column, Digest, listed, quoted
+from hookstream_keys.store.sqlite.connection import connect
+from hookstream_keys.store.sqlite.engine import MIGRATING_SECONDS, translated
+from hookstream_keys.store.sqlite.restore_rows import quoted
 
 #: How many rows are copied in one transaction.
 BATCH = 50_000
@@ -44,7 +48,29 @@ _SOURCE = "select name from hookstream_move where name like 'source: %'"
 _COMPLETE = "complete"
 
 
-class Filling:
+@contextmanager
+def filled(
+    file: Path, database: Session, *, restart: bool = False, progress: Progress | None = None
+) -> Iterator[dict[str, int]]:
+    """Fill a migrated database with the rows of a file, to which nothing writes until the end.
+
+    Yields how many rows each table has, when all are there and the mark of the move is left.
+    Raises MoveRefused.
+    """
+    uri = f"{file.absolute().as_uri()}?mode=rw"
+    # COPY reads from it on the thread of the event loop.
+    options = {"uri": True, "timeout": MIGRATING_SECONDS, "check_same_thread": False}
+    with translated(), closing(connect(uri, **options)) as source:
+        source.execute("begin immediate")
+        filling = _Filling(source, database, progress)
+        filling.begin(restart=restart)
+        filling.copy()
+        counts = filling.verify()
+        filling.finish()
+        yield counts
+
+
+class _Filling:
     """The rows of a file, which nothing else changes, on their way into a database.
 
     `file` is a connection in a transaction, `database` a migrated database. `progress` is told of
@@ -189,16 +215,3 @@ def is_complete(database: Session) -> bool:
 def end(database: Session) -> None:
     """Remove the mark of a complete move: servers may start."""
     database.execute("drop table hookstream_move")
-
-
-@contextmanager
-def transaction(database: Session) -> Iterator[None]:
-    """A transaction, rolled back on any error."""
-    database.execute("begin")
-    try:
-        yield
-    except BaseException:
-        if not database.driver.is_closed():
-            database.execute("rollback")
-        raise
-    database.execute("commit")

@@ -12,6 +12,7 @@ from hookstream_keys.domain.timestamps import to_text
 from hookstream_keys.store.errors import MoveRefused
 from hookstream_keys.store.postgresql.session import Session
 from hookstream_keys.store.sql.better_auth import UNREADABLE, is_true, moment
+from hookstream_keys.store.sqlite.restore_rows import quoted
 
 #: The tables of better-auth's core and its organization plugin, in the order of references.
 BETTER_AUTH = (
@@ -37,9 +38,10 @@ class Column(NamedTuple):
     type: str
 
 
-def quoted(name: str) -> str:
-    """An identifier in SQL, of either engine."""
-    return '"' + name.replace('"', '""') + '"'
+def lock(database: Session) -> None:
+    """Let nothing else write to these tables until the transaction ends."""
+    names = ", ".join(map(quoted, (*TABLES, "audit_head", "audit_log")))
+    database.execute(f"lock table {names} in exclusive mode")
 
 
 def listed(columns: Iterable[Column]) -> str:

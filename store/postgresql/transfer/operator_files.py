@@ -1,0 +1,219 @@
+"""What the operator's commands do with a file of the database: backups and the audit log's state.
+
+A backup of PostgreSQL is a SQLite file, as one of SQLite is: either engine restores both.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hookstream_keys.store.acceptance import Acceptance, AcceptedChange
+from hookstream_keys.store.errors import BackupRefused, PruneRefused
+from hookstream_keys.store.postgresql import audit_check, background, migrations
+from hookstream_keys.store.postgresql.engine import PostgresqlEngine
+from hookstream_keys.store.postgresql.session import SNAPSHOT, Session, session, transaction
+from hookstream_keys.store.postgresql.transfer import (
+    differences,
+    into_file,
+    into_postgresql,
+    tables,
+)
+from hookstream_keys.store.records import (
+    AuditEvent,
+    Backup,
+    ChainCheck,
+    DeletionEvents,
+    Progress,
+    Pruned,
+    RestoreChange,
+    Restored,
+    RevocationEvents,
+    SealKeys,
+)
+from hookstream_keys.store.sqlite import SqliteStore
+from hookstream_keys.store.state_check import StateCheck
+
+Result = TypeVar("Result")
+
+#: A transaction that reads one snapshot, taken after its locks, and writes.
+_WRITING = "begin isolation level repeatable read"
+_HAS_DATA = """
+    select exists (select 1 from audit_log) or exists (select 1 from organization)
+        or exists (select 1 from "user")
+"""
+
+
+class OperatorFiles(PostgresqlEngine):
+    """The methods of `OperatorStore` that work on a file of the database."""
+
+    def backup(self, path: Path, now: str, seal_key: bytes) -> tuple[Backup, StateCheck]:
+        """As `OperatorStore.backup`; the head has that of each chain."""
+        if path.exists():
+            raise BackupRefused(f"{path} exists; it is not overwritten")
+        with self._snapshot() as (database, file):
+            found = audit_check.check(database, None)
+            _require_chain(found)
+            made, state = SqliteStore(file).backup(path, now, seal_key)
+        return made._replace(head=found.head), state
+
+    def check_state(
+        self,
+        now: str,
+        expected_head: str | None = None,
+        *,
+        archives: Sequence[Path] = (),
+        progress: Progress | None = None,
+    ) -> StateCheck:
+        """As `OperatorStore.check_state`; the head has that of each chain."""
+        with self._snapshot(progress) as (database, file):
+            # A head of an archived row is in a file's chain only.
+            is_archived = bool(archives) and " " not in (expected_head or "")
+            found = audit_check.check(database, None if is_archived else expected_head, progress)
+            if found.fault is not None:
+                return StateCheck(found)
+            state = SqliteStore(file).check_state(
+                now, expected_head if is_archived else None, archives=archives, progress=progress
+            )
+        if state.chain.fault is None:
+            state.chain = replace(state.chain, head=found.head)
+        return state
+
+    def restore(
+        self,
+        path: Path,
+        now: str,
+        recorded: Callable[[RestoreChange], AuditEvent],
+        seal_keys: SealKeys,
+        *,
+        deletions: DeletionEvents,
+        revocations: RevocationEvents,
+        unsealed: bool = False,
+        rehearse: bool = False,
+    ) -> Restored:
+        """As `OperatorStore.restore`: a database without data counts as none."""
+
+        def restore(file: Path) -> Restored:
+            return SqliteStore(file).restore(
+                path, now, recorded, seal_keys, deletions=deletions, revocations=revocations,
+                unsealed=unsealed, rehearse=rehearse,
+            )  # fmt: skip
+
+        if not self._has_data():
+            return self._restore_alone(restore, rehearse=rehearse)
+        if not path.exists():
+            raise BackupRefused(f"there is no file {path}")
+        return self._changed(restore, rehearse=rehearse, earlier=path)
+
+    def accept_changes(
+        self,
+        now: str,
+        recorded: Callable[[AcceptedChange], AuditEvent],
+        *,
+        only: Collection[str] = (),
+        archives: Sequence[Path] = (),
+        rehearse: bool = False,
+        progress: Progress | None = None,
+    ) -> Acceptance:
+        """As `OperatorStore.accept_changes`."""
+        return self._changed(
+            lambda file: SqliteStore(file).accept_changes(
+                now, recorded, only=only, archives=archives, rehearse=rehearse, progress=progress
+            ),
+            rehearse=rehearse,
+        )
+
+    def prune_audit_log(
+        self,
+        before: str,
+        to: Path | None,
+        recorded: Callable[[Mapping[str, Any]], AuditEvent],
+        *,
+        progress: Progress | None = None,
+    ) -> Pruned | None:
+        """As `OperatorStore.prune_audit_log`, but all rows go at once, which nothing waits for."""
+        with self._snapshot(progress) as (database, file):
+            if audit_check.check(database, None, progress).fault is not None:
+                raise PruneRefused(
+                    "the audit log is not as it was written, and is left as it is; run "
+                    "hookstream-keys audit verify"
+                )
+            database.execute("rollback")
+            after = _copy_of(file)
+            pruned = SqliteStore(after).prune_audit_log(before, to, recorded, progress=progress)
+            if pruned is not None:
+                with transaction(database):
+                    differences.apply(database, file, after)
+        return pruned
+
+    def _has_data(self) -> bool:
+        with session(self.url) as database:
+            return not background.run(migrations.pending(database.driver)) and bool(
+                database.value(_HAS_DATA)
+            )
+
+    def _changed(
+        self,
+        change: Callable[[Path], Result],
+        *,
+        rehearse: bool,
+        earlier: Path | None = None,
+    ) -> Result:
+        """Change a file of the database, and then the database; a rehearsal does not.
+
+        Nothing else writes meanwhile, unless it is a rehearsal.
+        """
+        if rehearse:
+            with self._snapshot(earlier=earlier) as (_, file):
+                return change(file)
+        with _folder() as folder, session(self.url) as database, transaction(database, _WRITING):
+            tables.lock(database)
+            _require_chain(audit_check.check(database, None))
+            file = folder / "database"
+            into_file.write(database, file, earlier=earlier)
+            after = _copy_of(file)
+            result = change(after)
+            differences.apply(database, file, after)
+        return result
+
+    def _restore_alone(self, restore: Callable[[Path], Restored], *, rehearse: bool) -> Restored:
+        with _folder() as folder:
+            file = folder / "database"
+            found = restore(file)
+            if not rehearse:
+                with session(self.url) as database:
+                    background.run(migrations.migrate(database.driver))
+                    with into_postgresql.filled(file, database):
+                        into_postgresql.end(database)
+        return found
+
+    @contextmanager
+    def _snapshot(
+        self, progress: Progress | None = None, earlier: Path | None = None
+    ) -> Iterator[tuple[Session, Path]]:
+        """A transaction that reads one snapshot, and that as a file."""
+        with _folder() as folder, session(self.url) as database:
+            database.execute(SNAPSHOT)
+            file = folder / "database"
+            into_file.write(database, file, earlier=earlier, progress=progress)
+            yield database, file
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder that only its owner reads, deleted after the block."""
+    with tempfile.TemporaryDirectory(prefix="hookstream-keys-") as folder:
+        yield Path(folder)
+
+
+def _copy_of(file: Path) -> Path:
+    return Path(shutil.copy(file, file.with_name("changed")))
+
+
+def _require_chain(found: ChainCheck) -> None:
+    if found.fault is not None:
+        where = f"{found.fault.problem}, seq {found.fault.seq}"
+        raise BackupRefused(f"the database's audit log is not as it was written: {where}")
