@@ -4,6 +4,8 @@ import dataclasses
 import os
 from pathlib import Path
 
+import click
+
 from hookstream_keys.settings import Settings, refuse_unknown
 from hookstream_keys.store import (
     Store,
@@ -20,7 +22,7 @@ def settings_for(database: str) -> Settings:
 
 
 def existing_store(database: str) -> Store:
-    """Open the database; never create or upgrade it.
+    """Open the database, which is never created or upgraded.
 
     Raises StoreError when it is not ready, or others can read it, and SettingsError.
     """
@@ -30,8 +32,15 @@ def existing_store(database: str) -> Store:
         "hookstream-keys init makes a new one, and hookstream-keys restore makes one of a backup",
     )
     require_private(database)
-    store = open_store(database)
+    store = opened_store(database)
     store.run(store.check())
+    return store
+
+
+def opened_store(database: str) -> Store:
+    """The store of a database that may not exist yet, open until the command ends."""
+    store = open_store(database)
+    click.get_current_context().call_on_close(store.close)
     return store
 
 

@@ -2,14 +2,14 @@
 
 import click
 
-from hookstream_keys.cli.database import settings_for
+from hookstream_keys.cli.database import opened_store, settings_for
 from hookstream_keys.cli.operations import operator_context
 from hookstream_keys.cli.options import EMAIL, NAME, as_in, with_database, with_json
 from hookstream_keys.cli.output import note, printable, require_output, show_json, show_once
 from hookstream_keys.domain import passwords
 from hookstream_keys.handlers import bootstrap, users
 from hookstream_keys.runtime.new_secret import secrets_at_start
-from hookstream_keys.store import Store, database_file, open_store, require_private
+from hookstream_keys.store import Store, database_file, require_private
 
 #: How many users a run on a used database names.
 _NAMED = 20
@@ -48,7 +48,7 @@ def init_command(org: str, env: str, email: str, as_json: bool, database: str) -
     require_output()
     settings = settings_for(database)
     require_private(database)
-    store = open_store(database)
+    store = opened_store(database)
     store.migrate()
     _, warning = secrets_at_start(settings, database_file(database), store)
     if warning is not None:

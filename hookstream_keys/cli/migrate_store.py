@@ -57,7 +57,6 @@ def migrate_store_command(source: str, target: str, restart: bool, as_json: bool
             )
         elif to_file is not None:
             moved = migrate_store.to_file(source, to_file, recorded, progress=progress)
-    store.close()
     show(_facts(moved), as_json)
     note(printable(_next(from_file)))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hookstream_keys.cli.database import existing_store, is_empty
+from hookstream_keys.cli.database import existing_store, is_empty, opened_store
 from hookstream_keys.cli.operations import operator_context
 from hookstream_keys.cli.options import with_database, with_json
 from hookstream_keys.cli.output import note, printable, show
@@ -20,7 +20,6 @@ from hookstream_keys.store import (
     SealKeys,
     Store,
     database_file,
-    open_store,
 )
 
 
@@ -63,7 +62,6 @@ def restore_command(
     keys = seal_keys(database)
     store = _store_at(database)
     found = _restored(store, file, keys, unsealed=unsealed, rehearse=rehearse)
-    store.close()
     for warning in found.warnings:
         note(printable(f"WARNING: {file} {warning}."))
     if not found.compared:
@@ -81,10 +79,10 @@ def _store_at(database: str) -> Store:
     file = database_file(database)
     if file is None:
         # Without data, or without tables, it is one that does not exist yet.
-        return open_store(database)
+        return opened_store(database)
     path = file.absolute()
     if not path.exists():
-        return open_store(database)
+        return opened_store(database)
     if is_empty(path):
         raise BackupRefused(
             f"the database {path} is an empty file: move it away, or let --database or "

@@ -22,8 +22,8 @@ from hookstream_keys.store.sql.users import Users
 
 class PostgresqlStore(
     # What only this engine has comes first: it replaces what the shared parts leave open.
-    AuditCheck,
     OperatorFiles,
+    AuditCheck,
     HeldReads,
     Heartbeat,
     BetterAuthColumns,

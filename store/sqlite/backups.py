@@ -109,7 +109,7 @@ class Backups(SqliteEngine):
             connection.execute("pragma foreign_keys = off")
             connection.execute("attach ? as backup", (str(draft),))
             with suppress(_Rehearsed), transaction(connection):
-                _require_same(connection, found.backup, self._path)
+                _require_same(connection, found.backup, *self._name_and_remedy())
                 try:
                     # So that what they revoke or delete is compared with the backup.
                     run_inline(pending_deletions.complete_all(connection, deletions))
@@ -125,6 +125,14 @@ class Backups(SqliteEngine):
                     raise BackupRefused(f"the backup does not fit the database: {error}") from error
                 if rehearse:
                     _undo()
+
+    def _name_and_remedy(self) -> tuple[str, str]:
+        """What messages call the database, and how to restore the backup of another one."""
+        path = self._path
+        return str(path), (
+            f"stop the servers and move {path} away, with {path.name}-wal and {path.name}-shm but "
+            f"not {path.name}.secret: the backup then becomes the database"
+        )
 
     def _refuse_leftovers(self) -> None:
         for end in backup_files.BESIDE:
@@ -160,13 +168,10 @@ def _record(connection: Connection, changes: Iterator[RestoreChange], recorded: 
         run_inline(insert_event(connection, recorded(change)))
 
 
-def _require_same(connection: Connection, backup: Backup, path: Path) -> None:
+def _require_same(connection: Connection, backup: Backup, name: str, remedy: str) -> None:
     """Raise BackupRefused unless the backup is of this database: our log contains its log."""
     anchor = audit_chain.anchor_of(connection)
-    move_away = (
-        f"to put it back all the same, stop the servers and move {path} away, with {path.name}-wal "
-        f"and {path.name}-shm but not {path.name}.secret: the backup then becomes the database"
-    )
+    put_back = f"to put it back all the same, {remedy}"
     row = connection.execute(
         "select 1 from main.audit_log where seq = ? and hash = ?", (backup.seq, backup.head)
     ).fetchone()
@@ -175,16 +180,16 @@ def _require_same(connection: Connection, backup: Backup, path: Path) -> None:
     if backup.seq < anchor.seq:
         raise BackupRefused(
             f"the backup is older than the audit log, of which the rows through {anchor.seq} were "
-            f"pruned, so that it is not known whether it is one of {path}; {move_away}"
+            f"pruned, so that it is not known whether it is one of {name}; {put_back}"
         )
     if connection.execute("select 1 from main.audit_log limit 1").fetchone() is None:
         raise BackupRefused(
-            f"the database {path} is new, nothing was ever recorded in it, and the backup is of "
-            f"another; {move_away}"
+            f"the database {name} is new, nothing was ever recorded in it, and the backup is of "
+            f"another; {put_back}"
         )
     raise BackupRefused(
-        f"the backup is not one of this database, {path}, whose audit log does not contain its "
-        f"last row; {move_away}"
+        f"the backup is not one of this database, {name}, whose audit log does not contain its "
+        f"last row; {put_back}"
     )
 
 

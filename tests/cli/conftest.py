@@ -1,6 +1,5 @@
 """What the tests of commands begin with."""
 
-import shutil
 from dataclasses import replace
 
 import pytest
@@ -23,5 +22,5 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> World:
 @pytest.fixture
 def world(original: World, database: Database) -> World:
     """A copy of it, to change."""
-    shutil.copy(original.database.path, database.path)
+    database.copy_of(original.database)
     return replace(original, database=database)

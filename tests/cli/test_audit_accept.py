@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.backups import backup, change, command, create, edit, lose, restore, verified
+from support import url_of
+from support.backups import backup, change, command, create, edit, restore, verified
 from support.history import World
 
 from hookstream_keys.cli.operations import ask
-from hookstream_keys.store import SqliteStore
+from hookstream_keys.store import open_store
 from hookstream_keys.store.sqlite import audit_accept
 
 
@@ -305,7 +306,7 @@ def test_concurrent_changes_are_not_accepted(
 
 def store_event(world: World) -> None:
     """An event about the member, as a change by the API has one."""
-    store = SqliteStore(world.database.path)
+    store = open_store(url_of(world.database.path))
     for role in ("member", "admin"):
         place = {"id": world.ids["org"], "member_id": world.ids["member"]}
         ask(store, "updateMember", {"role": role}, **place)
@@ -321,7 +322,7 @@ def test_a_backup_of_accepted_changes_needs_no_override(world: World) -> None:
     path = backup(world.database)
     change(world.database, world.ids["rich"], name="Again")
     assert restore(world.database, path)["sealed"] is True
-    lose(world.database)
+    world.database.lose()
     assert command(world.database, "restore", str(path)).returncode == 0
     assert world.faults() == []
 

@@ -8,13 +8,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support import Database, Tenant
+from support import Database, Tenant, url_of
 from support.backups import answer, backup, change, command, create, edit, restore, verified
 from support.history import World
 
 from hookstream_keys.cli.operations import operator_context
 from hookstream_keys.handlers import audit
-from hookstream_keys.store import SqliteStore
+from hookstream_keys.store import open_store
 from hookstream_keys.store.sqlite import audit_checkpoint, audit_prune
 
 UNRECORDED_ROWS = "rows from before the first event that is known"
@@ -39,7 +39,7 @@ def prune_as_earlier(database: Database, through: int) -> Path:
     (moment,) = database.execute("select created_at from audit_log where seq = ?", (through + 1,))[
         0
     ]
-    store = SqliteStore(database.path)
+    store = open_store(url_of(database.path))
     call = operator_context(store)
     store.prune_audit_log(
         moment,

@@ -19,7 +19,6 @@ from support.backups import (
     create,
     edit,
     init,
-    lose,
     restore,
     verified,
 )
@@ -477,7 +476,7 @@ def test_a_backup_of_a_pruned_log_is_restored(database: Database, keys: list[str
     create(database, tenant_of(database))
     found = restore(database, path)
     assert (found["rows"], found["pruned"], found["changes"]["api_key.removed"]) == (3, 4, 1)
-    lose(database)
+    database.lose()
     assert command(database, "restore", str(path)).returncode == 0
     assert verified(database, "--archive", str(archive_of(database, 4)))["ok"]
 

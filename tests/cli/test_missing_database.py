@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 from support import Database, Tenant
-from support.backups import assert_refused, backup, command, init, lose
+from support.backups import assert_refused, backup, command, init
 
 NAMED = "says where it is"
 
@@ -105,7 +105,7 @@ def test_a_secret_that_others_can_read_is_refused(database: Database, mode: int)
 
 def test_restore_names_the_database_that_it_makes(database: Database, tenant: Tenant) -> None:
     path = backup(database)
-    lose(database)
+    database.lose()
     done = command(database, "restore", str(path), "--dry-run")
     assert done.returncode == 0
     assert done.stderr.startswith(f"WARNING: there was no database {database.path} to compare")
@@ -115,7 +115,7 @@ def test_restore_onto_an_empty_file_says_to_move_it_away(
     database: Database, tenant: Tenant
 ) -> None:
     path = backup(database)
-    lose(database)
+    database.lose()
     database.path.touch()
     done = command(database, "restore", str(path))
     assert (done.returncode, done.stdout) == (1, "")
@@ -139,5 +139,5 @@ def test_restore_onto_a_database_that_is_new_says_so(database: Database, tenant:
     says = f"the database {other.path} is new, nothing was ever recorded in it"
     assert_refused(other, "restore", path, says)
     assert_refused(other, "restore", path, "with other.db-wal and other.db-shm but not other.db.s")
-    lose(other)
+    other.lose()
     assert command(other, "restore", str(path)).returncode == 0

@@ -16,7 +16,6 @@ from support.backups import (
     create,
     edit,
     init,
-    lose,
     restore,
     verified,
 )
@@ -272,7 +271,7 @@ def test_without_a_database_it_says_what_it_cannot_know(database: Database, tena
     path = backup(database)
     (until,) = database.execute("select max(created_at) from audit_log")[0]
     answer(database, "keys", "revoke", created["id"])
-    lose(database)
+    database.lose()
     done = command(database, "restore", str(path), "--json")
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("WARNING: there was no database")
@@ -292,7 +291,7 @@ def test_leftover_files_are_not_part_of_the_next_database(
     database: Database, tenant: Tenant
 ) -> None:
     path = backup(database)
-    lose(database)
+    database.lose()
     database.path.with_name("hookstream.db-wal").write_bytes(b"pages of another life")
     assert_refused(database, "restore", path, "hookstream.db-wal is left of a database")
 
@@ -305,7 +304,7 @@ def test_a_dry_run_says_the_same_and_changes_nothing(database: Database, tenant:
     rehearsed = restore(database, path, "--dry-run")
     assert database.dump() == before
     assert restore(database, path) == rehearsed
-    lose(database)
+    database.lose()
     restore(database, path, "--dry-run")
     assert not database.path.exists()
 
@@ -318,7 +317,7 @@ def test_a_backup_of_another_database_is_refused(database: Database, tenant: Ten
     path = backup(database, "mine.db")
     create(database, tenant)
     later = backup(database, "later.db")
-    lose(database)
+    database.lose()
     restore(database, path)
     create(database, tenant)
     assert_refused(database, "restore", later, "not one of this database")

@@ -16,7 +16,6 @@ from support.backups import (
     create,
     edit,
     init,
-    lose,
     restore,
 )
 from support.history import begin
@@ -155,7 +154,7 @@ def test_a_user_who_signed_up_since_stays_and_their_organization_goes(tmp_path: 
     database = Database(tmp_path / "hookstream.db")
     init(database)
     path = backup(database)
-    lose(database)
+    database.lose()
     restored = restore(database, path)
     # Of a lost database all comes back, with the people.
     assert counted(restored) == {
@@ -190,7 +189,7 @@ def test_a_dry_run_without_a_database_prints_what_the_real_run_does(
 ) -> None:
     database.add_session(tenant.user_id)
     path = backup(database)
-    lose(database)
+    database.lose()
     rehearsed = command(database, "restore", str(path), "--dry-run").stdout
     assert not database.path.exists()
     assert command(database, "restore", str(path)).stdout == rehearsed

@@ -18,7 +18,6 @@ from support.backups import (
     command,
     create,
     edit,
-    lose,
     restore,
 )
 
@@ -186,7 +185,7 @@ def test_without_the_secret_it_is_refused_and_none_is_made(database: Database, p
     # The file is that of the database which is named, wherever the backup is.
     says = f"put back the file that was kept, {database.path}.secret;"
     assert_refused(database, "restore", path, says, BETTER_AUTH_SECRET="")
-    lose(database)
+    database.lose()
     assert_refused(database, "restore", path, says, BETTER_AUTH_SECRET="")
     done = command(database, "restore", str(path), "--unsealed", BETTER_AUTH_SECRET="")
     assert done.returncode == 0, done.stderr
@@ -234,11 +233,11 @@ def test_the_secret_file_beside_the_database_seals_and_checks(
 
 def test_the_seal_is_in_no_live_database(database: Database, path: Path) -> None:
     restore(database, path)
-    lose(database)
+    database.lose()
     command(database, "restore", str(path))
     assert "backup_seal" not in database.dump()
     # A backup that is copied over the database brings it there; a backup of that has its own.
-    lose(database)
+    database.lose()
     shutil.copy(path, database.path)
     again = backup(database, "again.db")
     restore(database, again)
@@ -257,7 +256,7 @@ def test_a_key_that_its_own_log_calls_revoked_is_not_restored_as_valid(
     )
     path = backup(database)
     edit(path, "update api_key set revoked_at = null, revocation_reason = null")
-    lose(database)
+    database.lose()
     assert_refused(database, "restore", path, "the table api_key")
     _, warnings = unsealed(database, path)
     assert warnings[0] == "was changed since it was sealed: the table api_key"
@@ -279,7 +278,7 @@ def test_a_cancelled_secret_is_not_restored_as_pending(database: Database, tenan
         "update rotation set state = 'grace' where state = 'pending'",
         f"update rotation set state = 'pending' where id = '{first['rotation']['id']}'",
     )
-    lose(database)
+    database.lose()
     unsealed(database, path)
     assert code(database, first["key"]) == "REVOKED"
 
@@ -312,7 +311,7 @@ def test_the_first_faults_are_listed_and_the_others_counted(
         create(database, tenant)
     path = backup(database)
     edit(path, "update api_key set scopes = 'x'")
-    lose(database)
+    database.lose()
     _, warnings = unsealed(database, path)
     assert len(warnings) == 12
     assert warnings[-1] == "is not as its own audit log says in 3 places more"
@@ -406,7 +405,7 @@ def test_code_in_a_backup_does_not_run(
 ) -> None:
     edit(path, "drop trigger audit_log_no_delete", statement)
     assert_refused(database, "restore", path, f"it has {what}, which this version", "--unsealed")
-    lose(database)
+    database.lose()
     assert_refused(database, "restore", path, f"it has {what}, which this version", "--unsealed")
 
 
@@ -424,13 +423,13 @@ def test_a_table_that_is_another_is_refused(database: Database, path: Path, stat
     edit(path, *statement.split(" | "))
     says = "is not as this version makes it"
     assert_refused(database, "restore", path, says, "--unsealed")
-    lose(database)
+    database.lose()
     assert_refused(database, "restore", path, says, "--unsealed")
 
 
 def test_tables_that_better_auth_s_plugins_make_come_back(database: Database, path: Path) -> None:
     edit(path, "create table passkey (id text)", "insert into passkey values ('p1')")
-    lose(database)
+    database.lose()
     restore(database, path, "--unsealed")
     assert database.execute("select id from passkey") == [("p1",)]
 
@@ -457,14 +456,14 @@ def test_a_trigger_of_the_operator_is_sealed_with_the_rest(
     create(database, tenant)
     path = backup(database)
     restore(database, path)
-    lose(database)
+    database.lose()
     command(database, "restore", str(path))
     assert "CREATE TRIGGER mine" in database.dump()
 
 
 def test_a_trigger_that_was_dropped_is_there_again(database: Database, path: Path) -> None:
     edit(path, "drop trigger audit_log_no_update", "drop trigger audit_log_no_delete")
-    lose(database)
+    database.lose()
     unsealed(database, path)
     with pytest.raises(sqlite3.IntegrityError, match="only added to"):
         database.execute("delete from audit_log")

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Database, Tenant
-from support.backups import backup, command, init, lose, restore, verified
+from support import Database, Tenant, url_of
+from support.backups import backup, command, init, restore, verified
 from support.results import result_of, together
 
 from hookstream_keys.cli.operations import ask, operator_context
@@ -26,7 +26,7 @@ from hookstream_keys.domain import keys, timestamps
 from hookstream_keys.domain.errors import ApiError
 from hookstream_keys.handlers import organizations, rotations
 from hookstream_keys.handlers.recheck import write_context
-from hookstream_keys.store import SqliteStore
+from hookstream_keys.store import open_store
 
 IS_CAMPAIGN = "FUZZ_RESTORES" in os.environ
 SEQUENCES = int(os.environ.get("FUZZ_RESTORES") or 12)
@@ -86,7 +86,7 @@ class Life:
         self.done[step.__name__] += 1
 
     def ask(self, operation: str, body: Any = None, **given: str) -> Any:
-        store = SqliteStore(self.database.path)
+        store = open_store(url_of(self.database.path))
         try:
             return ask(store, operation, body, **given)
         finally:
@@ -120,7 +120,7 @@ class Life:
 
     def activate(self) -> None:
         digest = self.pending[self.one("rotation", "state = 'pending'")]
-        store = SqliteStore(self.database.path)
+        store = open_store(url_of(self.database.path))
         with together(store):
             context = result_of(
                 write_context(operator_context(store), store, _invalid, optional=False)
@@ -168,7 +168,7 @@ class Life:
 
     def create_organization(self) -> None:
         """As one of the users, whose first member they are."""
-        store = SqliteStore(self.database.path)
+        store = open_store(url_of(self.database.path))
         user = SessionPrincipal("ses", self.chance.choice(self.users))
         with together(store):
             context = replace(operator_context(store), principal=user)
@@ -222,7 +222,7 @@ class Life:
             # And with the database lost.
             last = backup(self.database, f"{next(self.numbers)}.db")
             self.backups = [last]
-            lose(self.database)
+            self.database.lose()
             done = command(self.database, "restore", str(last))
             assert done.returncode == 0, done.stderr
 

@@ -1,15 +1,15 @@
 """What `restore` does to environments, organizations and users, as its help and docs say."""
 
-from support import Database, Tenant, serving
+from support import Database, Tenant, serving, url_of
 from support.backups import backup, code, command, restore
 
 from hookstream_keys.cli.operations import ask
-from hookstream_keys.store import SqliteStore
+from hookstream_keys.store import open_store
 
 
 def does(database: Database, operation: str, *, body: object = None, **given: str) -> None:
     """Ask an operation of the API as an operator."""
-    store = SqliteStore(database.path)
+    store = open_store(url_of(database.path))
     ask(store, operation, body, **given)
     store.close()
 

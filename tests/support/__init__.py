@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import socket
 import sqlite3
 import ssl
@@ -28,7 +29,7 @@ import pytest
 
 from support import forking
 from support.forking import ForkedProcess
-from support.postgresql import database_at, shared_cluster
+from support.postgresql import database_at, forget, is_known, shared_cluster
 
 COMMAND = _INSTALLED = str(Path(sys.executable).with_name("hookstream-keys"))
 
@@ -133,7 +134,7 @@ class Database:
 
     def init(self) -> "Tenant":
         """Initialize it, as a copy of the database that `init` created once for all tests."""
-        assert not self.path.exists(), "begin with nothing, or with run_init"
+        assert not self.exists, "begin with nothing, or with run_init"
         if ON_POSTGRESQL:
             template, self._tenant = _initialized_template()
             database_at(self.path, template)
@@ -142,6 +143,26 @@ class Database:
         self.path.touch(0o600)
         self.path.write_bytes(content)
         return self._tenant
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was put there."""
+        return is_known(self.path) if ON_POSTGRESQL else self.path.exists()
+
+    def copy_of(self, other: "Database") -> None:
+        """Make it a copy of another one, which has no server."""
+        if ON_POSTGRESQL:
+            database_at(self.path, urlsplit(database_at(other.path)).path.lstrip("/"))
+        else:
+            shutil.copy(other.path, self.path)
+
+    def lose(self) -> None:
+        """Take the database away, with what SQLite keeps beside it: there is none then."""
+        if ON_POSTGRESQL:
+            forget(self.path)
+            return
+        for end in ("", "-wal", "-shm"):
+            Path(f"{self.path}{end}").unlink(missing_ok=True)
 
     def run_init(self) -> "Tenant":
         """Run `init`."""

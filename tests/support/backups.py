@@ -16,8 +16,9 @@ from unittest import mock
 
 from hookstream_keys.cli import main
 from hookstream_keys.cli.operations import ask
-from hookstream_keys.store import SqliteStore
-from support import SECRET, Database, Tenant, url_of
+from hookstream_keys.store import open_store
+from support import ON_POSTGRESQL, SECRET, Database, Tenant, url_of
+from support.postgresql import is_known
 
 
 def command(
@@ -63,7 +64,7 @@ def create(database: Database, tenant: Tenant, *options: str) -> dict[str, Any]:
 
 def change(database: Database, key_id: str, **body: Any) -> None:
     """Change a key as an operator does, with an event in the log."""
-    store = SqliteStore(database.path)
+    store = open_store(url_of(database.path))
     ask(store, "updateApiKey", body, id=key_id)
     store.close()
 
@@ -107,14 +108,14 @@ def assert_refused(
     database: Database, name: str, path: Path, says: str, *options: str, **settings: str
 ) -> None:
     """Run a command that must fail with one line, and change and leave nothing."""
-    before = database.dump() if database.path.exists() else None
+    before = database.dump() if database.exists else None
     files = _files(database)
     done = command(database, name, str(path), *options, **settings)
     assert (done.returncode, done.stdout) == (1, ""), done.stdout
     assert done.stderr.startswith("hookstream-keys: ")
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
-    assert (database.dump() if database.path.exists() else None) == before
+    assert (database.dump() if database.exists else None) == before
     assert _files(database) == files
 
 
@@ -134,14 +135,19 @@ def code(database: Database, secret: str) -> str:
     return found
 
 
-def lose(database: Database) -> None:
-    """Take the database away, with what SQLite keeps beside it."""
-    for end in ("", "-wal", "-shm"):
-        Path(f"{database.path}{end}").unlink(missing_ok=True)
+def _in_postgresql(statement: str) -> str:
+    """The statement with PostgreSQL's functions in place of SQLite's."""
+    random = "decode(md5(random()::text) || md5(random()::text), 'hex')"
+    return statement.replace("randomblob(32)", random)
 
 
 def edit(path: Path, *statements: str) -> None:
-    """Change a database file without the store."""
+    """Change a database, or a backup, without the store."""
+    if ON_POSTGRESQL and is_known(path):
+        for statement in statements:
+            if not statement.startswith("pragma "):
+                Database(path).execute(_in_postgresql(statement))
+        return
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for statement in statements:
             connection.execute(statement)

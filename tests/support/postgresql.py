@@ -29,6 +29,9 @@ _SETTINGS = {
 }
 
 
+_END_SESSIONS = "select pg_terminate_backend(pid) from pg_stat_activity where datname = ?"
+
+
 def programs() -> Path | None:
     """The folder of PostgreSQL's programs, if they are installed."""
     named = os.environ.get("POSTGRESQL_PROGRAMS")
@@ -52,6 +55,8 @@ class Cluster:
         """The address of a new database, empty or a copy."""
         with self._lock:
             name = f"keys_{os.getpid()}_{next(self._numbers)}"
+            # What a command of this process has left open holds a copy up.
+            self.execute(self.url(), _END_SESSIONS, template)
             self.execute(self.url(), f"create database {name} template {template}")
         return self.url(name)
 
@@ -146,6 +151,16 @@ def database_at(path: Path, template: str = "template1") -> str:
     if path not in _AT:
         _AT[path] = shared_cluster().new_database(template)
     return _AT[path]
+
+
+def is_known(path: Path) -> bool:
+    """Whether a database stands for this file."""
+    return path in _AT
+
+
+def forget(path: Path) -> None:
+    """Have no database stand for this file any more."""
+    _AT.pop(path, None)
 
 
 @contextmanager

@@ -6,18 +6,19 @@ continues another. In the order of an earlier file, a file's chain is a continua
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from hookstream_keys.store import chain
+from hookstream_keys.store.errors import BackupRefused
 from hookstream_keys.store.postgresql.session import Session
 from hookstream_keys.store.postgresql.transfer import tables
 from hookstream_keys.store.postgresql.transfer.tables import Column, Digest, listed
 from hookstream_keys.store.records import Progress
-from hookstream_keys.store.sqlite import SqliteStore
+from hookstream_keys.store.sqlite import SqliteStore, backup_files
 from hookstream_keys.store.sqlite.connection import connect
 from hookstream_keys.store.sqlite.restore_rows import quoted
 
@@ -34,7 +35,7 @@ _LOG = f"""
 _ADD = f"insert into audit_log ({_COLUMNS}, hash) values ({', '.join('?' * 14)})"  # noqa: S608
 _IN_ORDER_OF = f"""
     select {", ".join(f"n.{name}" for name in chain.COLUMNS)}, n.hash from moved n
-    left join earlier.audit_log e on e.id = n.id order by e.seq is null, e.seq, n.rowid
+    left join earlier e on e.id = n.id order by e.position is null, e.position, n.rowid
 """  # noqa: S608
 #: What a column of a plugin is declared as, by its type in PostgreSQL; others as text.
 _DECLARED = {
@@ -67,12 +68,23 @@ def write(
         file.execute("begin immediate")
         digests = {name: _copy(database, file, name, progress) for name in tables.TABLES}
         file.execute("commit")
-        if earlier is not None:
-            file.execute("attach ? as earlier", (str(earlier),))
+        order = [] if earlier is None else _order_of(earlier)
         file.execute("begin immediate")
-        _write_log(database, file, progress, ordered=earlier is not None)
+        _write_log(database, file, progress, order)
         file.execute("commit")
     return digests
+
+
+def _order_of(earlier: Path) -> list[str]:
+    """The ids of the events of an earlier file, in order; none where it has no audit log.
+
+    A restore refuses such a file later; before that nothing in it is trusted.
+    """
+    try:
+        with backup_files.reading(earlier, earlier) as connection:
+            return [row[0] for row in connection.execute("select id from audit_log order by seq")]
+    except BackupRefused:
+        return []
 
 
 def _copy(
@@ -105,14 +117,14 @@ def _add_columns(file: sqlite3.Connection, name: str, columns: list[Column]) -> 
 
 
 def _write_log(
-    database: Session, file: sqlite3.Connection, progress: Progress | None, *, ordered: bool
+    database: Session, file: sqlite3.Connection, progress: Progress | None, order: Sequence[str]
 ) -> None:
     anchor = chain.Anchor(*database.one(_ANCHOR) or chain.BEGINNING)
     trunk = chain.Anchor(*database.one(_TRUNK) or chain.BEGINNING)
     total = database.value("select count(*) from audit_log")
     rows = database.rows(_LOG, trunk.seq)
-    if ordered:
-        rows = _in_order(file, rows)
+    if order:
+        rows = _in_order(file, rows, order)
     seq, previous = anchor.seq, bytes.fromhex(anchor.hash)
     done = 0
     while page := list(islice(rows, _PAGE)):
@@ -130,8 +142,10 @@ def _write_log(
     file.execute("update audit_anchor set seq = ?, hash = ?", anchor)
 
 
-def _in_order(file: sqlite3.Connection, rows: Iterator[Any]) -> Iterator[Any]:
-    """The rows in the order of the earlier file, and then those that it does not have."""
+def _in_order(file: sqlite3.Connection, rows: Iterator[Any], order: Sequence[str]) -> Iterator[Any]:
+    """The rows in the order of these ids, and then those that have none of them."""
+    file.execute("create temp table earlier (position integer primary key, id text unique)")
+    file.executemany("insert or ignore into earlier (id) values (?)", ((each,) for each in order))
     file.execute(f"create temp table moved ({_COLUMNS}, hash)")
     places = ", ".join("?" * 14)
     file.executemany(f"insert into moved values ({places})", rows)  # noqa: S608

@@ -47,6 +47,13 @@ _HAS_DATA = """
 """
 
 
+class _FileOfDatabase(SqliteStore):
+    """A file of the database, whose messages are about that."""
+
+    def _name_and_remedy(self) -> tuple[str, str]:
+        return "in PostgreSQL", "restore it into a new, empty database, and use that one"
+
+
 class OperatorFiles(PostgresqlEngine):
     """The methods of `OperatorStore` that work on a file of the database."""
 
@@ -60,6 +67,20 @@ class OperatorFiles(PostgresqlEngine):
             made, state = SqliteStore(file).backup(path, now, seal_key)
         return made._replace(head=found.head), state
 
+    def check_with_archives(
+        self, expected_head: str | None, archives: Sequence[Path], progress: Progress | None
+    ) -> ChainCheck:
+        """As `AuditCheck.check_with_archives`."""
+        with self._snapshot(progress) as (database, file):
+            found = audit_check.check(database, None, progress)
+            if found.fault is not None:
+                return found
+            archived = _archived_head(database, expected_head)
+            whole = SqliteStore(file).check_audit_log(
+                archived, archives=archives, progress=progress
+            )
+        return _with_heads(whole, found)
+
     def check_state(
         self,
         now: str,
@@ -70,16 +91,14 @@ class OperatorFiles(PostgresqlEngine):
     ) -> StateCheck:
         """As `OperatorStore.check_state`; the head has that of each chain."""
         with self._snapshot(progress) as (database, file):
-            # A head of an archived row is in a file's chain only.
-            is_archived = bool(archives) and " " not in (expected_head or "")
-            found = audit_check.check(database, None if is_archived else expected_head, progress)
+            found = audit_check.check(database, None if archives else expected_head, progress)
             if found.fault is not None:
                 return StateCheck(found)
+            archived = _archived_head(database, expected_head) if archives else None
             state = SqliteStore(file).check_state(
-                now, expected_head if is_archived else None, archives=archives, progress=progress
+                now, archived, archives=archives, progress=progress
             )
-        if state.chain.fault is None:
-            state.chain = replace(state.chain, head=found.head)
+        state.chain = _with_heads(state.chain, found)
         return state
 
     def restore(
@@ -97,7 +116,7 @@ class OperatorFiles(PostgresqlEngine):
         """As `OperatorStore.restore`: a database without data counts as none."""
 
         def restore(file: Path) -> Restored:
-            return SqliteStore(file).restore(
+            return _FileOfDatabase(file).restore(
                 path, now, recorded, seal_keys, deletions=deletions, revocations=revocations,
                 unsealed=unsealed, rehearse=rehearse,
             )  # fmt: skip
@@ -217,3 +236,14 @@ def _require_chain(found: ChainCheck) -> None:
     if found.fault is not None:
         where = f"{found.fault.problem}, seq {found.fault.seq}"
         raise BackupRefused(f"the database's audit log is not as it was written: {where}")
+
+
+def _archived_head(database: Session, expected_head: str | None) -> str | None:
+    """The head that an archived row must have: no remaining row has it."""
+    missing = audit_check.missing_heads(database, expected_head)
+    return missing[0] if missing else None
+
+
+def _with_heads(of_file: ChainCheck, found: ChainCheck) -> ChainCheck:
+    """The check of a file's chain, with the heads of the database's own."""
+    return replace(of_file, head=found.head) if of_file.fault is None else of_file
