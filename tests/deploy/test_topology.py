@@ -151,14 +151,6 @@ def test_after_a_kill_no_get_fails_and_no_post_is_repeated(topology: Topology) -
     assert len([key for key in listed if key["name"].startswith("waits")]) == 1
 
 
-def test_with_one_node_left_no_request_fails(topology: Topology) -> None:
-    # nginx tries the node that is gone from time to time; nothing was sent to it then.
-    until_time = time.monotonic() + 6
-    while time.monotonic() < until_time:
-        assert topology.code(topology.tenant.key) == "VALID"
-        assert topology.ask("GET", "/auth/whoami").status_code == 200
-
-
 def test_after_a_failover_the_node_finds_the_new_primary(topology: Topology) -> None:
     key = topology.create("before the failover").json()
     topology.primary.stop()
@@ -171,5 +163,8 @@ def test_after_a_failover_the_node_finds_the_new_primary(topology: Topology) -> 
     headers = {"X-API-Key": topology.tenant.key}
     answer = topology.ask("DELETE", f"/auth/api-keys/{key['id']}", headers=headers)
     assert answer.status_code == 204
-    assert topology.code(key["key"]) == "REVOKED"
     print(f"a change was acknowledged {time.monotonic() - begun:.1f} s after the failover")
+    # nginx tries the killed node from time to time. Nothing was sent to it, so even a POST goes on
+    # to the other one.
+    assert {topology.code(key["key"]) for _ in range(20)} == {"REVOKED"}
+    assert {topology.ask("GET", "/auth/whoami").status_code for _ in range(20)} == {200}

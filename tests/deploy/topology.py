@@ -187,7 +187,7 @@ def nginx_command(folder: Path, configuration: str) -> list[str]:
     """The command of compose.yaml that runs nginx, with this configuration, in this folder."""
     file = folder / "nginx.conf"
     file.write_text(configuration, encoding="utf-8")
-    replaced = {"/tmp": str(folder), "/etc/nginx/nginx.conf": str(file)}
+    replaced = {"/tmp": str(folder), "/etc/nginx/nginx.conf": str(file)}  # noqa: S108 - its words
     # Started by root, its workers would run as a user who may not write to a test's folder.
     user = " user root;" if os.getuid() == 0 else ""
     replaced["daemon off;"] = f"daemon off;{user}"

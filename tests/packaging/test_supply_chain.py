@@ -1,6 +1,6 @@
 """The locks and the bill of materials.
 
-test_distributions.py proves that the first lock installs, deploy/test_image.py that the others do.
+test_distributions.py proves that the first two locks install, deploy/test_image.py the third.
 """
 
 import configparser
