@@ -117,6 +117,7 @@ def test_a_node_that_has_lost_its_database_is_passed_over(topology: Topology) ->
 
 def test_after_a_kill_no_get_fails_and_no_post_is_repeated(topology: Topology) -> None:
     killed = topology.nodes[0]
+    keys = [topology.create(f"deleted {n}").json() for n in range(2)]
     ended = threading.Event()
     statuses: list[int] = []
 
@@ -126,7 +127,7 @@ def test_after_a_kill_no_get_fails_and_no_post_is_repeated(topology: Topology) -
 
     with (
         closing(Session(topology.primary.superuser_url())) as session,
-        ThreadPoolExecutor(3) as pool,
+        ThreadPoolExecutor(5) as pool,
     ):
         # Creations wait for the lock of the organization, one in each node.
         session.execute("begin")
@@ -136,6 +137,11 @@ def test_after_a_kill_no_get_fails_and_no_post_is_repeated(topology: Topology) -
         created = [pool.submit(topology.create, f"waits {n}") for n in range(2)]
         waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
         until(lambda: session.execute(waiting) == [(2,)])
+        deleted = [
+            pool.submit(topology.ask, "DELETE", f"/auth/api-keys/{key['id']}") for key in keys
+        ]
+        # Behind the creations, in the queues of the nodes.
+        time.sleep(0.3)
         reading = pool.submit(read)
         until(lambda: len(statuses) > 5)
         os.killpg(killed.process.pid, signal.SIGKILL)
@@ -145,8 +151,11 @@ def test_after_a_kill_no_get_fails_and_no_post_is_repeated(topology: Topology) -
         reading.result()
         session.execute("rollback")
         answers = sorted(each.result().status_code for each in created)
+        deletions = [each.result().status_code for each in deleted]
     assert set(statuses) == {200}
     assert answers == [201, 502]
+    # One of them was sent again, to the other node.
+    assert deletions == [204, 204]
     listed = topology.ask("GET", "/auth/api-keys").json()["api_keys"]
     assert len([key for key in listed if key["name"].startswith("waits")]) == 1
 

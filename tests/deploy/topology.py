@@ -144,8 +144,8 @@ class Postgres:
 def replicated() -> Iterator[tuple[Postgres, Postgres]]:
     """The primary and its synchronous standby, made by the scripts of deploy/postgresql."""
     with private_folder() as folder, ExitStack() as stack:
-        for script in (DEPLOY / "postgresql").iterdir():
-            shutil.copy(script, folder)
+        for file in (DEPLOY / "postgresql").iterdir():
+            shutil.copy(file, folder)
         for name in ("hookstream", "replicator"):
             # With what a shell or SQL could take for something else.
             (folder / f"{name}_password").write_text(f"{name}'s $1\n", encoding="utf-8")
@@ -156,8 +156,8 @@ def replicated() -> Iterator[tuple[Postgres, Postgres]]:
         primary.start(*SERVICES["postgres1"]["command"])
         shell, script, connection = SERVICES["postgres2"]["entrypoint"]
         at = connection.replace("host=postgres1", f"host={LOOPBACK} port={primary.port}")
-        script = str(folder / Path(script).name)
-        standby.start(shell, script, at, *SERVICES["postgres2"]["command"])
+        here = str(folder / Path(script).name)
+        standby.start(shell, here, at, *SERVICES["postgres2"]["command"])
         yield primary, standby
 
 
@@ -275,7 +275,7 @@ def deployed(folder: Path) -> Iterator[Topology]:
             database.path.parent.mkdir()
             url = database_url(name, [primary, standby])
             stand_for(database.path, url)
-            mine = {**settings, "HOOKSTREAM_DATABASE": url}
+            mine: dict[str, Any] = {**settings, "HOOKSTREAM_DATABASE": url}
             if tenant is None:
                 done = run("init", "--json", database=database.path, **mine)
                 assert done.returncode == 0, done.stderr

@@ -29,7 +29,7 @@ def install(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         programs = place / "bin"
         pip: list[str | Path] = [programs / "pip", "install", "--quiet"]
         # Everything that is needed is in the lock, byte for byte as it was when it was locked.
-        by_hash = ["--require-hashes", "--only-binary", ":all:", "--requirement", ROOT / lock]
+        by_hash = ["--require-hashes", "--only-binary", ":all:", "--requirement", str(ROOT / lock)]
         subprocess.run([*pip, *by_hash], check=True)
         subprocess.run([*pip, "--no-deps", *what], check=True)
         subprocess.run([programs / "pip", "check"], check=True)
