@@ -26,6 +26,8 @@ from support.programs import missing, require
 
 #: What stands for the image's folder /data: one that every Debian has, and that is empty.
 DATA = "/mnt"
+#: What stands for its /tmp, where this checkout can be.
+TEMPORARY = f"{DATA}/temporary"
 
 
 @dataclass(frozen=True)
@@ -188,12 +190,14 @@ def variables(port: int) -> dict[str, str]:
         "HOOKSTREAM_HOST": "127.0.0.1",
         "HOOKSTREAM_PORT": str(port),
         "BETTER_AUTH_SECRET": SECRET,
+        "TMPDIR": TEMPORARY,
     }
 
 
 def in_container(*command: str) -> list[str]:
-    """The command as process 1 of the image's user, of whose file system only two folders are
-    writable: the data folder, which is new, and /tmp.
+    """The command as process 1 of the image's user, on a root of which only DATA is writable.
+
+    It is new, and TEMPORARY is in it.
     """
     if os.getuid() != 0:
         missing("a read-only root needs a mount namespace; run the tests as root")
@@ -205,7 +209,8 @@ def in_container(*command: str) -> list[str]:
     ids = ["--reuid", user, "--regid", group, "--clear-groups", "--no-new-privs"]
     setpriv = ["setpriv", *ids, *reads, "--ambient-caps=+dac_read_search"]
     script = (
-        f"set -e; for folder in {DATA} /tmp; do mount -t tmpfs -o {options} tmpfs $folder; done; "
+        f"set -e; mount -t tmpfs -o {options} tmpfs {DATA}; "
+        f"install -d -m 0700 -o {user} -g {group} {TEMPORARY}; "
         f'mount -o remount,bind,ro /; cd {DATA}; exec "$@"'
     )
     namespaces = [require("unshare", "util-linux"), "--mount", "--pid", "--fork", "--mount-proc"]
@@ -271,9 +276,9 @@ def test_it_runs_on_a_read_only_root_and_stops_on_its_signal(
 
 def test_the_container_of_the_test_is_read_only() -> None:
     # Otherwise the test above would prove nothing.
-    command = "touch ok; touch /tmp/ok; touch /var/lib/no"
+    command = "touch ok; touch temporary/ok; touch /var/tmp/no"
     done = subprocess.run(
         in_container("sh", "-c", command), capture_output=True, text=True, check=False
     )
     assert done.stderr.count("\n") == 1
-    assert "'/var/lib/no': " in done.stderr
+    assert "'/var/tmp/no': " in done.stderr
