@@ -16,6 +16,7 @@ ROOT = HERE.parent
 
 #: The slowest files, slowest first: they begin first, so that `-n` spreads them.
 SLOWEST = (
+    "deploy/test_topology.py",
     "api/test_rate_limits.py",
     "api/test_usage.py",
     "cli/test_serve.py",

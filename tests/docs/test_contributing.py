@@ -28,9 +28,8 @@ def test_the_recipe_for_a_column_names_every_module_that_knows_one() -> None:
 
 
 def test_every_file_that_is_named_exists() -> None:
-    named = re.findall(
-        r"`((?:hookstream_keys|handlers|store|tests|bench|client|docs|examples)/[\w/.-]+)`", TEXT
-    )
+    folders = "hookstream_keys|handlers|store|tests|bench|client|deploy|docs|examples"
+    named = re.findall(rf"`((?:{folders})/[\w/.-]+)`", TEXT)
     assert len(named) > 40
     for path in named:
         assert (ROOT / path).exists(), path

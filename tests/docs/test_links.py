@@ -11,6 +11,7 @@ PAGES = [
     *(ROOT / "docs").rglob("*.md"),
     *(ROOT / "bench").glob("*.md"),
     *(ROOT / "client").glob("*.md"),
+    *(ROOT / "deploy").glob("*.md"),
     *(page for page in (ROOT / "examples").rglob("*.md") if "node_modules" not in page.parts),
     *(ROOT / "bench" / "scale").glob("*.md"),
     *(ROOT / "bench" / "fairness").glob("*.md"),

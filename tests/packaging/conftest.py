@@ -23,13 +23,14 @@ def distributions(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def install(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Install something into an empty environment, and return that environment's programs."""
 
-    def into_an_empty_environment(*what: str | Path) -> Path:
+    def into_an_empty_environment(*what: str | Path, lock: str = "requirements.lock") -> Path:
         place = tmp_path_factory.mktemp("environment")
         venv.create(place, with_pip=True)
         programs = place / "bin"
         pip: list[str | Path] = [programs / "pip", "install", "--quiet"]
         # Everything that is needed is in the lock, byte for byte as it was when it was locked.
-        subprocess.run([*pip, "--require-hashes", "-r", ROOT / "requirements.lock"], check=True)
+        by_hash = ["--require-hashes", "--only-binary", ":all:", "--requirement", str(ROOT / lock)]
+        subprocess.run([*pip, *by_hash], check=True)
         subprocess.run([*pip, "--no-deps", *what], check=True)
         subprocess.run([programs / "pip", "check"], check=True)
         return programs

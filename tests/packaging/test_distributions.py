@@ -90,7 +90,7 @@ def test_an_editable_install_runs_the_checkout(
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    programs = install("--editable", checkout)
+    programs = install("--editable", checkout, lock="requirements-postgresql.lock")
     monkeypatch.setattr(support, "COMMAND", str(programs / "hookstream-keys"))
     tenant: Tenant = database.run_init()
     _assert_valid(programs, database, tenant.key)

@@ -1,4 +1,7 @@
-"""The lock and the bill of materials; test_distributions.py proves that the lock installs."""
+"""The locks and the bill of materials.
+
+test_distributions.py proves that the first two locks install, deploy/test_image.py the third.
+"""
 
 import configparser
 import json
@@ -10,11 +13,17 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+#: What each lock pins: what a database in a file needs, PostgreSQL as well, building the wheel.
+LOCKS = {
+    name: (ROOT / name).read_text(encoding="utf-8")
+    for name in ("requirements.lock", "requirements-postgresql.lock", "requirements-build.lock")
+}
+LOCK = LOCKS["requirements.lock"]
 
 #: What must be there to install anything else, and so is not pinned for tests.
 INSTALLER = "pip"
@@ -26,25 +35,44 @@ def pinned(text: str) -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in found}
 
 
-def test_the_lock_is_of_the_versions_that_the_tests_run_with() -> None:
+@pytest.mark.parametrize("name", LOCKS)
+def test_the_lock_is_of_the_versions_that_the_tests_run_with(name: str) -> None:
     constraints = pinned((ROOT / "constraints.txt").read_text(encoding="utf-8"))
-    locked = pinned(LOCK)
-    assert len(locked) > 30
-    del locked[INSTALLER]
+    locked = pinned(LOCKS[name])
+    locked.pop(INSTALLER, None)
     assert locked == {name: constraints.get(name) for name in locked}
 
 
-def test_the_lock_has_what_the_package_needs() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+def test_each_lock_has_what_is_needed() -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project, build = pyproject["project"], pyproject["build-system"]
+    extra = project["optional-dependencies"]["postgresql"]
+    needed = {
+        "requirements.lock": project["dependencies"],
+        "requirements-postgresql.lock": [*project["dependencies"], *extra],
+        "requirements-build.lock": build["requires"],
+    }
+    assert needed.keys() == LOCKS.keys()
+    for name, lines in needed.items():
+        locked = pinned(LOCKS[name])
+        for line in lines:
+            requirement = Requirement(line)
+            assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), line
+
+
+def test_the_lock_for_postgresql_adds_the_driver_to_the_other_one() -> None:
     locked = pinned(LOCK)
-    for line in project["dependencies"]:
-        requirement = Requirement(line)
-        assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), line
+    assert len(locked) > 30
+    more = pinned(LOCKS["requirements-postgresql.lock"])
+    assert set(more) - set(locked) == {"asyncpg"}
+    assert set(LOCK.splitlines()) <= set(LOCKS["requirements-postgresql.lock"].splitlines())
 
 
-def test_everything_locked_has_hashes() -> None:
-    entries = re.split(r"^(?=\w)", re.sub(r"(?m)^(#.*)?\n", "", LOCK), flags=re.MULTILINE)[1:]
-    assert len(entries) == len(pinned(LOCK))
+@pytest.mark.parametrize("name", LOCKS)
+def test_everything_locked_has_hashes(name: str) -> None:
+    lock = LOCKS[name]
+    entries = re.split(r"^(?=\w)", re.sub(r"(?m)^(#.*)?\n", "", lock), flags=re.MULTILINE)[1:]
+    assert len(entries) == len(pinned(lock)) > 0
     for entry in entries:
         first, *hashes = entry.rstrip("\n").split(" \\\n    ")
         assert hashes, first
@@ -52,7 +80,8 @@ def test_everything_locked_has_hashes() -> None:
 
 
 def test_no_lock_says_where_to_download_from() -> None:
-    assert not re.search(r"https?:|^-|@|file:/", LOCK, re.MULTILINE)
+    for lock in LOCKS.values():
+        assert not re.search(r"https?:|^-|@|file:/", lock, re.MULTILINE)
     npm = json.loads((ROOT / "tests" / "interop" / "package-lock.json").read_text("utf-8"))
     packages = {name: package for name, package in npm["packages"].items() if name}
     assert len(packages) > 100
