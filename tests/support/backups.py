@@ -25,7 +25,12 @@ def command(
     database: Database, *arguments: str, stdin: str = "", **settings: str
 ) -> CompletedProcess[str]:
     """Run a command to its end; `settings` are variables beside or in place of the secret."""
-    given = ["hookstream-keys", *arguments, "--database", url_of(database.path)]
+    return run_here(*arguments, "--database", url_of(database.path), stdin=stdin, **settings)
+
+
+def run_here(*arguments: str, stdin: str = "", **settings: str) -> CompletedProcess[str]:
+    """Run a command, in this process, to its end."""
+    given = ["hookstream-keys", *arguments]
     out, err, code = io.StringIO(), io.StringIO(), 0
     with (
         redirect_stdout(out),
