@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.backups import edit, run_here
@@ -33,16 +34,15 @@ def _happen(store: Store, org_id: str) -> None:
     env_id = ask(store, "createEnvironment", environment)["environment"]["id"]
     gone = ask(store, "createEnvironment", environment | {"slug": "gone"})["environment"]["id"]
     where = {"org_id": org_id, "env_id": env_id}
+    rules_of_keys: list[dict[str, Any]] = [
+        {"metadata": {"a": "ü"}, "external_id": "x"},
+        {"allowed_ips": ["192.0.2.0/24"], "expires_at": "2999-01-01T00:00:00Z"},
+        {"rate_limit": {"requests": 5, "window_seconds": 60}},
+        {},
+    ]
     made = [
         ask(store, "createApiKey", {"name": f"key {number}", **where, **rules})["id"]
-        for number, rules in enumerate(
-            (
-                {"metadata": {"a": "ü"}, "external_id": "x"},
-                {"allowed_ips": ["192.0.2.0/24"], "expires_at": "2999-01-01T00:00:00Z"},
-                {"rate_limit": {"requests": 5, "window_seconds": 60}},
-                {},
-            )
-        )
+        for number, rules in enumerate(rules_of_keys)
     ]
     ask(store, "createApiKey", {"name": "g", "org_id": org_id, "env_id": gone})
     ask(store, "rotateApiKey", {"grace_period_seconds": 3600}, id=made[2])

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hookstream_keys.store import chain
 from hookstream_keys.store.acceptance import Acceptance, AcceptedChange
 from hookstream_keys.store.errors import BackupRefused, PruneRefused
 from hookstream_keys.store.postgresql import audit_check, background, migrations
@@ -34,13 +35,14 @@ from hookstream_keys.store.records import (
     RevocationEvents,
     SealKeys,
 )
-from hookstream_keys.store.sqlite import SqliteStore
+from hookstream_keys.store.sqlite import SqliteStore, backup_files
 from hookstream_keys.store.state_check import StateCheck
 
 Result = TypeVar("Result")
 
 #: A transaction that reads one snapshot, taken after its locks, and writes.
 _WRITING = "begin isolation level repeatable read"
+_HASHES = "select hash from audit_log where id = any($1) order by org_id"
 _HAS_DATA = """
     select exists (select 1 from audit_log) or exists (select 1 from organization)
         or exists (select 1 from "user")
@@ -115,11 +117,14 @@ class OperatorFiles(PostgresqlEngine):
     ) -> Restored:
         """As `OperatorStore.restore`: a database without data counts as none."""
 
-        def restore(file: Path) -> Restored:
-            return _FileOfDatabase(file).restore(
+        def restore(file: Path, database: Session | None = None) -> Restored:
+            found = _FileOfDatabase(file).restore(
                 path, now, recorded, seal_keys, deletions=deletions, revocations=revocations,
                 unsealed=unsealed, rehearse=rehearse,
             )  # fmt: skip
+            if database is not None:
+                found.backup = found.backup._replace(head=_heads_at(database, path))
+            return found
 
         if not self._has_data():
             return self._restore_alone(restore, rehearse=rehearse)
@@ -139,7 +144,7 @@ class OperatorFiles(PostgresqlEngine):
     ) -> Acceptance:
         """As `OperatorStore.accept_changes`."""
         return self._changed(
-            lambda file: SqliteStore(file).accept_changes(
+            lambda file, _: SqliteStore(file).accept_changes(
                 now, recorded, only=only, archives=archives, rehearse=rehearse, progress=progress
             ),
             rehearse=rehearse,
@@ -176,7 +181,7 @@ class OperatorFiles(PostgresqlEngine):
 
     def _changed(
         self,
-        change: Callable[[Path], Result],
+        change: Callable[[Path, Session], Result],
         *,
         rehearse: bool,
         earlier: Path | None = None,
@@ -186,15 +191,15 @@ class OperatorFiles(PostgresqlEngine):
         Nothing else writes meanwhile, unless it is a rehearsal.
         """
         if rehearse:
-            with self._snapshot(earlier=earlier) as (_, file):
-                return change(file)
+            with self._snapshot(earlier=earlier) as (database, file):
+                return change(file, database)
         with _folder() as folder, session(self.url) as database, transaction(database, _WRITING):
             tables.lock(database)
             _require_chain(audit_check.check(database, None))
             file = folder / "database"
             into_file.write(database, file, earlier=earlier)
             after = _copy_of(file)
-            result = change(after)
+            result = change(after, database)
             differences.apply(database, file, after)
         return result
 
@@ -236,6 +241,14 @@ def _require_chain(found: ChainCheck) -> None:
     if found.fault is not None:
         where = f"{found.fault.problem}, seq {found.fault.seq}"
         raise BackupRefused(f"the database's audit log is not as it was written: {where}")
+
+
+def _heads_at(database: Session, backup: Path) -> str:
+    """The head that each chain had when the backup was made; pruned ones are left out."""
+    with backup_files.reading(backup, backup) as file:
+        last = file.execute("select id, max(seq) from audit_log group by org_id").fetchall()
+    heads = database.all(_HASHES, [event_id for event_id, _ in last])
+    return " ".join(entry_hash for (entry_hash,) in heads) or chain.GENESIS.hex()
 
 
 def _archived_head(database: Session, expected_head: str | None) -> str | None:
