@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
-from support import Database, environment
+from support import ON_POSTGRESQL, Database, environment, url_of
 
 PEER = Path(__file__).with_name("better_auth_peer.mjs")
 
@@ -91,13 +91,13 @@ def _signed_in(answer: httpx.Response) -> Person:
 
 
 class Run(Protocol):
-    """Runs a command of the peer on a file; options as better_auth_peer.mjs has them."""
+    """Runs a command of the peer on a database; options as better_auth_peer.mjs has them."""
 
     def __call__(self, name: str, database: Database, **options: Any) -> tuple[str, str]: ...
 
 
 class Serve(Protocol):
-    """Runs the peer's server on a file; options as better_auth_peer.mjs has them."""
+    """Runs the peer's server on a database; options as better_auth_peer.mjs has them."""
 
     def __call__(
         self, database: Database, **options: Any
@@ -105,13 +105,14 @@ class Serve(Protocol):
 
 
 def runner(node: str) -> Run:
-    """Run better-auth's migration code on a file: what it prints, and its warnings."""
+    """Run better-auth's migration code on a database: what it prints, and its warnings."""
 
     def command(name: str, database: Database, **options: Any) -> tuple[str, str]:
-        # As an operator has to: others could read what better-auth creates.
-        database.path.touch(0o600)
+        if not ON_POSTGRESQL:
+            # As an operator has to: others could read what better-auth creates.
+            database.path.touch(0o600)
         done = subprocess.run(
-            [node, str(PEER), name, str(database.path)],
+            [node, str(PEER), name, _address(database)],
             capture_output=True,
             text=True,
             timeout=60,
@@ -125,7 +126,7 @@ def runner(node: str) -> Run:
 
 
 def server(node: str) -> Serve:
-    """Run better-auth's server on a file."""
+    """Run better-auth's server on a database."""
 
     @contextmanager
     def serving_better_auth(database: Database, **options: Any) -> Iterator[BetterAuth]:
@@ -133,7 +134,7 @@ def server(node: str) -> Serve:
         with (
             log.open("a", encoding="utf-8") as sink,
             subprocess.Popen(
-                [node, str(PEER), "serve", str(database.path)],
+                [node, str(PEER), "serve", _address(database)],
                 stdout=subprocess.PIPE,
                 stderr=sink,
                 text=True,
@@ -150,6 +151,10 @@ def server(node: str) -> Serve:
                 process.wait(timeout=30)
 
     return serving_better_auth
+
+
+def _address(database: Database) -> str:
+    return url_of(database.path) if ON_POSTGRESQL else str(database.path)
 
 
 def _process_environment(database: Database, options: dict[str, Any]) -> dict[str, str]:

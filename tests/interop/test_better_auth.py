@@ -1,4 +1,4 @@
-"""better-auth itself, on the same database file and with the same secret as a running server."""
+"""better-auth itself, on the same database and with the same secret as a running server."""
 
 import json
 from collections.abc import Callable
@@ -29,7 +29,7 @@ Plan = Callable[[Database], tuple[dict[str, Any], str]]
 
 @pytest.fixture(scope="module")
 def plan(peer: Run) -> Plan:
-    """What better-auth would do to a file, and what it says about it."""
+    """What better-auth would do to a database, and what it says about it."""
 
     def ask(database: Database) -> tuple[dict[str, Any], str]:
         printed, warnings = peer("plan", database)
@@ -38,7 +38,7 @@ def plan(peer: Run) -> Plan:
     return ask
 
 
-# One file, served by both
+# One database, served by both
 
 
 def join(better_auth: BetterAuth, owner: Person, person: Person, tenant: Tenant) -> None:

@@ -8,6 +8,8 @@ import pytest
 from interop.better_auth import BetterAuth, Serve
 from support import Database, Tenant, run
 
+pytestmark = pytest.mark.on_sqlite(reason="audit accept refuses a PostgreSQL database yet")
+
 
 @pytest.fixture
 def tenant(database: Database) -> Tenant:
