@@ -52,6 +52,10 @@ class BetterAuth:
         found: dict[str, Any] = answer.json()
         return found
 
+    def get(self, person: Person, path: str) -> Any:
+        """What a page of the browser reads for a user, as JSON."""
+        return self._get(person.cookie, path)
+
     def sign_up(self) -> Person:
         email = f"{secrets.token_hex(8)}@example.com"
         body = {"name": "Ada", "email": email, "password": "correct horse"}
@@ -67,15 +71,18 @@ class BetterAuth:
         return _signed_in(self.post("/sign-in/email", {"email": email, "password": password}))
 
     def session_of(self, header: str) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = self._get(header, "/get-session")
+        return found
+
+    def _get(self, header: str, path: str) -> Any:
         answer = httpx.get(
-            f"{self.url}/api/auth/get-session",
+            f"{self.url}/api/auth{path}",
             headers={"Cookie": header},
             timeout=20,
             trust_env=False,
         )
         assert answer.status_code == 200, answer.text
-        found: dict[str, Any] | None = answer.json()
-        return found
+        return answer.json()
 
 
 def _signed_in(answer: httpx.Response) -> Person:
