@@ -35,8 +35,10 @@ MIGRATIONS: Mapping[str, str] = MappingProxyType(
 
 async def migrate(driver: asyncpg.Connection) -> list[str]:
     """Apply what is missing; returns the names. Raises DatabaseTooNew."""
-    # Where another process has just made the table, there are two of its type for a moment.
-    with suppress(asyncpg.UniqueViolationError):
+    # Where another process is making the table: its type is there first, then the table itself.
+    with suppress(
+        asyncpg.UniqueViolationError, asyncpg.DuplicateObjectError, asyncpg.DuplicateTableError
+    ):
         await driver.execute(_BEGIN)
     async with driver.transaction():
         await driver.execute(
