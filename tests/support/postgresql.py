@@ -30,7 +30,7 @@ _SETTINGS = {
 
 
 def programs() -> Path | None:
-    """The folder of PostgreSQL's programs, if they are installed."""
+    """The folder of PostgreSQL's programs: the one that is named, or the newest installed."""
     named = os.environ.get("POSTGRESQL_PROGRAMS")
     found = sorted(_PROGRAMS.glob("*/bin"), key=lambda folder: int(folder.parent.name))
     return Path(named) if named else next(reversed(found), None)
@@ -186,7 +186,9 @@ def _folder() -> Iterator[Path]:
 
 def _command(program: str, *arguments: str) -> list[str]:
     """A program of PostgreSQL's, which refuses root: another user runs it then."""
-    found = programs() or missing("PostgreSQL is missing; install postgresql")
+    found = programs()
+    if found is None or not (found / program).is_file():
+        missing(f"PostgreSQL's {program} is missing in {found}; install postgresql")
     user = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"]
     return [*(user if os.getuid() == 0 else []), str(found / program), *arguments]
 
