@@ -12,6 +12,8 @@ from hookstream_keys.cli.operations import ask
 from hookstream_keys.store import SqliteStore
 from hookstream_keys.store.sqlite import audit_accept
 
+pytestmark = pytest.mark.on_sqlite(reason="audit accept refuses a PostgreSQL database yet")
+
 
 def accept(world: World, *options: str) -> tuple[int, dict[str, Any]]:
     """The exit status, and what a program is told."""

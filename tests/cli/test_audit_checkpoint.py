@@ -17,6 +17,8 @@ from hookstream_keys.handlers import audit
 from hookstream_keys.store import SqliteStore
 from hookstream_keys.store.sqlite import audit_checkpoint, audit_prune
 
+pytestmark = pytest.mark.on_sqlite(reason="audit prune refuses a PostgreSQL database yet")
+
 UNRECORDED_ROWS = "rows from before the first event that is known"
 UNRECORDED_FIELDS = "fields that no known event tells"
 

@@ -1,10 +1,13 @@
 """What `restore` does to environments, organizations and users, as its help and docs say."""
 
+import pytest
 from support import Database, Tenant, serving
 from support.backups import backup, code, command, restore
 
 from hookstream_keys.cli.operations import ask
 from hookstream_keys.store import SqliteStore
+
+pytestmark = pytest.mark.on_sqlite(reason="PostgreSQL is backed up by its own means")
 
 
 def does(database: Database, operation: str, *, body: object = None, **given: str) -> None:

@@ -134,6 +134,8 @@ def shared_cluster() -> Cluster:
 
 #: The databases that stand for files, by their paths.
 _AT: dict[Path, str] = {}
+#: Held while one is made: tests run commands at once.
+_MAKING = threading.Lock()
 
 
 def stand_for(path: Path, url: str) -> None:
@@ -143,9 +145,10 @@ def stand_for(path: Path, url: str) -> None:
 
 def database_at(path: Path, template: str = "template1") -> str:
     """The URL of the database that stands for this file, a new one the first time."""
-    if path not in _AT:
-        _AT[path] = shared_cluster().new_database(template)
-    return _AT[path]
+    with _MAKING:
+        if path not in _AT:
+            _AT[path] = shared_cluster().new_database(template)
+        return _AT[path]
 
 
 @contextmanager
