@@ -54,7 +54,7 @@ async def migrate(driver: asyncpg.Connection) -> list[str]:
 
 async def pending(driver: asyncpg.Connection) -> list[str]:
     """The names of the migrations that are missing. Raises DatabaseTooNew."""
-    if await driver.fetchval("select to_regclass('hookstream_migration') is null"):
+    if await is_new(driver):
         return list(MIGRATIONS)
     rows = await driver.fetch("select name from hookstream_migration where name <> $1", _WAIT)
     applied = {row[0] for row in rows}
@@ -65,3 +65,9 @@ async def pending(driver: asyncpg.Connection) -> list[str]:
             "upgrade hookstream-keys"
         )
     return [name for name in MIGRATIONS if name not in applied]
+
+
+async def is_new(driver: asyncpg.Connection) -> bool:
+    """Whether no version has migrated the database yet."""
+    found: bool = await driver.fetchval("select to_regclass('hookstream_migration') is null")
+    return found
