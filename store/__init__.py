@@ -7,6 +7,7 @@ clear: keys arrive as digests, passwords as hashes.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hookstream_keys.store.acceptance import Acceptance, AcceptedChange
 from hookstream_keys.store.base import Store
@@ -75,6 +76,9 @@ from hookstream_keys.store.sqlite.sandbox import SandboxStore, Snapshot
 from hookstream_keys.store.sqlite.version import require_version
 from hookstream_keys.store.state_check import StateCheck, StateFault
 
+if TYPE_CHECKING:
+    from hookstream_keys.store.postgresql import PostgresqlStore
+
 __all__ = [
     "USED",
     "AcceptRefused",
@@ -141,6 +145,7 @@ __all__ = [
     "User",
     "database_file",
     "database_path",
+    "has_no_tables",
     "needs_driver",
     "open_sandbox_store",
     "open_store",
@@ -219,9 +224,25 @@ def open_store(url: str) -> Store:
     library is too old.
     """
     if url.startswith(POSTGRESQL):
-        # Here, since most databases are files, and need no driver.
-        with needs_driver():
-            from hookstream_keys.store.postgresql import PostgresqlStore  # noqa: PLC0415
-        return PostgresqlStore(url)
+        return _postgresql_store(url)
     require_version()
     return SqliteStore(database_path(url))
+
+
+def has_no_tables(url: str) -> bool:
+    """Whether a database on the network is new: no version has made its tables yet.
+
+    Raises StoreUnavailable, and UnsupportedDatabase.
+    """
+    store = _postgresql_store(url)
+    try:
+        return store.is_new()
+    finally:
+        store.close()
+
+
+def _postgresql_store(url: str) -> "PostgresqlStore":
+    # Here, since most databases are files, and need no driver.
+    with needs_driver():
+        from hookstream_keys.store.postgresql import PostgresqlStore  # noqa: PLC0415
+    return PostgresqlStore(url)

@@ -69,6 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "not_in_sandbox(reason): what a sandbox does not do, or not so"
     )
     config.addinivalue_line("markers", "on_sqlite(reason): what is tested on SQLite only")
+    config.addinivalue_line("markers", "on_postgresql(reason): what is tested on PostgreSQL only")
     # pytest-xdist would begin with the files that have the most tests, not with the slowest.
     config.option.loadscopereorder = False
 
@@ -85,6 +86,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(mark.kwargs["reason"])
     mark = item.get_closest_marker("on_sqlite")
     if ON_POSTGRESQL and mark is not None:
+        pytest.skip(mark.kwargs["reason"])
+    mark = item.get_closest_marker("on_postgresql")
+    if not ON_POSTGRESQL and mark is not None:
         pytest.skip(mark.kwargs["reason"])
 
 

@@ -11,6 +11,7 @@ from hookstream_keys.store import (
     Store,
     StoreUnavailable,
     database_file,
+    has_no_tables,
     open_store,
     require_private,
 )
@@ -45,13 +46,19 @@ def opened_store(database: str) -> Store:
 
 
 def require_database(database: str, remedy: str) -> None:
-    """Refuse a database that does not exist, or is an empty file. Raises StoreUnavailable.
+    """Refuse a database that does not exist, or has no tables. Raises StoreUnavailable.
 
-    The message has the setting that names it, and the remedy.
+    The message has the setting that names it, and of a file the remedy.
     """
     file = database_file(database)
     if file is None:
-        # Its server says so.
+        # That there is none, its server says.
+        if has_no_tables(database):
+            raise StoreUnavailable(
+                "the PostgreSQL database has no tables of hookstream-keys: --database, or "
+                "HOOKSTREAM_DATABASE, says which one it is; hookstream-keys init, or serve --init, "
+                "makes them"
+            )
         return
     path = file.absolute()
     if not path.exists():

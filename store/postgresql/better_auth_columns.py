@@ -1,5 +1,6 @@
-"""better-auth's tables in this database: its plugins' columns, and rows that have expired."""
+"""better-auth's tables in this database: its plugins' columns, its times, and expired rows."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 
@@ -7,6 +8,8 @@ from hookstream_keys.domain.timestamps import to_text
 from hookstream_keys.store.postgresql import background
 from hookstream_keys.store.postgresql.engine import PostgresqlEngine
 from hookstream_keys.store.postgresql.errors import translating
+from hookstream_keys.store.records import Page
+from hookstream_keys.store.sql.connection import Row, Value
 from hookstream_keys.store.sql.retention import Conditions
 
 _COLUMNS = """
@@ -28,6 +31,19 @@ class BetterAuthColumns(PostgresqlEngine):
     def user_columns(self) -> frozenset[str]:
         # Once, and by whatever asks first, which may be a coroutine.
         return background.run_apart(self._columns())
+
+    async def page(
+        self,
+        select: str,
+        conditions: Mapping[str, Value],
+        page: Page,
+        order: tuple[str, str] = ("created_at", "id"),
+    ) -> Sequence[Row]:
+        moment, row_id = order
+        if moment.endswith('"createdAt"'):
+            # As text, to the millisecond: so are cursors, and theirs may be no time at all.
+            moment = f'hookstream_time({moment}) collate "C"'
+        return await super().page(select, conditions, page, (moment, row_id))
 
     async def _columns(self) -> frozenset[str]:
         with translating():

@@ -56,6 +56,10 @@ class PostgresqlEngine(Engine):
     def migrate(self) -> list[str]:
         return background.run(self._migrate())
 
+    def is_new(self) -> bool:
+        """Whether no version has migrated it yet."""
+        return background.run(self._is_new())
+
     async def check(self) -> None:
         with translating():
             async with self._pool.borrowed() as driver:
@@ -139,6 +143,14 @@ class PostgresqlEngine(Engine):
             try:
                 await moves.require_home(driver)
                 return await migrations.migrate(driver)
+            finally:
+                await driver.close()
+
+    async def _is_new(self) -> bool:
+        with translating():
+            driver = await self.connected()
+            try:
+                return await migrations.is_new(driver)
             finally:
                 await driver.close()
 

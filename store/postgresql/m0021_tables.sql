@@ -80,13 +80,22 @@ create table if not exists "invitation" (
 );
 create index if not exists "invitation_organizationId_idx" on "invitation" ("organizationId");
 create index if not exists "invitation_email_idx" on "invitation" ("email");
+
+-- A time of better-auth's as records and cursors have it, to the millisecond: lists are in its
+-- order. A column may have microseconds, so a row could be neither before nor after a cursor.
+-- `to_char` is not immutable, since other forms than this one depend on settings.
+create function hookstream_time(timestamptz) returns text language sql
+    immutable strict parallel safe
+    as $$ select to_char($1 at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') $$;
 create index if not exists "hookstream_session_expiresAt" on "session" ("expiresAt");
 create index if not exists "hookstream_verification_expiresAt" on "verification" ("expiresAt");
 create index if not exists "hookstream_member_of_user" on "member" ("userId", "createdAt", "id");
 create index if not exists "hookstream_member_role"
     on "member" ("userId", "organizationId", "role");
+create index if not exists "hookstream_member_list_of_user"
+    on "member" ("userId", (hookstream_time("createdAt") collate "C"), "id");
 create index if not exists "hookstream_member_of_organization"
-    on "member" ("organizationId", "createdAt", "id");
+    on "member" ("organizationId", (hookstream_time("createdAt") collate "C"), "id");
 create index if not exists "hookstream_member_owner"
     on "member" ("organizationId", "role") where strpos("role", 'owner') > 0;
 

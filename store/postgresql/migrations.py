@@ -35,8 +35,10 @@ MIGRATIONS: Mapping[str, str] = MappingProxyType(
 
 async def migrate(driver: asyncpg.Connection) -> list[str]:
     """Apply what is missing; returns the names. Raises DatabaseTooNew."""
-    # Where another process has just made the table, there are two of its type for a moment.
-    with suppress(asyncpg.UniqueViolationError):
+    # Where another process is making the table: its type is there first, then the table itself.
+    with suppress(
+        asyncpg.UniqueViolationError, asyncpg.DuplicateObjectError, asyncpg.DuplicateTableError
+    ):
         await driver.execute(_BEGIN)
     async with driver.transaction():
         await driver.execute(
@@ -52,7 +54,7 @@ async def migrate(driver: asyncpg.Connection) -> list[str]:
 
 async def pending(driver: asyncpg.Connection) -> list[str]:
     """The names of the migrations that are missing. Raises DatabaseTooNew."""
-    if await driver.fetchval("select to_regclass('hookstream_migration') is null"):
+    if await is_new(driver):
         return list(MIGRATIONS)
     rows = await driver.fetch("select name from hookstream_migration where name <> $1", _WAIT)
     applied = {row[0] for row in rows}
@@ -63,3 +65,9 @@ async def pending(driver: asyncpg.Connection) -> list[str]:
             "upgrade hookstream-keys"
         )
     return [name for name in MIGRATIONS if name not in applied]
+
+
+async def is_new(driver: asyncpg.Connection) -> bool:
+    """Whether no version has migrated the database yet."""
+    found: bool = await driver.fetchval("select to_regclass('hookstream_migration') is null")
+    return found

@@ -13,6 +13,10 @@ from hookstream_keys.cli.operations import ask
 from hookstream_keys.store import open_store
 from hookstream_keys.store.sqlite import audit_accept
 
+pytestmark = pytest.mark.on_sqlite(
+    reason="its SQL is of SQLite; tests/transfer has it on PostgreSQL"
+)
+
 
 def accept(world: World, *options: str) -> tuple[int, dict[str, Any]]:
     """The exit status, and what a program is told."""

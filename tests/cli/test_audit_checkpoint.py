@@ -17,6 +17,10 @@ from hookstream_keys.handlers import audit
 from hookstream_keys.store import open_store
 from hookstream_keys.store.sqlite import audit_checkpoint, audit_prune
 
+pytestmark = pytest.mark.on_sqlite(
+    reason="its SQL is of SQLite; tests/transfer has it on PostgreSQL"
+)
+
 UNRECORDED_ROWS = "rows from before the first event that is known"
 UNRECORDED_FIELDS = "fields that no known event tells"
 

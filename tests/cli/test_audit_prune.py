@@ -27,6 +27,10 @@ from support.bulk import add_keys
 from hookstream_keys.store import archive, chain
 from hookstream_keys.store.sqlite import audit_prune
 
+pytestmark = pytest.mark.on_sqlite(
+    reason="its SQL is of SQLite; tests/transfer has it on PostgreSQL"
+)
+
 
 @pytest.fixture
 def keys(database: Database, tenant: Tenant) -> list[str]:

@@ -18,6 +18,10 @@ from support.history import World
 from hookstream_keys.store.sqlite.audit_chain import STEP
 from hookstream_keys.store.sqlite.migrations import migrations
 
+pytestmark = pytest.mark.on_sqlite(
+    reason="its SQL is of SQLite; tests/transfer has it on PostgreSQL"
+)
+
 
 def test_every_change_by_the_api_is_explained_by_the_log(world: World) -> None:
     found = verified(world.database, "--state")

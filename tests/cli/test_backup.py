@@ -11,6 +11,8 @@ import pytest
 from support import Database, Tenant
 from support.backups import assert_refused, backup, command, create, edit, verified
 
+pytestmark = pytest.mark.on_sqlite(reason="it changes files; tests/transfer restores on PostgreSQL")
+
 
 def rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
     """Everything that is in a database file, by table."""

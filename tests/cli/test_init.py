@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support import Database, run
+from support import ON_POSTGRESQL, Database, run
 from support.backups import answer, command
 
 FACTS = ["org_id", "env_id", "user_id", "email", "password", "key", "key_prefix"]
@@ -93,6 +93,7 @@ def test_run_again_it_names_the_users(database: Database) -> None:
     ]
 
 
+@pytest.mark.on_sqlite(reason="PostgreSQL's database is no file")
 def test_what_it_makes_is_for_the_owner_only(database: Database, tmp_path: Path) -> None:
     assert run("init", database=database.path, BETTER_AUTH_SECRET="").returncode == 0
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
@@ -119,11 +120,13 @@ def one_line(answer: subprocess.CompletedProcess[str]) -> str:
 
 @pytest.mark.parametrize("command", [("init",), ("serve", "--init", "--port", "0")])
 class TestADatabaseThatCannotBeUsed:
+    @pytest.mark.on_sqlite(reason="PostgreSQL's database is no file")
     def test_is_no_database(self, command: tuple[str, ...], database: Database) -> None:
         database.path.touch(0o600)
         database.path.write_text("This is a text, and longer than a header of SQLite is.\n" * 9)
         assert "not a database" in one_line(run(*command, database=database.path))
 
+    @pytest.mark.on_sqlite(reason="PostgreSQL's database is no file")
     def test_is_a_folder(self, command: tuple[str, ...], database: Database) -> None:
         database.path.mkdir()
         assert "database" in one_line(run(*command, database=database.path))
@@ -138,7 +141,9 @@ class TestADatabaseThatCannotBeUsed:
     def test_is_newer_than_the_code(self, command: tuple[str, ...], database: Database) -> None:
         database.run_init()
         database.execute(
-            "insert into _sqlite_migrations (migration_set, name, applied_at)"
+            "insert into hookstream_migration (name) values ('m9999_from_the_future')"
+            if ON_POSTGRESQL
+            else "insert into _sqlite_migrations (migration_set, name, applied_at)"
             " values ('hookstream-keys', 'm9999_from_the_future', '')"
         )
         before = database.dump()
@@ -169,6 +174,7 @@ class TestADatabaseThatCannotBeUsed:
         answer = run(*command, database=database.path, HOOKSTREAM_MAX_BODY_BYTES="much")
         assert "HOOKSTREAM_MAX_BODY_BYTES" in one_line(answer)
 
+    @pytest.mark.on_sqlite(reason="on PostgreSQL the secret has to be set")
     def test_a_secret_file_that_was_cut_short(
         self, command: tuple[str, ...], database: Database
     ) -> None:
@@ -177,6 +183,7 @@ class TestADatabaseThatCannotBeUsed:
         assert "secret file" in one_line(answer)
 
 
+@pytest.mark.on_sqlite(reason="of the SQLite in Python")
 @pytest.mark.parametrize("words", [("init",), ("serve", "--init", "--port", "0")])
 def test_an_old_sqlite_is_one_line_and_nothing_is_made(
     database: Database, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
@@ -188,6 +195,7 @@ def test_an_old_sqlite_is_one_line_and_nothing_is_made(
     assert list(database.path.parent.iterdir()) == []
 
 
+@pytest.mark.on_sqlite(reason="PostgreSQL began with the tables of the first 21 migrations")
 def test_an_old_database_is_upgraded(database: Database) -> None:
     database.run_init()
     database.execute("drop table audit_log")
@@ -207,10 +215,8 @@ def test_an_invalid_address_is_refused(database: Database) -> None:
 
 def test_the_account_row_is_as_better_auth_reads_it(database: Database) -> None:
     tenant = database.run_init()
-    with sqlite3.connect(database.path) as connection:
-        row = connection.execute(
-            'select "accountId", "providerId", length(password) from "account" where "userId" = ?',
-            (tenant.user_id,),
-        ).fetchone()
-    connection.close()
-    assert row == (tenant.user_id, "credential", 32 + 1 + 128)
+    rows = database.execute(
+        'select "accountId", "providerId", length(password) from "account" where "userId" = ?',
+        (tenant.user_id,),
+    )
+    assert rows == [(tenant.user_id, "credential", 32 + 1 + 128)]

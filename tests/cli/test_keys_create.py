@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support import Database, Tenant, run
+from support import Database, Tenant, run, url_of
 from support.operator import (
     answer,
     assert_facts,
@@ -132,7 +132,7 @@ def test_it_says_which_database_it_is_about(database: Database, tmp_path: Path) 
     tenant = database.init()
     where = ("--org", tenant.org_id, "--env", tenant.env_id)
     elsewhere = run(
-        *("keys", "create", "--name", "n", *where, "--database", f"sqlite:///{database.path}"),
+        *("keys", "create", "--name", "n", *where, "--database", url_of(database.path)),
         database=tmp_path / "other.db",
     )
     assert elsewhere.returncode == 0

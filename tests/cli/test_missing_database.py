@@ -6,6 +6,8 @@ import pytest
 from support import Database, Tenant
 from support.backups import assert_refused, backup, command, init
 
+pytestmark = pytest.mark.on_sqlite(reason="PostgreSQL's database is no file")
+
 NAMED = "says where it is"
 
 COMMANDS = [

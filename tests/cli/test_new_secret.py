@@ -10,6 +10,8 @@ from support import Database, run, serving
 from hookstream_keys.app import create_app
 from hookstream_keys.settings import Settings
 
+pytestmark = pytest.mark.on_sqlite(reason="on PostgreSQL the secret has to be set")
+
 OWN = {"BETTER_AUTH_SECRET": ""}
 
 

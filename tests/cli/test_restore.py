@@ -20,6 +20,8 @@ from support.backups import (
     verified,
 )
 
+pytestmark = pytest.mark.on_sqlite(reason="it changes files; tests/transfer restores on PostgreSQL")
+
 RICH = (
     "--scopes", "a:* b:read c:write", "--expires-at", "2999-01-01T00:00:00Z",
     "--allowed-ip", "192.0.2.0/24", "--allowed-ip", "2001:db8::/32", "--rate-limit", "100/60",

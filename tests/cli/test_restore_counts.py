@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support import Database, Tenant
 from support.backups import (
     answer,
@@ -22,6 +23,8 @@ from support.history import begin
 
 from hookstream_keys.store.sqlite.restore_columns import COLUMNS
 from hookstream_keys.store.sqlite.restore_counts import KINDS, PEOPLE, SESSIONS
+
+pytestmark = pytest.mark.on_sqlite(reason="it changes files; tests/transfer restores on PostgreSQL")
 
 #: What the audit log calls what the counts have.
 ACTIONS = {

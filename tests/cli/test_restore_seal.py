@@ -23,6 +23,8 @@ from support.backups import (
 
 from hookstream_keys.store.sqlite.restore_columns import COLUMNS
 
+pytestmark = pytest.mark.on_sqlite(reason="it changes files; tests/transfer restores on PostgreSQL")
+
 SAY = (
     "; --unsealed puts it back nevertheless: use it only if you know where the file comes from and "
     "who could write to it"

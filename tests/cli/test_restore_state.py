@@ -28,6 +28,8 @@ from hookstream_keys.handlers import organizations, rotations
 from hookstream_keys.handlers.recheck import write_context
 from hookstream_keys.store import open_store
 
+pytestmark = pytest.mark.on_sqlite(reason="it changes files; tests/transfer restores on PostgreSQL")
+
 IS_CAMPAIGN = "FUZZ_RESTORES" in os.environ
 SEQUENCES = int(os.environ.get("FUZZ_RESTORES") or 12)
 SEED = int(os.environ.get("FUZZ_SEED") or (secrets.randbelow(2**32) if IS_CAMPAIGN else 20261126))

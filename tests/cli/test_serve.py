@@ -13,7 +13,17 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support import COMMAND, Database, Server, Tenant, environment, run, serving
+from support import (
+    COMMAND,
+    ON_POSTGRESQL,
+    SECRET,
+    Database,
+    Server,
+    Tenant,
+    environment,
+    run,
+    serving,
+)
 
 
 def test_it_says_where_everything_is_and_nothing_secret(database: Database) -> None:
@@ -29,6 +39,7 @@ def test_it_says_where_everything_is_and_nothing_secret(database: Database) -> N
     assert tenant.password not in log
 
 
+@pytest.mark.on_sqlite(reason="PostgreSQL's database is no file")
 @pytest.mark.parametrize("is_empty", [False, True])
 def test_a_database_that_does_not_exist_is_refused(database: Database, *, is_empty: bool) -> None:
     if is_empty:
@@ -44,21 +55,33 @@ def test_a_database_that_does_not_exist_is_refused(database: Database, *, is_emp
     assert [path.name for path in database.path.parent.iterdir()] == ["hookstream.db"] * is_empty
 
 
+@pytest.mark.on_postgresql(reason="a file does not exist, or is empty")
+@pytest.mark.parametrize("words", [("serve", "--port", "0"), ("keys", "list", "--org", "org_0")])
+def test_a_database_without_tables_is_refused(database: Database, words: tuple[str, ...]) -> None:
+    answer = run(*words, database=database.path)
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert "has no tables of hookstream-keys: --database, or HOOKSTREAM_DATABASE" in answer.stderr
+    assert answer.stderr.count("\n") == 1
+    tables = "select count(*) from pg_tables where schemaname = 'public'"
+    assert database.execute(tables) == [(0,)]
+
+
 def test_with_init_it_makes_the_database_where_there_is_none(database: Database) -> None:
     with serving(database, workers=2) as server:
         assert server.request("GET", "/health/ready").status_code == 200
-    assert stat.S_IMODE(database.path.stat().st_mode) == 0o600
+    if not ON_POSTGRESQL:
+        assert stat.S_IMODE(database.path.stat().st_mode) == 0o600
     assert database.count("api_key") == 0
 
 
-def test_concurrent_starts_on_an_empty_file_all_succeed(database: Database) -> None:
+def test_concurrent_starts_on_an_empty_database_all_succeed(database: Database) -> None:
     # As another ASGI server would: each process makes the application by itself.
     code = "from hookstream_keys.app import from_environment; from_environment()"
     python = str(Path(COMMAND).with_name("python"))
     started = [
         subprocess.Popen(
             [python, "-c", code],
-            env=environment(database.path, BETTER_AUTH_SECRET=""),
+            env=environment(database.path, BETTER_AUTH_SECRET=SECRET if ON_POSTGRESQL else ""),
             stderr=subprocess.PIPE,
             text=True,
         )

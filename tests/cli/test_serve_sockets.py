@@ -101,6 +101,8 @@ def test_a_path_that_cannot_be_listened_on_is_one_line(
     database: Database, name: str, reason: str
 ) -> None:
     database.init()
+    # On PostgreSQL it is no file yet.
+    database.path.touch()
     before = database.path.read_bytes()
     answer = run("serve", "--unix", name, database=database.path)
     assert (answer.returncode, answer.stdout, answer.stderr.count("\n")) == (1, "", 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
-from support import Database, environment
+from support import ON_POSTGRESQL, Database, environment, url_of
 
 PEER = Path(__file__).with_name("better_auth_peer.mjs")
 
@@ -52,6 +52,10 @@ class BetterAuth:
         found: dict[str, Any] = answer.json()
         return found
 
+    def get(self, person: Person, path: str) -> Any:
+        """What a page of the browser reads for a user, as JSON."""
+        return self._get(person.cookie, path)
+
     def sign_up(self) -> Person:
         email = f"{secrets.token_hex(8)}@example.com"
         body = {"name": "Ada", "email": email, "password": "correct horse"}
@@ -67,15 +71,18 @@ class BetterAuth:
         return _signed_in(self.post("/sign-in/email", {"email": email, "password": password}))
 
     def session_of(self, header: str) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = self._get(header, "/get-session")
+        return found
+
+    def _get(self, header: str, path: str) -> Any:
         answer = httpx.get(
-            f"{self.url}/api/auth/get-session",
+            f"{self.url}/api/auth{path}",
             headers={"Cookie": header},
             timeout=20,
             trust_env=False,
         )
         assert answer.status_code == 200, answer.text
-        found: dict[str, Any] | None = answer.json()
-        return found
+        return answer.json()
 
 
 def _signed_in(answer: httpx.Response) -> Person:
@@ -91,13 +98,13 @@ def _signed_in(answer: httpx.Response) -> Person:
 
 
 class Run(Protocol):
-    """Runs a command of the peer on a file; options as better_auth_peer.mjs has them."""
+    """Runs a command of the peer on a database; options as better_auth_peer.mjs has them."""
 
     def __call__(self, name: str, database: Database, **options: Any) -> tuple[str, str]: ...
 
 
 class Serve(Protocol):
-    """Runs the peer's server on a file; options as better_auth_peer.mjs has them."""
+    """Runs the peer's server on a database; options as better_auth_peer.mjs has them."""
 
     def __call__(
         self, database: Database, **options: Any
@@ -105,13 +112,14 @@ class Serve(Protocol):
 
 
 def runner(node: str) -> Run:
-    """Run better-auth's migration code on a file: what it prints, and its warnings."""
+    """Run better-auth's migration code on a database: what it prints, and its warnings."""
 
     def command(name: str, database: Database, **options: Any) -> tuple[str, str]:
-        # As an operator has to: others could read what better-auth creates.
-        database.path.touch(0o600)
+        if not ON_POSTGRESQL:
+            # As an operator has to: others could read what better-auth creates.
+            database.path.touch(0o600)
         done = subprocess.run(
-            [node, str(PEER), name, str(database.path)],
+            [node, str(PEER), name, _address(database)],
             capture_output=True,
             text=True,
             timeout=60,
@@ -125,7 +133,7 @@ def runner(node: str) -> Run:
 
 
 def server(node: str) -> Serve:
-    """Run better-auth's server on a file."""
+    """Run better-auth's server on a database."""
 
     @contextmanager
     def serving_better_auth(database: Database, **options: Any) -> Iterator[BetterAuth]:
@@ -133,7 +141,7 @@ def server(node: str) -> Serve:
         with (
             log.open("a", encoding="utf-8") as sink,
             subprocess.Popen(
-                [node, str(PEER), "serve", str(database.path)],
+                [node, str(PEER), "serve", _address(database)],
                 stdout=subprocess.PIPE,
                 stderr=sink,
                 text=True,
@@ -150,6 +158,10 @@ def server(node: str) -> Serve:
                 process.wait(timeout=30)
 
     return serving_better_auth
+
+
+def _address(database: Database) -> str:
+    return url_of(database.path) if ON_POSTGRESQL else str(database.path)
 
 
 def _process_environment(database: Database, options: dict[str, Any]) -> dict[str, str]:

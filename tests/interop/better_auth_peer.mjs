@@ -1,8 +1,10 @@
-// better-auth on a database file, with the plugins that hookstream-keys takes sessions from.
+// better-auth on a database, with the plugins that hookstream-keys takes sessions from.
 //
 //   BETTER_AUTH_SECRET=... node better_auth_peer.mjs plan|migrate|serve DATABASE
 //
-// plan     prints as JSON what its migration would do to the file, and does nothing
+// DATABASE is the path of a SQLite file, or the URL of a PostgreSQL database.
+//
+// plan     prints as JSON what its migration would do to the database, and does nothing
 // migrate  does it
 // serve    serves its API on a free port, and prints the address as JSON when ready
 //
@@ -13,15 +15,28 @@
 // What better-auth has to say, warnings included, goes to stderr.
 import http from "node:http";
 import Database from "better-sqlite3";
+import pg from "pg";
 import { betterAuth } from "better-auth";
 import { getMigrations } from "better-auth/db/migration";
 import { toNodeHandler } from "better-auth/node";
 import { admin, bearer, organization, twoFactor } from "better-auth/plugins";
 
-const [command, file] = process.argv.slice(2);
-const database = new Database(file);
-database.pragma("busy_timeout = 5000");
-database.pragma("foreign_keys = ON");
+const [command, address] = process.argv.slice(2);
+const { database, close } = address.startsWith("postgresql:")
+  ? onPostgresql(address)
+  : onSqlite(address);
+
+function onPostgresql(connectionString) {
+  const pool = new pg.Pool({ connectionString });
+  return { database: pool, close: () => pool.end() };
+}
+
+function onSqlite(path) {
+  const file = new Database(path);
+  file.pragma("busy_timeout = 5000");
+  file.pragma("foreign_keys = ON");
+  return { database: file, close: () => file.close() };
+}
 
 const wanted = JSON.parse(process.env.PEER_OPTIONS ?? "{}");
 
@@ -58,12 +73,12 @@ async function plan() {
       schemaProblems: found.schemaProblems,
     }),
   );
-  database.close();
+  await close();
 }
 
 async function migrate() {
   await (await getMigrations(options("http://127.0.0.1"))).runMigrations();
-  database.close();
+  await close();
 }
 
 async function serve() {
@@ -74,7 +89,7 @@ async function serve() {
   const url = `http://127.0.0.1:${server.address().port}`;
   handler = toNodeHandler(betterAuth(options(url)));
   process.once("SIGTERM", () => {
-    server.close(() => database.close());
+    server.close(close);
     server.closeAllConnections();
   });
   console.log(JSON.stringify({ url }));

@@ -23,13 +23,13 @@ def node_modules(node: str) -> Path:  # they need Node.js
 
 @pytest.fixture(scope="session")
 def peer(node: str, node_modules: Path) -> better_auth_peer.Run:
-    """Run better-auth's migration code on a file: what it prints, and its warnings."""
+    """Run better-auth's migration code on a database: what it prints, and its warnings."""
     return better_auth_peer.runner(node)
 
 
 @pytest.fixture(scope="session")
 def serve(node: str, node_modules: Path) -> better_auth_peer.Serve:
-    """Run better-auth's server on a file."""
+    """Run better-auth's server on a database."""
     return better_auth_peer.server(node)
 
 

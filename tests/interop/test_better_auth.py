@@ -1,4 +1,4 @@
-"""better-auth itself, on the same database file and with the same secret as a running server."""
+"""better-auth itself, on the same database and with the same secret as a running server."""
 
 import json
 from collections.abc import Callable
@@ -29,7 +29,7 @@ Plan = Callable[[Database], tuple[dict[str, Any], str]]
 
 @pytest.fixture(scope="module")
 def plan(peer: Run) -> Plan:
-    """What better-auth would do to a file, and what it says about it."""
+    """What better-auth would do to a database, and what it says about it."""
 
     def ask(database: Database) -> tuple[dict[str, Any], str]:
         printed, warnings = peer("plan", database)
@@ -38,7 +38,7 @@ def plan(peer: Run) -> Plan:
     return ask
 
 
-# One file, served by both
+# One database, served by both
 
 
 def join(better_auth: BetterAuth, owner: Person, person: Person, tenant: Tenant) -> None:
@@ -258,3 +258,53 @@ def test_better_auth_accepts_the_session_that_this_server_accepts(
     assert found is not None
     assert found["user"]["id"] == tenant.user_id
     assert found["user"]["email"] == tenant.email
+
+
+def test_a_session_that_ends_here_is_over_at_better_auth(
+    server: Server, better_auth: BetterAuth, member: Person, tenant: Tenant
+) -> None:
+    # One that each side made.
+    for header in (cookie(server.database.add_session(tenant.user_id)), member.cookie):
+        assert better_auth.session_of(header) is not None
+        ended = server.request("POST", "/auth/sign-out", headers=by_cookie(server, header))
+        assert ended.status_code == 200
+        assert better_auth.session_of(header) is None
+
+
+# Organizations that we make
+
+
+def test_better_auth_has_the_organizations_and_members_that_this_server_makes(
+    server: Server, better_auth: BetterAuth, owner: Person
+) -> None:
+    headers = by_cookie(server, owner.cookie)
+    ada = better_auth.sign_up()
+    server.database.execute('update "user" set "emailVerified" = true where id = ?', (ada.id,))
+
+    def ask(of: str, method: str, path: str, **body: str) -> dict[str, Any]:
+        answer = server.request(method, f"/organizations{path}", json=body, headers=headers)
+        assert answer.status_code in {200, 201}, answer.text
+        found: dict[str, Any] = answer.json()[of]
+        return found
+
+    made = ask("organization", "POST", "", name="Acme", slug="acme-made-here")
+    theirs = better_auth.get(owner, "/organization/list")
+    assert {"id": made["id"], "name": "Acme", "createdAt": made["created_at"]}.items() <= next(
+        each for each in theirs if each["slug"] == "acme-made-here"
+    ).items()
+    assert better_auth.get(ada, "/organization/list") == []
+
+    added = ask("member", "POST", f"/{made['id']}/members", email=ada.email, role="admin")
+    (seen,) = better_auth.get(ada, "/organization/list")
+    assert seen["id"] == made["id"]
+    # An admin's right, at better-auth as well.
+    better_auth.do(ada, "/organization/update", organizationId=made["id"], data={"name": "Ada's"})
+    assert ask("organization", "GET", f"/{made['id']}")["name"] == "Ada's"
+
+    ask("member", "PATCH", f"/{made['id']}/members/{added['id']}", role="member")
+    refused = better_auth.post(
+        "/organization/update",
+        {"organizationId": made["id"], "data": {"name": "Mine"}},
+        {"Cookie": ada.cookie},
+    )
+    assert refused.status_code == 403

@@ -8,6 +8,10 @@ import pytest
 from interop.better_auth import BetterAuth, Serve
 from support import Database, Tenant, run
 
+pytestmark = pytest.mark.on_sqlite(
+    reason="its SQL is of SQLite; tests/transfer has it on PostgreSQL"
+)
+
 
 @pytest.fixture
 def tenant(database: Database) -> Tenant:

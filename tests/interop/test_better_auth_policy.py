@@ -204,7 +204,7 @@ def test_where_it_is_required_an_address_must_be_verified(
     assert_same(here(server, email), there(better_auth, email), 403, "EMAIL_NOT_VERIFIED")
     wrong = here(server, email, "wrong"), there(better_auth, email, "wrong")
     assert_same(*wrong, 401, "INVALID_EMAIL_OR_PASSWORD")
-    database.execute('update "user" set "emailVerified" = 1 where email = ?', (email,))
+    database.execute('update "user" set "emailVerified" = true where email = ?', (email,))
     assert here(server, email).status_code == there(better_auth, email).status_code == 200
 
 

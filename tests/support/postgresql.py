@@ -33,7 +33,7 @@ _END_SESSIONS = "select pg_terminate_backend(pid) from pg_stat_activity where da
 
 
 def programs() -> Path | None:
-    """The folder of PostgreSQL's programs, if they are installed."""
+    """The folder of PostgreSQL's programs: the one that is named, or the newest installed."""
     named = os.environ.get("POSTGRESQL_PROGRAMS")
     found = sorted(_PROGRAMS.glob("*/bin"), key=lambda folder: int(folder.parent.name))
     return Path(named) if named else next(reversed(found), None)
@@ -88,11 +88,14 @@ class Cluster:
                 os.kill(process, signal.SIGCONT)
 
     def dump(self, url: str) -> Iterator[str]:
-        """A line for each row of each table, as an `INSERT` names it, without rate limits."""
+        """A line for each row of each table, as an `INSERT` names it.
+
+        Without rate limits, and without the processes' heartbeats, of which there is one a second.
+        """
         tables = self.execute(
             url,
             "select relname from pg_class where relkind = 'r' and relpersistence = 'p'"
-            " and relnamespace = 'public'::regnamespace order by 1",
+            " and relnamespace = 'public'::regnamespace and relname <> 'node' order by 1",
         )
         for (table,) in tables:
             for (row,) in self.execute(url, f'select t::text from "{table}" t order by 1'):
@@ -139,6 +142,8 @@ def shared_cluster() -> Cluster:
 
 #: The databases that stand for files, by their paths.
 _AT: dict[Path, str] = {}
+#: Held while one is made: tests run commands at once.
+_MAKING = threading.Lock()
 
 
 def stand_for(path: Path, url: str) -> None:
@@ -148,9 +153,10 @@ def stand_for(path: Path, url: str) -> None:
 
 def database_at(path: Path, template: str = "template1") -> str:
     """The URL of the database that stands for this file, a new one the first time."""
-    if path not in _AT:
-        _AT[path] = shared_cluster().new_database(template)
-    return _AT[path]
+    with _MAKING:
+        if path not in _AT:
+            _AT[path] = shared_cluster().new_database(template)
+        return _AT[path]
 
 
 def is_known(path: Path) -> bool:
@@ -201,7 +207,9 @@ def _folder() -> Iterator[Path]:
 
 def _command(program: str, *arguments: str) -> list[str]:
     """A program of PostgreSQL's, which refuses root: another user runs it then."""
-    found = programs() or missing("PostgreSQL is missing; install postgresql")
+    found = programs()
+    if found is None or not (found / program).is_file():
+        missing(f"PostgreSQL's {program} is missing in {found}; install postgresql")
     user = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"]
     return [*(user if os.getuid() == 0 else []), str(found / program), *arguments]
 

@@ -80,9 +80,9 @@ def cluster() -> Cluster:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test on each engine, or on SQLite only where it has that file itself."""
+    """Run a test on each engine, or on the one that it names."""
     if "engine" in metafunc.fixturenames:
-        only = {"sqlite"} if "sqlite" in metafunc.fixturenames else set(ENGINES)
+        only = set(ENGINES) & set(metafunc.fixturenames) or set(ENGINES)
         names = [name for name in engines() if name in only]
         metafunc.parametrize("engine", names, indirect=True)
 
@@ -116,6 +116,12 @@ def tenant(store: Store) -> Tenant:
 @pytest.fixture
 def sqlite(tmp_path: Path) -> Sqlite:
     return Sqlite(tmp_path)
+
+
+@pytest.fixture
+def postgresql(engine: Engine) -> Postgresql:
+    assert isinstance(engine, Postgresql)
+    return engine
 
 
 @pytest.fixture

@@ -110,7 +110,7 @@ store = open_store(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()
 print(len(store.migrate()))
-store.check()
+store.run(store.check())
 """
 
 

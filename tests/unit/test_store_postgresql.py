@@ -1,0 +1,106 @@
+"""Lists of better-auth's rows in PostgreSQL, whose times have microseconds."""
+
+import pytest
+from support.results import result_of
+from unit import samples
+from unit.conftest import Postgresql
+
+from hookstream_keys.store import Member, Organization, Page, Store, Tenant, User
+
+#: More of them than a page has, in one millisecond.
+MICROSECONDS = [f"2026-11-24T12:00:01.{fraction:06}Z" for fraction in range(123_000, 124_000, 111)]
+
+
+@pytest.fixture
+def home(tenant: Tenant) -> Organization:
+    return tenant.tenancy.organization
+
+
+@pytest.fixture
+def users(postgresql: Postgresql, tenant: Tenant) -> list[str]:
+    """The ids of users of each of these times, newest first."""
+    made: list[str] = []
+    for moment in MICROSECONDS:
+        user = samples.user()
+        made.insert(0, user.id)
+        postgresql.run(
+            """insert into "user" (id, name, email, "emailVerified", "createdAt")
+               values (?, 'Ada', ?, false, ?)""",
+            user.id,
+            user.email,
+            moment,
+        )
+    return [*made, tenant.user.id]
+
+
+@pytest.fixture
+def members(postgresql: Postgresql, home: Organization, users: list[str]) -> None:
+    """Each of these users as a member, since the same time."""
+    postgresql.run(
+        """insert into "member" (id, "organizationId", "userId", role, "createdAt")
+           select 'mem_' || id, ?, id, 'member', "createdAt" from "user" where id <> ?""",
+        home.id,
+        users[-1],
+    )
+
+
+@pytest.fixture
+def organizations(postgresql: Postgresql, tenant: Tenant, users: list[str]) -> None:
+    """Organizations of each of these times, in which the first user is since then."""
+    postgresql.run(
+        """insert into organization (id, name, slug, "createdAt")
+           select 'org_' || id, 'Org', id, "createdAt" from "user" where id <> ?""",
+        tenant.user.id,
+    )
+    postgresql.run(
+        """insert into "member" (id, "organizationId", "userId", role, "createdAt")
+           select 'mem_' || id, id, ?, 'member', "createdAt" from organization where id <> ?""",
+        tenant.user.id,
+        tenant.tenancy.organization.id,
+    )
+
+
+def ids_of_pages(store: Store, kind: str, tenant: Tenant) -> list[str]:
+    """The ids of a list, two on each page."""
+    found: list[Member] | list[Organization] | list[User]
+    ids: list[str] = []
+    before = None
+    while True:
+        page = Page(2, before)
+        match kind:
+            case "members":
+                found = result_of(store.list_members(tenant.tenancy.organization.id, page))
+            case "organizations of a user":
+                found = result_of(store.list_organizations(tenant.user.id, page))
+            case "organizations":
+                found = result_of(store.list_all_organizations(page))
+            case _:
+                found = result_of(store.list_users(page))
+        ids += [each.id for each in found]
+        if len(found) < page.limit:
+            return ids
+        last = found[-1]
+        joined = last.joined if isinstance(last, Organization) else None
+        before = joined or (last.created_at, last.id)
+
+
+@pytest.mark.usefixtures("members", "organizations")
+@pytest.mark.parametrize("kind", ["members", "organizations of a user", "organizations", "users"])
+def test_no_row_falls_between_two_pages_whose_time_has_microseconds(
+    store: Store, tenant: Tenant, kind: str
+) -> None:
+    ids = ids_of_pages(store, kind, tenant)
+    assert len(ids) == len(set(ids)) == len(MICROSECONDS) + 1
+
+
+@pytest.mark.parametrize(
+    ("no_time", "rows"), [("9999-99-99T99:99:99.999Z", 1), ("0000-00-00T00:00:00.000Z", 0)]
+)
+def test_a_cursor_may_have_a_time_that_does_not_exist(
+    postgresql: Postgresql, store: Store, tenant: Tenant, no_time: str, rows: int
+) -> None:
+    page = Page(2, (no_time, "id"))
+    assert len(result_of(store.list_members(tenant.tenancy.organization.id, page))) == rows
+    assert len(result_of(store.list_organizations(tenant.user.id, page))) == rows
+    assert len(result_of(store.list_all_organizations(page))) == rows
+    assert len(result_of(store.list_users(page))) == rows
