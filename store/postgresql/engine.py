@@ -27,6 +27,7 @@ from hookstream_keys.store.postgresql import background, migrations, moves
 from hookstream_keys.store.postgresql.connection import Connection
 from hookstream_keys.store.postgresql.errors import translating
 from hookstream_keys.store.postgresql.fencing import Fence
+from hookstream_keys.store.postgresql.hosts import Hosts
 from hookstream_keys.store.postgresql.lookups import Lookups
 from hookstream_keys.store.postgresql.pool import WAIT_SECONDS, Pool
 from hookstream_keys.store.sql.connection import Engine, Row, Values
@@ -135,7 +136,7 @@ class PostgresqlEngine(Engine):
 
     async def connected(self) -> asyncpg.Connection:
         """A new connection, beside those of the pool."""
-        return await asyncpg.connect(self.url, timeout=WAIT_SECONDS)
+        return await Hosts(self.url).connect(timeout=WAIT_SECONDS)
 
     async def _migrate(self) -> list[str]:
         with translating():

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from hookstream_keys.store.postgresql.fencing import Connection, Fence
+from hookstream_keys.store.postgresql.hosts import Hosts
 from hookstream_keys.store.postgresql.per_loop import PerLoop
 
 #: How long a statement, a lock, a connection or a free place in the pool is waited for before the
@@ -28,7 +29,7 @@ class Pool:
     """
 
     def __init__(self, url: str, connections: int, fence: Fence, **settings: str) -> None:
-        self._url = url
+        self._hosts = Hosts(url)
         self._fence = fence
         self._connections = connections
         self._settings = {
@@ -69,7 +70,7 @@ class Pool:
 
     async def _opened(self) -> asyncpg.Pool:
         return await asyncpg.create_pool(
-            self._url,
+            connect=self._hosts.connect,
             min_size=1,
             max_size=self._connections,
             timeout=WAIT_SECONDS,

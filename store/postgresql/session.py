@@ -9,6 +9,7 @@ import asyncpg
 from hookstream_keys.store.errors import StoreUnavailable
 from hookstream_keys.store.postgresql import background
 from hookstream_keys.store.postgresql.errors import translating
+from hookstream_keys.store.postgresql.hosts import Hosts
 from hookstream_keys.store.postgresql.pool import WAIT_SECONDS
 
 #: A transaction that reads one snapshot.
@@ -61,7 +62,7 @@ async def _opened(driver: asyncpg.Connection, sql: str, values: Sequence[Any]) -
 def session(url: str) -> Iterator[Session]:
     """A new connection to the database. Raises StoreUnavailable, here and in the block."""
     with translating():
-        driver = background.run(asyncpg.connect(url, timeout=WAIT_SECONDS))
+        driver = background.run(Hosts(url).connect(timeout=WAIT_SECONDS))
         try:
             yield Session(driver)
         finally:

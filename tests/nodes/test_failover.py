@@ -135,3 +135,26 @@ def test_while_the_database_hangs_requests_end_and_afterwards_they_succeed(tmp_p
                 assert server.request("GET", "/health").status_code == 200
                 assert time.monotonic() - begun < 1
             until(lambda: verified(server, tenant.key, tenant.key) == (200, "VALID"), 20)
+
+
+def test_a_node_finds_the_new_primary_while_the_old_one_hangs(tmp_path: Path) -> None:
+    from support.postgresql import (  # noqa: PLC0415 - needs the driver
+        running_cluster,
+        running_standby,
+        stand_for,
+    )
+
+    with running_cluster() as primary, running_standby(primary) as standby:
+        database = Database(tmp_path / "keys.db")
+        name = urlsplit(primary.new_database()).path.lstrip("/")
+        stand_for(database.path, f"{primary.url(name)},{standby.folder}")
+        tenant = database.run_init()
+        with serving(database, HOOKSTREAM_SINGLE_DATABASE="off") as server:
+            assert verified(server, tenant.key, tenant.key) == (200, "VALID")
+            with primary.frozen():
+                standby.promote()
+                # Its own standby is not there yet.
+                standby.execute(standby.url(), "alter system reset synchronous_standby_names")
+                standby.execute(standby.url(), "select pg_reload_conf()")
+                until(lambda: verified(server, tenant.key, tenant.key) == (200, "VALID"), 40)
+                until(lambda: server.request("GET", "/health/ready").status_code == 200, 10)

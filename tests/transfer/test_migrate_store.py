@@ -222,6 +222,26 @@ def test_the_end_of_a_move_that_was_interrupted_there(
     assert "not to this database" in refused(f"sqlite:///{file}", url)
 
 
+def test_a_move_that_ended_before_the_file_was_renamed(
+    file: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(migrate_store, "_rename", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            move(file, url, lambda *_: None)
+    # The file is still the home of the data, and changes.
+    edit(file, "insert into verification values ('w', 'me', 'code', '2999-01-01T00:00:00.000Z',"
+         " '2026-01-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z')")  # fmt: skip
+    assert moved(f"sqlite:///{file}", url)["verification"] == 2
+    assert verified(url, "--state")["ok"]
+    indexes = "select count(*) from pg_indexes where schemaname = 'public'"
+    new = shared_cluster().new_database()
+    store = open_store(new)
+    store.migrate()
+    store.close()
+    assert shared_cluster().execute(url, indexes) == shared_cluster().execute(new, indexes)
+
+
 def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""Lists of better-auth's rows in PostgreSQL, whose times have microseconds."""
+"""What is PostgreSQL's own: times with microseconds in lists, and URLs of several hosts."""
 
 import pytest
 from support.results import result_of
@@ -104,3 +104,42 @@ def test_a_cursor_may_have_a_time_that_does_not_exist(
     assert len(result_of(store.list_organizations(tenant.user.id, page))) == rows
     assert len(result_of(store.list_all_organizations(page))) == rows
     assert len(result_of(store.list_users(page))) == rows
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql://me@one/db?sslmode=require", ["postgresql://me@one/db?sslmode=require"]),
+        (
+            "postgresql://me:p%2C@one:5433,[::1]:5434,three/db?sslmode=require",
+            [
+                "postgresql://me:p%2C@one:5433/db?sslmode=require",
+                "postgresql://me:p%2C@[::1]:5434/db?sslmode=require",
+                "postgresql://me:p%2C@three/db?sslmode=require",
+            ],
+        ),
+        ("postgresql:///db", ["postgresql:///db"]),
+        (
+            "postgresql://me@/db?host=/run/a&port=5433",
+            ["postgresql://me@/db?host=/run/a&port=5433"],
+        ),
+        (
+            "postgresql://me@/db?host=/run/a,/run/b&port=5433,5434&sslmode=require",
+            [
+                "postgresql://me@/db?sslmode=require&host=/run/a&port=5433",
+                "postgresql://me@/db?sslmode=require&host=/run/b&port=5434",
+            ],
+        ),
+        (
+            "postgresql://me@/db?port=5433&host=/run/a,/run/b",
+            [
+                "postgresql://me@/db?host=/run/a&port=5433",
+                "postgresql://me@/db?host=/run/b&port=5433",
+            ],
+        ),
+    ],
+)
+def test_each_host_of_a_url_on_postgresql(url: str, expected: list[str]) -> None:
+    from hookstream_keys.store.postgresql.hosts import urls_of_hosts  # noqa: PLC0415 - the driver
+
+    assert urls_of_hosts(url) == expected

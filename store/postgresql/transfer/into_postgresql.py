@@ -99,6 +99,8 @@ class _Filling:
                         "the file was changed since the interrupted move, or is another one: "
                         "--restart copies all of it again"
                     )
+                if database.value(_AFTER, _COMPLETE) is not None:
+                    self._reopen()
                 self._empty(self._names if restart else self._not_resumed())
                 database.execute("delete from hookstream_move where name like 'source: %'")
                 if restart:
@@ -108,6 +110,13 @@ class _Filling:
                 database.execute(_CREATE)
                 indexes.drop(database, [quoted(name) for name in (*self._names, "audit_log")])
             database.execute(_RECORD, source, 0)
+
+    def _reopen(self) -> None:
+        """Undo `finish`: its source was not retired, and may have been written since."""
+        database = self._database
+        database.execute("delete from hookstream_move where name = $1", _COMPLETE)
+        database.execute("delete from hookstream_move where sql is not null")
+        indexes.drop(database, [quoted(name) for name in (*self._names, "audit_log")])
 
     def copy(self) -> None:
         """Copy all rows that were not copied yet."""

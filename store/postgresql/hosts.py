@@ -1,0 +1,73 @@
+"""Connecting to the primary, where the URL names several hosts.
+
+The driver tries one host after another within one timeout: a host that hangs, as after a power
+failure, would hide all others. Here each host has a part of that time, and a standby is passed
+over.
+"""
+
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import asyncpg
+
+_IS_STANDBY = "select pg_is_in_recovery()"
+
+
+def urls_of_hosts(url: str) -> list[str]:
+    """The URL once for each of its hosts, which are separated by commas, as libpq reads them.
+
+    Hosts are before the database's name, `HOST1:PORT,HOST2:PORT`, or in `host=` and `port=`.
+    """
+    parts = urlsplit(url)
+    user, at, hosts = parts.netloc.rpartition("@")
+    if hosts:
+        return [urlunsplit(parts._replace(netloc=f"{user}{at}{host}")) for host in hosts.split(",")]
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    named = dict(query)
+    names, ports = named.get("host", "").split(","), named.get("port", "").split(",")
+    if len(names) == 1:
+        return [url]
+    others = [(name, value) for name, value in query if name not in ("host", "port")]
+    # One port is that of each host.
+    of_hosts = zip(names, ports * len(names) if len(ports) == 1 else ports, strict=False)
+    return [
+        urlunsplit(
+            parts._replace(
+                query=urlencode(
+                    [*others, ("host", host), *([("port", port)] if port else [])], safe="/"
+                )
+            )
+        )
+        for host, port in of_hosts
+    ]
+
+
+class Hosts:
+    """The hosts of a URL; the last one that was the primary is tried first."""
+
+    def __init__(self, url: str) -> None:
+        self._urls = urls_of_hosts(url)
+
+    async def connect(self, *_: Any, timeout: float, **options: Any) -> asyncpg.Connection:
+        """A connection to the primary, within `timeout` seconds; else the last host's error.
+
+        `options` are those of asyncpg.
+        """
+        failures: list[Exception] = []
+        for url in tuple(self._urls):
+            try:
+                driver = await self._to(url, timeout / len(self._urls), options)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as failed:
+                failures.append(failed)
+                continue
+            self._urls.remove(url)
+            self._urls.insert(0, url)
+            return driver
+        raise failures[-1]
+
+    async def _to(self, url: str, timeout: float, options: dict[str, Any]) -> asyncpg.Connection:
+        driver = await asyncpg.connect(url, timeout=timeout, **options)
+        if len(self._urls) > 1 and await driver.fetchval(_IS_STANDBY, timeout=timeout):
+            await driver.close(timeout=timeout)
+            raise asyncpg.CannotConnectNowError("the host is a standby")
+        return driver
