@@ -24,6 +24,7 @@ from hookstream_keys.store.errors import (
     TransactionConflict,
 )
 from hookstream_keys.store.postgresql import background, migrations, moves
+from hookstream_keys.store.postgresql.confirmation import confirmed
 from hookstream_keys.store.postgresql.connection import Connection
 from hookstream_keys.store.postgresql.errors import translating
 from hookstream_keys.store.postgresql.fencing import Fence
@@ -37,9 +38,6 @@ MAX_CONNECTIONS = 10
 
 _TRY_TO_ADD = "insert into receipt (id, fingerprint, sealed, created_at) values ($1, $1, $1, '')"
 _TRY_TO_DELETE = "delete from receipt where id = $1"
-
-#: The code of PostgreSQL's warnings.
-_WARNING = "01000"
 
 
 class PostgresqlEngine(Engine):
@@ -167,7 +165,7 @@ class PostgresqlEngine(Engine):
             async with self._pool.borrowed() as driver:
                 if waits:
                     await self.fence.wait_until_settled(driver)
-                with _confirmed(driver):
+                with confirmed(driver):
                     async with _transaction(driver):
                         connection = Connection(driver)
                         if org_id is not None:
@@ -251,25 +249,3 @@ async def _savepoint(connection: Connection, org_id: str | None) -> AsyncIterato
                 await driver.execute("rollback to savepoint part; release savepoint part")
             raise
         await driver.execute("release savepoint part")
-
-
-@contextmanager
-def _confirmed(driver: asyncpg.Connection) -> Iterator[None]:
-    """A block whose commit is known to the synchronous standby, if there is one.
-
-    Raises CommitUnknown where the wait for it was cancelled: PostgreSQL has committed then, and
-    says so by a warning only. A failover may lose the change.
-    """
-    warned = False
-
-    def listen(_: asyncpg.Connection, message: asyncpg.PostgresLogMessage) -> None:
-        nonlocal warned
-        warned = warned or message.sqlstate == _WARNING
-
-    driver.add_log_listener(listen)
-    try:
-        yield
-    finally:
-        driver.remove_log_listener(listen)
-    if warned:
-        raise CommitUnknown("the standby has not confirmed the change")

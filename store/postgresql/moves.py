@@ -1,8 +1,8 @@
 """What tells servers that the data is on its way to this database, or has left it.
 
-The data has one home. While `migrate-store` fills a database, that has the table
-`hookstream_move`. A database whose data has left lacks the tables without which nothing is written
-and no heartbeat is confirmed: its running nodes answer 503 from then on, within the fence's time.
+The data has one home. A database that is not it, or not yet, lacks the tables without which nothing
+is written and no heartbeat is confirmed: nodes that run on it answer 503, within the fence's time,
+and none starts. While `migrate-store` fills it, it has the table `hookstream_move`.
 """
 
 import asyncpg
@@ -12,10 +12,16 @@ from hookstream_keys.store.postgresql.session import Session
 
 _IS_FILLING = "select to_regclass('hookstream_move') is not null"
 _HAS_LEFT = "select to_regclass('audit_head_moved') is not null"
-#: Of writes and of heartbeats.
+#: Tables of writes and of heartbeats.
 _RETIRE = """
     alter table audit_head rename to audit_head_moved;
     alter table node rename to node_moved
+"""
+
+
+_REINSTATE = """
+    alter table audit_head_moved rename to audit_head;
+    alter table node_moved rename to node
 """
 
 
@@ -35,3 +41,8 @@ async def require_home(driver: asyncpg.Connection) -> None:
 def retire(database: Session) -> None:
     """Let no node use the database any more, from the commit of this transaction on."""
     database.execute(_RETIRE)
+
+
+def reinstate(database: Session) -> None:
+    """Let nodes use the database again, from the commit of this transaction on."""
+    database.execute(_REINSTATE)

@@ -8,6 +8,7 @@ import asyncpg
 
 from hookstream_keys.store.errors import StoreUnavailable
 from hookstream_keys.store.postgresql import background
+from hookstream_keys.store.postgresql.confirmation import confirmed
 from hookstream_keys.store.postgresql.errors import translating
 from hookstream_keys.store.postgresql.hosts import Hosts
 from hookstream_keys.store.postgresql.pool import WAIT_SECONDS
@@ -71,12 +72,16 @@ def session(url: str) -> Iterator[Session]:
 
 @contextmanager
 def transaction(database: Session, begin: str = "begin") -> Iterator[None]:
-    """A transaction, rolled back on any error. Raises StoreUnavailable when it was undone."""
+    """A transaction, rolled back on any error.
+
+    Raises StoreUnavailable when it was undone, and CommitUnknown as `confirmed`.
+    """
     database.execute(begin)
     try:
         yield
-        if database.execute("commit") != "COMMIT":
-            raise StoreUnavailable("the transaction was undone")  # noqa: TRY301 - rolled back
+        with confirmed(database.driver):
+            if database.execute("commit") != "COMMIT":
+                raise StoreUnavailable("the transaction was undone")  # noqa: TRY301 - rolled back
     except BaseException:
         if not database.driver.is_closed() and database.driver.is_in_transaction():
             database.execute("rollback")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Database, serving, url_of
+from support import Database, serving, until, url_of
 from support.backups import edit, run_here
 from support.postgresql import shared_cluster
 
@@ -264,6 +264,26 @@ def test_the_file_is_read_and_not_written_meanwhile(
     store.close()
     assert said
     assert all(said)
+
+
+def test_no_node_uses_a_database_that_is_being_filled(database: Database, file: Path) -> None:
+    store = open_store(url_of(database.path))
+    store.migrate()
+    said: list[int] = []
+    with serving(database) as server:
+        assert server.request("GET", "/health/ready").status_code == 200
+
+        def use(task: str, *_: int) -> None:
+            if task == "api_key":
+                with pytest.raises(StoreUnavailable, match="audit_head"):
+                    store.run(store.add_events([audit.store_moved(operator_context(store), {})]))
+                said.append(server.request("GET", "/health/ready").status_code)
+
+        move(file, url_of(database.path), use)
+        assert said
+        assert set(said) == {503}
+        until(lambda: server.request("GET", "/health/ready").status_code == 200)
+    store.close()
 
 
 def test_rows_that_differ_are_found(file: Path, url: str) -> None:

@@ -1,7 +1,7 @@
 """Filling an empty PostgreSQL database with the rows of a SQLite file, resumably.
 
 The rows go in batches, each of which is a transaction that also records how far it came. The table
-`hookstream_move` has that, and exists until the end: no server starts on a database that has it.
+`hookstream_move` has that until the end, before which no node uses the database.
 """
 
 import sqlite3
@@ -13,6 +13,7 @@ from typing import Any
 
 from hookstream_keys.store import chain
 from hookstream_keys.store.errors import MoveRefused
+from hookstream_keys.store.postgresql import moves
 from hookstream_keys.store.postgresql.session import Session, transaction
 from hookstream_keys.store.postgresql.transfer import indexes, tables
 from hookstream_keys.store.postgresql.transfer.tables import Column, Digest, listed
@@ -108,6 +109,7 @@ class _Filling:
             else:
                 self._require_empty()
                 database.execute(_CREATE)
+                moves.retire(database)
                 indexes.drop(database, [quoted(name) for name in (*self._names, "audit_log")])
             database.execute(_RECORD, source, 0)
 
@@ -222,5 +224,7 @@ def is_complete(database: Session) -> bool:
 
 
 def end(database: Session) -> None:
-    """Remove the mark of a complete move: servers may start."""
-    database.execute("drop table hookstream_move")
+    """Make the database of a complete move the home of the data: servers may start."""
+    with transaction(database):
+        moves.reinstate(database)
+        database.execute("drop table hookstream_move")

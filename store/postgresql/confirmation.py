@@ -1,0 +1,33 @@
+"""Whether a commit is known to the synchronous standby."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+from hookstream_keys.store.errors import CommitUnknown
+
+#: The code of PostgreSQL's warnings.
+_WARNING = "01000"
+
+
+@contextmanager
+def confirmed(driver: asyncpg.Connection) -> Iterator[None]:
+    """A block whose commit is known to the synchronous standby, if there is one.
+
+    Raises CommitUnknown where the wait for it was cancelled: PostgreSQL has committed then, and
+    says so by a warning only. A failover may lose the change.
+    """
+    warned = False
+
+    def listen(_: asyncpg.Connection, message: asyncpg.PostgresLogMessage) -> None:
+        nonlocal warned
+        warned = warned or message.sqlstate == _WARNING
+
+    driver.add_log_listener(listen)
+    try:
+        yield
+    finally:
+        driver.remove_log_listener(listen)
+    if warned:
+        raise CommitUnknown("the standby has not confirmed the change")
