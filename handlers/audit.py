@@ -319,6 +319,17 @@ def log_pruned(context: RequestContext, details: Mapping[str, Any]) -> AuditEven
     return _event(context, chain.PRUNED, org_id="", resource_id="audit_log", details=details)
 
 
+def chains_sealed(store: Store, sources: Sources, details: Mapping[str, Any]) -> AuditEvent:
+    """The organizations' chains were sealed; it belongs to no organization.
+
+    `sources` give the present moment and the event's id.
+    """
+    random = sources.random()
+    request_id = ids.new("req", random)
+    context = RequestContext(store, Anonymous(), request_id, None, sources.now(), random)
+    return _event(context, chain.SEALED, org_id="", resource_id="audit_log", details=details)
+
+
 def store_moved(context: RequestContext, details: Mapping[str, Any]) -> AuditEvent:
     """The data was moved from another database; it belongs to no organization."""
     return _event(context, "database.moved", org_id="", resource_id="audit_log", details=details)

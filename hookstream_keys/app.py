@@ -44,6 +44,7 @@ from hookstream_keys.runtime.jobs import Task
 from hookstream_keys.runtime.new_secret import secrets_at_start
 from hookstream_keys.runtime.refusals import Refusals
 from hookstream_keys.runtime.retention import Pruning, periods
+from hookstream_keys.runtime.seals import Sealing
 from hookstream_keys.runtime.task_writer import TaskWriter
 from hookstream_keys.runtime.usage import Usage
 from hookstream_keys.runtime.writer import Writer
@@ -144,7 +145,8 @@ def assemble(
     final_tasks = (refusals.close,)
     if file is None:
         # First, so that what is stored later does not delay it.
-        periodic_tasks = (store.beat, *periodic_tasks)
+        sealing = Sealing(store, partial(audit.chains_sealed, store, sources), sources.now)
+        periodic_tasks = (store.beat, *periodic_tasks, sealing.seal)
     # Where a commit waits for the network, no thread has to.
     writer_of = Writer if file is not None else TaskWriter
     writer = writer_of(store, periodic_tasks, at_end=final_tasks)

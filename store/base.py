@@ -355,6 +355,15 @@ class Store(ReadStore, OperatorStore, Protocol):
     async def add_events(self, events: Sequence[AuditEvent]) -> None:
         """Store audit events without a change, in one transaction."""
 
+    async def seal_chains(
+        self, before: str, recorded: Callable[[Mapping[str, Any]], AuditEvent]
+    ) -> bool:
+        """Store an event that seals the chains that have moved, unless the last one is not older.
+
+        `recorded` makes it from its details. Returns whether it was stored: never where all
+        organizations share one chain.
+        """
+
     async def prune(self, what: Prunable, before: datetime, most: int) -> int:
         """Delete at most `most` rows of a kind that had ended at `before`; returns how many.
 

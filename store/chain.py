@@ -37,6 +37,8 @@ Row = tuple[Any, ...]
 
 #: The action of a prune's event, which names the last pruned row.
 PRUNED = "audit_log.pruned"
+#: The action of a seal's event, which has a digest of the heads of other chains.
+SEALED = "audit_log.sealed"
 
 _ACTION, _DETAILS = COLUMNS.index("action"), COLUMNS.index("details")
 
@@ -150,8 +152,13 @@ def covers(row: Row, anchor: Anchor) -> bool:
 
 def details(row: Row) -> dict[str, Any]:
     """The details of an event; none where they are malformed."""
+    return details_of(row[_DETAILS])
+
+
+def details_of(stored: Any) -> dict[str, Any]:
+    """The same of the stored text."""
     try:
-        told = orjson.loads(row[_DETAILS])
+        told = orjson.loads(stored)
     except (TypeError, ValueError):
         return {}
     return told if isinstance(told, dict) else {}

@@ -4,6 +4,7 @@ from hookstream_keys.store.postgresql.audit_check import AuditCheck
 from hookstream_keys.store.postgresql.better_auth_columns import BetterAuthColumns
 from hookstream_keys.store.postgresql.heartbeat import Heartbeat
 from hookstream_keys.store.postgresql.held import HeldReads
+from hookstream_keys.store.postgresql.seals import Seals
 from hookstream_keys.store.postgresql.transfer.operator_files import OperatorFiles
 from hookstream_keys.store.sql.audit import AuditLog
 from hookstream_keys.store.sql.audit_lists import AuditLists
@@ -26,6 +27,7 @@ class PostgresqlStore(
     AuditCheck,
     HeldReads,
     Heartbeat,
+    Seals,
     BetterAuthColumns,
     AuditLog,
     AuditLists,

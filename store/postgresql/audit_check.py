@@ -8,6 +8,7 @@ from typing import Any
 
 from hookstream_keys.store import chain
 from hookstream_keys.store.chain import Anchor
+from hookstream_keys.store.postgresql import seals
 from hookstream_keys.store.postgresql.engine import PostgresqlEngine
 from hookstream_keys.store.postgresql.session import SNAPSHOT, Session, session
 from hookstream_keys.store.records import ChainCheck, Progress
@@ -85,6 +86,9 @@ def check(
             heads.append(found.head)
         if progress is not None:
             progress("audit log", whole.rows, total)
+    fault = seals.check(database)
+    if fault is not None:
+        return replace(whole, fault=fault)
     if missing_heads(database, expected_head):
         return replace(whole, fault=chain.kept_head_is_missing(whole.seq, whole.pruned))
     return replace(whole, head=" ".join(dict.fromkeys(heads)) or whole.head)

@@ -274,6 +274,15 @@ create table audit_chain_anchor (
     seq bigint not null check (seq > 0),
     hash text not null check (length(hash) = 64)
 );
+-- The heads that each seal was made of, by the id of its event.
+create table audit_seal (
+    seal text collate "C" not null,
+    org_id text collate "C" not null,
+    seq bigint not null,
+    hash text not null check (length(hash) = 64),
+    primary key (org_id, seq)
+);
+create index audit_seal_of on audit_seal (seal, org_id);
 -- The state that pruned rows describe.
 create table audit_checkpoint (
     checkpoint text collate "C" not null,

@@ -131,6 +131,10 @@ class SqliteEngine(Engine):
     async def beat(self) -> None:
         """Nothing: no other server has the file."""
 
+    async def seal_chains(self, *_: object) -> bool:
+        """Nothing: all organizations share one chain."""
+        return False
+
     async def require_standby(self) -> None:
         """Nothing: nothing fails over."""
 

@@ -45,6 +45,10 @@ _CHAIN_BEGINS = """
     on conflict (org_id) do update set seq = excluded.seq, hash = excluded.hash
     where excluded.seq > audit_chain_anchor.seq
 """
+#: Those whose events are gone prove nothing.
+_FORGET_SEALS = """
+    delete from audit_seal s where not exists (select 1 from audit_log l where l.id = s.seal)
+"""
 _MOVE_ANCHOR = "update audit_anchor set seq = $1, hash = $2 where seq = $3"
 
 _PAGE = 2_000
@@ -162,6 +166,7 @@ def _prune(files: sqlite3.Connection, database: Session) -> None:
     while page := [row[0] for row in islice(ids, _PAGE)]:
         for begin in database.all(_REMOVE, page):
             database.execute(_CHAIN_BEGINS, *begin)
+    database.execute(_FORGET_SEALS)
 
 
 def _add_events(files: sqlite3.Connection, database: Session) -> None:
