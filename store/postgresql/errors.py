@@ -29,7 +29,14 @@ _STATES = (
     asyncpg.InsufficientPrivilegeError,
 )
 #: What the driver raises beside PostgreSQL's own errors.
-FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+FAILURES = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # Such as where a connection breaks between two messages, or no host is a primary.
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 
+from hookstream_keys.store.postgresql.errors import FAILURES
+
 _IS_STANDBY = "select pg_is_in_recovery()"
 
 
@@ -57,7 +59,7 @@ class Hosts:
         for url in tuple(self._urls):
             try:
                 driver = await self._to(url, timeout / len(self._urls), options)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as failed:
+            except FAILURES as failed:
                 failures.append(failed)
                 continue
             self._urls.remove(url)

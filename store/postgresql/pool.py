@@ -71,7 +71,8 @@ class Pool:
     async def _opened(self) -> asyncpg.Pool:
         return await asyncpg.create_pool(
             connect=self._hosts.connect,
-            min_size=1,
+            # Without a floor, which the driver would restore in the background, with tracebacks.
+            min_size=0,
             max_size=self._connections,
             timeout=WAIT_SECONDS,
             command_timeout=WAIT_SECONDS,

@@ -73,12 +73,15 @@ class Cluster:
         """Stop it before its block ends."""
         _run(self.folder, "pg_ctl", "-D", str(self.folder / "data"), "-w", "-m", "fast", "stop")
 
+    def kill(self) -> None:
+        """End all of its processes at once, with SIGKILL."""
+        for process in self._processes():
+            os.kill(process, signal.SIGKILL)
+
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Stop all of its processes while the block runs: connections stay, and nothing answers."""
-        pid = (self.folder / "data" / "postmaster.pid").read_text("ascii").split()[0]
-        children = Path("/proc", pid, "task", pid, "children").read_text("ascii").split()
-        processes = [int(each) for each in (pid, *children)]
+        processes = self._processes()
         for process in processes:
             os.kill(process, signal.SIGSTOP)
         try:
@@ -86,6 +89,12 @@ class Cluster:
         finally:
             for process in processes:
                 os.kill(process, signal.SIGCONT)
+
+    def _processes(self) -> list[int]:
+        """The server, first, and its processes."""
+        pid = (self.folder / "data" / "postmaster.pid").read_text("ascii").split()[0]
+        children = Path("/proc", pid, "task", pid, "children").read_text("ascii").split()
+        return [int(each) for each in (pid, *children)]
 
     def dump(self, url: str) -> Iterator[str]:
         """A line for each row of each table, as an `INSERT` names it.
