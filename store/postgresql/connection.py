@@ -8,12 +8,14 @@ transaction and written once, before the commit.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import asyncpg
 
+from hookstream_keys.store import chain
 from hookstream_keys.store.errors import StoreUnavailable, UniqueViolation
 from hookstream_keys.store.postgresql.dialect import translated
-from hookstream_keys.store.sql.connection import Row, Values
+from hookstream_keys.store.sql.connection import Row, Value, Values
 
 _LOCK = "select seq, hash from audit_head where org_id = $1 for update"
 #: A chain begins after the trunk. Not where the organization has events of its own already: then
@@ -25,6 +27,13 @@ _FIRST_HEAD = """
     on conflict (org_id) do nothing
 """
 _MOVE = "update audit_head set seq = $2, hash = $3 where org_id = $1"
+_ADD_EVENT = (
+    f"insert into audit_log ({', '.join(chain.COLUMNS)}, hash)"  # noqa: S608 - constants
+    f" values ({', '.join(f'${place}' for place in range(1, len(chain.COLUMNS) + 2))})"
+)
+_ORG_ID = chain.COLUMNS.index("org_id")
+#: The only changes after which keys and environments that were read are as they were.
+_KEEPS_KNOWN = ("insert into api_key ", "insert into receipt ")
 _ENTRY_HASH = "select hash from audit_log where org_id = $1 and seq = $2"
 
 
@@ -36,6 +45,22 @@ class Connection:
         #: The head of each organization that is locked, and those that this transaction moved.
         self.heads: dict[str, tuple[int, bytes]] = {}
         self.moved: set[str] = set()
+        #: The events that are inserted before the commit, all at once; nothing reads them before.
+        self.events: list[Sequence[Value]] = []
+        #: What was read under a lock and cannot have changed since, by what asked for it.
+        self.known: dict[tuple[Any, ...], Any] = {}
+        #: The last savepoint, if it is over and not released.
+        self.unreleased: str | None = None
+        self._savepoints = 0
+
+    async def savepoint(self) -> str:
+        """Begin a savepoint, and release the last one; returns its name."""
+        self._savepoints += 1
+        name = f"part_{self._savepoints}"
+        release = f"release savepoint {self.unreleased}; " if self.unreleased else ""
+        self.unreleased = None
+        await self.driver.execute(f"{release}savepoint {name}")
+        return name
 
     async def one(self, sql: str, values: Values = ()) -> Row | None:
         """The first row of a statement, or None."""
@@ -58,6 +83,8 @@ class Connection:
 
     async def change(self, sql: str, values: Values = ()) -> int:
         """Execute a statement; returns how many rows it has changed."""
+        if not sql.startswith(_KEEPS_KNOWN):
+            self.known.clear()
         statement = translated(sql)
         return rows_changed(await self.driver.execute(statement.sql, *statement.bound(values)))
 
@@ -102,13 +129,23 @@ class Connection:
         self.heads[org_id] = seq, entry_hash
         self.moved.add(org_id)
 
+    async def insert_event(self, _: str, values: Sequence[Value]) -> None:
+        """Insert an event before the commit."""
+        self.events.append(values)
+
     async def entry_hash(self, org_id: str, seq: int) -> str | None:
         """The hash of an event in hexadecimal; None where there is none."""
+        for event in reversed(self.events):
+            if (event[_ORG_ID], event[0]) == (org_id, seq):
+                return str(event[-1])
         found: str | None = await self.driver.fetchval(_ENTRY_HASH, org_id, seq)
         return found
 
-    async def write_heads(self) -> None:
-        """Write the heads that were moved, before the commit."""
+    async def finish(self) -> None:
+        """Insert the events, and write the heads that they have moved, before the commit."""
+        if self.events:
+            await self.driver.executemany(_ADD_EVENT, self.events)
+            self.events.clear()
         for org_id in sorted(self.moved):
             seq, entry_hash = self.heads[org_id]
             await self.driver.execute(_MOVE, org_id, seq, entry_hash.hex())

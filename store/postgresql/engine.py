@@ -171,7 +171,7 @@ class PostgresqlEngine(Engine):
                         if org_id is not None:
                             await connection.lock(org_id)
                         yield connection
-                        await connection.write_heads()
+                        await connection.finish()
                 self._wrote_at = time.monotonic()
 
     @asynccontextmanager
@@ -233,19 +233,25 @@ async def _commit(driver: asyncpg.Connection) -> str:
 
 @asynccontextmanager
 async def _savepoint(connection: Connection, org_id: str | None) -> AsyncIterator[Connection]:
-    """A savepoint in a transaction, rolled back on any error."""
-    before = dict(connection.heads), set(connection.moved)
+    """A savepoint in a transaction, rolled back on any error.
+
+    It is released with the next one or with the commit, which saves a message each.
+    """
+    before = dict(connection.heads), set(connection.moved), len(connection.events)
     driver = connection.driver
     with translating():
-        await driver.execute("savepoint part")
+        name = await connection.savepoint()
         try:
             if org_id is not None:
                 await connection.lock(org_id)
             yield connection
         except BaseException:
             # The locks that it took are released with it.
-            connection.heads, connection.moved = before
+            connection.heads, connection.moved = before[:2]
+            del connection.events[before[2] :]
+            connection.known.clear()
+            connection.unreleased = None
             if not driver.is_closed():
-                await driver.execute("rollback to savepoint part; release savepoint part")
+                await driver.execute(f"rollback to savepoint {name}; release savepoint {name}")
             raise
-        await driver.execute("release savepoint part")
+        connection.unreleased = name

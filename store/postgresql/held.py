@@ -6,7 +6,7 @@ of an organization takes the lock of the organization, then reads again.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hookstream_keys.store.postgresql.engine import PostgresqlEngine
 from hookstream_keys.store.postgresql.errors import translating
@@ -36,15 +36,28 @@ class Held(PostgresqlEngine):
         return True
 
     async def held(
-        self, read: Callable[[], Awaitable[Found | None]], org_of: Callable[[Found], str | None]
+        self,
+        read: Callable[[], Awaitable[Found | None]],
+        org_of: Callable[[Found], str | None],
+        *asked: Any,
     ) -> Found | None:
-        """What is read, after the lock of its organization, if there is a transaction."""
+        """What is read, after the lock of its organization, if there is a transaction.
+
+        Where `asked` says what is read, it is read once: others of a group commit have it from
+        there, until one of them changes something.
+        """
+        connection = self._transaction.get()
+        if connection is not None and asked in connection.known:
+            known: Found = connection.known[asked]
+            return known
         found = await read()
         if found is None:
             return None
         org_id = org_of(found)
         if org_id is not None and await self.hold(org_id):
-            return await read()
+            found = await read()
+        if connection is not None and asked and found is not None:
+            connection.known[asked] = found
         return found
 
 
@@ -52,14 +65,19 @@ class HeldReads(Held, Environments, Keys, Members, Organizations, Sessions):
     """The reads that a change of a request relies on."""
 
     async def find_key(self, digest: bytes) -> ApiKey | None:
-        return await self.held(lambda: Keys.find_key(self, digest), lambda key: key.org_id)
+        return await self.held(
+            lambda: Keys.find_key(self, digest), lambda key: key.org_id, "key", digest
+        )
 
     async def find_key_by_id(self, key_id: str) -> ApiKey | None:
         return await self.held(lambda: Keys.find_key_by_id(self, key_id), lambda key: key.org_id)
 
     async def find_environment(self, env_id: str) -> Environment | None:
         return await self.held(
-            lambda: Environments.find_environment(self, env_id), lambda found: found.org_id
+            lambda: Environments.find_environment(self, env_id),
+            lambda found: found.org_id,
+            "environment",
+            env_id,
         )
 
     async def find_organization(self, org_id: str) -> Organization | None:

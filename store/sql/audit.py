@@ -57,5 +57,6 @@ async def insert_event(connection: Connection, event: AuditEvent) -> None:
         "created_at": event.created_at,
     }
     entry_hash = chain.entry_hash(previous, row)
-    await connection.change(_ADD_EVENT, (*(row[name] for name in chain.COLUMNS), entry_hash.hex()))
+    values = (*(row[name] for name in chain.COLUMNS), entry_hash.hex())
+    await connection.insert_event(_ADD_EVENT, values)
     await connection.move_chain_head(event.org_id, last + 1, entry_hash)

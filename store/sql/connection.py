@@ -56,6 +56,9 @@ class Connection(Protocol):
     async def move_chain_head(self, org_id: str, seq: int, entry_hash: bytes) -> None:
         """Record that this event is the last one now."""
 
+    async def insert_event(self, sql: str, values: Sequence[Value]) -> None:
+        """Insert an event, whose columns are those of `chain`, by the commit at the latest."""
+
     async def entry_hash(self, org_id: str, seq: int) -> str | None:
         """The hash of an event of that chain in hexadecimal; None where there is none."""
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import NoReturn
 
 from hookstream_keys.store.errors import StoreUnavailable, UniqueViolation
-from hookstream_keys.store.sql.connection import Row, Values
+from hookstream_keys.store.sql.connection import Row, Value, Values
 
 
 class Connection(sqlite3.Connection):
@@ -68,6 +68,10 @@ class Connection(sqlite3.Connection):
     async def move_chain_head(self, _: str, seq: int, entry_hash: bytes) -> None:
         """Record that this event is the last one; it is written before the commit."""
         self.added_head = seq, entry_hash
+
+    async def insert_event(self, sql: str, values: Sequence[Value]) -> None:
+        """Insert an event."""
+        self.execute(sql, values)
 
     async def entry_hash(self, _: str, seq: int) -> str | None:
         """The hash of an event in hexadecimal; None where there is none."""

@@ -180,4 +180,4 @@ def _add_events(files: sqlite3.Connection, database: Session) -> None:
         if values["action"] == chain.PRUNED:
             values["details"]["chains"] = pruned_chains
         background.run(insert_event(connection, AuditEvent(**values)))
-    background.run(connection.write_heads())
+    background.run(connection.finish())
