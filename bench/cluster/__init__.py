@@ -1,0 +1,1 @@
+"""What PostgreSQL costs beside a SQLite file, with one node and with two."""
