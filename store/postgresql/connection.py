@@ -14,7 +14,8 @@ import asyncpg
 
 from hookstream_keys.store import chain
 from hookstream_keys.store.errors import StoreUnavailable, UniqueViolation
-from hookstream_keys.store.postgresql.dialect import translated
+from hookstream_keys.store.postgresql.dialect import Translated, translated
+from hookstream_keys.store.postgresql.pending import Pending
 from hookstream_keys.store.sql.connection import Row, Value, Values
 
 _LOCK = "select seq, hash from audit_head where org_id = $1 for update"
@@ -32,8 +33,8 @@ _ADD_EVENT = (
     f" values ({', '.join(f'${place}' for place in range(1, len(chain.COLUMNS) + 2))})"
 )
 _ORG_ID = chain.COLUMNS.index("org_id")
-#: The only changes after which keys and environments that were read are as they were.
-_KEEPS_KNOWN = ("insert into api_key ", "insert into receipt ")
+#: The only statements after which keys and environments that were read are as they were.
+_KEEPS_KNOWN = ("select ", "insert into api_key ", "insert into receipt ")
 _ENTRY_HASH = "select hash from audit_log where org_id = $1 and seq = $2"
 
 
@@ -41,7 +42,6 @@ class Connection:
     """A connection in a transaction of the store's."""
 
     def __init__(self, driver: asyncpg.Connection) -> None:
-        self.driver = driver
         #: The head of each organization that is locked, and those that this transaction moved.
         self.heads: dict[str, tuple[int, bytes]] = {}
         self.moved: set[str] = set()
@@ -49,23 +49,19 @@ class Connection:
         self.events: list[Sequence[Value]] = []
         #: What was read under a lock and cannot have changed since, by what asked for it.
         self.known: dict[tuple[Any, ...], Any] = {}
-        #: The last savepoint, if it is over and not released.
-        self.unreleased: str | None = None
-        self._savepoints = 0
+        #: What is sent before the next statement.
+        self.pending = Pending(driver)
+        self._driver = driver
 
-    async def savepoint(self) -> str:
-        """Begin a savepoint, and release the last one; returns its name."""
-        self._savepoints += 1
-        name = f"part_{self._savepoints}"
-        release = f"release savepoint {self.unreleased}; " if self.unreleased else ""
-        self.unreleased = None
-        await self.driver.execute(f"{release}savepoint {name}")
-        return name
+    async def driver(self) -> asyncpg.Connection:
+        """The driver's connection, for a statement."""
+        await self.pending.send()
+        return self._driver
 
     async def one(self, sql: str, values: Values = ()) -> Row | None:
         """The first row of a statement, or None."""
-        statement = translated(sql)
-        row = await self.driver.fetchrow(statement.sql, *statement.bound(values))
+        statement = self._statement(sql)
+        row = await (await self.driver()).fetchrow(statement.sql, *statement.bound(values))
         return None if row is None else tuple(row)
 
     async def row(self, sql: str, values: Values = ()) -> Row:
@@ -77,16 +73,20 @@ class Connection:
 
     async def all(self, sql: str, values: Values = ()) -> list[Row]:
         """Every row of a statement."""
-        statement = translated(sql)
-        found = await self.driver.fetch(statement.sql, *statement.bound(values))
+        statement = self._statement(sql)
+        found = await (await self.driver()).fetch(statement.sql, *statement.bound(values))
         return [tuple(row) for row in found]
 
     async def change(self, sql: str, values: Values = ()) -> int:
         """Execute a statement; returns how many rows it has changed."""
-        if not sql.startswith(_KEEPS_KNOWN):
-            self.known.clear()
-        statement = translated(sql)
-        return rows_changed(await self.driver.execute(statement.sql, *statement.bound(values)))
+        statement = self._statement(sql)
+        driver = await self.driver()
+        return rows_changed(await driver.execute(statement.sql, *statement.bound(values)))
+
+    async def insert(self, sql: str, table: str, values: Sequence[Value]) -> int:
+        """Insert a row before the next statement, together with others; returns 1."""
+        self.pending.insert(sql, table, values)
+        return 1
 
     async def change_many(self, sql: str, values: Sequence[Values]) -> int:
         """Execute a statement for each of these; returns how many rows that has changed."""
@@ -112,7 +112,9 @@ class Connection:
 
     async def lock_user(self, user_id: str) -> None:
         """From here on, no other transaction that locks this user runs beside this."""
-        await self.driver.execute('select 1 from "user" where id = $1 for update', user_id)
+        await (await self.driver()).execute(
+            'select 1 from "user" where id = $1 for update', user_id
+        )
 
     async def chain_head(self, org_id: str) -> tuple[int, bytes]:
         """`seq` and hash of the organization's last event, which this transaction locks.
@@ -138,24 +140,31 @@ class Connection:
         for event in reversed(self.events):
             if (event[_ORG_ID], event[0]) == (org_id, seq):
                 return str(event[-1])
-        found: str | None = await self.driver.fetchval(_ENTRY_HASH, org_id, seq)
+        found: str | None = await (await self.driver()).fetchval(_ENTRY_HASH, org_id, seq)
         return found
 
     async def finish(self) -> None:
         """Insert the events, and write the heads that they have moved, before the commit."""
+        await self.pending.send()
         if self.events:
-            await self.driver.executemany(_ADD_EVENT, self.events)
+            await (await self.driver()).executemany(_ADD_EVENT, self.events)
             self.events.clear()
         for org_id in sorted(self.moved):
             seq, entry_hash = self.heads[org_id]
-            await self.driver.execute(_MOVE, org_id, seq, entry_hash.hex())
+            await (await self.driver()).execute(_MOVE, org_id, seq, entry_hash.hex())
         self.moved.clear()
 
+    def _statement(self, sql: str) -> Translated:
+        """The statement; what was read is forgotten where it may change that."""
+        if not sql.lstrip().startswith(_KEEPS_KNOWN):
+            self.known.clear()
+        return translated(sql)
+
     async def _locked_head(self, org_id: str) -> tuple[int, bytes]:
-        found = await self.driver.fetchrow(_LOCK, org_id)
+        found = await (await self.driver()).fetchrow(_LOCK, org_id)
         if found is None:
-            await self.driver.execute(_FIRST_HEAD, org_id)
-            found = await self.driver.fetchrow(_LOCK, org_id)
+            await (await self.driver()).execute(_FIRST_HEAD, org_id)
+            found = await (await self.driver()).fetchrow(_LOCK, org_id)
         try:
             seq, entry_hash = found
             return seq, bytes.fromhex(entry_hash)

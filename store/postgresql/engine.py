@@ -74,8 +74,9 @@ class PostgresqlEngine(Engine):
         # Of this try only, so that several do not wait for each other.
         probe = secrets.token_bytes(32)
         async with self.write_transaction() as connection:
-            await connection.driver.execute(_TRY_TO_ADD, probe)
-            await connection.driver.execute(_TRY_TO_DELETE, probe)
+            driver = await connection.driver()
+            await driver.execute(_TRY_TO_ADD, probe)
+            await driver.execute(_TRY_TO_DELETE, probe)
 
     def close(self) -> None:
         self._pool.close()
@@ -233,14 +234,10 @@ async def _commit(driver: asyncpg.Connection) -> str:
 
 @asynccontextmanager
 async def _savepoint(connection: Connection, org_id: str | None) -> AsyncIterator[Connection]:
-    """A savepoint in a transaction, rolled back on any error.
-
-    It is released with the next one or with the commit, which saves a message each.
-    """
+    """A savepoint in a transaction, rolled back on any error."""
     before = dict(connection.heads), set(connection.moved), len(connection.events)
-    driver = connection.driver
     with translating():
-        name = await connection.savepoint()
+        name = connection.pending.savepoint()
         try:
             if org_id is not None:
                 await connection.lock(org_id)
@@ -250,8 +247,6 @@ async def _savepoint(connection: Connection, org_id: str | None) -> AsyncIterato
             connection.heads, connection.moved = before[:2]
             del connection.events[before[2] :]
             connection.known.clear()
-            connection.unreleased = None
-            if not driver.is_closed():
-                await driver.execute(f"rollback to savepoint {name}; release savepoint {name}")
+            await connection.pending.roll_back(name)
             raise
-        connection.unreleased = name
+        connection.pending.release(name)

@@ -31,7 +31,7 @@ class Heartbeat(PostgresqlEngine):
         sent_at = time.monotonic()
         try:
             async with self._durable(waits=False) as connection:
-                await connection.driver.execute(_BEAT, self._node)
+                await (await connection.driver()).execute(_BEAT, self._node)
         except StoreUnavailable:
             # The requests say so; the next one may be confirmed.
             return BEAT_SECONDS

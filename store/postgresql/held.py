@@ -107,5 +107,5 @@ class HeldReads(Held, Environments, Keys, Members, Organizations, Sessions):
         if found is None or connection is None:
             return found
         with translating():
-            await connection.driver.execute(_HOLD_SESSION, session_id)
+            await (await connection.driver()).execute(_HOLD_SESSION, session_id)
         return await read()

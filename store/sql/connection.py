@@ -32,6 +32,13 @@ class Connection(Protocol):
     async def change(self, sql: str, values: Values = ()) -> int:
         """Execute a statement; returns how many rows it has changed."""
 
+    async def insert(self, sql: str, table: str, values: Sequence[Value]) -> int:
+        """Insert a row, of which the first value is its id; returns how many rows that were.
+
+        The engine may insert it with others, before the next statement or the commit: then it
+        returns 1, and the transaction is repeated where that was wrong.
+        """
+
     async def change_many(self, sql: str, values: Sequence[Values]) -> int:
         """Execute a statement for each of these; returns how many rows that has changed."""
 

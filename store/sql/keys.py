@@ -143,8 +143,9 @@ class Keys(Engine):
 
 async def insert_key(connection: Connection, key: ApiKey, digest: bytes) -> None:
     """Store a key in a transaction. Raises ForeignKeyViolation without its environment."""
-    added = await connection.change(
+    added = await connection.insert(
         _ADD_KEY,
+        "api_key",
         (
             key.id,
             key.org_id,

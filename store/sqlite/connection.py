@@ -38,6 +38,10 @@ class Connection(sqlite3.Connection):
         """Execute a statement; returns how many rows it has changed."""
         return self.execute(sql, values).rowcount
 
+    async def insert(self, sql: str, _: str, values: Sequence[Value]) -> int:
+        """Insert a row; returns how many that were."""
+        return self.execute(sql, values).rowcount
+
     async def change_many(self, sql: str, values: Sequence[Values]) -> int:
         """Execute a statement for each of these; returns how many rows that has changed."""
         return self.executemany(sql, values).rowcount

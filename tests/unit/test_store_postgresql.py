@@ -1,11 +1,24 @@
-"""What is PostgreSQL's own: times with microseconds in lists, and URLs of several hosts."""
+"""What is PostgreSQL's own: times with microseconds, URLs of several hosts, rows in bulk."""
+
+import dataclasses
+import secrets
 
 import pytest
 from support.results import result_of
 from unit import samples
 from unit.conftest import Postgresql
 
-from hookstream_keys.store import Member, Organization, Page, Store, Tenant, User
+from hookstream_keys.store import (
+    ApiKey,
+    ForeignKeyViolation,
+    Member,
+    Organization,
+    Page,
+    Store,
+    Tenant,
+    TransactionConflict,
+    User,
+)
 
 #: More of them than a page has, in one millisecond.
 MICROSECONDS = [f"2026-11-24T12:00:01.{fraction:06}Z" for fraction in range(123_000, 124_000, 111)]
@@ -143,3 +156,82 @@ def test_each_host_of_a_url_on_postgresql(url: str, expected: list[str]) -> None
     from hookstream_keys.store.postgresql.hosts import urls_of_hosts  # noqa: PLC0415 - the driver
 
     assert urls_of_hosts(url) == expected
+
+
+def test_jobs_of_one_group_commit_see_one_another(
+    store: Store, postgresql: Postgresql, tenant: Tenant
+) -> None:
+    """Reads are remembered, and new keys are sent later: neither may be noticed."""
+    environment = tenant.tenancy.environment
+    digests = [secrets.token_bytes(32) for _ in range(3)]
+    made = [samples.key_of(environment) for _ in digests]
+
+    async def add(number: int) -> None:
+        key = made[number]
+        await store.add_key(key, digests[number], samples.event_of(key))
+
+    async def group() -> tuple[ApiKey | None, ...]:
+        async with store.group_commit():
+            await add(0)
+            await add(1)
+            before = await store.find_key(digests[0])
+            event = samples.event_of(made[0])
+            await store.update_key(environment.org_id, made[0].id, {"enabled": False}, event)
+            after = await store.find_key(digests[0])
+            await add(2)
+            return before, after, await store.find_key(digests[2])
+
+    before, after, last = result_of(group())
+    assert before is not None
+    assert after is not None
+    assert last is not None
+    assert (before.enabled, after.enabled, last.id) == (True, False, made[2].id)
+    assert postgresql.run("select count(*) from api_key") == [(4,)]
+    assert store.check_audit_log().fault is None
+
+
+def test_a_job_that_fails_takes_its_new_keys_along(
+    store: Store, postgresql: Postgresql, tenant: Tenant
+) -> None:
+    environment = tenant.tenancy.environment
+    kept, lost = samples.key_of(environment), samples.key_of(environment)
+
+    class Failure(Exception):
+        pass
+
+    async def fail() -> None:
+        async with store.write_transaction():  # type: ignore[attr-defined]
+            await store.add_key(lost, secrets.token_bytes(32), samples.event_of(lost))
+            raise Failure
+
+    async def group() -> None:
+        async with store.group_commit():
+            await store.add_key(kept, secrets.token_bytes(32), samples.event_of(kept))
+            with pytest.raises(Failure):
+                await fail()
+
+    result_of(group())
+    assert postgresql.run("select id from api_key where id in (?, ?)", kept.id, lost.id) == [
+        (kept.id,)
+    ]
+    assert store.check_audit_log().fault is None
+
+
+def test_one_of_several_keys_without_their_environment(
+    store: Store, postgresql: Postgresql, tenant: Tenant
+) -> None:
+    environment = tenant.tenancy.environment
+    kept = samples.key_of(environment)
+    lost = samples.key_of(dataclasses.replace(environment, id="env_gone"))
+
+    async def group(*keys: ApiKey) -> None:
+        async with store.group_commit():
+            for key in keys:
+                await store.add_key(key, secrets.token_bytes(32), samples.event_of(key))
+
+    with pytest.raises(TransactionConflict):
+        result_of(group(kept, lost))
+    assert postgresql.run("select count(*) from api_key") == [(1,)]
+    with pytest.raises(ForeignKeyViolation):
+        result_of(group(lost))
+    assert store.check_audit_log().fault is None
