@@ -44,8 +44,15 @@ def migrate_store_command(source: str, target: str, restart: bool, as_json: bool
         )
     with needs_driver():
         from hookstream_keys.store.postgresql.transfer import migrate_store  # noqa: PLC0415
-    if from_file is not None and not from_file.exists() and migrate_store.is_retired(from_file):
-        migrate_store.end(target)
+    if from_file is not None:
+        # Not a link to it: that would be renamed.
+        from_file = from_file.resolve()
+    if from_file is not None and migrate_store.is_retired(from_file):
+        migrate_store.end(from_file, target)
+        note("The end of the move that was interrupted is done.")
+        return
+    if to_file is not None and migrate_store.is_left(source, to_file):
+        migrate_store.end_to_file(to_file)
         note("The end of the move that was interrupted is done.")
         return
     store = existing_store(source)

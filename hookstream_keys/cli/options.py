@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl
 
 import click
 from click.core import ParameterSource
@@ -86,12 +86,20 @@ def with_database(command: Command) -> Command:
 def without_password(context: click.Context, parameter: click.Parameter, value: str) -> str:
     """A callback that refuses a password: every user of the machine can read it there."""
     given = context.get_parameter_source(parameter.name or "")
-    if given is ParameterSource.COMMANDLINE and urlsplit(value).password:
+    if given is ParameterSource.COMMANDLINE and _has_password(value):
         raise click.BadParameter(
             "has a password, which every user of the machine could read there: put the URL into "
             "HOOKSTREAM_DATABASE, or the password into PGPASSWORD or the file of PGPASSFILE"
         )
     return value
+
+
+def _has_password(url: str) -> bool:
+    """Whether a URL has a password, before its host or among its parameters."""
+    _, _, rest = url.partition("://")
+    before_host, at, _ = rest.rpartition("@")
+    parameters = {name.lower() for name, _ in parse_qsl(rest.partition("?")[2])}
+    return (bool(at) and ":" in before_host) or "password" in parameters
 
 
 def with_json(command: Command) -> Command:

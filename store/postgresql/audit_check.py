@@ -11,7 +11,7 @@ from hookstream_keys.store.chain import Anchor
 from hookstream_keys.store.postgresql import seals
 from hookstream_keys.store.postgresql.engine import PostgresqlEngine
 from hookstream_keys.store.postgresql.session import SNAPSHOT, Session, session
-from hookstream_keys.store.records import ChainCheck, Progress
+from hookstream_keys.store.records import ChainCheck, ChainFault, Progress
 
 _COLUMNS = ", ".join(chain.COLUMNS)
 # Constants; values are bound.
@@ -73,11 +73,17 @@ def check(
     database: Session, expected_head: str | None, progress: Progress | None = None
 ) -> ChainCheck:
     """`check_audit_log` in a transaction, of whose snapshot it is."""
-    trunk, anchor = Anchor(*_only(database, _TRUNK)), Anchor(*_only(database, _ANCHOR))
+    trunk, anchor = _only(database, _TRUNK), _only(database, _ANCHOR)
+    if trunk is None or anchor is None or not _are_possible(trunk, anchor):
+        message = "where the chains begin is gone or changed: audit_trunk, audit_anchor"
+        return ChainCheck(0, chain.GENESIS.hex(), ChainFault("head", 0, None, message))
     is_recorded = _is_recorded(database, anchor)
     total = database.value(_COUNT)
     whole = ChainCheck(0, chain.GENESIS.hex(), None, anchor.seq)
     heads: list[str] = []
+    if anchor.seq > 0 and not is_recorded:
+        message = f"{chain.rows_are(1, anchor.seq)} missing, and no row says that they were pruned"
+        return replace(whole, pruned=0, fault=ChainFault("removed", 1, None, message))
     for found in _chains(database, trunk, anchor, is_recorded=is_recorded):
         whole = replace(whole, rows=whole.rows + found.rows, fault=found.fault)
         if found.fault is not None:
@@ -94,7 +100,7 @@ def check(
     return replace(whole, head=" ".join(dict.fromkeys(heads)) or whole.head)
 
 
-def missing_heads(database: Session, expected_head: str | None) -> list[str]:
+def missing_heads(database: Session, expected_head: str | None) -> Sequence[str | None]:
     """Those of the heads that no row has, and no pruned row that remaining rows continue."""
     expected = set((expected_head or "").split()) - {chain.GENESIS.hex()}
     known = {entry_hash for (entry_hash,) in database.all(_HASHES, expected)}
@@ -102,8 +108,13 @@ def missing_heads(database: Session, expected_head: str | None) -> list[str]:
 
 
 def anchors_digest(database: Session) -> str:
-    """SHA-256 over where the chains with pruned rows begin, for the event of a prune."""
+    """SHA-256 over where the chains begin, for the event of a prune.
+
+    That of no line where no chain of an organization has pruned rows.
+    """
     digest = hashlib.sha256()
+    if database.value("select exists (select 1 from audit_chain_anchor)"):
+        digest.update("trunk {} {}\n".format(*database.all(_TRUNK)[0]).encode())
     for org_id, seq, entry_hash in database.all(_CHAIN_ANCHORS):
         digest.update(f"{org_id} {seq} {entry_hash}\n".encode())
     return digest.hexdigest()
@@ -146,7 +157,15 @@ def _is_recorded(database: Session, anchor: Anchor) -> bool:
     return False
 
 
-def _only(database: Session, query: str) -> tuple[int, str]:
-    """`seq` and hash of a table's only row; a missing one counts as the beginning."""
-    row = database.one(query)
-    return chain.BEGINNING if row is None else (row[0], row[1])
+def _only(database: Session, query: str) -> Anchor | None:
+    """`seq` and hash of a table's only row; None where it has none, or several."""
+    rows = database.all(query)
+    return Anchor(*rows[0]) if len(rows) == 1 else None
+
+
+def _are_possible(trunk: Anchor, anchor: Anchor) -> bool:
+    """Whether both are of a log: nothing has the hash of the beginning, and only that."""
+    known = [trunk, anchor]
+    if trunk.seq == anchor.seq and trunk != anchor:
+        return False
+    return all((each.seq == 0) == (each.hash == chain.GENESIS.hex()) for each in known)

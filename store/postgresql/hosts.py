@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 
+from hookstream_keys.store.errors import StoreUnavailable
 from hookstream_keys.store.postgresql.errors import FAILURES
 
 _IS_STANDBY = "select pg_is_in_recovery()"
@@ -44,11 +45,21 @@ def urls_of_hosts(url: str) -> list[str]:
     ]
 
 
+def _unreadable() -> StoreUnavailable:
+    return StoreUnavailable(
+        "the database's URL cannot be read: write postgresql://USER:PASSWORD@HOST:PORT/NAME, with "
+        "special characters of the password percent-encoded, such as %2F for /"
+    )
+
+
 class Hosts:
     """The hosts of a URL; the last one that was the primary is tried first."""
 
     def __init__(self, url: str) -> None:
-        self._urls = urls_of_hosts(url)
+        try:
+            self._urls = urls_of_hosts(url)
+        except ValueError:
+            raise _unreadable() from None
 
     async def connect(self, *_: Any, timeout: float, **options: Any) -> asyncpg.Connection:
         """A connection to the primary, within `timeout` seconds; else the last host's error.
@@ -62,6 +73,9 @@ class Hosts:
             except FAILURES as failed:
                 failures.append(failed)
                 continue
+            except ValueError:
+                # Its text may have a part of a password.
+                raise _unreadable() from None
             self._urls.remove(url)
             self._urls.insert(0, url)
             return driver

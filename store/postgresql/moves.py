@@ -29,8 +29,8 @@ async def require_home(driver: asyncpg.Connection) -> None:
     """Raise StoreUnavailable where the data is not in this database, or not all of it."""
     if await driver.fetchval(_IS_FILLING):
         raise StoreUnavailable(
-            "hookstream-keys migrate-store has begun to fill this database, and has not finished: "
-            "run it again"
+            "hookstream-keys migrate-store or restore has begun to fill this database, and "
+            "has not finished: run it again"
         )
     if await driver.fetchval(_HAS_LEFT):
         raise StoreUnavailable(
@@ -46,3 +46,17 @@ def retire(database: Session) -> None:
 def reinstate(database: Session) -> None:
     """Let nodes use the database again, from the commit of this transaction on."""
     database.execute(_REINSTATE)
+
+
+def note_moved_to(database: Session, head: str) -> None:
+    """Note the head of the file that the data has moved to."""
+    database.execute("create table hookstream_moved (head text not null)")
+    database.execute("insert into hookstream_moved values ($1)", head)
+
+
+def moved_to(database: Session) -> str | None:
+    """The head of the file that the data has moved to; None where it is here."""
+    if not database.value("select to_regclass('hookstream_moved') is not null"):
+        return None
+    head: str = database.value("select head from hookstream_moved")
+    return head

@@ -29,15 +29,27 @@ def draft_for(path: Path) -> Iterator[Path]:
     """
     path = path.absolute()
     draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except OSError as error:
-        raise BackupRefused(f"cannot write {path}: {error.strerror}") from error
+    create(draft)
     try:
         yield draft
     finally:
         for end in ("", *BESIDE):
             Path(f"{draft}{end}").unlink(missing_ok=True)
+
+
+def create(path: Path) -> None:
+    """Create an empty file, readable by its owner only. Raises BackupRefused."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise BackupRefused(f"cannot write {path}: {error.strerror}") from error
+
+
+def sync(path: Path) -> None:
+    """Make a file and its name durable."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    fsync_directory(path.parent)
 
 
 def vacuum(source: sqlite3.Connection, draft: Path) -> None:

@@ -17,7 +17,8 @@ from support.postgresql import shared_cluster
 
 from hookstream_keys.cli.operations import operator_context
 from hookstream_keys.handlers import audit
-from hookstream_keys.store import MoveRefused, StoreUnavailable, open_store
+from hookstream_keys.store import AuditEvent, MoveRefused, StoreUnavailable, open_store
+from hookstream_keys.store.postgresql import moves
 from hookstream_keys.store.postgresql.transfer import into_postgresql, migrate_store, tables
 from hookstream_keys.store.sqlite import engine
 from hookstream_keys.store.sqlite.engine import SqliteEngine
@@ -162,7 +163,7 @@ def test_wherever_it_dies_it_continues(
         assert done.returncode == 1
         steps.append((done.stderr, deaths))
     assert deaths > 20
-    assert any("has begun to fill this database, and has not finished" in said for said, _ in steps)
+    assert any("has not finished: run it again" in said for said, _ in steps)
     assert not file.exists()
     assert verified(url, "--state")["ok"]
     back = file.with_name("back.db")
@@ -219,7 +220,7 @@ def test_the_end_of_a_move_that_was_interrupted_there(
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == "The end of the move that was interrupted is done.\n"
     assert verified(url, "--state")["ok"]
-    assert "not to this database" in refused(f"sqlite:///{file}", url)
+    assert "was moved already" in refused(f"sqlite:///{file}", url)
 
 
 def test_a_move_that_ended_before_the_file_was_renamed(
@@ -244,6 +245,129 @@ def test_a_move_that_ended_before_the_file_was_renamed(
 
 def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
+
+
+def test_the_end_of_a_move_to_a_file_that_was_interrupted_there(
+    file: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved(f"sqlite:///{file}", url)
+    back = file.with_name("back.db")
+    monkeypatch.setattr(migrate_store, "_UNTIL_FENCED", 0)
+    with monkeypatch.context() as patched:
+        patched.setattr(migrate_store, "end_to_file", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            migrate_store.to_file(url, back, lambda told: _event(file, told))
+    # The database is retired, and the file is not there yet.
+    assert run_here("orgs", "list", "--database", url).returncode == 1
+    assert not back.exists()
+    done = run_here("migrate-store", url, f"sqlite:///{back}")
+    assert (done.returncode, done.stderr) == (
+        0,
+        "The end of the move that was interrupted is done.\n",
+    )
+    assert verified(f"sqlite:///{back}", "--state")["ok"]
+    assert [path.name for path in back.parent.glob(".back*")] == []
+
+
+def test_a_move_to_a_file_that_was_interrupted_before_begins_anew(
+    file: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved(f"sqlite:///{file}", url)
+    back = file.with_name("back.db")
+    monkeypatch.setattr(migrate_store, "_UNTIL_FENCED", 0)
+    with monkeypatch.context() as patched:
+        patched.setattr(moves, "retire", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            migrate_store.to_file(url, back, lambda told: _event(file, told))
+    assert verified(url, "--state")["ok"]
+    moved(url, f"sqlite:///{back}")
+    assert verified(f"sqlite:///{back}", "--state")["ok"]
+
+
+def _event(file: Path, told: Any) -> AuditEvent:
+    store = open_store(f"sqlite:///{file}.moved")
+    event = audit.store_moved(operator_context(store), told)
+    store.close()
+    return event
+
+
+def test_what_is_left_beside_a_file_is_not_part_of_the_new_one(file: Path, url: str) -> None:
+    moved(f"sqlite:///{file}", url)
+    for end in ("-wal", "-shm", "-journal"):
+        left = Path(f"{file}{end}")
+        left.write_bytes(b"old")
+        assert f"hookstream.db{end} exists" in refused(url, f"sqlite:///{file}")
+        left.unlink()
+    assert verified(url)["ok"]
+
+
+def test_a_link_to_a_file_retires_the_file(file: Path, url: str) -> None:
+    link = file.with_name("link.db")
+    link.symlink_to(file)
+    moved(f"sqlite:///{link}", url)
+    assert not file.exists()
+    assert file.with_name("hookstream.db.moved").exists()
+
+
+def test_a_database_that_is_filled_from_another_file_is_not_ended(
+    file: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    another, other_url = file.with_name("another.db"), shared_cluster().new_database()
+    run_here("init", "--database", f"sqlite:///{another}")
+    moved(f"sqlite:///{another}", other_url)
+    with monkeypatch.context() as patched:
+        patched.setattr(migrate_store, "_rename", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            move(file, url, lambda *_: None)
+    assert "filled from another file" in refused(f"sqlite:///{another}", url)
+    moved(f"sqlite:///{file}", url)
+
+
+def test_tables_of_plugins_move_to_a_file(file: Path, url: str) -> None:
+    moved(f"sqlite:///{file}", url)
+    shared_cluster().execute(
+        url,
+        'create table passkey (id uuid primary key, counter numeric, tags text[], "user" text,'
+        " at timestamptz, used boolean)",
+    )
+    shared_cluster().execute(
+        url,
+        "insert into passkey values ('00000000-0000-0000-0000-000000000001', 1.5, '{a,b}', null,"
+        " '2026-01-01T00:00:00.5Z', true)",
+    )
+    back = file.with_name("back.db")
+    assert moved(url, f"sqlite:///{back}")["passkey"] == 1
+    with closing(sqlite3.connect(back)) as opened:
+        assert opened.execute("select * from passkey").fetchall() == [
+            ("00000000-0000-0000-0000-000000000001", "1.5", '["a","b"]', None,
+             "2026-01-01T00:00:00.500Z", 1)
+        ]  # fmt: skip
+
+
+def test_a_text_that_postgresql_cannot_have(file: Path, url: str) -> None:
+    edit(file, "update \"user\" set name = 'a' || char(0)")
+    assert "name has a value that PostgreSQL cannot have" in refused(f"sqlite:///{file}", url)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "postgresql://u:ge/heim@localhost/x",
+        "postgresql://u:geheim@localhost:geheim/x",
+        "postgresql://u@localhost/x?password=geheim",
+        "postgresql://u@localhost/x?PASSWORD=geheim",
+        "postgresql://u@localhost/x?pass%77ord=geheim",
+    ],
+)
+def test_no_password_is_an_argument_or_in_an_error(file: Path, target: str) -> None:
+    done = run_here("migrate-store", f"sqlite:///{file}", target)
+    assert done.returncode == 2
+    assert "ge" not in re.sub(r"message|usage|get|give|argument|change", "", done.stderr.lower())
+    done = run_here("orgs", "list", HOOKSTREAM_DATABASE=target)
+    assert done.returncode == 1
+    assert "heim" not in done.stderr
+    assert "'ge'" not in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_file_is_read_and_not_written_meanwhile(

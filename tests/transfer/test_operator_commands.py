@@ -252,6 +252,9 @@ def test_pruned_rows_are_in_the_archive_and_the_rest_is_verifiable(
     whole = verified(database, "--state", "--archive", str(archive))
     assert (whole["ok"], whole["rows"]) == (True, kept["rows"] + 1)
     assert verified(database, "--archive", str(archive))["ok"]
+    for more in ([], ["--state"]):
+        heads = f"{kept['head']} {'f' * 64}"
+        assert not verified(database, "--since-head", heads, "--archive", str(archive), *more)["ok"]
     # A second prune continues the first one, as do its archives.
     answer(database, "keys", "revoke", another["id"])
     second = tmp_path / "second"
@@ -268,10 +271,33 @@ def test_pruned_rows_are_in_the_archive_and_the_rest_is_verifiable(
 @pytest.mark.parametrize(
     "harm",
     [
+        "update audit_anchor set seq = 1",
+        "update audit_anchor set hash = repeat('a', 64)",
+        "delete from audit_anchor",
+        "delete from audit_trunk",
+        "update audit_trunk set hash = repeat('a', 64)",
+    ],
+)
+def test_a_changed_beginning_of_the_chains_is_found(
+    database: Database, tenant: Tenant, harm: str
+) -> None:
+    assert verified(database)["ok"]
+    database.execute(harm)
+    assert not verified(database)["ok"]
+    del tenant
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
         "delete from audit_chain_anchor",
         "update audit_chain_anchor set seq = seq + 1",
         "delete from audit_log where action = 'audit_log.pruned'",
         "update audit_anchor set seq = 0, hash = repeat('0', 64)",
+        "update audit_anchor set seq = seq + 1",
+        "delete from audit_anchor",
+        "delete from audit_trunk",
+        "update audit_trunk set hash = repeat('a', 64)",
         "delete from audit_log where org_id <> ''",
     ],
 )

@@ -66,7 +66,10 @@ def write(
         file.execute("pragma synchronous = off")
         file.execute("pragma foreign_keys = off")
         file.execute("begin immediate")
-        digests = {name: _copy(database, file, name, progress) for name in tables.TABLES}
+        # A row that was changed is reported by what reads the file.
+        file.execute("pragma ignore_check_constraints = on")
+        names = tables.tables_of_database(database)
+        digests = {name: _copy(database, file, name, progress) for name in names}
         file.execute("commit")
         order = [] if earlier is None else _order_of(earlier)
         file.execute("begin immediate")
@@ -91,6 +94,8 @@ def _copy(
     database: Session, file: sqlite3.Connection, name: str, progress: Progress | None
 ) -> tuple[int, str]:
     columns = tables.columns_of_database(database, name)
+    if name not in tables.TABLES:
+        _create(database, file, name, columns)
     _add_columns(file, name, columns)
     total = database.value(f"select count(*) from {quoted(name)}")  # noqa: S608
     places = ", ".join("?" for _ in columns)
@@ -105,6 +110,20 @@ def _copy(
         if progress is not None:
             progress(name, done, total)
     return digest.result
+
+
+def _create(database: Session, file: sqlite3.Connection, name: str, columns: list[Column]) -> None:
+    """Create the table of a plugin of better-auth."""
+    key = database.all(
+        """select attname from pg_index join pg_attribute
+            on attrelid = indrelid and attnum = any(indkey)
+        where indrelid = to_regclass($1) and indisprimary order by attnum""",
+        quoted(name),
+    )
+    declared = [f"{quoted(each.name)} {_DECLARED.get(each.type, 'text')}" for each in columns]
+    if key:
+        declared.append(f"primary key ({', '.join(quoted(each) for (each,) in key)})")
+    file.execute(f"create table {quoted(name)} ({', '.join(declared)})")
 
 
 def _add_columns(file: sqlite3.Connection, name: str, columns: list[Column]) -> None:

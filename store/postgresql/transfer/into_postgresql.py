@@ -90,8 +90,7 @@ class _Filling:
 
     def begin(self, *, restart: bool = False) -> None:
         """Begin, or continue what was interrupted. Raises MoveRefused."""
-        head = self._file.execute("select seq, hash from audit_head").fetchone()
-        source = f"source: {head[0]} {head[1]}"
+        source = source_of(self._file)
         database = self._database
         with transaction(database):
             if database.value(_EXISTS):
@@ -216,6 +215,22 @@ class _Filling:
     def _tell(self, task: str, done: int, total: int) -> None:
         if self._progress is not None:
             self._progress(task, done, total)
+
+
+def is_filling(database: Session) -> bool:
+    """Whether a move or a restore has begun to fill the database, and not ended."""
+    return bool(database.value(_EXISTS))
+
+
+def source_of(file: sqlite3.Connection) -> str:
+    """What `hookstream_move` calls a file: by its log, which each change but few continues."""
+    seq, entry_hash = file.execute("select seq, hash from audit_head").fetchone()
+    return f"source: {seq} {entry_hash}"
+
+
+def is_of(database: Session, file: sqlite3.Connection) -> bool:
+    """Whether the database is filled from this file."""
+    return bool(database.value(_SOURCE) == source_of(file))
 
 
 def is_complete(database: Session) -> bool:

@@ -1,10 +1,13 @@
 """`migrate-store`: moving the data of one database to an empty one on the other engine.
 
 The data has one home at every moment. Until the end that is the source, which is not written
-meanwhile. At the end the source is retired first: a file is renamed, and a database in PostgreSQL
-lacks a table that every node needs.
+meanwhile. At the end the source is retired first, durably, then the target becomes the home: a file
+is renamed, and a database in PostgreSQL lacks tables that every node needs. Repeated after an
+interruption between the two, the command does the rest.
 """
 
+import sqlite3
+import time
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
@@ -19,12 +22,14 @@ from hookstream_keys.store.postgresql import (
     migrations,
     moves,
 )
-from hookstream_keys.store.postgresql.session import Session, session
+from hookstream_keys.store.postgresql.fencing import FENCE_SECONDS
+from hookstream_keys.store.postgresql.session import Session, session, transaction
 from hookstream_keys.store.postgresql.transfer import into_file, into_postgresql, tables
 from hookstream_keys.store.postgresql.transfer.tables import listed
 from hookstream_keys.store.records import AuditEvent, ChainCheck, Progress
 from hookstream_keys.store.sqlite import SqliteStore, backup_files
 from hookstream_keys.store.sqlite.connection import connect
+from hookstream_keys.store.sqlite.engine import LOOK_SECONDS
 from hookstream_keys.store.sqlite.restore_rows import quoted
 
 #: Makes the event of a move from its details.
@@ -32,6 +37,8 @@ Recorded = Callable[[Mapping[str, Any]], AuditEvent]
 
 #: The files of a SQLite database.
 _ENDS = ("", "-wal", "-shm")
+#: For how long a node may read from a source after it was retired, in seconds.
+_UNTIL_FENCED = FENCE_SECONDS + 1
 
 
 class Moved(NamedTuple):
@@ -46,20 +53,47 @@ def retired(file: Path) -> Path:
     return file.with_name(f"{file.name}.moved")
 
 
+def draft_of(file: Path) -> Path:
+    """The name of a file that data is moved to, until the source is retired."""
+    return file.with_name(f".{file.name}.moving")
+
+
 def is_retired(file: Path) -> bool:
     """Whether the data of this file was moved, or only the end of that is left."""
     return not file.exists() and retired(file).exists()
 
 
-def end(url: str) -> None:
-    """Do what is left of a move that was interrupted after its source was retired.
+def end(file: Path, url: str) -> None:
+    """Do what is left of a move from a file that was interrupted after that was retired.
 
-    Raises MoveRefused when nothing is left, and StoreUnavailable.
+    Raises MoveRefused when nothing is left to do here, and StoreUnavailable.
     """
-    with session(url) as database:
+    with session(url) as database, closing(sqlite3.connect(retired(file))) as source:
         if not into_postgresql.is_complete(database):
-            raise MoveRefused("the data of the file was moved already, and not to this database")
+            raise MoveRefused(f"the data of {file} was moved already")
+        if not into_postgresql.is_of(database, source):
+            raise MoveRefused(f"this database is filled from another file than {file}")
+        _rename(file)
         into_postgresql.end(database)
+
+
+def is_left(url: str, file: Path) -> bool:
+    """Whether only the end is left of a move to a file.
+
+    The database is retired, and its draft is there. Raises StoreUnavailable.
+    """
+    draft = draft_of(file)
+    if file.exists() or not draft.exists():
+        return False
+    with session(url) as database:
+        return moves.moved_to(database) == _head_of(draft)
+
+
+def end_to_file(file: Path) -> None:
+    """Do what is left of such a move."""
+    time.sleep(_UNTIL_FENCED)
+    backup_files.publish(draft_of(file), file)
+    draft_of(file).unlink()
 
 
 def to_postgresql(
@@ -73,14 +107,17 @@ def to_postgresql(
     """Move a SQLite database to PostgreSQL, and rename its file, so that no server uses it.
 
     Meanwhile the file can be read, and not written. Repeated after an interruption, it continues;
-    with `restart` it copies all rows again.
-    Raises MoveRefused, and StoreUnavailable.
+    with `restart` it copies all rows again. Raises MoveRefused, and StoreUnavailable.
     """
+    if retired(file).exists():
+        raise MoveRefused(f"{retired(file)} exists; move it away")
     with session(url) as database:
         background.run(migrations.migrate(database.driver))
         checked = _checked(SqliteStore(file).check_audit_log(progress=progress))
         with into_postgresql.filled(file, database, restart=restart, progress=progress) as counts:
             _rename(file)
+        # Until its servers have looked.
+        time.sleep(LOOK_SECONDS)
         details = {"from": "sqlite", "rows": checked.rows, "head": checked.head}
         into_postgresql.end(database)
     _record(PostgresqlStore(url), recorded(details))
@@ -90,28 +127,37 @@ def to_postgresql(
 def to_file(url: str, file: Path, recorded: Recorded, *, progress: Progress | None = None) -> Moved:
     """Move a database in PostgreSQL to a new SQLite file, after which no node uses it.
 
-    Meanwhile it can be read, and not written. Interrupted, it leaves no file and begins anew.
-    Raises MoveRefused, BackupRefused when the file exists, and StoreUnavailable.
+    Meanwhile it can be read, and not written. Repeated after an interruption, it begins anew, or
+    does the rest where the database is retired already. Raises MoveRefused, BackupRefused when the
+    file cannot be written, and StoreUnavailable.
     """
-    if file.exists():
-        raise MoveRefused(f"{file} exists; give the name of a new file")
-    with session(url) as database, backup_files.draft_for(file) as draft:
-        database.execute("begin isolation level repeatable read")
+    for end in ("", *backup_files.BESIDE):
+        left = Path(f"{file}{end}")
+        if left.exists():
+            raise MoveRefused(f"{left} exists; give the name of a new file, or move it away")
+    draft = draft_of(file)
+    for end in ("", *backup_files.BESIDE):
+        Path(f"{draft}{end}").unlink(missing_ok=True)
+    with session(url) as database, transaction(database, "begin isolation level repeatable read"):
         tables.lock(database)
         checked = _checked(audit_check.check(database, None, progress))
+        backup_files.create(draft)
         digests = into_file.write(database, draft, progress=progress)
         counts = _verified(database, draft, digests, progress)
         details = {"from": "postgresql", "rows": checked.rows, "head": checked.head}
         _record(SqliteStore(draft), recorded(details))
+        backup_files.sync(draft)
         moves.retire(database)
-        backup_files.publish(draft, file)
-        try:
-            database.execute("commit")
-        except BaseException:
-            # The database is still the home of the data.
-            file.unlink()
-            raise
+        moves.note_moved_to(database, _head_of(draft))
+    end_to_file(file)
     return Moved(counts, checked.head)
+
+
+def _head_of(file: Path) -> str:
+    """The head of a file's log."""
+    with closing(sqlite3.connect(file)) as opened:
+        (entry_hash,) = opened.execute("select hash from audit_head").fetchone()
+    return str(entry_hash)
 
 
 def _checked(found: ChainCheck) -> ChainCheck:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from hookstream_keys.store import chain
 from hookstream_keys.store.acceptance import Acceptance, AcceptedChange
 from hookstream_keys.store.errors import BackupRefused, PruneRefused
-from hookstream_keys.store.postgresql import audit_check, background, migrations
+from hookstream_keys.store.postgresql import audit_check, background, migrations, moves
 from hookstream_keys.store.postgresql.engine import PostgresqlEngine
 from hookstream_keys.store.postgresql.session import SNAPSHOT, Session, session, transaction
 from hookstream_keys.store.postgresql.transfer import (
@@ -77,10 +77,7 @@ class OperatorFiles(PostgresqlEngine):
             found = audit_check.check(database, None, progress)
             if found.fault is not None:
                 return found
-            archived = _archived_head(database, expected_head)
-            whole = SqliteStore(file).check_audit_log(
-                archived, archives=archives, progress=progress
-            )
+            whole = _check_file(database, file, expected_head, archives, progress)
         return _with_heads(whole, found)
 
     def check_state(
@@ -96,10 +93,9 @@ class OperatorFiles(PostgresqlEngine):
             found = audit_check.check(database, None if archives else expected_head, progress)
             if found.fault is not None:
                 return StateCheck(found)
-            archived = _archived_head(database, expected_head) if archives else None
-            state = SqliteStore(file).check_state(
-                now, archived, archives=archives, progress=progress
-            )
+            state = SqliteStore(file).check_state(now, archives=archives, progress=progress)
+            if archives and state.chain.fault is None:
+                state.chain = _check_file(database, file, expected_head, archives, None)
         state.chain = _with_heads(state.chain, found)
         return state
 
@@ -175,6 +171,10 @@ class OperatorFiles(PostgresqlEngine):
 
     def _has_data(self) -> bool:
         with session(self.url) as database:
+            if into_postgresql.is_filling(database):
+                # What an interrupted restore has left of it is replaced.
+                return False
+            background.run(moves.require_home(database.driver))
             return not background.run(migrations.pending(database.driver)) and bool(
                 database.value(_HAS_DATA)
             )
@@ -210,7 +210,7 @@ class OperatorFiles(PostgresqlEngine):
             if not rehearse:
                 with session(self.url) as database:
                     background.run(migrations.migrate(database.driver))
-                    with into_postgresql.filled(file, database):
+                    with into_postgresql.filled(file, database, restart=True):
                         into_postgresql.end(database)
         return found
 
@@ -251,10 +251,20 @@ def _heads_at(database: Session, backup: Path) -> str:
     return " ".join(entry_hash for (entry_hash,) in heads) or chain.GENESIS.hex()
 
 
-def _archived_head(database: Session, expected_head: str | None) -> str | None:
-    """The head that an archived row must have: no remaining row has it."""
-    missing = audit_check.missing_heads(database, expected_head)
-    return missing[0] if missing else None
+def _check_file(
+    database: Session,
+    file: Path,
+    expected_head: str | None,
+    archives: Sequence[Path],
+    progress: Progress | None,
+) -> ChainCheck:
+    """Check the file's chain with archives, which must have each head that no remaining row has."""
+    first, *others = audit_check.missing_heads(database, expected_head) or [None]
+    found = SqliteStore(file).check_audit_log(first, archives=archives, progress=progress)
+    for head in others:
+        if found.fault is None:
+            found = SqliteStore(file).check_audit_log(head, archives=archives)
+    return found
 
 
 def _with_heads(of_file: ChainCheck, found: ChainCheck) -> ChainCheck:

@@ -28,6 +28,13 @@ TABLES = (*BETTER_AUTH, *OWN)
 #: Tables of a file that have their own form here, or none.
 _OF_FILES = {"audit_log", "audit_head", "audit_anchor", "_sqlite_migrations"}
 
+#: The same of PostgreSQL.
+_OF_DATABASE = {
+    "audit_log", "audit_head", "audit_head_moved", "audit_anchor", "audit_chain_anchor",
+    "audit_trunk", "audit_seal", "rate_limit", "node", "node_moved", "timeline",
+    "hookstream_migration", "hookstream_move", "hookstream_moved",
+}  # fmt: skip
+
 Row = Sequence[Any]
 
 
@@ -66,6 +73,18 @@ def columns_of_file(file: sqlite3.Connection, table: str) -> list[str]:
     """The names of the columns of a table in SQLite that are stored."""
     found = file.execute(f"pragma table_xinfo({quoted(table)})").fetchall()
     return [name for _, name, *_, hidden in found if not hidden]
+
+
+def tables_of_database(database: Session) -> list[str]:
+    """The same of a database in PostgreSQL."""
+    found = {
+        name
+        for (name,) in database.all(
+            "select relname from pg_class where relkind in ('r', 'p')"
+            " and relnamespace = current_schema()::regnamespace"
+        )
+    }
+    return [*TABLES, *sorted(found - _OF_DATABASE - set(TABLES))]
 
 
 def tables_of_file(file: sqlite3.Connection) -> list[str]:
@@ -123,8 +142,8 @@ def for_database(table: str, columns: Sequence[Column]) -> Callable[[Row], Row]:
                 values[index] = converted(value)
             except UNREADABLE as error:
                 raise MoveRefused(
-                    f"the table {table}, row {row[0]!a}: {name} has the value {value!a:.40}, which "
-                    "PostgreSQL cannot have there: correct it in the file"
+                    f"the table {table}, row {row[0]!a}: {name} has a value that PostgreSQL cannot "
+                    f"have there, as {columns[index].type}: correct it in the file"
                 ) from error
         return values
 
@@ -133,7 +152,7 @@ def for_database(table: str, columns: Sequence[Column]) -> Callable[[Row], Row]:
 
 def for_file(row: Row) -> Row:
     """A row of PostgreSQL with SQLite's values: as better-auth writes them there."""
-    return [_FOR_FILE[type(value)](value) if type(value) in _FOR_FILE else value for value in row]
+    return [value if type(value) in _OF_FILE else _for_file(value) for value in row]
 
 
 def digest(rows: Iterable[Row]) -> tuple[int, str]:
@@ -179,7 +198,10 @@ def _text(value: Any) -> str:
 
 def _text_of(value: Any) -> str:
     # A plugin's column without a type has numbers as they were written.
-    return value if isinstance(value, str) else str(value)
+    text = value if isinstance(value, str) else str(value)
+    if isinstance(value, bytes) or "\0" in text:
+        raise ValueError
+    return text
 
 
 def _boolean(value: Any) -> bool:
@@ -205,7 +227,16 @@ _FOR_DATABASE: dict[str, Callable[[Any], Any]] = {
     "smallint": int,
 }
 
-_FOR_FILE: dict[type, Callable[[Any], Any]] = {
-    bool: int,
-    datetime: lambda value: to_text(value if value.tzinfo else value.replace(tzinfo=UTC)),
-}
+#: The types of values that SQLite has as well.
+_OF_FILE = {str, int, float, bytes, type(None)}
+
+
+def _for_file(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, datetime):
+        return to_text(value if value.tzinfo else value.replace(tzinfo=UTC))
+    if isinstance(value, list | dict):
+        return orjson.dumps(value, default=str).decode()
+    # Of plugins' columns: numeric, uuid and others.
+    return str(value)
