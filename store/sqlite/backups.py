@@ -180,7 +180,8 @@ def _require_same(connection: Connection, backup: Backup, name: str, remedy: str
     if backup.seq < anchor.seq:
         raise BackupRefused(
             f"the backup is older than the audit log, of which the rows through {anchor.seq} were "
-            f"pruned, so that it is not known whether it is one of {name}; {put_back}"
+            "pruned, so that it is not known whether it is one of this database, "
+            f"{name}; {put_back}"
         )
     if connection.execute("select 1 from main.audit_log limit 1").fetchone() is None:
         raise BackupRefused(

@@ -4,6 +4,7 @@ tests/cli has what these commands do, on a file. Here they work on a file of the
 """
 
 import json
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from support.postgresql import database_at
 
 from hookstream_keys.cli.operations import ask
 from hookstream_keys.store import open_store
-from hookstream_keys.store.postgresql.transfer import differences
+from hookstream_keys.store.postgresql.transfer import differences, into_file, into_postgresql
 
 
 @pytest.fixture
@@ -150,6 +151,36 @@ def test_a_backup_becomes_a_database_of_either_engine(
     for target in (file, url_of(empty.path)):
         done = run_here("audit", "verify", "--state", "--database", target)
         assert done.returncode == 0, done.stdout
+
+
+def test_a_restore_into_an_empty_database_that_was_interrupted_is_repeated(
+    database: Database, tenant: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    path = backup(database)
+    empty = Database(tmp_path / "empty.db")
+    database_at(empty.path)
+    with monkeypatch.context() as patched:
+        patched.setattr(into_postgresql, "end", interrupt)
+        assert command(empty, "restore", str(path)).returncode != 0
+    assert "has not finished" in command(empty, "orgs", "list").stderr
+    restore(empty, path)
+    assert code(empty, tenant.key) == "VALID"
+
+
+def test_without_room_for_a_copy_it_says_where(
+    database: Database, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(into_file, "write", fail)
+    done = command(database, "audit", "verify", "--state")
+    assert done.returncode == 1
+    assert "let TMPDIR name a folder with more room" in done.stderr
+    del tenant
 
 
 def test_a_backup_of_the_file_that_was_moved_is_restored(

@@ -4,6 +4,7 @@ A backup of PostgreSQL is a SQLite file, as one of SQLite is: either engine rest
 """
 
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 
 from hookstream_keys.store import chain
 from hookstream_keys.store.acceptance import Acceptance, AcceptedChange
-from hookstream_keys.store.errors import BackupRefused, PruneRefused
+from hookstream_keys.store.errors import BackupRefused, PruneRefused, StoreUnavailable
 from hookstream_keys.store.postgresql import audit_check, background, migrations, moves
 from hookstream_keys.store.postgresql.engine import PostgresqlEngine
 from hookstream_keys.store.postgresql.session import SNAPSHOT, Session, session, transaction
@@ -230,7 +231,17 @@ class OperatorFiles(PostgresqlEngine):
 def _folder() -> Iterator[Path]:
     """A folder that only its owner reads, deleted after the block."""
     with tempfile.TemporaryDirectory(prefix="hookstream-keys-") as folder:
-        yield Path(folder)
+        try:
+            yield Path(folder)
+        except (StoreUnavailable, sqlite3.OperationalError) as error:
+            # The text of the first is about a database that does not answer.
+            cause = error.__cause__ if isinstance(error, StoreUnavailable) else error
+            if not isinstance(cause, sqlite3.OperationalError):
+                raise
+            raise StoreUnavailable(
+                f"a temporary copy of the database in {tempfile.gettempdir()} cannot be written "
+                f"({cause}): let TMPDIR name a folder with more room"
+            ) from error
 
 
 def _copy_of(file: Path) -> Path:
