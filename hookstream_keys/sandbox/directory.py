@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 #: Linux's directory in memory.
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a private directory is made in it
@@ -23,13 +24,24 @@ def temporary_directory(parent: Path | None = None) -> Iterator[Path]:
     """
     root = parent or _default_parent()
     _delete_abandoned(root)
-    directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
+    directory, lock = _locked_directory(root)
     try:
-        with (directory / _LOCK).open("w", encoding="ascii") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with lock:
             yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _locked_directory(root: Path) -> tuple[Path, TextIO]:
+    """A new directory, and the file in it that this process has locked."""
+    while True:
+        directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
+        lock = (directory / _LOCK).open("w", encoding="ascii")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (directory / _LOCK).exists():
+            return directory, lock
+        # Another sandbox that starts has found it without its lock, and deleted it.
+        lock.close()
 
 
 def _default_parent() -> Path:
