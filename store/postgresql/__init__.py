@@ -1,6 +1,5 @@
 """The store on a PostgreSQL database: the shared parts, on this engine."""
 
-from hookstream_keys.store.postgresql.audit_check import AuditCheck
 from hookstream_keys.store.postgresql.better_auth_columns import BetterAuthColumns
 from hookstream_keys.store.postgresql.heartbeat import Heartbeat
 from hookstream_keys.store.postgresql.held import HeldReads
@@ -24,7 +23,6 @@ from hookstream_keys.store.sql.users import Users
 class PostgresqlStore(
     # What only this engine has comes first: it replaces what the shared parts leave open.
     OperatorFiles,
-    AuditCheck,
     HeldReads,
     Heartbeat,
     Seals,

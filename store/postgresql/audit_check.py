@@ -53,20 +53,13 @@ class AuditCheck(PostgresqlEngine):
     ) -> ChainCheck:
         """As `OperatorStore.check_audit_log`, for every chain; the first fault is returned.
 
-        The head has that of each chain, as has `expected_head`: each must be in a chain. With
-        archives, whose rows are one chain, the rows are verified as one chain as well.
+        The head has that of each chain, as has `expected_head`: each must be in a chain. Archives
+        are not read here.
         """
-        if archives:
-            return self.check_with_archives(expected_head, archives, progress)
+        del archives
         with session(self.url) as database:
             database.execute(SNAPSHOT)
             return check(database, expected_head, progress)
-
-    def check_with_archives(
-        self, expected_head: str | None, archives: Sequence[Path], progress: Progress | None
-    ) -> ChainCheck:
-        """The same, from the first archived row."""
-        raise NotImplementedError
 
 
 def check(
@@ -100,7 +93,7 @@ def check(
     return replace(whole, head=" ".join(dict.fromkeys(heads)) or whole.head)
 
 
-def missing_heads(database: Session, expected_head: str | None) -> Sequence[str | None]:
+def missing_heads(database: Session, expected_head: str | None) -> list[str]:
     """Those of the heads that no row has, and no pruned row that remaining rows continue."""
     expected = set((expected_head or "").split()) - {chain.GENESIS.hex()}
     known = {entry_hash for (entry_hash,) in database.all(_HASHES, expected)}
@@ -123,14 +116,13 @@ def anchors_digest(database: Session) -> str:
 def _chains(
     database: Session, trunk: Anchor, anchor: Anchor, *, is_recorded: bool
 ) -> Iterator[ChainCheck]:
-    """The check of each chain, the trunk first."""
+    """The check of each chain, the trunk first, whose anchor is recorded if it has one."""
     if trunk.seq > anchor.seq:
-        origin = anchor if is_recorded else chain.BEGINNING
 
         def rows_of_trunk() -> Iterator[chain.Row]:
             return database.rows(_ROWS_OF_TRUNK, trunk.seq)
 
-        yield chain.check(rows_of_trunk, (trunk.seq, trunk.hash), None, anchor, origin=origin)
+        yield chain.check(rows_of_trunk, (trunk.seq, trunk.hash), None, anchor, origin=anchor)
     begins = {org_id: Anchor(*at) for org_id, *at in database.all(_CHAIN_ANCHORS)}
     for (org_id,) in database.all(_CHAINS, trunk.seq):
         begin = begins.get(org_id, trunk)

@@ -10,8 +10,9 @@ import asyncpg
 from hookstream_keys.store.errors import StoreUnavailable
 from hookstream_keys.store.postgresql.session import Session
 
-_IS_FILLING = "select to_regclass('hookstream_move') is not null"
-_HAS_LEFT = "select to_regclass('audit_head_moved') is not null"
+_STATE = """
+    select to_regclass('hookstream_move') is not null, to_regclass('audit_head_moved') is not null
+"""
 #: Tables of writes and of heartbeats.
 _RETIRE = """
     alter table audit_head rename to audit_head_moved;
@@ -27,12 +28,13 @@ _REINSTATE = """
 
 async def require_home(driver: asyncpg.Connection) -> None:
     """Raise StoreUnavailable where the data is not in this database, or not all of it."""
-    if await driver.fetchval(_IS_FILLING):
+    is_filling, has_left = await driver.fetchrow(_STATE)
+    if is_filling:
         raise StoreUnavailable(
             "hookstream-keys migrate-store or restore has begun to fill this database, and "
             "has not finished: run it again"
         )
-    if await driver.fetchval(_HAS_LEFT):
+    if has_left:
         raise StoreUnavailable(
             "the data was moved to another database with hookstream-keys migrate-store: use that"
         )

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from deploy.topology import DEPLOY, ROOT, private_folder
+from deploy.topology import DEPLOY, ROOT
 from support import COMMAND, unmeasured
-from support.postgresql import programs
+from support.postgresql import private_folder, programs
 from support.programs import missing, require
 from support.readme import code_blocks
 

@@ -4,11 +4,9 @@ Only addresses, ports and folders are other ones.
 """
 
 import os
-import pwd
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +17,7 @@ import httpx
 import yaml
 from interop.proxies import free_port, running
 from support import NO_TLS, Database, Server, Tenant, run, serving, until
-from support.postgresql import programs, stand_for
+from support.postgresql import as_postgres, private_folder, programs, stand_for
 from support.programs import missing, require
 
 ROOT = Path(__file__).parents[2]
@@ -33,25 +31,6 @@ CLIENT = "127.0.0.2"
 
 #: What is written must be visible, not survive the machine: these are tests.
 _FASTER = ["-c", "fsync=off", "-c", "shared_buffers=32MB"]
-
-
-def as_postgres(*command: str) -> list[str]:
-    """The command as it is run by a user whom PostgreSQL's programs accept."""
-    user = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"]
-    return [*(user if os.getuid() == 0 else []), *command]
-
-
-@contextmanager
-def private_folder() -> Iterator[Path]:
-    """A folder of the user that runs PostgreSQL, with a path that is short enough for sockets."""
-    folder = Path(tempfile.mkdtemp(prefix="deploy", dir="/tmp"))
-    try:
-        if os.getuid() == 0:
-            account = pwd.getpwnam("postgres")
-            os.chown(folder, account.pw_uid, account.pw_gid)
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass

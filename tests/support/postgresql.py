@@ -181,7 +181,7 @@ def forget(path: Path) -> None:
 @contextmanager
 def running_cluster() -> Iterator[Cluster]:
     """A new server while the block runs."""
-    with _folder() as folder:
+    with private_folder() as folder:
         made = ["initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
         _run(folder, *made, "--no-sync", "-D", str(folder / "data"))
         with _running(folder) as cluster:
@@ -191,7 +191,7 @@ def running_cluster() -> Iterator[Cluster]:
 @contextmanager
 def running_standby(primary: Cluster) -> Iterator[Cluster]:
     """A synchronous standby of a server, which waits for it from then on."""
-    with _folder() as folder:
+    with private_folder() as folder:
         source = f"host={primary.folder} user=postgres application_name=standby"
         options = ["-X", "stream", "-c", "fast", "--no-sync", "-R"]
         _run(folder, "pg_basebackup", "-d", source, *options, "-D", str(folder / "data"))
@@ -202,7 +202,8 @@ def running_standby(primary: Cluster) -> Iterator[Cluster]:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def private_folder() -> Iterator[Path]:
+    """A folder of the user that runs PostgreSQL, with a path that is short enough for sockets."""
     # A socket's path has 107 characters at most.
     folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
     try:
@@ -219,8 +220,13 @@ def _command(program: str, *arguments: str) -> list[str]:
     found = programs()
     if found is None or not (found / program).is_file():
         missing(f"PostgreSQL's {program} is missing in {found}; install postgresql")
+    return as_postgres(str(found / program), *arguments)
+
+
+def as_postgres(*command: str) -> list[str]:
+    """The command as it is run by a user whom PostgreSQL's programs accept."""
     user = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"]
-    return [*(user if os.getuid() == 0 else []), str(found / program), *arguments]
+    return [*(user if os.getuid() == 0 else []), *command]
 
 
 def _run(folder: Path, program: str, *arguments: str) -> None:

@@ -16,7 +16,7 @@ from hookstream_keys.store import chain
 from hookstream_keys.store.acceptance import Acceptance, AcceptedChange
 from hookstream_keys.store.errors import BackupRefused, PruneRefused, StoreUnavailable
 from hookstream_keys.store.postgresql import audit_check, background, migrations, moves
-from hookstream_keys.store.postgresql.engine import PostgresqlEngine
+from hookstream_keys.store.postgresql.audit_check import AuditCheck
 from hookstream_keys.store.postgresql.session import SNAPSHOT, Session, session, transaction
 from hookstream_keys.store.postgresql.transfer import (
     differences,
@@ -57,7 +57,7 @@ class _FileOfDatabase(SqliteStore):
         return "in PostgreSQL", "restore it into a new, empty database, and use that one"
 
 
-class OperatorFiles(PostgresqlEngine):
+class OperatorFiles(AuditCheck):
     """The methods of `OperatorStore` that work on a file of the database."""
 
     def backup(self, path: Path, now: str, seal_key: bytes) -> tuple[Backup, StateCheck]:
@@ -70,15 +70,23 @@ class OperatorFiles(PostgresqlEngine):
             made, state = SqliteStore(file).backup(path, now, seal_key)
         return made._replace(head=found.head), state
 
-    def check_with_archives(
-        self, expected_head: str | None, archives: Sequence[Path], progress: Progress | None
+    def check_audit_log(
+        self,
+        expected_head: str | None = None,
+        *,
+        archives: Sequence[Path] = (),
+        progress: Progress | None = None,
     ) -> ChainCheck:
-        """As `AuditCheck.check_with_archives`."""
+        """As `OperatorStore.check_audit_log`: with archives, the rows are one chain with theirs."""
+        if not archives:
+            return super().check_audit_log(expected_head, progress=progress)
         with self._snapshot(progress) as (database, file):
             found = audit_check.check(database, None, progress)
             if found.fault is not None:
                 return found
-            whole = _check_file(database, file, expected_head, archives, progress)
+            head, others = _archived_heads(database, expected_head)
+            whole = SqliteStore(file).check_audit_log(head, archives=archives, progress=progress)
+            whole = _check_others(file, whole, others, archives)
         return _with_heads(whole, found)
 
     def check_state(
@@ -94,9 +102,9 @@ class OperatorFiles(PostgresqlEngine):
             found = audit_check.check(database, None if archives else expected_head, progress)
             if found.fault is not None:
                 return StateCheck(found)
-            state = SqliteStore(file).check_state(now, archives=archives, progress=progress)
-            if archives and state.chain.fault is None:
-                state.chain = _check_file(database, file, expected_head, archives, None)
+            head, others = _archived_heads(database, expected_head) if archives else (None, [])
+            state = SqliteStore(file).check_state(now, head, archives=archives, progress=progress)
+            state.chain = _check_others(file, state.chain, others, archives)
         state.chain = _with_heads(state.chain, found)
         return state
 
@@ -262,17 +270,19 @@ def _heads_at(database: Session, backup: Path) -> str:
     return " ".join(entry_hash for (entry_hash,) in heads) or chain.GENESIS.hex()
 
 
-def _check_file(
-    database: Session,
-    file: Path,
-    expected_head: str | None,
-    archives: Sequence[Path],
-    progress: Progress | None,
+def _archived_heads(
+    database: Session, expected_head: str | None
+) -> tuple[str | None, Sequence[str]]:
+    """The heads that an archived row must have, since no remaining row has: one, and the others."""
+    missing = audit_check.missing_heads(database, expected_head)
+    return (missing[0], missing[1:]) if missing else (None, [])
+
+
+def _check_others(
+    file: Path, found: ChainCheck, heads: Sequence[str], archives: Sequence[Path]
 ) -> ChainCheck:
-    """Check the file's chain with archives, which must have each head that no remaining row has."""
-    first, *others = audit_check.missing_heads(database, expected_head) or [None]
-    found = SqliteStore(file).check_audit_log(first, archives=archives, progress=progress)
-    for head in others:
+    """A check of the file's chain with archives, which must have each of these heads as well."""
+    for head in heads:
         if found.fault is None:
             found = SqliteStore(file).check_audit_log(head, archives=archives)
     return found

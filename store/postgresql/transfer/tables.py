@@ -204,10 +204,6 @@ def _text_of(value: Any) -> str:
     return text
 
 
-def _boolean(value: Any) -> bool:
-    return is_true(value)
-
-
 def _moment(value: Any) -> datetime:
     return moment(value).astimezone(UTC)
 
@@ -219,7 +215,7 @@ def _naive(value: Any) -> datetime:
 _FOR_DATABASE: dict[str, Callable[[Any], Any]] = {
     "text": _text_of,
     "character varying": _text_of,
-    "boolean": _boolean,
+    "boolean": is_true,
     "timestamp with time zone": _moment,
     "timestamp without time zone": _naive,
     "integer": int,
