@@ -4,6 +4,7 @@ import dataclasses
 import secrets
 
 import pytest
+from support.engines import engines
 from support.results import result_of
 from unit import samples
 from unit.conftest import Postgresql
@@ -119,6 +120,8 @@ def test_a_cursor_may_have_a_time_that_does_not_exist(
     assert len(result_of(store.list_users(page))) == rows
 
 
+# The module imports the driver, which only these environments have.
+@pytest.mark.skipif("postgresql" not in engines(), reason="STORE_ENGINES has no postgresql")
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
