@@ -76,6 +76,10 @@ WRITING = {
 UNBOUNDED = {"listApiKeys": "rotated_by"}
 
 
+#: Handlers that find a key which the body names, and its field.
+LOOKED_UP = {"verifyApiKey": "key"}
+
+
 class Preparation(NamedTuple):
     """The slow work before a handler's write transaction; each part takes the handler's input."""
 

@@ -131,26 +131,37 @@ async def _verify(
         if "ip" in each:
             # It is compared with networks, and stored.
             each["ip"] = networks.canonical_address(each["ip"])
+    digests = [keys.digest_of(each["key"], context.random) for each in wanted]
     if isinstance(context, WriteContext):
         # In order: what the first one activates may make the second one invalid.
         return [
-            await _outcome(context, each, await _find(context, each, is_visible), is_visible)
-            for each in wanted
+            await _outcome(
+                context, each, digest, await _find(context, each, digest, is_visible), is_visible
+            )
+            for each, digest in zip(wanted, digests, strict=True)
         ]
-    found = [await _find(context, each, is_visible) for each in wanted]
+    if len(wanted) > 1:
+        context.store.look_ahead(list(filter(None, digests)))
+    found = [
+        await _find(context, each, digest, is_visible)
+        for each, digest in zip(wanted, digests, strict=True)
+    ]
     if any(map(verification.activates, found)):
         # Nothing is counted yet: everything is verified again in the write transaction.
         raise RetryInWriteTransaction
     return [
-        await _outcome(context, each, of, is_visible)
-        for each, of in zip(wanted, found, strict=True)
+        await _outcome(context, each, digest, of, is_visible)
+        for each, digest, of in zip(wanted, digests, found, strict=True)
     ]
 
 
 async def _find(
-    context: RequestContext, wanted: types.VerifyRequest, is_visible: IsVisible
+    context: RequestContext,
+    wanted: types.VerifyRequest,
+    digest: bytes | None,
+    is_visible: IsVisible,
 ) -> verification.Verification:
-    """Verify a key, except for its rate limit."""
+    """Verify the key of this digest, except for its rate limit."""
     env_id = wanted.get("env_id")
 
     async def is_in_environment(key: ApiKey) -> bool:
@@ -158,7 +169,7 @@ async def _find(
 
     return await verification.verify(
         context.store,
-        keys.digest_of(wanted["key"], context.random),
+        digest,
         verification.Use(
             now=timestamps.to_text(context.now),
             ip=wanted.get("ip"),
@@ -171,6 +182,7 @@ async def _find(
 async def _outcome(
     context: RequestContext,
     wanted: types.VerifyRequest,
+    digest: bytes | None,
     found: verification.Verification,
     is_visible: IsVisible,
 ) -> dict[str, Any]:
@@ -180,7 +192,7 @@ async def _outcome(
     pending = verification.activates(found) if isinstance(context, WriteContext) else None
     if found.key and pending and not await rotations.activate(context, found.key.id, pending):
         # It was cancelled, or the key revoked, since it was looked at.
-        found = await _find(context, wanted, is_visible)
+        found = await _find(context, wanted, digest, is_visible)
     answer: dict[str, Any] = {"valid": found.code == "VALID", "code": found.code}
     if found.key is not None:
         key = found.key

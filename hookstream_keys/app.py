@@ -31,6 +31,7 @@ from hookstream_keys.http.edge import EdgeMiddleware
 from hookstream_keys.http.forwarded import TrustedProxies
 from hookstream_keys.http.middlewares import (
     HandlerDispatcher,
+    LookAhead,
     ResponseValidation,
     Routing,
     Security,
@@ -158,6 +159,7 @@ def assemble(
         document,
         [
             Routing,
+            *([partial(LookAhead, store=store)] if file is None else []),
             partial(Security, credentials=credentials, limiting=limiting, share=share),
             Validation,
             *([ResponseValidation] if settings.validate_responses else []),

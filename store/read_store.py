@@ -47,6 +47,12 @@ class ReadStore(Protocol):
     def wrote_within(self, seconds: float) -> bool:
         """Whether this process has committed a write within so many seconds."""
 
+    def look_ahead(self, digests: Sequence[bytes]) -> None:
+        """Say which keys this task asks `find_key` for soon, so that they are read at once.
+
+        Each answer is given once, and is no older than this call.
+        """
+
     async def find_key(self, digest: bytes) -> ApiKey | None:
         """The key that has a secret of this SHA-256, revoked or not.
 

@@ -28,14 +28,14 @@ class Batching(Generic[Question, Answer]):
         self._waiting: list[tuple[Question, asyncio.Future[Answer]]] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def answer(self, question: Question) -> Answer:
-        """The answer, or what `ask` raises."""
+    def asked(self, question: Question) -> asyncio.Future[Answer]:
+        """The answer to come, or what `ask` raises."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append((question, future))
         if self._task is None:
             self._task = loop.create_task(self._work())
-        return await future
+        return future
 
     async def _work(self) -> None:
         try:

@@ -9,7 +9,7 @@ it changes.
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -31,10 +31,12 @@ from hookstream_keys.store.postgresql.fencing import Fence
 from hookstream_keys.store.postgresql.hosts import Hosts
 from hookstream_keys.store.postgresql.lookups import Lookups
 from hookstream_keys.store.postgresql.pool import WAIT_SECONDS, Pool
-from hookstream_keys.store.sql.connection import Engine, Row, Values
+from hookstream_keys.store.sql.connection import Engine, Row, Value, Values
 
 #: How many connections a process has at most, beside those of its rate limits.
 MAX_CONNECTIONS = 10
+
+_Answer = asyncio.Future[Row | None]
 
 _TRY_TO_ADD = "insert into receipt (id, fingerprint, sealed, created_at) values ($1, $1, $1, '')"
 _TRY_TO_DELETE = "delete from receipt where id = $1"
@@ -50,6 +52,10 @@ class PostgresqlEngine(Engine):
         self._lookups = Lookups(self._pool)
         self._transaction: ContextVar[Connection | None] = ContextVar("transaction", default=None)
         self._ends: ContextVar[float | None] = ContextVar("ends", default=None)
+        #: The answers to come of `begin`, each for the first that asks.
+        self._begun: ContextVar[dict[tuple[str, Values], _Answer] | None] = ContextVar(
+            "begun", default=None
+        )
         self._wrote_at = float("-inf")
 
     def migrate(self) -> list[str]:
@@ -94,9 +100,20 @@ class PostgresqlEngine(Engine):
         """The first row of a query, or None: asked together with others of the same turn."""
         with translating():
             if self._transaction.get() is None and self._ends.get() is None:
-                return await self._confirmed(self._lookups.one(sql, values))
+                return await self._confirmed(
+                    self._taken(sql, values) or self._lookups.one(sql, values)
+                )
             async with self._connection() as connection:
                 return await self._confirmed(connection.one(sql, values))
+
+    def begin(self, sql: str, asked: Sequence[tuple[Value, ...]]) -> None:
+        if self._transaction.get() is not None:
+            return
+        begun = dict(self._begun.get() or {})
+        for values in dict.fromkeys(asked):
+            answer = begun[sql, values] = self._lookups.one(sql, values)
+            answer.add_done_callback(_ignored)
+        self._begun.set(begun)
 
     def write_transaction(
         self, org_id: str | None = None
@@ -185,14 +202,19 @@ class PostgresqlEngine(Engine):
         async with self._pool.borrowed() as driver:
             yield Connection(driver)
 
-    async def _confirmed(self, asked: Coroutine[Any, Any, Result]) -> Result:
+    def _taken(self, sql: str, values: Values) -> _Answer | None:
+        """The answer that was begun to this query, if any."""
+        begun = self._begun.get()
+        return begun.pop((sql, values), None) if begun and isinstance(values, tuple) else None
+
+    async def _confirmed(self, asked: Awaitable[Result]) -> Result:
         """What a read returns, if the primary was confirmed when it did."""
         answer = await self._until_deadline(asked)
         # Inside a transaction as well: its request may answer without a commit that says so.
         self.fence.require_confirmed()
         return answer
 
-    async def _until_deadline(self, asked: Coroutine[Any, Any, Result]) -> Result:
+    async def _until_deadline(self, asked: Awaitable[Result]) -> Result:
         ends = self._ends.get()
         if ends is None:
             return await asked
@@ -200,6 +222,12 @@ class PostgresqlEngine(Engine):
             return await asyncio.wait_for(asked, max(0.0, ends - time.monotonic()))
         except TimeoutError:
             raise QueryTimeout("a query took until its deadline, and was stopped") from None
+
+
+def _ignored(answer: _Answer) -> None:
+    """Have no failure reported that nobody asked for."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 @asynccontextmanager

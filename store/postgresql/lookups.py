@@ -4,6 +4,7 @@ A query of one row becomes a lateral join with the values that it is asked for: 
 each of them, and one round trip, one plan and one result for all.
 """
 
+import asyncio
 import re
 from collections.abc import Sequence
 from functools import lru_cache, partial
@@ -31,20 +32,25 @@ class Lookups:
         self._pool = pool
         self._lookups: PerLoop[dict[_Query, _Lookup]] = PerLoop(dict)
 
-    async def one(self, sql: str, values: Values) -> Row | None:
-        """The first row of a query, or None."""
+    def one(self, sql: str, values: Values) -> asyncio.Future[Row | None]:
+        """The first row of a query, or None. It is on its way before it is awaited."""
         statement = translated(sql)
         bound = statement.bound(values)
         types = tuple(_TYPES.get(type(value), "") for value in bound)
         if not all(types):
             # Such as null, which has none.
-            return (await self._find(statement.sql, types, [bound]))[0]
+            return asyncio.ensure_future(self._find_one(statement.sql, types, bound))
         of_loop = self._lookups.here()
         query = statement.sql, types
         lookup = of_loop.get(query)
         if lookup is None:
             lookup = of_loop[query] = Batching(partial(self._find, *query))
-        return await lookup.answer(bound)
+        return lookup.asked(bound)
+
+    async def _find_one(
+        self, sql: str, types: tuple[str, ...], bound: tuple[Any, ...]
+    ) -> Row | None:
+        return (await self._find(sql, types, [bound]))[0]
 
     async def _find(
         self, sql: str, types: tuple[str, ...], asked: Sequence[tuple[Any, ...]]

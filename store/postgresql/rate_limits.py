@@ -105,7 +105,7 @@ class RateLimits:
         self._pool.close()
 
     async def _change(self, name: str, limit: Limit, cost: int) -> Decision:
-        return await self._batching.here().answer(_Use(_hashed(name), limit, cost))
+        return await self._batching.here().asked(_Use(_hashed(name), limit, cost))
 
     async def _decided(self, uses: Sequence[_Use]) -> Sequence[Decision]:
         """The decisions of uses, each after those before it."""

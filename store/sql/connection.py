@@ -77,6 +77,12 @@ class Engine:
         """The first row of a query, or None."""
         raise NotImplementedError
 
+    def begin(self, sql: str, asked: Sequence[tuple[Value, ...]]) -> None:
+        """Begin a query for each of these values, which `one` is asked for soon by this task.
+
+        Outside of write transactions. An engine in this process has no use for it.
+        """
+
     async def all(self, sql: str, values: Values = ()) -> Sequence[Row]:
         """Every row of a query."""
         raise NotImplementedError

@@ -1,7 +1,7 @@
 """Keys."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -79,6 +79,9 @@ class Keys(Engine):
     @cached_property
     def _key_counts(self) -> KeyCounts:
         return KeyCounts()
+
+    def look_ahead(self, digests: Sequence[bytes]) -> None:
+        self.begin(_FIND_KEY, [(digest,) for digest in digests])
 
     async def find_key(self, digest: bytes) -> ApiKey | None:
         row = await self.one(_FIND_KEY, (digest,))
