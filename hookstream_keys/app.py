@@ -104,6 +104,8 @@ def assemble(
     store.migrate()
     if not settings.single_database:
         store.run(store.require_standby())
+    if settings.read_replicas:
+        store.run(store.read_from(settings.read_replicas))
     file = database_file(settings.database)
     counters = open_counters(settings.database, file, sources.monotonic_ns)
     usage = Usage(store)

@@ -25,6 +25,7 @@ from hookstream_keys.domain.setting_kinds import (
     ORIGIN,
     PORT,
     POSITIVE,
+    POSTGRESQL_URL,
     PUBLIC_URL,
     SECONDS,
     SECONDS_FROM_0,
@@ -79,6 +80,15 @@ class Settings:
         False,  # noqa: FBT003 - the default
         "That PostgreSQL has one machine and never fails over, so that `serve` needs no "
         "synchronous standby: `on` or `off`.",
+    )
+    read_replicas: str = _setting(
+        "HOOKSTREAM_READ_REPLICAS",
+        "",
+        "Standbys of PostgreSQL that look-ups are asked of, `postgresql://USER@HOST1,HOST2/NAME`; "
+        "they have to confirm every change ([docs/scaling.md](docs/scaling.md#read-replicas)). "
+        "Default: the primary is asked.",
+        takes=POSTGRESQL_URL,
+        secret=True,
     )
     host: str = _setting("HOOKSTREAM_HOST", "127.0.0.1", "The address that `serve` listens on.")
     port: str = _setting(

@@ -60,6 +60,13 @@ class Store(ReadStore, OperatorStore, Protocol):
     async def require_standby(self) -> None:
         """Raise StoreUnavailable where a failover would lose acknowledged changes."""
 
+    async def read_from(self, url: str) -> None:
+        """Ask look-ups of read replicas, at the hosts of this URL.
+
+        Raises UnsupportedDatabase where the engine has none, and StoreUnavailable where one could
+        be behind what was acknowledged.
+        """
+
     def close(self) -> None:
         """Close the database. Nothing is lost; the store cannot be used afterwards."""
 

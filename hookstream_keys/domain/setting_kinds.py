@@ -68,6 +68,12 @@ PUBLIC_URL = Takes.of(
     "its end, such as https://keys.example.com or https://example.com/keys (the server adds /v1)",
     shown=False,
 )
+POSTGRESQL_URL = Takes.of(
+    r"(postgres(ql)?://\S+)?",
+    "postgresql://USER@HOST1,HOST2/NAME",
+    # It may have a password.
+    shown=False,
+)
 #: Smaller limits would refuse requests that every client sends.
 BYTES = Takes.of(
     r"(102[4-9]|10[3-9]\d|1[1-9]\d\d|[2-9]\d{3}|[1-9]\d{4,11})",

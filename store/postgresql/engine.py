@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -20,23 +20,23 @@ from hookstream_keys.store.aside import Aside, Result
 from hookstream_keys.store.errors import (
     CommitUnknown,
     QueryTimeout,
+    StoreError,
     StoreUnavailable,
     TransactionConflict,
 )
-from hookstream_keys.store.postgresql import background, migrations, moves
+from hookstream_keys.store.postgresql import background, fencing, migrations, moves
 from hookstream_keys.store.postgresql.confirmation import confirmed
 from hookstream_keys.store.postgresql.connection import Connection
-from hookstream_keys.store.postgresql.errors import translating
+from hookstream_keys.store.postgresql.errors import FAILURES, translating
 from hookstream_keys.store.postgresql.fencing import Fence
 from hookstream_keys.store.postgresql.hosts import Hosts
 from hookstream_keys.store.postgresql.lookups import Lookups
 from hookstream_keys.store.postgresql.pool import WAIT_SECONDS, Pool
+from hookstream_keys.store.postgresql.replicas import Replica, Replicas
 from hookstream_keys.store.sql.connection import Engine, Row, Value, Values
 
 #: How many connections a process has at most, beside those of its rate limits.
 MAX_CONNECTIONS = 10
-
-_Answer = asyncio.Future[Row | None]
 
 _TRY_TO_ADD = "insert into receipt (id, fingerprint, sealed, created_at) values ($1, $1, $1, '')"
 _TRY_TO_DELETE = "delete from receipt where id = $1"
@@ -48,12 +48,14 @@ class PostgresqlEngine(Engine):
     def __init__(self, url: str) -> None:
         self.url = url
         self.fence = Fence()
+        #: None, unless the operator names them.
+        self.replicas = Replicas()
         self._pool = Pool(url, MAX_CONNECTIONS, self.fence)
         self._lookups = Lookups(self._pool)
         self._transaction: ContextVar[Connection | None] = ContextVar("transaction", default=None)
         self._ends: ContextVar[float | None] = ContextVar("ends", default=None)
         #: The answers to come of `begin`, each for the first that asks.
-        self._begun: ContextVar[dict[tuple[str, Values], _Answer] | None] = ContextVar(
+        self._begun: ContextVar[dict[tuple[str, Values], _Asked] | None] = ContextVar(
             "begun", default=None
         )
         self._wrote_at = float("-inf")
@@ -86,6 +88,7 @@ class PostgresqlEngine(Engine):
 
     def close(self) -> None:
         self._pool.close()
+        self.replicas.close()
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         return background.run(coroutine)
@@ -100,9 +103,7 @@ class PostgresqlEngine(Engine):
         """The first row of a query, or None: asked together with others of the same turn."""
         with translating():
             if self._transaction.get() is None and self._ends.get() is None:
-                return await self._confirmed(
-                    self._taken(sql, values) or self._lookups.one(sql, values)
-                )
+                return await self._looked_up(sql, values)
             async with self._connection() as connection:
                 return await self._confirmed(connection.one(sql, values))
 
@@ -111,8 +112,8 @@ class PostgresqlEngine(Engine):
             return
         begun = dict(self._begun.get() or {})
         for values in dict.fromkeys(asked):
-            answer = begun[sql, values] = self._lookups.one(sql, values)
-            answer.add_done_callback(_ignored)
+            begun[sql, values] = self._asked(sql, values)
+            begun[sql, values].answer.add_done_callback(_ignored)
         self._begun.set(begun)
 
     def write_transaction(
@@ -190,7 +191,15 @@ class PostgresqlEngine(Engine):
                             await connection.lock(org_id)
                         yield connection
                         await connection.finish()
+                if waits:
+                    await self._wait_until_applied(driver)
                 self._wrote_at = time.monotonic()
+
+    async def _wait_until_applied(self, driver: fencing.Connection) -> None:
+        try:
+            await self.fence.wait_until_applied(driver)
+        except FAILURES as error:
+            raise CommitUnknown("the connection ended just after a commit") from error
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
@@ -202,8 +211,27 @@ class PostgresqlEngine(Engine):
         async with self._pool.borrowed() as driver:
             yield Connection(driver)
 
-    def _taken(self, sql: str, values: Values) -> _Answer | None:
-        """The answer that was begun to this query, if any."""
+    async def _looked_up(self, sql: str, values: Values) -> Row | None:
+        """The first row of a query, or None, of a replica or the primary."""
+        asked = self._taken(sql, values) or self._asked(sql, values)
+        if asked.of is None:
+            return await self._confirmed(asked.answer)
+        try:
+            row = await asked.answer
+            asked.of.require_current()
+        except StoreError:
+            # Whatever it is, such as changes that a query there was in the way of.
+            asked.of.give_up()
+            return await self._confirmed(self._lookups.one(sql, values))
+        return row
+
+    def _asked(self, sql: str, values: Values) -> "_Asked":
+        replica = self.replicas.current()
+        lookups = self._lookups if replica is None else replica.lookups
+        return _Asked(replica, lookups.one(sql, values))
+
+    def _taken(self, sql: str, values: Values) -> "_Asked | None":
+        """The query that was begun, if it was."""
         begun = self._begun.get()
         return begun.pop((sql, values), None) if begun and isinstance(values, tuple) else None
 
@@ -224,8 +252,16 @@ class PostgresqlEngine(Engine):
             raise QueryTimeout("a query took until its deadline, and was stopped") from None
 
 
-def _ignored(answer: _Answer) -> None:
-    """Have no failure reported that nobody asked for."""
+class _Asked(NamedTuple):
+    """A query on its way."""
+
+    #: The replica that it was asked of; None for the primary.
+    of: Replica | None
+    answer: asyncio.Future[Row | None]
+
+
+def _ignored(answer: asyncio.Future[Row | None]) -> None:
+    """Have no failure reported of an answer that is not awaited."""
     if not answer.cancelled():
         answer.exception()
 

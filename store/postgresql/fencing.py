@@ -7,6 +7,10 @@ heartbeat that was confirmed was sent `FENCE_SECONDS` ago, reads fail. In return
 acknowledged by a new primary before it has been one for as long: by then no process reads from
 the old one.
 
+Where there may be read replicas, the same holds for a standby that `synchronous_standby_names` does
+not name any more: a process may ask it until its heartbeat fails. So no change is acknowledged
+before these names have been the same for `FENCE_SECONDS`.
+
 A server that is promoted begins a new timeline. Every connection knows its own, and one of an older
 timeline is not used after a newer one was seen.
 """
@@ -24,7 +28,10 @@ FENCE_SECONDS = 5.0
 BEAT_SECONDS = 1.0
 
 #: Fails on a standby, which no connection may be to.
-_TIMELINE = "select ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int"
+_TIMELINE = """
+    select ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int,
+        current_setting('synchronous_commit')
+"""
 #: The moment from which changes on this timeline are acknowledged, in seconds from now. The first
 #: timeline that a database is used on has none before it.
 _BEGIN = "insert into timeline (id) values ($1) on conflict (id) do nothing"
@@ -33,6 +40,18 @@ _WAIT = """
         then $2 - extract(epoch from clock_timestamp() - since)::float8 else 0 end
     from timeline where id = $1
 """
+
+_NAMES = "select current_setting('synchronous_standby_names')"
+#: Of the names that a database begins with, no replica was asked before.
+_FIRST_NAMES = """
+    insert into standby_names (one, names, since) values (true, $1, to_timestamp(0))
+    on conflict (one) do nothing
+"""
+_NEW_NAMES = """
+    update standby_names set names = $1, since = clock_timestamp() where names <> $1
+"""
+#: The moment from which changes are acknowledged with these names, in seconds from now.
+_NAMES_WAIT = "select $1 - extract(epoch from clock_timestamp() - since)::float8 from standby_names"
 
 
 class Connection(asyncpg.Connection):
@@ -50,10 +69,16 @@ class Fence:
         self._confirmed_at: float | None = None
         #: From when on changes on a timeline are acknowledged, by `time.monotonic`.
         self._settled_at: dict[int, float] = {}
+        #: Whether commits wait until standbys have applied them, so that there may be replicas.
+        self.applies = False
+        #: The standbys' names as the last commit found them, and from when on changes are
+        #: acknowledged with these, by `time.monotonic`.
+        self._names: tuple[str, float] | None = None
 
     async def look(self, driver: Connection) -> None:
         """Note the timeline of a new connection. Fails on a standby."""
-        driver.timeline = await driver.fetchval(_TIMELINE)
+        driver.timeline, commit = await driver.fetchrow(_TIMELINE)
+        self.applies = commit == "remote_apply"
         self._latest = max(self._latest, driver.timeline)
 
     def admit(self, driver: Connection) -> None:
@@ -84,5 +109,26 @@ class Fence:
             unsettled = await driver.fetchval(_WAIT, driver.timeline, FENCE_SECONDS)
             settled_at = self._settled_at[driver.timeline] = time.monotonic() + unsettled
         wait = settled_at - time.monotonic()
+        if wait > 0:
+            await asyncio.sleep(wait)
+
+    async def begin_names(self, driver: Connection) -> None:
+        """Note the standbys' names before the first replica is asked."""
+        await driver.execute(_FIRST_NAMES, await driver.fetchval(_NAMES))
+
+    async def wait_until_applied(self, driver: Connection) -> None:
+        """After a commit, wait until it may be acknowledged, where a replica was left out just now.
+
+        Raises StoreUnavailable where that is not known.
+        """
+        if not self.applies:
+            return
+        names = await driver.fetchval(_NAMES)
+        if self._names is None or self._names[0] != names:
+            await driver.execute(_FIRST_NAMES, names)
+            await driver.execute(_NEW_NAMES, names)
+            unsettled = await driver.fetchval(_NAMES_WAIT, FENCE_SECONDS)
+            self._names = names, time.monotonic() + unsettled
+        wait = self._names[1] - time.monotonic()
         if wait > 0:
             await asyncio.sleep(wait)

@@ -7,10 +7,12 @@ from hookstream_keys.store.errors import StoreUnavailable
 from hookstream_keys.store.postgresql.engine import PostgresqlEngine
 from hookstream_keys.store.postgresql.errors import translating
 from hookstream_keys.store.postgresql.fencing import BEAT_SECONDS
+from hookstream_keys.store.postgresql.replicas import Replicas, primary_of
 
 _BEAT = """
     insert into node (id, seen_at) values ($1, clock_timestamp())
     on conflict (id) do update set seen_at = excluded.seen_at
+    returning seen_at::text, current_setting('synchronous_commit') = 'remote_apply'
 """
 #: Of processes that have ended.
 _FORGET = "delete from node where seen_at < clock_timestamp() - interval '1 day'"
@@ -29,14 +31,33 @@ class Heartbeat(PostgresqlEngine):
         Returns in how many seconds to send the next one. Raises StoreUnavailable.
         """
         sent_at = time.monotonic()
+        primary = None
         try:
             async with self._durable(waits=False) as connection:
-                await (await connection.driver()).execute(_BEAT, self._node)
+                driver = await connection.driver()
+                beat, self.fence.applies = await driver.fetchrow(_BEAT, self._node)
+                if self.replicas:
+                    primary = await primary_of(driver)
         except StoreUnavailable:
             # The requests say so; the next one may be confirmed.
             return BEAT_SECONDS
         self.fence.confirm(sent_at)
+        if primary is not None:
+            # After the commit, which was not acknowledged before they had it.
+            await self.replicas.check(primary, self._node, beat, sent_at)
         return BEAT_SECONDS
+
+    async def read_from(self, url: str) -> None:
+        """Ask look-ups of the standbys at the hosts of `url`, as soon as heartbeats allow it.
+
+        Raises StoreUnavailable where one of them could be behind what was acknowledged.
+        """
+        replicas = Replicas.at(url)
+        with translating():
+            async with self._pool.borrowed() as driver:
+                await replicas.require_usable(await primary_of(driver))
+                await self.fence.begin_names(driver)
+        self.replicas = replicas
 
     async def require_standby(self) -> None:
         """Raise StoreUnavailable where no standby confirms changes."""

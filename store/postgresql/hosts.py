@@ -45,6 +45,13 @@ def urls_of_hosts(url: str) -> list[str]:
     ]
 
 
+def host_of(url: str) -> str:
+    """The first host of a URL, for a log: without its user, who may have a password."""
+    parts = urlsplit(url)
+    named = dict(parse_qsl(parts.query, keep_blank_values=True))
+    return parts.netloc.rpartition("@")[2] or named.get("host", "its default host")
+
+
 def _unreadable() -> StoreUnavailable:
     return StoreUnavailable(
         "the database's URL cannot be read: write postgresql://USER:PASSWORD@HOST:PORT/NAME, with "
@@ -56,8 +63,9 @@ class Hosts:
     """The hosts of a URL; the last one that was the primary is tried first."""
 
     def __init__(self, url: str) -> None:
+        #: A URL for each of them.
         try:
-            self._urls = urls_of_hosts(url)
+            self.urls = urls_of_hosts(url)
         except ValueError:
             raise _unreadable() from None
 
@@ -67,23 +75,23 @@ class Hosts:
         `options` are those of asyncpg.
         """
         failures: list[Exception] = []
-        for url in tuple(self._urls):
+        for url in tuple(self.urls):
             try:
-                driver = await self._to(url, timeout / len(self._urls), options)
+                driver = await self._to(url, timeout / len(self.urls), options)
             except FAILURES as failed:
                 failures.append(failed)
                 continue
             except ValueError:
                 # Its text may have a part of a password.
                 raise _unreadable() from None
-            self._urls.remove(url)
-            self._urls.insert(0, url)
+            self.urls.remove(url)
+            self.urls.insert(0, url)
             return driver
         raise failures[-1]
 
     async def _to(self, url: str, timeout: float, options: dict[str, Any]) -> asyncpg.Connection:
         driver = await asyncpg.connect(url, timeout=timeout, **options)
-        if len(self._urls) > 1 and await driver.fetchval(_IS_STANDBY, timeout=timeout):
+        if len(self.urls) > 1 and await driver.fetchval(_IS_STANDBY, timeout=timeout):
             await driver.close(timeout=timeout)
             raise asyncpg.CannotConnectNowError("the host is a standby")
         return driver

@@ -4,10 +4,11 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 import asyncpg
 
-from hookstream_keys.store.postgresql.fencing import Connection, Fence
+from hookstream_keys.store.postgresql.fencing import Connection
 from hookstream_keys.store.postgresql.hosts import Hosts
 from hookstream_keys.store.postgresql.per_loop import PerLoop
 
@@ -22,25 +23,44 @@ CANCEL_SECONDS = 0.5
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?\+00", re.ASCII)
 
 
+class Admission(Protocol):
+    """What decides which connections are used."""
+
+    async def look(self, driver: Connection) -> None:
+        """Look at a new connection. Raises where it is not to be used."""
+
+    def admit(self, driver: Connection) -> None:
+        """Raise StoreUnavailable where it is not to be used any more."""
+
+
 class Pool:
     """At most so many `connections` to `url` for each event loop, with these settings.
 
-    Each is to a primary, and no older one than others that the `fence` knows.
+    Each is looked at by the `fence`, and admitted by it again when it is borrowed. A statement, a
+    lock, a connection and a free place are waited for `seconds` each.
     """
 
-    def __init__(self, url: str, connections: int, fence: Fence, **settings: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        connections: int,
+        fence: Admission,
+        seconds: float = WAIT_SECONDS,
+        **settings: str,
+    ) -> None:
         self._hosts = Hosts(url)
         self._fence = fence
         self._connections = connections
+        self._seconds = seconds
         self._settings = {
             "application_name": "hookstream-keys",
             "timezone": "UTC",
             "datestyle": "ISO",
             # To compile a look-up takes longer than to run it.
             "jit": "off",
-            "lock_timeout": f"{WAIT_SECONDS * 1000:.0f}",
+            "lock_timeout": f"{seconds * 1000:.0f}",
             # Of a process that has stopped in the middle of one.
-            "idle_in_transaction_session_timeout": f"{WAIT_SECONDS * 2000:.0f}",
+            "idle_in_transaction_session_timeout": f"{seconds * 2000:.0f}",
             **settings,
         }
         self._of_loops = PerLoop(_OfLoop)
@@ -53,7 +73,7 @@ class Pool:
             async with of_loop.opening:
                 if of_loop.pool is None:
                     of_loop.pool = await self._opened()
-        driver = await of_loop.pool.acquire(timeout=WAIT_SECONDS)
+        driver = await of_loop.pool.acquire(timeout=self._seconds)
         try:
             self._fence.admit(driver)
             yield driver
@@ -74,8 +94,8 @@ class Pool:
             # Without a floor, which the driver would restore in the background, with tracebacks.
             min_size=0,
             max_size=self._connections,
-            timeout=WAIT_SECONDS,
-            command_timeout=WAIT_SECONDS,
+            timeout=self._seconds,
+            command_timeout=self._seconds,
             init=self._prepare,
             connection_class=Connection,
             # Nothing is set on a connection that would have to be reset.

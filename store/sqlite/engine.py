@@ -32,6 +32,7 @@ from hookstream_keys.store.errors import (
     ForeignKeyViolation,
     QueryTimeout,
     StoreUnavailable,
+    UnsupportedDatabase,
 )
 from hookstream_keys.store.inline import run_inline
 from hookstream_keys.store.sql.connection import Engine, Row, Values
@@ -137,6 +138,11 @@ class SqliteEngine(Engine):
 
     async def require_standby(self) -> None:
         """Nothing: nothing fails over."""
+
+    async def read_from(self, _: str) -> None:
+        raise UnsupportedDatabase(
+            "HOOKSTREAM_READ_REPLICAS is for PostgreSQL: a file has no replicas, so leave it out"
+        )
 
     def close(self) -> None:
         with self._lock:
