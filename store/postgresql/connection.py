@@ -51,6 +51,8 @@ class Connection:
         self.known: dict[tuple[Any, ...], Any] = {}
         #: What is sent before the next statement.
         self.pending = Pending(driver)
+        #: The hashes of events of earlier transactions, or None, by organization and `seq`.
+        self._entry_hashes: dict[tuple[str, int], str | None] = {}
         self._driver = driver
 
     async def driver(self) -> asyncpg.Connection:
@@ -140,8 +142,10 @@ class Connection:
         for event in reversed(self.events):
             if (event[_ORG_ID], event[0]) == (org_id, seq):
                 return str(event[-1])
-        found: str | None = await (await self.driver()).fetchval(_ENTRY_HASH, org_id, seq)
-        return found
+        if (org_id, seq) not in self._entry_hashes:
+            # Under the organization's lock, and not one of what is pending: that stays in bulk.
+            self._entry_hashes[org_id, seq] = await self._driver.fetchval(_ENTRY_HASH, org_id, seq)
+        return self._entry_hashes[org_id, seq]
 
     async def finish(self) -> None:
         """Insert the events, and write the heads that they have moved, before the commit."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import secrets
+from typing import Any
 
 import pytest
 from support.engines import engines
@@ -9,12 +10,14 @@ from support.results import result_of
 from unit import samples
 from unit.conftest import Postgresql
 
+from hookstream_keys.domain.quotas import Quotas
 from hookstream_keys.store import (
     ApiKey,
     ForeignKeyViolation,
     Member,
     Organization,
     Page,
+    QuotaReached,
     Store,
     Tenant,
     TransactionConflict,
@@ -190,6 +193,40 @@ def test_jobs_of_one_group_commit_see_one_another(
     assert last is not None
     assert (before.enabled, after.enabled, last.id) == (True, False, made[2].id)
     assert postgresql.run("select count(*) from api_key") == [(4,)]
+    assert store.check_audit_log().fault is None
+
+
+def test_keys_of_one_group_commit_are_one_message_also_with_a_quota(
+    store: Store, postgresql: Postgresql, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hookstream_keys.store.postgresql.pending import Pending  # noqa: PLC0415 - the driver
+
+    messages: list[int] = []
+    insert = Pending._insert
+
+    async def counted(self: Pending, sql: str, steps: Any) -> None:
+        messages.append(len(steps))
+        await insert(self, sql, steps)
+
+    monkeypatch.setattr(Pending, "_insert", counted)
+    quota = Quotas.of(keys_per_environment=25).keys_per_environment
+
+    async def group(size: int) -> None:
+        async with store.group_commit():
+            for _ in range(size):
+                key = samples.key_of(tenant.tenancy.environment)
+                event = samples.event_of(key)
+                await store.add_key(key, secrets.token_bytes(32), event, None, quota)
+
+    result_of(group(1))
+    messages.clear()
+    result_of(group(10))
+    result_of(group(10))
+    assert messages == [10, 10]
+    with pytest.raises(QuotaReached):
+        result_of(group(10))
+    # The first tenant has a key, too.
+    assert postgresql.run("select count(*) from api_key") == [(22,)]
     assert store.check_audit_log().fault is None
 
 
