@@ -10,7 +10,7 @@ limit an operation counts for: `x-rate-limit`, or none with `x-rate-limited: fal
 
 from hookstream_keys.context.principal import KeyPrincipal, SessionPrincipal
 from hookstream_keys.context.request import Request
-from hookstream_keys.domain.errors import ApiError, RateLimited, Unauthorized
+from hookstream_keys.domain.errors import ApiError, RateLimited, Unauthorized, Unavailable
 from hookstream_keys.domain.limits import Decision, Limit
 from hookstream_keys.runtime import rate_limit_names
 from hookstream_keys.runtime.counters import Counters
@@ -68,6 +68,10 @@ class RateLimiting:
 
     async def count_error(self, request: Request, error: ApiError) -> None:
         """Count a request that was refused before authentication. Raises RateLimited."""
+        if self._counters.is_remote and type(error) is Unavailable:
+            # The counters are in the database that has just failed: counting would only take as
+            # long again.
+            return
         refused = isinstance(error, Unauthorized)
         if refused or request.limit is None:
             await self.limit_anonymous(request, REFUSAL_COST if refused else 1)

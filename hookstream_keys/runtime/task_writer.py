@@ -21,7 +21,7 @@ from hookstream_keys.domain.errors import Overloaded
 from hookstream_keys.runtime.jobs import Job, Outcome, Task, outcome, resolve, run_task, wait_after
 from hookstream_keys.runtime.usage import FLUSH_SECONDS
 from hookstream_keys.runtime.writer import MAX_BATCH, MAX_QUEUE_SECONDS, MAX_QUEUED
-from hookstream_keys.store import Store, StoreError, TransactionConflict
+from hookstream_keys.store import Store, StoreError, StoreUnavailable, TransactionConflict
 
 log = logging.getLogger("hookstream_keys")
 
@@ -157,8 +157,15 @@ class TaskWriter:
         return await self._together(jobs)
 
     async def _together(self, jobs: Sequence[Job]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
         async with self._store.group_commit():
-            return [await outcome(job) for job in jobs]
+            for job in jobs:
+                result, failure = await outcome(job)
+                if isinstance(failure, StoreUnavailable):
+                    # The others would wait as long for the same, such as a lock.
+                    raise failure
+                outcomes.append((result, failure))
+        return outcomes
 
     async def _repeat(self, task: Task) -> None:
         wait = 0.0

@@ -10,10 +10,11 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from support.programs import missing
@@ -179,12 +180,17 @@ def forget(path: Path) -> None:
 
 
 @contextmanager
-def running_cluster() -> Iterator[Cluster]:
-    """A new server while the block runs."""
+def running_cluster(
+    faults: Callable[[Path], Mapping[str, str]] | None = None, **settings: str
+) -> Iterator[Cluster]:
+    """A new server while the block runs, with these settings.
+
+    `faults` gets its folder, and returns variables for its processes.
+    """
     with private_folder() as folder:
         made = ["initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
         _run(folder, *made, "--no-sync", "-D", str(folder / "data"))
-        with _running(folder) as cluster:
+        with _running(folder, faults(folder) if faults else {}, **settings) as cluster:
             yield cluster
 
 
@@ -234,11 +240,15 @@ def _run(folder: Path, program: str, *arguments: str) -> None:
 
 
 @contextmanager
-def _running(folder: Path) -> Iterator[Cluster]:
-    options = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
+def _running(
+    folder: Path, variables: Mapping[str, str] = MappingProxyType({}), **settings: str
+) -> Iterator[Cluster]:
+    options = [f"-c{name}={value}" for name, value in {**_SETTINGS, **settings}.items()]
     command = _command("postgres", "-D", str(folder / "data"), "-k", str(folder), *options)
     with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+        server = subprocess.Popen(
+            command, stdout=log, stderr=log, cwd=folder, env={**os.environ, **variables}
+        )
     try:
         _wait_until_ready(server, _command("pg_isready", "-q", "-h", str(folder)))
         yield Cluster(folder)
