@@ -47,7 +47,7 @@ class Node:
         return answer.status_code
 
     def verify(self) -> int:
-        """The status of a verification of a good key."""
+        """The status of a verification of a valid key."""
         key = self.tenant.key
         headers = {"X-API-Key": key}
         answer = self.server.request(
