@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from support import until
 from support.results import as_coroutine, result_of
 from unit import samples
 from unit.conftest import Engine, Sqlite
@@ -76,13 +77,14 @@ def run(writer: Writer, *jobs: Job) -> list[Any]:
 
 
 @contextmanager
-def busy(writer: Writer) -> Iterator[None]:
-    """Let jobs come in while the writer has something to do."""
+def busy(writer: Writer, queued: int = 0) -> Iterator[None]:
+    """Let jobs come in, at least so many, while the writer has something to do."""
     started, go_on = threading.Event(), threading.Event()
 
     def job() -> None:
         started.set()
         go_on.wait(10)
+        until(lambda: writer._jobs.qsize() >= queued, 10)
 
     thread = threading.Thread(target=lambda: run(writer, job))
     thread.start()
@@ -119,7 +121,7 @@ def test_writes_queued_during_a_group_commit_join_it(
     store: Store, tenant: Tenant, writer: Writer, counting: Counting
 ) -> None:
     jobs = [adding(store, tenant) for _ in range(50)]
-    with busy(writer):
+    with busy(writer, 50):
         before = counting.times
         assert run(writer, *[job for job, _ in jobs]) == [None] * 50
     assert counting.times == before
@@ -148,7 +150,7 @@ def test_a_group_commit_has_a_maximum_size(
     monkeypatch: pytest.MonkeyPatch, writer: Writer, counting: Counting
 ) -> None:
     monkeypatch.setattr(module, "MAX_BATCH", 10)
-    with busy(writer):
+    with busy(writer, 35):
         before = counting.times
         run(writer, *[lambda: None] * 35)
     # The first with nine of these.
