@@ -14,19 +14,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import processes
+from harness.better_auth import BetterAuth
 from harness.hookstream import Hookstream, command, seed, settings
 from harness.places import WORK
 from harness.programs import run
 from harness.server import Server, serving
 from harness.system import Data, Launch
 
-from cluster.postgresql import Cluster
+from cluster.postgresql import Cluster, name_of
 
 CONNECTIONS = (16, 64)
 WORKS = ("verify", "create")
 #: Of no worth: what it signs is thrown away with the database.
 _SECRET = "for-the-benchmark-only-0123456789abcdef"  # noqa: S105
-_NAMES = itertools.count(1)
+#: How many keys better-auth has: it makes each by itself. Its verifications take no longer with
+#: more, which would help it only where they did.
+BETTER_AUTH_KEYS = 2_000
 #: How many keys are revoked for a figure.
 _REVOCATIONS = 200
 
@@ -50,6 +53,20 @@ class OnPostgresql(Hookstream):
         return Launch(command, environment)
 
 
+class BetterAuthOnPostgresql(BetterAuth):
+    """better-auth and its plugin on a PostgreSQL database."""
+
+    label = "better-auth on PostgreSQL"
+    packages = (*BetterAuth.packages, "pg")
+
+    def __init__(self, url: str = "") -> None:
+        self._url = url
+
+    def database(self, _: Data) -> str:
+        """The URL of its database."""
+        return self._url
+
+
 @dataclass(frozen=True)
 class Figures:
     """What one kind of work cost: of all servers together, and of the database's."""
@@ -71,10 +88,11 @@ def works(rounds: int, seconds: int, size: int, database: Cluster) -> Found:
     template = Data(WORK / "cluster" / str(size))
     if not (template.folder / "facts.json").exists():
         seed(template.empty(), size, known=min(size, 20_000))
+    moved_once = moved(template, database)
     samples: dict[tuple[str, str, int], list[Figures]] = defaultdict(list)
     for number in range(rounds):
-        for name in ("SQLite", "PostgreSQL", "two nodes"):
-            for key, figures in _turn(name, template, database, seconds).items():
+        for name in ("SQLite", "PostgreSQL", "two nodes", BetterAuthOnPostgresql.label):
+            for key, figures in _turn(name, template, database, moved_once, seconds).items():
                 samples[key].append(figures)
         print(f"round {number + 1} done", file=sys.stderr, flush=True)
     return {key: _medians(several) for key, several in samples.items()}
@@ -94,23 +112,31 @@ def revocations(data: Data, database: Cluster, *, has_standby: bool, seconds: in
 
 def moved(template: Data, database: Cluster) -> str:
     """The URL of a new database with the rows of a copy of the file."""
-    name = f"bench_{next(_NAMES)}"
-    database.sql(f"create database {name}")
+    url = database.new()
     copy = template.copy(WORK / "run")
-    command(copy, "migrate-store", f"sqlite:///{copy.database}", database.url(name))
-    return database.url(name)
+    command(copy, "migrate-store", f"sqlite:///{copy.database}", url)
+    return url
 
 
 def _turn(
-    name: str, template: Data, database: Cluster, seconds: int
+    name: str, template: Data, database: Cluster, moved_once: str, seconds: int
 ) -> dict[tuple[str, str, int], Figures]:
     found = {}
     with ExitStack() as stack:
         if name == "SQLite":
             data = template.copy(WORK / "run")
             servers = [stack.enter_context(serving(Hookstream(), data))]
+        elif name == BetterAuthOnPostgresql.label:
+            data = Data(WORK / "run").empty()
+            url = database.new()
+            stack.callback(database.drop, url)
+            peer = BetterAuthOnPostgresql(url)
+            peer.seed(data, BETTER_AUTH_KEYS)
+            servers = [stack.enter_context(serving(peer, data))]
         else:
-            system = OnPostgresql(moved(template, database))
+            url = database.new(name_of(moved_once))
+            stack.callback(database.drop, url)
+            system = OnPostgresql(url)
             folders = [template.copy(WORK / f"run-{node}") for node in range(2)]
             count = 2 if name == "two nodes" else 1
             servers = [stack.enter_context(serving(system, data)) for data in folders[:count]]

@@ -1,5 +1,6 @@
 """PostgreSQL servers of the benchmark's own, on Unix sockets, durable as installed."""
 
+import itertools
 import os
 import pwd
 import shutil
@@ -19,6 +20,7 @@ _OPTIONS = (
     "-clisten_addresses=", "-cmax_connections=200", "-cshared_buffers=1GB", "-cmax_wal_size=4GB",
 )  # fmt: skip
 _START_SECONDS = 60
+_NAMES = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,16 @@ class Cluster:
         """The URL of a database."""
         return f"postgresql://postgres@/{database}?host={self.folder}"
 
+    def new(self, template: str = "template1") -> str:
+        """The URL of a new database, empty or a copy."""
+        name = f"bench_{next(_NAMES)}"
+        self.sql(f"create database {name} template {template}")
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Drop a database that nothing uses any more."""
+        self.sql(f"drop database {name_of(url)} with (force)")
+
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Execute a statement; returns what psql prints of it."""
         return _run("psql", "-X", "-q", "-A", "-t", "-h", str(self.folder), "-U", "postgres", "-d",
@@ -40,6 +52,11 @@ class Cluster:
     def version(self) -> str:
         """The version of the server."""
         return self.sql("show server_version").split()[0]
+
+
+def name_of(url: str) -> str:
+    """The name of the database at a URL of `Cluster.url`."""
+    return url.partition("@/")[2].partition("?")[0]
 
 
 @contextmanager

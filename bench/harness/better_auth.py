@@ -26,6 +26,7 @@ class BetterAuth(System):
     speaks = "better_auth"
     works = ("verify", "create", "create_by_session")
     table = "apikey"
+    packages: tuple[str, ...] = ("@better-auth/api-key", "better-auth", "better-sqlite3")
 
     def install(self) -> None:
         """Install its packages, which compiles better-sqlite3 the first time."""
@@ -51,18 +52,21 @@ class BetterAuth(System):
     def versions(self) -> dict[str, str]:
         """What it is made of."""
         lock = json.loads((_FOLDER / "package-lock.json").read_text("utf-8"))["packages"]
-        parts = ("@better-auth/api-key", "better-auth", "better-sqlite3")
         node = require("node")
         return {
-            **{part: lock[f"node_modules/{part}"]["version"] for part in parts},
+            **{part: lock[f"node_modules/{part}"]["version"] for part in self.packages},
             "Node.js": run(node, "--version").strip().removeprefix("v"),
             "its SQLite": run(node, "--eval", _SQLITE, cwd=_FOLDER).strip(),
         }
 
+    def database(self, data: Data) -> str:
+        """The file, or URL, of its database."""
+        return str(data.database)
+
     def _environment(self, data: Data) -> dict[str, str]:
         return {
             "NODE_ENV": "production",
-            "BENCH_DATABASE": str(data.database),
+            "BENCH_DATABASE": self.database(data),
             "BETTER_AUTH_SECRET": _SECRET,
             "BETTER_AUTH_TELEMETRY": "0",
         }

@@ -4,19 +4,28 @@
 //   node server.mjs seed COUNT    makes the database
 //   node server.mjs serve PORT    serves it
 //
-// BENCH_DATABASE names the database, BETTER_AUTH_SECRET signs its sessions.
+// BENCH_DATABASE names the database, a file or a URL of PostgreSQL; BETTER_AUTH_SECRET signs its
+// sessions.
 import http from "node:http";
 import Database from "better-sqlite3";
+import pg from "pg";
 import { apiKey } from "@better-auth/api-key";
 import { betterAuth } from "better-auth";
 import { getMigrations } from "better-auth/db/migration";
 import { toNodeHandler } from "better-auth/node";
 
-const database = new Database(process.env.BENCH_DATABASE);
-database.pragma("journal_mode = WAL");
-database.pragma("synchronous = FULL");
-database.pragma("busy_timeout = 5000");
-database.pragma("foreign_keys = ON");
+const named = process.env.BENCH_DATABASE;
+const onPostgresql = named.startsWith("postgresql://");
+const database = onPostgresql
+  ? new pg.Pool({ connectionString: named, max: 10 })
+  : new Database(named);
+if (!onPostgresql) {
+  database.pragma("journal_mode = WAL");
+  database.pragma("synchronous = FULL");
+  database.pragma("busy_timeout = 5000");
+  database.pragma("foreign_keys = ON");
+}
+const close = () => (onPostgresql ? database.end() : database.close());
 
 // Where a client would reach it; requests from there pass its check of the origin.
 const address = "http://127.0.0.1";
@@ -41,7 +50,7 @@ const handler = toNodeHandler(auth);
 async function seed(count) {
   await (await getMigrations(options)).runMigrations();
   // These need not be durable: losing them costs another run.
-  database.pragma("synchronous = OFF");
+  if (!onPostgresql) database.pragma("synchronous = OFF");
   const { headers, response } = await auth.api.signUpEmail({
     body: { name: "Ada", email: "ada@example.com", password: "correct horse battery staple" },
     returnHeaders: true,
@@ -52,7 +61,7 @@ async function seed(count) {
     const made = await auth.api.createApiKey({ body });
     console.log(`${made.id} ${made.key}`);
   }
-  database.close();
+  await close();
 }
 
 const works = {
@@ -85,7 +94,7 @@ function serve(port) {
     response.end(text);
   });
   process.once("SIGTERM", () => {
-    server.close(() => database.close());
+    server.close(close);
     server.closeIdleConnections();
   });
   server.listen(Number(port), "127.0.0.1");
