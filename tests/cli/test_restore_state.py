@@ -7,10 +7,8 @@ import itertools
 import os
 import random
 import secrets
-import sqlite3
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +25,6 @@ from hookstream_keys.domain.errors import ApiError
 from hookstream_keys.handlers import organizations, rotations
 from hookstream_keys.handlers.recheck import write_context
 from hookstream_keys.store import open_store
-
-pytestmark = pytest.mark.on_sqlite(reason="it changes files; tests/transfer restores on PostgreSQL")
 
 IS_CAMPAIGN = "FUZZ_RESTORES" in os.environ
 SEQUENCES = int(os.environ.get("FUZZ_RESTORES") or 12)
@@ -187,14 +183,14 @@ class Life:
 
     def prune(self) -> None:
         """As a server does now and then: rows of what has ended go without a word."""
-        with closing(sqlite3.connect(self.database.path, isolation_level=None)) as connection:
-            connection.execute("pragma foreign_keys = on")
-            connection.execute("delete from rotation where state = 'cancelled'")
-            now = timestamps.to_text(timestamps.now())
-            connection.execute(
-                "delete from rotation where state = 'grace' and expires_at <= ?", (now,)
-            )
-            connection.execute("delete from environment where deleted_at is not null")
+        now = timestamps.to_text(timestamps.now())
+        # Keys and rotations of an environment go with it.
+        for statement, values in (
+            ("delete from rotation where state = 'cancelled'", ()),
+            ("delete from rotation where state = 'grace' and expires_at <= ?", (now,)),
+            ("delete from environment where deleted_at is not null", ()),
+        ):
+            self.database.execute(statement, values, references=True)
 
     def prune_log(self) -> None:
         """The oldest events go, and a checkpoint stays; older backups cannot be restored then."""

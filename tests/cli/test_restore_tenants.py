@@ -1,13 +1,10 @@
 """What `restore` does to environments, organizations and users, as its help and docs say."""
 
-import pytest
 from support import Database, Tenant, serving, url_of
 from support.backups import backup, code, command, restore
 
 from hookstream_keys.cli.operations import ask
 from hookstream_keys.store import open_store
-
-pytestmark = pytest.mark.on_sqlite(reason="it changes files; tests/transfer restores on PostgreSQL")
 
 
 def does(database: Database, operation: str, *, body: object = None, **given: str) -> None:

@@ -176,11 +176,16 @@ class Database:
         self._tenant = Tenant(**{name: facts[name] for name in names})
         return self._tenant
 
-    def execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    def execute(
+        self, sql: str, parameters: tuple[Any, ...] = (), *, references: bool = False
+    ) -> list[tuple[Any, ...]]:
+        """The rows of a statement; with `references`, as on PostgreSQL, SQLite keeps to them."""
         if ON_POSTGRESQL:
             return shared_cluster().execute(url_of(self.path), sql, *parameters)
         connection = sqlite3.connect(self.path, timeout=10)
         try:
+            if references:
+                connection.execute("pragma foreign_keys = on")
             with connection:
                 return connection.execute(sql, parameters).fetchall()
         finally:

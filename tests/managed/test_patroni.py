@@ -1,0 +1,55 @@
+"""Failovers by Patroni under load: nothing acknowledged is lost, and the nodes find the primary."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+from interop.proxies import free_port
+from managed.members import START_SECONDS, running
+from nodes.load import LIMITS, Load, writing
+from support import NO_TLS, ON_POSTGRESQL, Database, serving, until
+
+pytestmark = pytest.mark.skipif(not ON_POSTGRESQL, reason="Patroni manages PostgreSQL")
+
+
+def test_two_failovers_lose_nothing_and_revive_nothing(tmp_path: Path) -> None:
+    from support.postgresql import (  # noqa: PLC0415 - needs the driver
+        private_folder,
+        shared_cluster,
+        stand_for,
+    )
+
+    with ExitStack() as stack:
+        ports = [free_port() for _ in range(6)]
+        folders = [stack.enter_context(private_folder()) for _ in range(3)]
+        first, second = stack.enter_context(running(folders, ports))
+        hosts = ",".join(f"127.0.0.1:{member.port}" for member in (first, second))
+        url = f"postgresql://postgres@{hosts}"
+        shared_cluster().execute(
+            f"postgresql://postgres@127.0.0.1:{first.port}/postgres", "create database keys"
+        )
+        database = Database(tmp_path / "keys.db")
+        stand_for(database.path, f"{url}/keys")
+        tenant = database.run_init()
+        nodes = [
+            stack.enter_context(serving(database, HOOKSTREAM_SINGLE_DATABASE="off", **LIMITS))
+            for _ in range(2)
+        ]
+        load = Load((nodes[0], nodes[1]), tenant)
+        with writing(load):
+            for primary, standby in ((first, second), (second, first)):
+                primary.kill()
+                until(lambda: standby.is_now("primary"), START_SECONDS)  # noqa: B023 - called at once
+                # A supervisor would start it again; nothing is acknowledged without a standby.
+                primary.start()
+                until(lambda: primary.is_now("sync"), START_SECONDS)  # noqa: B023 - the same
+        load.tell()
+        direct = f"postgresql://postgres@127.0.0.1:{first.port}/keys"
+        load.assert_all_is_there(lambda sql: shared_cluster().execute(direct, sql))
+        headers = {"X-API-Key": tenant.key}
+        with httpx.Client(timeout=20, trust_env=False, verify=NO_TLS, headers=headers) as http:
+            for node in nodes:
+                for key_id in load.revoked[-20:]:
+                    found = http.get(f"{node.url}/auth/api-keys/{key_id}").json()
+                    assert found["revoked_at"] is not None
