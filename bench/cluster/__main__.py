@@ -8,9 +8,7 @@ from pathlib import Path
 from harness.better_auth import BetterAuth
 from harness.hookstream import Hookstream
 from harness.machine import heading
-from harness.places import WORK
 from harness.programs import Unusable, require
-from harness.system import Data
 from harness.targets import number
 
 from cluster import large, measure
@@ -47,11 +45,13 @@ def main() -> None:
 def _report(rounds: int, seconds: int, keys: int, many: int) -> list[str]:
     with cluster() as database:
         few_keys, many_keys = large.latencies(many, seconds, database)
-        found = measure.works(rounds, seconds, keys, database)
-        data = Data(WORK / "cluster" / str(keys))
-        alone = measure.revocations(data, database, has_standby=False, seconds=seconds * 2)
+        data = measure.template(keys)
+        url = measure.moved(data, database)
+        found = measure.works(rounds, seconds, data, url, database)
+        asked = (data, url, database)
+        alone = measure.revocations(*asked, has_standby=False, seconds=seconds * 2)
         with standby(database):
-            waiting = measure.revocations(data, database, has_standby=True, seconds=seconds * 2)
+            waiting = measure.revocations(*asked, has_standby=True, seconds=seconds * 2)
         made_of = measure.versions(database)
     return [
         "# PostgreSQL beside a file",

@@ -1,11 +1,10 @@
 """How long a verification takes with few keys, and with many."""
 
-from harness.hookstream import seed
 from harness.places import WORK
 from harness.server import serving
 from harness.system import Data
 
-from cluster.measure import OnPostgresql, moved
+from cluster.measure import OnPostgresql, moved, template
 from cluster.postgresql import Cluster, name_of
 
 #: How many keys there are first; their secrets are known, and stay the only known ones.
@@ -38,9 +37,7 @@ def latencies(count: int, seconds: int, database: Cluster) -> tuple[float, float
 
     In seconds, of runs of so many seconds.
     """
-    few = Data(WORK / "cluster" / str(FEW))
-    if not (few.folder / "facts.json").exists():
-        seed(few.empty(), FEW, known=FEW)
+    few = template(FEW)
     url = moved(few, database)
     before = _median(url, few, seconds)
     name = name_of(url)

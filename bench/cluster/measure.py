@@ -27,6 +27,7 @@ CONNECTIONS = (16, 64)
 WORKS = ("verify", "create")
 #: Of no worth: what it signs is thrown away with the database.
 _SECRET = "for-the-benchmark-only-0123456789abcdef"  # noqa: S105
+_WARM_UP_SECONDS = 5
 #: How many keys better-auth has: it makes each by itself. Its verifications take no longer with
 #: more, which would help it only where they did.
 BETTER_AUTH_KEYS = 2_000
@@ -83,24 +84,33 @@ class Figures:
 Found = dict[tuple[str, str, int], Figures]
 
 
-def works(rounds: int, seconds: int, size: int, database: Cluster) -> Found:
-    """Each work on a file, on one node and on two, round after round; the medians."""
-    template = Data(WORK / "cluster" / str(size))
-    if not (template.folder / "facts.json").exists():
-        seed(template.empty(), size, known=min(size, 20_000))
-    moved_once = moved(template, database)
+def template(size: int) -> Data:
+    """A file with so many keys, kept from run to run."""
+    data = Data(WORK / "cluster" / str(size))
+    if not (data.folder / "facts.json").exists():
+        seed(data.empty(), size, known=min(size, 20_000))
+    return data
+
+
+def works(rounds: int, seconds: int, data: Data, url: str, database: Cluster) -> Found:
+    """Each work on a file, on one node and on two, round after round; the medians.
+
+    `data` is the file, and `url` the database with the same keys, which are copied.
+    """
     samples: dict[tuple[str, str, int], list[Figures]] = defaultdict(list)
     for number in range(rounds):
         for name in ("SQLite", "PostgreSQL", "two nodes", BetterAuthOnPostgresql.label):
-            for key, figures in _turn(name, template, database, moved_once, seconds).items():
+            for key, figures in _turn(name, data, database, url, seconds).items():
                 samples[key].append(figures)
         print(f"round {number + 1} done", file=sys.stderr, flush=True)
     return {key: _medians(several) for key, several in samples.items()}
 
 
-def revocations(data: Data, database: Cluster, *, has_standby: bool, seconds: int) -> list[float]:
-    """How long revocations take while another connection verifies, in seconds, sorted."""
-    url = moved(data, database)
+def revocations(
+    data: Data, url: str, database: Cluster, *, has_standby: bool, seconds: int
+) -> list[float]:
+    """How long revocations take while other connections verify, in seconds, sorted."""
+    url = database.new(name_of(url))
     with serving(OnPostgresql(url, has_standby=has_standby), data.copy(WORK / "run")) as server:
         load = server.load("verify", connections=16, seconds=seconds)
         with ThreadPoolExecutor(1) as thread:
@@ -119,29 +129,30 @@ def moved(template: Data, database: Cluster) -> str:
 
 
 def _turn(
-    name: str, template: Data, database: Cluster, moved_once: str, seconds: int
+    name: str, file: Data, database: Cluster, url: str, seconds: int
 ) -> dict[tuple[str, str, int], Figures]:
     found = {}
     with ExitStack() as stack:
         if name == "SQLite":
-            data = template.copy(WORK / "run")
+            data = file.copy(WORK / "run")
             servers = [stack.enter_context(serving(Hookstream(), data))]
         elif name == BetterAuthOnPostgresql.label:
             data = Data(WORK / "run").empty()
-            url = database.new()
-            stack.callback(database.drop, url)
-            peer = BetterAuthOnPostgresql(url)
+            own = database.new()
+            stack.callback(database.drop, own)
+            peer = BetterAuthOnPostgresql(own)
             peer.seed(data, BETTER_AUTH_KEYS)
             servers = [stack.enter_context(serving(peer, data))]
         else:
-            url = database.new(name_of(moved_once))
-            stack.callback(database.drop, url)
-            system = OnPostgresql(url)
-            folders = [template.copy(WORK / f"run-{node}") for node in range(2)]
+            own = database.new(name_of(url))
+            stack.callback(database.drop, own)
+            system = OnPostgresql(own)
+            folders = [file.copy(WORK / f"run-{node}") for node in range(2)]
             count = 2 if name == "two nodes" else 1
             servers = [stack.enter_context(serving(system, data)) for data in folders[:count]]
         for server in servers:
-            server.drive(server.load("verify", seconds=1))
+            # Longer than a slow start of Node's.
+            server.drive(server.load("verify", seconds=_WARM_UP_SECONDS))
         for work, connections in itertools.product(WORKS, CONNECTIONS):
             found[name, work, connections] = _drive(servers, work, connections, seconds, database)
     return found
