@@ -66,3 +66,5 @@ def _fail(asked: Sequence[tuple[Any, asyncio.Future[Any]]], error: Exception) ->
     for _, future in asked:
         if not future.done():
             future.set_exception(error)
+            # It counts as seen: where none waits for the answer, none has to be told.
+            future.exception()

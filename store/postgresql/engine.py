@@ -101,9 +101,9 @@ class PostgresqlEngine(Engine):
 
     async def one(self, sql: str, values: Values) -> Row | None:
         """The first row of a query, or None: asked together with others of the same turn."""
+        if self._transaction.get() is None and self._ends.get() is None:
+            return await self._looked_up(sql, values)
         with translating():
-            if self._transaction.get() is None and self._ends.get() is None:
-                return await self._looked_up(sql, values)
             async with self._connection() as connection:
                 return await self._confirmed(connection.one(sql, values))
 
@@ -113,7 +113,6 @@ class PostgresqlEngine(Engine):
         begun = dict(self._begun.get() or {})
         for values in dict.fromkeys(asked):
             begun[sql, values] = self._asked(sql, values)
-            begun[sql, values].answer.add_done_callback(_ignored)
         self._begun.set(begun)
 
     def write_transaction(
@@ -214,15 +213,18 @@ class PostgresqlEngine(Engine):
     async def _looked_up(self, sql: str, values: Values) -> Row | None:
         """The first row of a query, or None, of a replica or the primary."""
         asked = self._taken(sql, values) or self._asked(sql, values)
-        if asked.of is None:
-            return await self._confirmed(asked.answer)
-        try:
-            row = await asked.answer
-            asked.of.require_current()
-        except StoreError:
-            # Whatever it is, such as changes that a query there was in the way of.
-            asked.of.give_up()
-            return await self._confirmed(self._lookups.one(sql, values))
+        if asked.of is not None:
+            try:
+                row = await asked.answer
+                asked.of.require_current()
+            except StoreError:
+                # Whatever it is, such as changes that a query there was in the way of.
+                asked.of.give_up()
+                asked = _Asked(None, self._lookups.one(sql, values))
+            else:
+                return row
+        row = await asked.answer
+        self.fence.require_confirmed()
         return row
 
     def _asked(self, sql: str, values: Values) -> "_Asked":
@@ -258,12 +260,6 @@ class _Asked(NamedTuple):
     #: The replica that it was asked of; None for the primary.
     of: Replica | None
     answer: asyncio.Future[Row | None]
-
-
-def _ignored(answer: asyncio.Future[Row | None]) -> None:
-    """Have no failure reported of an answer that is not awaited."""
-    if not answer.cancelled():
-        answer.exception()
 
 
 @asynccontextmanager

@@ -36,8 +36,8 @@ class Lookups:
         """The first row of a query, or None. It is on its way before it is awaited."""
         statement = translated(sql)
         bound = statement.bound(values)
-        types = tuple(_TYPES.get(type(value), "") for value in bound)
-        if not all(types):
+        types = tuple([_TYPES.get(type(value), "") for value in bound])
+        if "" in types:
             # Such as null, which has none.
             return asyncio.ensure_future(self._find_one(statement.sql, types, bound))
         of_loop = self._lookups.here()
