@@ -70,7 +70,7 @@ def check(
     if trunk is None or anchor is None or not _are_possible(trunk, anchor):
         message = "where the chains begin is gone or changed: audit_trunk, audit_anchor"
         return ChainCheck(0, chain.GENESIS.hex(), ChainFault("head", 0, None, message))
-    is_recorded = _is_recorded(database, anchor)
+    is_recorded = _is_recorded(database, trunk, anchor)
     total = database.value(_COUNT)
     whole = ChainCheck(0, chain.GENESIS.hex(), None, anchor.seq)
     heads: list[str] = []
@@ -134,16 +134,17 @@ def _chains(
         yield chain.check(rows, head, None, begin, origin=begin if is_recorded else trunk)
 
 
-def _is_recorded(database: Session, anchor: Anchor) -> bool:
+def _is_recorded(database: Session, trunk: Anchor, anchor: Anchor) -> bool:
     """Whether an event says that the log was pruned so far, and where its chains begin."""
     digest = anchors_digest(database)
     for row in database.all(_PRUNES, chain.PRUNED):
         told = chain.details(row)
-        if "chains" not in told:
-            # From the SQLite database, of whose rows the trunk has the rest.
+        if row[0] <= trunk.seq:
+            # From the database that was moved here, of whose rows the trunk has the rest. Where
+            # that had chains as well, they are in the trunk now.
             is_it = digest == _NO_CHAINS and chain.covers(row, anchor)
         else:
-            is_it = (told["chains"], told.get("through_seq"), told.get("hash")) == (digest, *anchor)
+            is_it = (told.get("chains"), told.get("through_seq"), told.get("hash")) == (digest, *anchor)
         if is_it:
             return True
     return False

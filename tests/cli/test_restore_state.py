@@ -246,6 +246,7 @@ def test_the_log_explains_the_state_after_every_restore(
         for _ in range(STEPS):
             life.step()
         found = verified(life.database, "--state")
+        assert "state" in found, f"sequence {number}: {found['message']}"
         assert (found["ok"], found["state"]["faults"]) == (True, []), f"sequence {number}"
         done += life.done
     with capsys.disabled():

@@ -95,9 +95,11 @@ def test_a_deleted_user_is_not_restored(database: Database, tenant: Tenant) -> N
         id=tenant.org_id,
     )
     path = backup(database)
-    database.execute("pragma foreign_keys = on")
-    database.execute('delete from "member" where "userId" = ?', (user,))
-    database.execute('delete from "user" where id = ?', (user,))
+    for statement in (
+        'delete from "member" where "userId" = ?',
+        'delete from "user" where id = ?',
+    ):
+        database.execute(statement, (user,), references=True)
     found = restore(database, path)
     assert found["preserved"]["members_removed"] == 1
     assert found["changes"]["member.restored"] == found["changes"]["user.restored"] == 0

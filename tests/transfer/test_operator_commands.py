@@ -341,6 +341,24 @@ def test_rows_that_were_removed_as_if_pruned_are_found(
     assert not verified(database)["ok"]
 
 
+def test_a_backup_of_a_pruned_log_begins_another_database(
+    database: Database, tenant: Tenant, old: str, tmp_path: Path
+) -> None:
+    """The chains of one become the trunk of the next, whose prunes are recorded there."""
+    prune(database, old, "--no-archive")
+    last = database
+    for number in range(3):
+        path = backup(last, f"{number}.backup")
+        last = Database(tmp_path / f"{number}.db")
+        database_at(last.path)
+        restore(last, path)
+        create(last, tenant)
+        moment = last.now()
+        create(last, tenant)
+        prune(last, moment, "--no-archive")
+        assert verified(last, "--state")["ok"]
+
+
 def test_one_of_two_prunes_at_once_removes_the_rows(database: Database, old: str) -> None:
     def prune_too(_: int) -> int:
         options = ("--before", old, "--no-archive")
