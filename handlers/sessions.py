@@ -27,6 +27,9 @@ async def sign_out(context: WriteContext, body: types.SignOutRequest | None = No
         )
         if session is not None:
             await context.store.end_session(session.id, audit.session_deleted(context, session))
+    else:
+        # A request whose commit was not confirmed may have ended it.
+        await context.store.confirm_earlier()
     return (
         {"success": True},
         200,

@@ -72,6 +72,7 @@ from hookstream_keys.store.records import (
     User,
 )
 from hookstream_keys.store.sqlite import SqliteStore, permissions
+from hookstream_keys.store.sqlite.retired import refuse_retired
 from hookstream_keys.store.sqlite.sandbox import SandboxStore, Snapshot
 from hookstream_keys.store.sqlite.version import require_version
 from hookstream_keys.store.state_check import StateCheck, StateFault
@@ -149,6 +150,7 @@ __all__ = [
     "needs_driver",
     "open_sandbox_store",
     "open_store",
+    "refuse_retired",
     "require_private",
 ]
 

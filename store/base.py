@@ -60,6 +60,12 @@ class Store(ReadStore, OperatorStore, Protocol):
     async def require_standby(self) -> None:
         """Raise StoreUnavailable where a failover would lose acknowledged changes."""
 
+    async def confirm_earlier(self) -> None:
+        """Have this transaction's commit confirm those that it sees, as a change of its own would.
+
+        For an answer that says that something is done already.
+        """
+
     async def read_from(self, url: str) -> None:
         """Ask look-ups of read replicas, at the hosts of this URL.
 

@@ -13,6 +13,7 @@ from hookstream_keys.store import (
     database_file,
     has_no_tables,
     open_store,
+    refuse_retired,
     require_private,
 )
 
@@ -61,6 +62,7 @@ def require_database(database: str, remedy: str) -> None:
             )
         return
     path = file.absolute()
+    refuse_retired(path)
     if not path.exists():
         found = f"there is no database {path}"
     elif is_empty(path):

@@ -69,8 +69,9 @@ PUBLIC_URL = Takes.of(
     shown=False,
 )
 POSTGRESQL_URL = Takes.of(
-    r"(postgres(ql)?://\S+)?",
-    "postgresql://USER@HOST1,HOST2/NAME",
+    r"(postgres(ql)?://([^@/?#\s]*@)?[^@/?#\s]*(/[^@#\s]*)?)?",
+    "postgresql://USER@HOST1,HOST2/NAME, with special characters of a password percent-encoded, "
+    "such as %2F for / and %40 for @",
     # It may have a password.
     shown=False,
 )

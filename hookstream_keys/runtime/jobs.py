@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, NamedTuple
 
-from hookstream_keys.store import TransactionConflict
+from hookstream_keys.store import StoreError, TransactionConflict
 
 log = logging.getLogger("hookstream_keys")
 
@@ -58,6 +58,10 @@ async def run_task(task: Task) -> object:
     """What a periodic task returns; None where it fails, which is logged."""
     try:
         return await task()
+    except StoreError as error:
+        # The database's state, not a mistake that a traceback explains.
+        log.error("a periodic task failed: %s", error)  # noqa: TRY400
+        return None
     except Exception:  # a task that fails runs again the next time
         log.exception("a periodic task failed")
         return None

@@ -144,7 +144,10 @@ def _is_recorded(database: Session, trunk: Anchor, anchor: Anchor) -> bool:
             # that had chains as well, they are in the trunk now.
             is_it = digest == _NO_CHAINS and chain.covers(row, anchor)
         else:
-            is_it = (told.get("chains"), told.get("through_seq"), told.get("hash")) == (digest, *anchor)
+            is_it = (told.get("chains"), told.get("through_seq"), told.get("hash")) == (
+                digest,
+                *anchor,
+            )
         if is_it:
             return True
     return False

@@ -1,7 +1,7 @@
 """Whether a commit is known to the synchronous standby."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import asyncpg
 
@@ -28,6 +28,8 @@ def confirmed(driver: asyncpg.Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        driver.remove_log_listener(listen)
+        # Where the connection has ended it has no listeners.
+        with suppress(asyncpg.InterfaceError):
+            driver.remove_log_listener(listen)
     if warned:
         raise CommitUnknown("the standby has not confirmed the change")

@@ -10,7 +10,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -37,6 +37,9 @@ from hookstream_keys.store.sql.connection import Engine, Row, Value, Values
 
 #: How many connections a process has at most, beside those of its rate limits.
 MAX_CONNECTIONS = 10
+
+#: For how long the answer to a query that was begun ahead is used, in seconds.
+AHEAD_SECONDS = 0.1
 
 _TRY_TO_ADD = "insert into receipt (id, fingerprint, sealed, created_at) values ($1, $1, $1, '')"
 _TRY_TO_DELETE = "delete from receipt where id = $1"
@@ -85,6 +88,10 @@ class PostgresqlEngine(Engine):
             driver = await connection.driver()
             await driver.execute(_TRY_TO_ADD, probe)
             await driver.execute(_TRY_TO_DELETE, probe)
+
+    async def confirm_earlier(self) -> None:
+        # A commit that was not confirmed is seen all the same; a later one waits for both.
+        await self.try_to_write()
 
     def close(self) -> None:
         self._pool.close()
@@ -220,7 +227,7 @@ class PostgresqlEngine(Engine):
             except StoreError:
                 # Whatever it is, such as changes that a query there was in the way of.
                 asked.of.give_up()
-                asked = _Asked(None, self._lookups.one(sql, values))
+                asked = _Asked(None, self._lookups.one(sql, values), time.monotonic())
             else:
                 return row
         row = await asked.answer
@@ -230,12 +237,14 @@ class PostgresqlEngine(Engine):
     def _asked(self, sql: str, values: Values) -> "_Asked":
         replica = self.replicas.current()
         lookups = self._lookups if replica is None else replica.lookups
-        return _Asked(replica, lookups.one(sql, values))
+        return _Asked(replica, lookups.one(sql, values), time.monotonic())
 
     def _taken(self, sql: str, values: Values) -> "_Asked | None":
         """The query that was begun, if it was."""
         begun = self._begun.get()
-        return begun.pop((sql, values), None) if begun and isinstance(values, tuple) else None
+        asked = begun.pop((sql, values), None) if begun and isinstance(values, tuple) else None
+        # A request that has waited meanwhile has to know what others have changed.
+        return asked if asked and time.monotonic() - asked.since <= AHEAD_SECONDS else None
 
     async def _confirmed(self, asked: Awaitable[Result]) -> Result:
         """What a read returns, if the primary was confirmed when it did."""
@@ -260,6 +269,8 @@ class _Asked(NamedTuple):
     #: The replica that it was asked of; None for the primary.
     of: Replica | None
     answer: asyncio.Future[Row | None]
+    #: When, by `time.monotonic`.
+    since: float
 
 
 @asynccontextmanager
@@ -275,8 +286,10 @@ async def _transaction(driver: asyncpg.Connection) -> AsyncIterator[None]:
         if await _commit(driver) != "COMMIT":
             raise TransactionConflict("the transaction was undone")  # noqa: TRY301 - rolled back
     except BaseException:
-        if not driver.is_closed() and driver.is_in_transaction():
-            await driver.execute("rollback")
+        # Where the connection has ended, this fails, too; what ended it is the answer.
+        with suppress(*FAILURES):
+            if not driver.is_closed() and driver.is_in_transaction():
+                await driver.execute("rollback")
         raise
 
 

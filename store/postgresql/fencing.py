@@ -7,9 +7,9 @@ heartbeat that was confirmed was sent `FENCE_SECONDS` ago, reads fail. In return
 acknowledged by a new primary before it has been one for as long: by then no process reads from
 the old one.
 
-Where there may be read replicas, the same holds for a standby that `synchronous_standby_names` does
-not name any more: a process may ask it until its heartbeat fails. So no change is acknowledged
-before these names have been the same for `FENCE_SECONDS`.
+Where there may be read replicas, the same holds for a standby that the primary does not wait for
+any more: a process may ask it until a heartbeat says so. So no change is acknowledged before the
+server's settings and its standbys have been the same for `FENCE_SECONDS`.
 
 A server that is promoted begins a new timeline. Every connection knows its own, and one of an older
 timeline is not used after a newer one was seen.
@@ -41,23 +41,18 @@ _WAIT = """
     from timeline where id = $1
 """
 
-_NAMES = "select current_setting('synchronous_standby_names')"
-#: Of the names that a database begins with, no replica was asked before.
-_FIRST_NAMES = """
-    insert into standby_names (one, names, since) values (true, $1, to_timestamp(0))
-    on conflict (one) do nothing
+#: How long ago the server has read its settings, or a standby has connected, whichever was later,
+#: in seconds.
+_UNCHANGED_FOR = """
+    select extract(epoch from clock_timestamp() - greatest(
+        pg_conf_load_time(), (select max(backend_start) from pg_stat_replication)))::float8
 """
-_NEW_NAMES = """
-    update standby_names set names = $1, since = clock_timestamp() where names <> $1
-"""
-#: The moment from which changes are acknowledged with these names, in seconds from now.
-_NAMES_WAIT = "select $1 - extract(epoch from clock_timestamp() - since)::float8 from standby_names"
 
 
 class Connection(asyncpg.Connection):
-    """A driver's connection that knows the timeline of its server."""
+    """A driver's connection that knows its server, and that one's timeline."""
 
-    __slots__ = ("timeline",)
+    __slots__ = ("server", "timeline")
 
 
 class Fence:
@@ -69,16 +64,13 @@ class Fence:
         self._confirmed_at: float | None = None
         #: From when on changes on a timeline are acknowledged, by `time.monotonic`.
         self._settled_at: dict[int, float] = {}
-        #: Whether commits wait until standbys have applied them, so that there may be replicas.
-        self.applies = False
-        #: The standbys' names as the last commit found them, and from when on changes are
-        #: acknowledged with these, by `time.monotonic`.
-        self._names: tuple[str, float] | None = None
+        #: Until when there may be replicas, by `time.monotonic`.
+        self._applies_until = float("-inf")
 
     async def look(self, driver: Connection) -> None:
         """Note the timeline of a new connection. Fails on a standby."""
         driver.timeline, commit = await driver.fetchrow(_TIMELINE)
-        self.applies = commit == "remote_apply"
+        self.note_commit(commit)
         self._latest = max(self._latest, driver.timeline)
 
     def admit(self, driver: Connection) -> None:
@@ -97,8 +89,8 @@ class Fence:
             return
         if time.monotonic() - self._confirmed_at > FENCE_SECONDS:
             raise StoreUnavailable(
-                f"the database has confirmed nothing for {FENCE_SECONDS:.0f} seconds, and another "
-                "server may be the primary by now"
+                f"the database has confirmed nothing for {FENCE_SECONDS:.0f} seconds: a standby of "
+                "synchronous_standby_names is away or behind, or another server is the primary"
             )
 
     async def wait_until_settled(self, driver: Connection) -> None:
@@ -112,23 +104,21 @@ class Fence:
         if wait > 0:
             await asyncio.sleep(wait)
 
-    async def begin_names(self, driver: Connection) -> None:
-        """Note the standbys' names before the first replica is asked."""
-        await driver.execute(_FIRST_NAMES, await driver.fetchval(_NAMES))
+    def note_commit(self, setting: str) -> None:
+        """Note what `synchronous_commit` is: with `remote_apply` there may be replicas."""
+        if setting == "remote_apply":
+            # Longer than a process asks replicas after that was changed.
+            self._applies_until = time.monotonic() + 2 * FENCE_SECONDS
 
     async def wait_until_applied(self, driver: Connection) -> None:
         """After a commit, wait until it may be acknowledged, where a replica was left out just now.
 
-        Raises StoreUnavailable where that is not known.
+        That was by a change of the settings, or another standby has taken its name. Both are asked
+        for after the commit, so it does not matter what they were during it.
         """
-        if not self.applies:
+        if time.monotonic() > self._applies_until:
             return
-        names = await driver.fetchval(_NAMES)
-        if self._names is None or self._names[0] != names:
-            await driver.execute(_FIRST_NAMES, names)
-            await driver.execute(_NEW_NAMES, names)
-            unsettled = await driver.fetchval(_NAMES_WAIT, FENCE_SECONDS)
-            self._names = names, time.monotonic() + unsettled
-        wait = self._names[1] - time.monotonic()
+        wait = FENCE_SECONDS - await driver.fetchval(_UNCHANGED_FOR)
         if wait > 0:
-            await asyncio.sleep(wait)
+            # No longer, where the server's clock was set.
+            await asyncio.sleep(min(wait, FENCE_SECONDS))

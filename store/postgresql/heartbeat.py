@@ -12,7 +12,7 @@ from hookstream_keys.store.postgresql.replicas import Replicas, primary_of
 _BEAT = """
     insert into node (id, seen_at) values ($1, clock_timestamp())
     on conflict (id) do update set seen_at = excluded.seen_at
-    returning seen_at::text, current_setting('synchronous_commit') = 'remote_apply'
+    returning seen_at::text, current_setting('synchronous_commit')
 """
 #: Of processes that have ended.
 _FORGET = "delete from node where seen_at < clock_timestamp() - interval '1 day'"
@@ -35,11 +35,13 @@ class Heartbeat(PostgresqlEngine):
         try:
             async with self._durable(waits=False) as connection:
                 driver = await connection.driver()
-                beat, self.fence.applies = await driver.fetchrow(_BEAT, self._node)
+                beat, setting = await driver.fetchrow(_BEAT, self._node)
+                self.fence.note_commit(setting)
                 if self.replicas:
                     primary = await primary_of(driver)
         except StoreUnavailable:
             # The requests say so; the next one may be confirmed.
+            await self.replicas.tell()
             return BEAT_SECONDS
         self.fence.confirm(sent_at)
         if primary is not None:
@@ -56,7 +58,6 @@ class Heartbeat(PostgresqlEngine):
         with translating():
             async with self._pool.borrowed() as driver:
                 await replicas.require_usable(await primary_of(driver))
-                await self.fence.begin_names(driver)
         self.replicas = replicas
 
     async def require_standby(self) -> None:

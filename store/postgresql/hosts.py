@@ -46,10 +46,15 @@ def urls_of_hosts(url: str) -> list[str]:
 
 
 def host_of(url: str) -> str:
-    """The first host of a URL, for a log: without its user, who may have a password."""
+    """The first host of a URL and its port, for a log: not its user, who may have a password."""
     parts = urlsplit(url)
     named = dict(parse_qsl(parts.query, keep_blank_values=True))
-    return parts.netloc.rpartition("@")[2] or named.get("host", "its default host")
+    _, at, after = parts.netloc.rpartition("@")
+    if "@" in url.removeprefix(f"{parts.scheme}://{parts.netloc}") and not at:
+        # What looks like a host may be a part of a password.
+        return "a URL that cannot be read"
+    host = after or named.get("host", "the default host")
+    return f"{host} port {named['port']}" if "port" in named else host
 
 
 def _unreadable() -> StoreUnavailable:
@@ -78,6 +83,11 @@ class Hosts:
         for url in tuple(self.urls):
             try:
                 driver = await self._to(url, timeout / len(self.urls), options)
+            except asyncpg.SyntaxOrAccessError:
+                # Its text may have a part of the URL.
+                raise StoreUnavailable(
+                    "the database's URL has a parameter that the driver and the server do not know"
+                ) from None
             except FAILURES as failed:
                 failures.append(failed)
                 continue

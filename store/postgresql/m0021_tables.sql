@@ -315,10 +315,4 @@ create table node (
 create table timeline (
     id integer primary key,
     since timestamptz not null default clock_timestamp()
-);
--- The standbys that commits wait for, and since when; a row where read replicas have been used.
-create table standby_names (
-    one boolean primary key check (one),
-    names text not null,
-    since timestamptz not null
 )

@@ -35,6 +35,9 @@ MIGRATIONS: Mapping[str, str] = MappingProxyType(
 
 async def migrate(driver: asyncpg.Connection) -> list[str]:
     """Apply what is missing; returns the names. Raises DatabaseTooNew."""
+    if not await pending(driver):
+        # Nothing is written then: where no standby confirms it, a start would wait for that.
+        return []
     # Where another process is making the table: its type is there first, then the table itself.
     with suppress(
         asyncpg.UniqueViolationError, asyncpg.DuplicateObjectError, asyncpg.DuplicateTableError

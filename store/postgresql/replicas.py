@@ -4,8 +4,8 @@ What a replica answers must be as new as the primary's answer. So the primary wa
 is acknowledged, until each replica has applied it: `synchronous_commit = remote_apply`, and
 `synchronous_standby_names` that leave no replica out. With each heartbeat a process looks whether
 that is so, and whether the replica has the heartbeat. A replica that has had none for
-`FENCE_SECONDS` is not asked, like a primary. In return, when the names have changed, no change is
-acknowledged for as long: see `fencing.py`.
+`FENCE_SECONDS` is not asked, like a primary. In return, when the primary's settings or standbys
+have changed, no change is acknowledged for as long: see `fencing.py`.
 
 Only look-ups are asked of replicas. A query that takes long would hold up the application of
 changes there, and with it every commit.
@@ -16,8 +16,8 @@ import logging
 import random
 import re
 import time
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -44,6 +44,9 @@ _REPLICA = """
     select pg_is_in_recovery(), (select conninfo from pg_stat_wal_receiver),
         (select seen_at::text from node where id = $1)
 """
+
+#: Another one for each start of each server.
+_SERVER = "select pg_postmaster_start_time()::text"
 
 #: `synchronous_standby_names`: FIRST or ANY, how many, and the list; or only a list, for FIRST 1.
 _NAMES = re.compile(r"\s*(?:(?:first|any)\s+)?(?:(\d+)\s*\((.*)\)|(.*))\s*", re.I | re.S)
@@ -83,13 +86,14 @@ class Primary(NamedTuple):
         """Why a standby of this name may be behind what was acknowledged, or None."""
         if self.synchronous_commit != "remote_apply":
             return (
-                "the database's synchronous_commit is not remote_apply, so a replica may not have "
-                "applied what was acknowledged: set it for the whole server"
+                f"synchronous_commit is {self.synchronous_commit} for this user, not remote_apply, "
+                "so a replica may not have applied what was acknowledged: set it for the whole "
+                "server, and nothing else for the user or the database"
             )
         if name not in waited_for(self.names):
             return (
                 f"not every commit waits for {name!r}: have synchronous_standby_names list every "
-                "replica and demand all of them, as in 'FIRST 2 (a, b)'"
+                "replica, and not the primary, and demand all of them, as in 'FIRST 2 (a, b)'"
             )
         if self.connected.count(name) > 1:
             return f"several standbys connect as {name!r}: give each a name of its own"
@@ -110,13 +114,19 @@ class Replica:
         self.lookups = Lookups(self._pool)
         #: When the last heartbeat that it has was sent, by `time.monotonic`.
         self._shown_at = float("-inf")
+        #: Which server that was, while it is asked.
+        self._server: str | None = None
         self._told: str | None = None
 
-    async def look(self, _: Connection) -> None:
-        """Nothing: whether it is asked depends on heartbeats."""
+    async def look(self, driver: Connection) -> None:
+        """Note which server a new connection is to: an address may lead to several."""
+        driver.server = await driver.fetchval(_SERVER)
 
-    def admit(self, _: Connection) -> None:
-        """Nothing, for the same reason."""
+    def admit(self, driver: Connection) -> None:
+        """Raise StoreUnavailable, and close the connection, if it is not to the checked server."""
+        if self._server is not None and driver.server != self._server:
+            driver.terminate()
+            raise StoreUnavailable("the address leads to several servers: name each by its own")
 
     def is_current(self) -> bool:
         """Whether it has everything that was acknowledged."""
@@ -130,6 +140,7 @@ class Replica:
     def give_up(self) -> None:
         """Do not ask it before it shows the next heartbeat."""
         self._shown_at = float("-inf")
+        self._server = None
 
     async def fault(self, primary: Primary, node: str, beat: str | None) -> str | None:
         """Why it may be behind, or None.
@@ -139,6 +150,8 @@ class Replica:
         with translating():
             async with self._pool.borrowed() as driver:
                 is_standby, connection, shown = await driver.fetchrow(_REPLICA, node)
+                # From here on, so that none is asked that was not checked.
+                self._server = driver.server
         if not is_standby:
             return "it is no standby"
         if connection is None:
@@ -155,18 +168,36 @@ class Replica:
 
     async def check(self, primary: Primary, node: str, beat: str, sent_at: float) -> None:
         """Ask it from now on, or no longer, and log which where that has changed."""
-        try:
-            # In all: the next heartbeat is not to be late for it.
-            async with asyncio.timeout(WAIT_SECONDS):
-                fault = await self.fault(primary, node, beat)
-        except TimeoutError:
-            fault = f"it has not answered in {WAIT_SECONDS:.0f} second"
-        except StoreError as error:
-            fault = str(error)
+        fault = await self._in_time(self.fault(primary, node, beat))
         if fault is None:
             self._shown_at = sent_at
         else:
             self.give_up()
+        self._tell(fault)
+
+    async def tell(self) -> None:
+        """Log it where it does not answer: what waits for it is not confirmed."""
+        fault = await self._in_time(self._answers())
+        if fault is not None:
+            self._tell(fault)
+
+    async def _answers(self) -> None:
+        with translating():
+            async with self._pool.borrowed() as driver:
+                await driver.execute("select 1")
+
+    async def _in_time(self, asked: Coroutine[Any, Any, str | None]) -> str | None:
+        """What is asked of it, or that it does not answer."""
+        try:
+            # In all: the next heartbeat is not to be late for it.
+            async with asyncio.timeout(WAIT_SECONDS):
+                return await asked
+        except TimeoutError:
+            return f"it has not answered in {WAIT_SECONDS:.0f} second"
+        except StoreError as error:
+            return str(error)
+
+    def _tell(self, fault: str | None) -> None:
         if fault != self._told:
             if fault is None:
                 log.info("the replica at %s is asked again", self.host)
@@ -217,6 +248,10 @@ class Replicas:
                 raise StoreUnavailable(
                     f"HOOKSTREAM_READ_REPLICAS: the replica at {replica.host}: {fault}"
                 )
+
+    async def tell(self) -> None:
+        """Log those that do not answer."""
+        await asyncio.gather(*(each.tell() for each in self._all))
 
     async def check(self, primary: Primary, node: str, beat: str, sent_at: float) -> None:
         """Look which of them have the heartbeat that this process, `node`, sent then."""

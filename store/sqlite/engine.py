@@ -39,6 +39,7 @@ from hookstream_keys.store.sql.connection import Engine, Row, Values
 from hookstream_keys.store.sqlite.connection import Connection, Savepoint, connect, transaction
 from hookstream_keys.store.sqlite.file_identity import FileIdentity
 from hookstream_keys.store.sqlite.migrations import migrations
+from hookstream_keys.store.sqlite.retired import refuse_retired
 
 #: How long a statement waits for another writer before the store counts as unavailable.
 BUSY_SECONDS = 5.0
@@ -138,6 +139,9 @@ class SqliteEngine(Engine):
 
     async def require_standby(self) -> None:
         """Nothing: nothing fails over."""
+
+    async def confirm_earlier(self) -> None:
+        """Nothing: what is seen is durable."""
 
     async def read_from(self, _: str) -> None:
         raise UnsupportedDatabase(
@@ -310,6 +314,7 @@ class SqliteEngine(Engine):
 
     def _open(self, *, create: bool) -> Connection:
         if create:
+            refuse_retired(self._path)
             create_private(self._path)
         connection = connect(
             # Never mode=rwc: a file that SQLite creates is readable by others.

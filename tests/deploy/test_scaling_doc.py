@@ -21,6 +21,7 @@ _, HEADING, REST = PAGE.partition("## From nothing to two nodes behind nginx\n")
 SECTION = REST.partition("\n## ")[0]
 #: Packages are installed by packaging/test_distributions.py.
 INSTALL, *COMMANDS = code_blocks(SECTION)
+[REPLICA] = code_blocks(PAGE.partition("## Read replicas\n")[2].partition("\n## ")[0])
 
 
 @pytest.fixture
@@ -32,7 +33,12 @@ def folder() -> Iterator[Path]:
             os.kill(int(file.read_text("ascii").split()[0]), signal.SIGQUIT)
 
 
-def test_the_commands_lead_to_two_nodes_that_know_the_same(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_replica", [False, True], ids=["primary", "replica"])
+def test_the_commands_lead_to_two_nodes_that_know_the_same(
+    folder: Path, tmp_path: Path, *, has_replica: bool
+) -> None:
+    servers, *others = COMMANDS
+    commands = [servers, *([REPLICA] if has_replica else []), *others]
     for program, package in (("curl", "curl"), ("jq", "jq"), ("nginx", "nginx")):
         require(program, package)
         assert f" {package} " in INSTALL
@@ -50,7 +56,7 @@ def test_the_commands_lead_to_two_nodes_that_know_the_same(folder: Path, tmp_pat
         if not name.startswith(("PG", "HOOKSTREAM_", "BETTER_AUTH_"))
     }
     process = subprocess.Popen(
-        ["bash", "-euc", "\n".join(COMMANDS)],
+        ["bash", "-euc", "\n".join(commands)],
         cwd=tmp_path,
         env={**variables, "TMPDIR": str(folder)},
         stdout=subprocess.PIPE,

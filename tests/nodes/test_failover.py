@@ -115,6 +115,38 @@ def test_a_change_that_the_standby_has_not_confirmed_is_not_acknowledged() -> No
         store.close()
 
 
+def test_a_sign_out_that_was_not_confirmed_is_unknown_and_not_done(tmp_path: Path) -> None:
+    """Its connection is cut while it waits; the session is gone here, and a failover revives it."""
+    from support.postgresql import (  # noqa: PLC0415 - needs the driver
+        running_cluster,
+        running_standby,
+        stand_for,
+    )
+
+    with running_cluster() as primary, running_standby(primary) as standby:
+        database = Database(tmp_path / "keys.db")
+        url = primary.new_database()
+        stand_for(database.path, url)
+        tenant = database.run_init()
+        headers = {"Authorization": f"Bearer {database.add_session(tenant.user_id)}"}
+        with serving(database, HOOKSTREAM_SINGLE_DATABASE="off") as server:
+
+            def sign_out() -> tuple[int, str]:
+                answer = server.request("POST", "/auth/sign-out", headers=headers)
+                return answer.status_code, answer.text
+
+            assert server.request("GET", "/auth/whoami", headers=headers).status_code == 200
+            cut = "select pg_terminate_backend(pid) from pg_stat_activity"
+            with standby.frozen(), ThreadPoolExecutor(1) as pool:
+                first = pool.submit(sign_out)
+                while not first.done():
+                    primary.execute(url, f"{cut} where wait_event = 'SyncRep'")
+                assert first.result()[0] == 503
+                assert "may be stored" in first.result()[1]
+                assert sign_out()[0] == 503
+            until(lambda: sign_out()[0] == 200, 20)
+
+
 def test_while_the_database_hangs_requests_end_and_afterwards_they_succeed(tmp_path: Path) -> None:
     from support.postgresql import running_cluster, stand_for  # noqa: PLC0415 - needs the driver
 

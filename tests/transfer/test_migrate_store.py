@@ -18,7 +18,7 @@ from support.postgresql import shared_cluster
 from hookstream_keys.cli.operations import operator_context
 from hookstream_keys.handlers import audit
 from hookstream_keys.store import AuditEvent, MoveRefused, StoreUnavailable, open_store
-from hookstream_keys.store.postgresql import moves
+from hookstream_keys.store.postgresql import migrations, moves
 from hookstream_keys.store.postgresql.transfer import into_postgresql, migrate_store, tables
 from hookstream_keys.store.sqlite import engine
 from hookstream_keys.store.sqlite.engine import SqliteEngine
@@ -107,6 +107,12 @@ def test_what_was_moved_away_is_not_used_any_more(file: Path, url: str) -> None:
     with pytest.raises(StoreUnavailable, match="deleted or moved away"):
         store.run(store.check())
     store.close()
+    # Another one in its place would know none of the keys.
+    for command in (["init"], ["orgs", "list"], ["serve", "--init", "--port", "0"]):
+        done = run_here(*command, "--database", f"sqlite:///{file}")
+        assert done.returncode == 1
+        assert "was moved to PostgreSQL" in done.stderr
+        assert not file.exists()
     moved(url, f"sqlite:///{file}")
     done = run_here("orgs", "list", "--database", url)
     assert done.returncode == 1
@@ -408,6 +414,23 @@ def test_no_node_uses_a_database_that_is_being_filled(database: Database, file: 
         assert set(said) == {503}
         until(lambda: server.request("GET", "/health/ready").status_code == 200)
     store.close()
+
+
+def test_from_its_first_table_on_a_new_database_is_being_filled(
+    file: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for place in (migrations, moves):
+        name = "pending" if place is migrations else "retire"
+        with monkeypatch.context() as patched:
+            patched.setattr(place, name, interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                move(file, url, lambda *_: None)
+        done = run_here("orgs", "list", "--database", url)
+        assert "has begun to fill this database" in done.stderr
+    assert moved(f"sqlite:///{file}", url)["rows"]["api_key"] > 0
 
 
 def test_rows_that_differ_are_found(file: Path, url: str) -> None:

@@ -93,7 +93,7 @@ class _Filling:
         source = source_of(self._file)
         database = self._database
         with transaction(database):
-            if database.value(_EXISTS):
+            if database.value(_EXISTS) and database.value(_SOURCE) is not None:
                 if database.value(_SOURCE) != source and not restart:
                     raise MoveRefused(
                         "the file was changed since the interrupted move, or is another one: "
@@ -107,7 +107,8 @@ class _Filling:
                     database.execute("delete from hookstream_move where after is not null")
             else:
                 self._require_empty()
-                database.execute(_CREATE)
+                if not database.value(_EXISTS):
+                    database.execute(_CREATE)
                 moves.retire(database)
                 indexes.drop(database, [quoted(name) for name in (*self._names, "audit_log")])
             database.execute(_RECORD, source, 0)
@@ -215,6 +216,12 @@ class _Filling:
     def _tell(self, task: str, done: int, total: int) -> None:
         if self._progress is not None:
             self._progress(task, done, total)
+
+
+def announce(database: Session) -> None:
+    """Mark a database without tables as one that a move fills, before a node finds any there."""
+    if database.value("select to_regclass('hookstream_migration') is null"):
+        database.execute(_CREATE.replace("create table", "create table if not exists"))
 
 
 def is_filling(database: Session) -> bool:

@@ -31,6 +31,7 @@ from hookstream_keys.store.sqlite import SqliteStore, backup_files
 from hookstream_keys.store.sqlite.connection import connect
 from hookstream_keys.store.sqlite.engine import LOOK_SECONDS
 from hookstream_keys.store.sqlite.restore_rows import quoted
+from hookstream_keys.store.sqlite.retired import retired
 
 #: Makes the event of a move from its details.
 Recorded = Callable[[Mapping[str, Any]], AuditEvent]
@@ -46,11 +47,6 @@ class Moved(NamedTuple):
 
     rows: dict[str, int]
     head: str
-
-
-def retired(file: Path) -> Path:
-    """The name of a file whose data was moved."""
-    return file.with_name(f"{file.name}.moved")
 
 
 def draft_of(file: Path) -> Path:
@@ -112,8 +108,9 @@ def to_postgresql(
     if retired(file).exists():
         raise MoveRefused(f"{retired(file)} exists; move it away")
     with session(url) as database:
-        background.run(migrations.migrate(database.driver))
         checked = _checked(SqliteStore(file).check_audit_log(progress=progress))
+        into_postgresql.announce(database)
+        background.run(migrations.migrate(database.driver))
         with into_postgresql.filled(file, database, restart=restart, progress=progress) as counts:
             _rename(file)
         # Until its servers have looked.

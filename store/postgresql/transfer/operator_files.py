@@ -218,6 +218,7 @@ class OperatorFiles(AuditCheck):
             found = restore(file)
             if not rehearse:
                 with session(self.url) as database:
+                    into_postgresql.announce(database)
                     background.run(migrations.migrate(database.driver))
                     with into_postgresql.filled(file, database, restart=True):
                         into_postgresql.end(database)

@@ -32,7 +32,6 @@ _OF_FILES = {"audit_log", "audit_head", "audit_anchor", "_sqlite_migrations"}
 _OF_DATABASE = {
     "audit_log", "audit_head", "audit_head_moved", "audit_anchor", "audit_chain_anchor",
     "audit_trunk", "audit_seal", "rate_limit", "node", "node_moved", "timeline",
-    "standby_names",
     "hookstream_migration", "hookstream_move", "hookstream_moved",
 }  # fmt: skip
 
