@@ -174,6 +174,7 @@ class PostgresqlEngine(Engine):
         with translating():
             driver = await self.connected()
             try:
+                await moves.require_home(driver)
                 return await migrations.is_new(driver)
             finally:
                 await driver.close()

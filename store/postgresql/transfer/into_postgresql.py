@@ -218,10 +218,20 @@ class _Filling:
             self._progress(task, done, total)
 
 
-def announce(database: Session) -> None:
-    """Mark a database without tables as one that a move fills, before a node finds any there."""
+@contextmanager
+def announced(database: Session) -> Iterator[None]:
+    """Mark a database without tables as one that a move fills, before a node finds any there.
+
+    Where the block raises MoveRefused before it has begun to fill, the mark is taken away.
+    """
     if database.value("select to_regclass('hookstream_migration') is null"):
         database.execute(_CREATE.replace("create table", "create table if not exists"))
+    try:
+        yield
+    except MoveRefused:
+        if database.value(_EXISTS) and database.value(_SOURCE) is None:
+            database.execute("drop table hookstream_move")
+        raise
 
 
 def is_filling(database: Session) -> bool:

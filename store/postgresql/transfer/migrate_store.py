@@ -109,10 +109,12 @@ def to_postgresql(
         raise MoveRefused(f"{retired(file)} exists; move it away")
     with session(url) as database:
         checked = _checked(SqliteStore(file).check_audit_log(progress=progress))
-        into_postgresql.announce(database)
-        background.run(migrations.migrate(database.driver))
-        with into_postgresql.filled(file, database, restart=restart, progress=progress) as counts:
-            _rename(file)
+        with into_postgresql.announced(database):
+            background.run(migrations.migrate(database.driver))
+            with into_postgresql.filled(
+                file, database, restart=restart, progress=progress
+            ) as counts:
+                _rename(file)
         # Until its servers have looked.
         time.sleep(LOOK_SECONDS)
         details = {"from": "sqlite", "rows": checked.rows, "head": checked.head}

@@ -217,8 +217,7 @@ class OperatorFiles(AuditCheck):
             file = folder / "database"
             found = restore(file)
             if not rehearse:
-                with session(self.url) as database:
-                    into_postgresql.announce(database)
+                with session(self.url) as database, into_postgresql.announced(database):
                     background.run(migrations.migrate(database.driver))
                     with into_postgresql.filled(file, database, restart=True):
                         into_postgresql.end(database)
