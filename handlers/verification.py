@@ -127,11 +127,12 @@ async def _verify(
     context: RequestContext, wanted: list[types.VerifyRequest]
 ) -> list[dict[str, Any]]:
     is_visible = access.key_check(context, "api-keys:verify")
+    digests: list[bytes | None] = []
     for each in wanted:
         if "ip" in each:
             # It is compared with networks, and stored.
             each["ip"] = networks.canonical_address(each["ip"])
-    digests = [keys.digest_of(each["key"], context.random) for each in wanted]
+        digests.append(keys.digest_of(each["key"], context.random))
     if isinstance(context, WriteContext):
         # In order: what the first one activates may make the second one invalid.
         return [
