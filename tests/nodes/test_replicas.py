@@ -199,7 +199,7 @@ def test_a_replica_that_could_be_behind_is_refused(replicated: Replicated) -> No
     replicated.configure(synchronous_commit="remote_apply")
     store.close()
     replicated.primary.execute(replicated.url, "create role modest login")
-    for table in ("node", "standby_names", "hookstream_migration"):
+    for table in ("node", "hookstream_migration"):
         replicated.primary.execute(replicated.url, f'grant all on "{table}" to modest')
     modest = replicated.replica_url.replace("postgres@", "modest@")
     assert "grant pg_read_all_stats" in refusal(modest)
