@@ -16,7 +16,7 @@ _RUNS = 3
 _FILL = """
     set session_replication_role = replica;
     alter table api_key drop constraint api_key_digest_key;
-    drop index api_key_env, api_key_org, api_key_name, api_key_created_by;
+    drop index {indexes};
     insert into api_key (id, digest, org_id, env_id, name, prefix, scopes, created_by, created_at)
     select 'ak_' || lpad(to_hex(n), 32, '0'), sha256(n::text::bytea), k.org_id, k.env_id,
            'Key ' || n, 'hs_live_' || lpad(to_hex(n % 65536), 4, '0'), '*', k.created_by,
@@ -24,11 +24,12 @@ _FILL = """
                    'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
     from generate_series(1, {count}) n, (select * from api_key order by id limit 1) k;
     alter table api_key add constraint api_key_digest_key unique (digest);
-    create index api_key_env on api_key (env_id, key_class, created_at, id);
-    create index api_key_org on api_key (org_id, key_class, created_at, id);
-    create index api_key_name on api_key (org_id, name, created_at, id);
-    create index api_key_created_by on api_key (created_by, org_id, created_at, id)
-        where created_by is not null
+    {definitions}
+"""
+#: The indexes that are of no constraint, as PostgreSQL keeps them.
+_INDEXES = """
+    select string_agg({column}, '{between}' order by indexname) from pg_indexes
+    where tablename = 'api_key' and indexname not in ('api_key_pkey', 'api_key_digest_key')
 """
 
 
@@ -41,7 +42,10 @@ def latencies(count: int, seconds: int, database: Cluster) -> tuple[float, float
     url = moved(few, database)
     before = _median(url, few, seconds)
     name = name_of(url)
-    database.sql(_FILL.format(count=count - FEW), name)
+    indexes = database.sql(_INDEXES.format(column="indexname", between=", "), name)
+    definitions = database.sql(_INDEXES.format(column="indexdef", between="; "), name)
+    filling = _FILL.format(count=count - FEW, indexes=indexes, definitions=definitions)
+    database.sql(filling, name)
     database.sql("vacuum (analyze) api_key", name)
     # So that no run pays for what was just written.
     database.sql("checkpoint", name)

@@ -9,7 +9,7 @@ it changes.
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -247,14 +247,14 @@ class PostgresqlEngine(Engine):
         # A request that has waited meanwhile has to know what others have changed.
         return asked if asked and time.monotonic() - asked.since <= AHEAD_SECONDS else None
 
-    async def _confirmed(self, asked: Awaitable[Result]) -> Result:
+    async def _confirmed(self, asked: Coroutine[Any, Any, Result]) -> Result:
         """What a read returns, if the primary was confirmed when it did."""
         answer = await self._until_deadline(asked)
         # Inside a transaction as well: its request may answer without a commit that says so.
         self.fence.require_confirmed()
         return answer
 
-    async def _until_deadline(self, asked: Awaitable[Result]) -> Result:
+    async def _until_deadline(self, asked: Coroutine[Any, Any, Result]) -> Result:
         ends = self._ends.get()
         if ends is None:
             return await asked

@@ -166,6 +166,16 @@ class Replica:
             return "it has not applied a change that the primary has acknowledged"
         return primary.fault(name[1].lower())
 
+    async def require_usable(self, primary: Primary) -> None:
+        """Raise StoreUnavailable where it could be behind; log it where it does not answer."""
+        try:
+            fault = await self.fault(primary, "", None)
+        except StoreError as error:
+            self._tell(str(error))
+            return
+        if fault is not None:
+            raise StoreUnavailable(f"HOOKSTREAM_READ_REPLICAS: the replica at {self.host}: {fault}")
+
     async def check(self, primary: Primary, node: str, beat: str, sent_at: float) -> None:
         """Ask it from now on, or no longer, and log which where that has changed."""
         fault = await self._in_time(self.fault(primary, node, beat))
@@ -239,15 +249,7 @@ class Replicas:
         One that does not answer is asked as soon as it does.
         """
         for replica in self._all:
-            try:
-                fault = await replica.fault(primary, "", None)
-            except StoreError as error:
-                log.warning("the replica at %s is not asked: %s", replica.host, error)
-                continue
-            if fault is not None:
-                raise StoreUnavailable(
-                    f"HOOKSTREAM_READ_REPLICAS: the replica at {replica.host}: {fault}"
-                )
+            await replica.require_usable(primary)
 
     async def tell(self) -> None:
         """Log those that do not answer."""

@@ -2,24 +2,20 @@
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from interop.proxies import free_port
 from managed.members import START_SECONDS, running
-from nodes.load import LIMITS, Load, writing
-from support import NO_TLS, ON_POSTGRESQL, Database, serving, until
+from nodes.load import two_nodes, writing
+from support import NO_TLS, ON_POSTGRESQL, Database, until
+from support.postgresql import private_folder, shared_cluster, stand_for
 
 pytestmark = pytest.mark.skipif(not ON_POSTGRESQL, reason="Patroni manages PostgreSQL")
 
 
 def test_two_failovers_lose_nothing_and_revive_nothing(tmp_path: Path) -> None:
-    from support.postgresql import (  # noqa: PLC0415 - needs the driver
-        private_folder,
-        shared_cluster,
-        stand_for,
-    )
-
     with ExitStack() as stack:
         ports = [free_port() for _ in range(6)]
         folders = [stack.enter_context(private_folder()) for _ in range(3)]
@@ -32,11 +28,7 @@ def test_two_failovers_lose_nothing_and_revive_nothing(tmp_path: Path) -> None:
         database = Database(tmp_path / "keys.db")
         stand_for(database.path, f"{url}/keys")
         tenant = database.run_init()
-        nodes = [
-            stack.enter_context(serving(database, HOOKSTREAM_SINGLE_DATABASE="off", **LIMITS))
-            for _ in range(2)
-        ]
-        load = Load((nodes[0], nodes[1]), tenant)
+        load = stack.enter_context(two_nodes(database, tenant))
         with writing(load):
             for primary, standby in ((first, second), (second, first)):
                 primary.kill()
@@ -49,16 +41,22 @@ def test_two_failovers_lose_nothing_and_revive_nothing(tmp_path: Path) -> None:
         load.assert_all_is_there(lambda sql: shared_cluster().execute(direct, sql))
         headers = {"X-API-Key": tenant.key}
         with httpx.Client(timeout=20, trust_env=False, verify=NO_TLS, headers=headers) as http:
-            for node in nodes:
+            for node in load.nodes:
                 for key_id in load.revoked[-20:]:
                     path = f"{node.url}/auth/api-keys/{key_id}"
-                    answers: list[httpx.Response] = []
+                    assert shown(http, path)["revoked_at"] is not None
 
-                    def answered(path: str = path, answers: list[httpx.Response] = answers) -> bool:
-                        answers.append(http.get(path))
-                        assert answers[-1].status_code in (200, 503), answers[-1].text
-                        return answers[-1].status_code == 200
 
-                    # The new primary's heartbeats may have begun just now.
-                    until(answered, 30)
-                    assert answers[-1].json()["api_key"]["revoked_at"] is not None
+def shown(http: httpx.Client, path: str) -> dict[str, Any]:
+    """The key as a node shows it, whose heartbeats may have begun just now."""
+    answer = http.get(path)
+
+    def is_answered() -> bool:
+        nonlocal answer
+        answer = http.get(path)
+        assert answer.status_code in (200, 503), answer.text
+        return answer.status_code == 200
+
+    until(is_answered, 30)
+    key: dict[str, Any] = answer.json()["api_key"]
+    return key

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from support import NO_TLS, Server, Tenant
+from support import NO_TLS, Database, Server, Tenant, serving
 
 #: How many writes are acknowledged at least.
 WRITES = int(os.environ.get("NODES_WRITES") or 400)
@@ -111,6 +111,14 @@ class Load:
             f"{self.acknowledged} writes acknowledged, {len(self.revoked)} of them revocations; "
             f"{self.repeated} repeated"
         )
+
+
+@contextmanager
+def two_nodes(database: Database, tenant: Tenant) -> Iterator[Load]:
+    """A load for two nodes, which demand a synchronous standby, while the block runs."""
+    settings = {"HOOKSTREAM_SINGLE_DATABASE": "off", **LIMITS}
+    with serving(database, **settings) as one, serving(database, **settings) as other:
+        yield Load((one, other), tenant)
 
 
 @contextmanager

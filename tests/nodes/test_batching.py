@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from support import ON_POSTGRESQL, SECRET
+from support.postgresql import shared_cluster
 from unit import samples
 
 from hookstream_keys.app import assemble
@@ -37,8 +38,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 def url() -> str:
-    from support.postgresql import shared_cluster  # noqa: PLC0415 - needs the driver
-
     return shared_cluster().new_database()
 
 

@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from faults.shortage.faults import DISK_FULL, SOURCE, Injector
+from nodes.asking import verified
 from support import ON_POSTGRESQL, Database, Server, Tenant, programs, serving, until, url_of
+from support.postgresql import Session, private_folder, running_cluster, shared_cluster, stand_for
 from support.slow_network import SlowNetwork
 
 pytestmark = pytest.mark.skipif(not ON_POSTGRESQL, reason="a file is not on the network")
@@ -48,14 +50,9 @@ class Node:
 
     def verify(self) -> int:
         """The status of a verification of a valid key."""
-        key = self.tenant.key
-        headers = {"X-API-Key": key}
-        answer = self.server.request(
-            "POST", "/auth/api-keys/verify", json={"key": key}, headers=headers
-        )
-        if answer.status_code == 200:
-            assert answer.json()["code"] == "VALID"
-        return answer.status_code
+        status, code = verified(self.server, self.tenant.key, self.tenant.key)
+        assert status != 200 or code == "VALID"
+        return status
 
     def recovers(self) -> None:
         """It answers as before."""
@@ -80,11 +77,6 @@ def database(tmp_path: Path) -> Database:
 @pytest.fixture
 def network(database: Database) -> Iterator[SlowNetwork]:
     """Between the node of a test and its database."""
-    from support.postgresql import (  # noqa: PLC0415 - needs the driver
-        private_folder,
-        shared_cluster,
-    )
-
     cluster = shared_cluster()
     with private_folder() as folder, SlowNetwork(cluster.folder, folder).running() as network:
         yield network
@@ -93,11 +85,6 @@ def network(database: Database) -> Iterator[SlowNetwork]:
 @pytest.fixture
 def behind(database: Database, network: SlowNetwork, tmp_path: Path) -> Iterator[Node]:
     """A node behind the network; the database's own address stays the direct one."""
-    from support.postgresql import (  # noqa: PLC0415 - needs the driver
-        shared_cluster,
-        stand_for,
-    )
-
     cluster = shared_cluster()
     url = cluster.new_database()
     stand_for(database.path, url)
@@ -175,11 +162,6 @@ def test_cut_connections_lose_nothing_and_repeats_complete(
 
 def test_without_a_free_connection_of_the_server_it_answers_503(database: Database) -> None:
     import asyncpg  # noqa: PLC0415 - the driver
-    from support.postgresql import (  # noqa: PLC0415 - needs the driver
-        Session,
-        running_cluster,
-        stand_for,
-    )
 
     with running_cluster(max_connections="12", max_wal_senders="0") as primary:
         url = primary.new_database()
@@ -213,8 +195,6 @@ def test_without_a_free_connection_of_the_server_it_answers_503(database: Databa
 
 
 def test_writes_that_wait_for_a_lock_hold_no_read_up(database: Database) -> None:
-    from support.postgresql import Session  # noqa: PLC0415 - needs the driver
-
     tenant = database.init()
     with serving(database) as server, closing(Session(url_of(database.path))) as other:
         node = Node(server, tenant)
@@ -232,8 +212,6 @@ def test_writes_that_wait_for_a_lock_hold_no_read_up(database: Database) -> None
 
 
 def test_a_full_disk_of_the_database_is_503_for_writes_only(database: Database) -> None:
-    from support.postgresql import running_cluster, stand_for  # noqa: PLC0415 - the driver
-
     injectors: list[Injector] = []
 
     def faults(folder: Path) -> dict[str, str]:

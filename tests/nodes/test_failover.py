@@ -10,7 +10,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from nodes.asking import verified
 from support import ON_POSTGRESQL, Database, Server, Tenant, serving, until
+from support.postgresql import running_cluster, running_standby, stand_for
 from support.results import result_of
 from unit import samples
 
@@ -31,12 +33,6 @@ class Split:
 
 @pytest.fixture
 def split(tmp_path: Path) -> Iterator[Split]:
-    from support.postgresql import (  # noqa: PLC0415 - needs the driver
-        running_cluster,
-        running_standby,
-        stand_for,
-    )
-
     with ExitStack() as stack:
         primary = stack.enter_context(running_cluster())
         standby = stack.enter_context(running_standby(primary))
@@ -54,13 +50,6 @@ def split(tmp_path: Path) -> Iterator[Split]:
         # Its own standby is not there yet.
         after = stack.enter_context(serving(new, HOOKSTREAM_SINGLE_DATABASE="on"))
         yield Split(before, after, tenant, promoted_at)
-
-
-def verified(server: Server, caller: str, secret: str) -> tuple[int, str]:
-    answer = server.request(
-        "POST", "/auth/api-keys/verify", json={"key": secret}, headers={"X-API-Key": caller}
-    )
-    return answer.status_code, str(answer.json()["code"])
 
 
 def test_what_the_new_primary_has_revoked_the_old_one_does_not_call_valid(split: Split) -> None:
@@ -94,8 +83,6 @@ def test_what_the_new_primary_has_revoked_the_old_one_does_not_call_valid(split:
 
 def test_a_change_that_the_standby_has_not_confirmed_is_not_acknowledged() -> None:
     """A wait for the standby that an operator cancels ends in a commit, with a warning."""
-    from support.postgresql import running_cluster, running_standby  # noqa: PLC0415 - the driver
-
     with running_cluster() as primary, running_standby(primary) as standby:
         url = primary.new_database()
         store = open_store(url)
@@ -117,12 +104,6 @@ def test_a_change_that_the_standby_has_not_confirmed_is_not_acknowledged() -> No
 
 def test_a_sign_out_that_was_not_confirmed_is_unknown_and_not_done(tmp_path: Path) -> None:
     """Its connection is cut while it waits; the session is gone here, and a failover revives it."""
-    from support.postgresql import (  # noqa: PLC0415 - needs the driver
-        running_cluster,
-        running_standby,
-        stand_for,
-    )
-
     with running_cluster() as primary, running_standby(primary) as standby:
         database = Database(tmp_path / "keys.db")
         url = primary.new_database()
@@ -148,8 +129,6 @@ def test_a_sign_out_that_was_not_confirmed_is_unknown_and_not_done(tmp_path: Pat
 
 
 def test_while_the_database_hangs_requests_end_and_afterwards_they_succeed(tmp_path: Path) -> None:
-    from support.postgresql import running_cluster, stand_for  # noqa: PLC0415 - needs the driver
-
     with running_cluster() as primary:
         database = Database(tmp_path / "keys.db")
         stand_for(database.path, primary.new_database())
@@ -170,12 +149,6 @@ def test_while_the_database_hangs_requests_end_and_afterwards_they_succeed(tmp_p
 
 
 def test_a_node_finds_the_new_primary_while_the_old_one_hangs(tmp_path: Path) -> None:
-    from support.postgresql import (  # noqa: PLC0415 - needs the driver
-        running_cluster,
-        running_standby,
-        stand_for,
-    )
-
     with running_cluster() as primary, running_standby(primary) as standby:
         database = Database(tmp_path / "keys.db")
         name = urlsplit(primary.new_database()).path.lstrip("/")

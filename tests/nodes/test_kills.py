@@ -6,14 +6,14 @@ NODES_WRITES and NODES_READS say how much; tox's `cluster` takes more.
 import itertools
 import os
 import signal
-from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from nodes.load import LIMITS, Load, writing
+from nodes.load import LIMITS, Load, two_nodes, writing
 from support import NO_TLS, ON_POSTGRESQL, Database, serving
+from support.postgresql import running_cluster, running_standby, stand_for
 
 pytestmark = pytest.mark.skipif(not ON_POSTGRESQL, reason="a file has one server")
 
@@ -24,28 +24,15 @@ BATCH = 100
 
 
 def test_the_primary_is_killed_and_its_standby_promoted(tmp_path: Path) -> None:
-    from support.postgresql import (  # noqa: PLC0415 - needs the driver
-        running_cluster,
-        running_standby,
-        stand_for,
-    )
-
-    with ExitStack() as stack:
-        primary = stack.enter_context(running_cluster())
-        standby = stack.enter_context(running_standby(primary))
+    with running_cluster() as primary, running_standby(primary) as standby:
         database = Database(tmp_path / "keys.db")
         name = urlsplit(primary.new_database()).path.lstrip("/")
         stand_for(database.path, f"{primary.url(name)},{standby.folder}")
-        tenant = database.run_init()
-        nodes = [
-            stack.enter_context(serving(database, HOOKSTREAM_SINGLE_DATABASE="off", **LIMITS))
-            for _ in range(2)
-        ]
-        load = Load((nodes[0], nodes[1]), tenant)
-        with writing(load):
-            primary.kill()
-            standby.promote()
-        load.assert_all_is_there(lambda sql: standby.execute(standby.url(name), sql))
+        with two_nodes(database, database.run_init()) as load:
+            with writing(load):
+                primary.kill()
+                standby.promote()
+            load.assert_all_is_there(lambda sql: standby.execute(standby.url(name), sql))
     load.tell()
 
 

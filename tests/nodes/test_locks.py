@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from support import ON_POSTGRESQL
+from support.postgresql import shared_cluster
 from unit import samples
 
 from hookstream_keys.store import Store, Tenant, open_store
@@ -21,8 +22,6 @@ SECONDS = 0.5
 
 @pytest.fixture
 def nodes() -> Iterator[tuple[Store, Store]]:
-    from support.postgresql import shared_cluster  # noqa: PLC0415 - needs the driver
-
     url = shared_cluster().new_database()
     one, other = open_store(url), open_store(url)
     one.migrate()

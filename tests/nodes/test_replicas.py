@@ -4,14 +4,15 @@ import itertools
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from nodes.asking import verified
 from support import ON_POSTGRESQL, Database, Server, Tenant, serving, until
+from support.postgresql import running_cluster, running_standby, stand_for
 
 from hookstream_keys.store import StoreUnavailable, open_store
 
@@ -54,15 +55,7 @@ class Replicated:
 
 @pytest.fixture
 def replicated(tmp_path: Path) -> Iterator[Replicated]:
-    from support.postgresql import (  # noqa: PLC0415 - needs the driver
-        running_cluster,
-        running_standby,
-        stand_for,
-    )
-
-    with ExitStack() as stack:
-        primary = stack.enter_context(running_cluster())
-        replica = stack.enter_context(running_standby(primary))
+    with running_cluster() as primary, running_standby(primary) as replica:
         found = Replicated(primary, replica, Database(tmp_path / "keys.db"))
         stand_for(found.database.path, found.url)
         found.configure(synchronous_commit="remote_apply")
@@ -96,7 +89,7 @@ def reader(replicated: Replicated, tenant: Tenant) -> Iterator[Server]:
 
 def asks_replica(replicated: Replicated, server: Server, tenant: Tenant) -> bool:
     before = replicated.looked_up(replicated.replica)
-    assert verified(server, tenant, tenant.key) == (200, "VALID")
+    assert verified(server, tenant.key, tenant.key) == (200, "VALID")
     # Statistics are a second late.
     until_then = time.monotonic() + 1.5
     while time.monotonic() < until_then:
@@ -104,12 +97,6 @@ def asks_replica(replicated: Replicated, server: Server, tenant: Tenant) -> bool
             return True
         time.sleep(0.1)
     return False
-
-
-def verified(server: Server, tenant: Tenant, secret: str) -> tuple[int, str]:
-    headers = {"X-API-Key": tenant.key}
-    answer = server.request("POST", "/auth/api-keys/verify", json={"key": secret}, headers=headers)
-    return answer.status_code, str(answer.json()["code"])
 
 
 def created(server: Server, tenant: Tenant) -> Any:
@@ -130,9 +117,9 @@ def test_look_ups_are_asked_of_the_replica_and_know_each_revocation(
     before = replicated.looked_up(replicated.primary), replicated.looked_up(replicated.replica)
     for _ in range(REVOCATIONS):
         key = created(writer, tenant).json()
-        assert verified(reader, tenant, key["key"]) == (200, "VALID")
+        assert verified(reader, tenant.key, key["key"]) == (200, "VALID")
         assert revoked(writer, tenant, key["id"]) == 204
-        assert verified(reader, tenant, key["key"]) == (200, "REVOKED")
+        assert verified(reader, tenant.key, key["key"]) == (200, "REVOKED")
     # Two look-ups of each verification; the writer's are the primary's.
     until(lambda: replicated.looked_up(replicated.replica) >= before[1] + 4 * REVOCATIONS, 10)
     assert replicated.looked_up(replicated.primary) < before[0] + 4 * 2 * REVOCATIONS
@@ -143,7 +130,7 @@ def test_without_the_replica_the_primary_is_asked(
 ) -> None:
     replicated.replica.stop()
     for _ in range(20):
-        assert verified(reader, tenant, tenant.key) == (200, "VALID")
+        assert verified(reader, tenant.key, tenant.key) == (200, "VALID")
     # Nothing is acknowledged without it; nothing was lost when it is left out.
     refused = created(reader, tenant)
     assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
@@ -157,7 +144,7 @@ def test_a_replica_that_is_left_out_is_not_asked_when_a_change_is_acknowledged(
 ) -> None:
     """It lags behind from here on, and is connected as before."""
     key = created(writer, tenant).json()
-    assert verified(reader, tenant, key["key"]) == (200, "VALID")
+    assert verified(reader, tenant.key, key["key"]) == (200, "VALID")
     # Once before, so that the writer has seen the replica left out, and named again.
     replicated.configure(synchronous_standby_names="")
     assert created(writer, tenant).status_code == 201
@@ -171,7 +158,7 @@ def test_a_replica_that_is_left_out_is_not_asked_when_a_change_is_acknowledged(
         begun = time.monotonic()
         replicated.configure(synchronous_standby_names="")
         assert answer.result() == 204
-    assert verified(reader, tenant, key["key"]) == (200, "REVOKED")
+    assert verified(reader, tenant.key, key["key"]) == (200, "REVOKED")
     assert time.monotonic() - begun >= FENCE_SECONDS
     # Again with all: it is asked as soon as it has what it missed.
     replicated.replica.execute(replicated.replica_url, "select pg_wal_replay_resume()")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from support import ON_POSTGRESQL
+from support.postgresql import shared_cluster
 from unit import samples
 
 from hookstream_keys.domain.errors import Overloaded
@@ -35,8 +36,6 @@ class Counting:
 
 @pytest.fixture
 def store() -> Iterator[Store]:
-    from support.postgresql import shared_cluster  # noqa: PLC0415 - needs the driver
-
     opened = open_store(shared_cluster().new_database())
     opened.migrate()
     yield opened

@@ -13,7 +13,7 @@ from typing import Any
 
 from hookstream_keys.store import chain
 from hookstream_keys.store.errors import MoveRefused
-from hookstream_keys.store.postgresql import moves
+from hookstream_keys.store.postgresql import background, migrations, moves
 from hookstream_keys.store.postgresql.session import Session, transaction
 from hookstream_keys.store.postgresql.transfer import indexes, tables
 from hookstream_keys.store.postgresql.transfer.tables import Column, Digest, listed
@@ -31,7 +31,7 @@ _RESUMED = ("environment", "api_key", "rotation", "audit_log")
 _LOG_COLUMNS = [Column(name, "text") for name in (*chain.COLUMNS, "hash")]
 
 _CREATE = """
-    create table hookstream_move (
+    create table if not exists hookstream_move (
         name text collate "C" primary key,
         sql text,
         -- Of a table: the last row that was copied, by its `rowid`.
@@ -93,8 +93,9 @@ class _Filling:
         source = source_of(self._file)
         database = self._database
         with transaction(database):
-            if database.value(_EXISTS) and database.value(_SOURCE) is not None:
-                if database.value(_SOURCE) != source and not restart:
+            last = _last_source(database)
+            if last is not None:
+                if last != source and not restart:
                     raise MoveRefused(
                         "the file was changed since the interrupted move, or is another one: "
                         "--restart copies all of it again"
@@ -107,8 +108,7 @@ class _Filling:
                     database.execute("delete from hookstream_move where after is not null")
             else:
                 self._require_empty()
-                if not database.value(_EXISTS):
-                    database.execute(_CREATE)
+                database.execute(_CREATE)
                 moves.retire(database)
                 indexes.drop(database, [quoted(name) for name in (*self._names, "audit_log")])
             database.execute(_RECORD, source, 0)
@@ -224,14 +224,20 @@ def announced(database: Session) -> Iterator[None]:
 
     Where the block raises MoveRefused before it has begun to fill, the mark is taken away.
     """
-    if database.value("select to_regclass('hookstream_migration') is null"):
-        database.execute(_CREATE.replace("create table", "create table if not exists"))
+    if background.run(migrations.is_new(database.driver)):
+        database.execute(_CREATE)
     try:
         yield
     except MoveRefused:
-        if database.value(_EXISTS) and database.value(_SOURCE) is None:
-            database.execute("drop table hookstream_move")
+        if _last_source(database) is None:
+            database.execute("drop table if exists hookstream_move")
         raise
+
+
+def _last_source(database: Session) -> str | None:
+    """What the database is being filled from; None where that has not begun."""
+    source: str | None = database.value(_SOURCE) if database.value(_EXISTS) else None
+    return source
 
 
 def is_filling(database: Session) -> bool:
