@@ -149,6 +149,14 @@ class Database:
         """Whether anything was put there."""
         return is_known(self.path) if ON_POSTGRESQL else self.path.exists()
 
+    @property
+    def has_tables(self) -> bool:
+        """Whether there is a database: on PostgreSQL a command was given one, if only an empty."""
+        if not ON_POSTGRESQL:
+            return self.path.exists()
+        tables = "select 1 from pg_class where relnamespace = 'public'::regnamespace"
+        return self.exists and self.execute(tables) != []
+
     def copy_of(self, other: "Database") -> None:
         """Make it a copy of another one, which has no server."""
         if ON_POSTGRESQL:
@@ -190,6 +198,30 @@ class Database:
                 return connection.execute(sql, parameters).fetchall()
         finally:
             connection.close()
+
+    def columns_of(self, table: str) -> list[str]:
+        """The names of a table's columns that a row is inserted with, in order."""
+        if not ON_POSTGRESQL:
+            return [row[1] for row in self.execute(f'pragma table_info("{table}")')]
+        rows = self.execute(
+            "select attname from pg_attribute where attrelid = to_regclass(?) and attnum > 0"
+            " and not attisdropped and attgenerated = '' order by attnum",
+            (f'"{table}"',),
+        )
+        return [name for (name,) in rows]
+
+    def row_of(self, table: str, row_id: str) -> dict[str, Any]:
+        """A row by its columns, as `insert` takes it."""
+        names = self.columns_of(table)
+        listed = ", ".join(f'"{name}"' for name in names)
+        (row,) = self.execute(f'select {listed} from "{table}" where id = ?', (row_id,))
+        return dict(zip(names, row, strict=True))
+
+    def insert(self, table: str, values: Mapping[str, Any]) -> None:
+        """Insert a row by its columns."""
+        listed = ", ".join(f'"{name}"' for name in values)
+        places = ", ".join("?" for _ in values)
+        self.execute(f'insert into "{table}" ({listed}) values ({places})', tuple(values.values()))
 
     def count(self, table: str) -> int:
         return int(self.execute(f"select count(*) from {table}")[0][0])

@@ -18,7 +18,7 @@ from hookstream_keys.cli import main
 from hookstream_keys.cli.operations import ask
 from hookstream_keys.store import open_store
 from support import ON_POSTGRESQL, SECRET, Database, Tenant, url_of
-from support.postgresql import is_known
+from support.postgresql import Session, is_known
 
 
 def command(
@@ -113,15 +113,20 @@ def assert_refused(
     database: Database, name: str, path: Path, says: str, *options: str, **settings: str
 ) -> None:
     """Run a command that must fail with one line, and change and leave nothing."""
-    before = database.dump() if database.exists else None
+    before = _content(database)
     files = _files(database)
     done = command(database, name, str(path), *options, **settings)
     assert (done.returncode, done.stdout) == (1, ""), done.stdout
     assert done.stderr.startswith("hookstream-keys: ")
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
-    assert (database.dump() if database.exists else None) == before
+    assert _content(database) == before
     assert _files(database) == files
+
+
+def _content(database: Database) -> str | None:
+    """Everything in the database; None where there is none."""
+    return database.dump() if database.has_tables else None
 
 
 def _files(database: Database) -> set[str]:
@@ -140,19 +145,48 @@ def code(database: Database, secret: str) -> str:
     return found
 
 
+#: What SQLite's words are on PostgreSQL. That references and checks do not hold, as for what SQLite
+#: calls off, is what a superuser has while data is loaded: triggers look after references there.
+_IN_POSTGRESQL = {
+    "randomblob(32)": "decode(md5(random()::text) || md5(random()::text), 'hex')",
+    "char(27)": "chr(27)",
+    "pragma foreign_keys = off": "set session_replication_role = replica",
+    "pragma foreign_keys = on": "set session_replication_role = origin",
+}
+
+
 def _in_postgresql(statement: str) -> str:
-    """The statement with PostgreSQL's functions in place of SQLite's."""
-    random = "decode(md5(random()::text) || md5(random()::text), 'hex')"
-    return statement.replace("randomblob(32)", random)
+    """The statement in PostgreSQL's words."""
+    for words, others in _IN_POSTGRESQL.items():
+        statement = statement.replace(words, others)
+    return statement
 
 
 def edit(path: Path, *statements: str) -> None:
-    """Change a database, or a backup, without the store."""
+    """Change a database, or a backup, without the store.
+
+    On PostgreSQL the log has no triggers, so that there are none to drop.
+    """
     if ON_POSTGRESQL and is_known(path):
-        for statement in statements:
-            if not statement.startswith("pragma "):
-                Database(path).execute(_in_postgresql(statement))
+        with closing(Session(url_of(path))) as session:
+            for statement in statements:
+                if not statement.startswith("drop trigger "):
+                    session.execute(_in_postgresql(statement))
         return
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for statement in statements:
             connection.execute(statement)
+
+
+def copy(database: Database, path: Path) -> None:
+    """Copy a database into a file of SQLite, by other means than a backup: all rows, no seal."""
+    if not ON_POSTGRESQL:
+        edit(database.path, f"vacuum into '{path}'")
+        return
+    # Here, since the driver is installed for the tests on this engine only.
+    from hookstream_keys.store.postgresql.session import SNAPSHOT, session  # noqa: PLC0415
+    from hookstream_keys.store.postgresql.transfer import into_file  # noqa: PLC0415
+
+    with session(url_of(database.path)) as reader:
+        reader.execute(SNAPSHOT)
+        into_file.write(reader, path)
