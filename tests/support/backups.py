@@ -8,9 +8,11 @@ import io
 import json
 import sqlite3
 import sys
-from contextlib import closing, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from subprocess import CompletedProcess
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
@@ -145,8 +147,8 @@ def code(database: Database, secret: str) -> str:
     return found
 
 
-#: What SQLite's words are on PostgreSQL. That references and checks do not hold, as for what SQLite
-#: calls off, is what a superuser has while data is loaded: triggers look after references there.
+#: What SQLite's words are on PostgreSQL. A superuser can have references off, as for a restore of a
+#: dump: triggers look after them.
 _IN_POSTGRESQL = {
     "randomblob(32)": "decode(md5(random()::text) || md5(random()::text), 'hex')",
     "char(27)": "chr(27)",
@@ -156,26 +158,52 @@ _IN_POSTGRESQL = {
 
 
 def _in_postgresql(statement: str) -> str:
-    """The statement in PostgreSQL's words."""
+    """The statement in PostgreSQL's words; nothing, where that has nothing of the kind."""
+    # Its audit log has no triggers, and its checks always hold.
+    if statement.startswith(("drop trigger ", "pragma ignore_check_constraints")):
+        return ""
     for words, others in _IN_POSTGRESQL.items():
         statement = statement.replace(words, others)
     return statement
 
 
 def edit(path: Path, *statements: str) -> None:
-    """Change a database, or a backup, without the store.
-
-    On PostgreSQL the log has no triggers, so that there are none to drop.
-    """
-    if ON_POSTGRESQL and is_known(path):
-        with closing(Session(url_of(path))) as session:
-            for statement in statements:
-                if not statement.startswith("drop trigger "):
-                    session.execute(_in_postgresql(statement))
-        return
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+    """Change a database, or a backup, without the store."""
+    with editing(path) as execute:
         for statement in statements:
-            connection.execute(statement)
+            execute(statement)
+
+
+@contextmanager
+def editing(path: Path) -> Iterator[Callable[..., Iterable[tuple[Any, ...]]]]:
+    """What executes statements with their values, all of them on one connection."""
+    if not (ON_POSTGRESQL and is_known(path)):
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            yield connection.execute
+        return
+
+    def execute(statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        words = _in_postgresql(statement)
+        return session.execute(words, values) if words else []
+
+    with closing(Session(url_of(path))) as session:
+        yield execute
+
+
+def query_log(
+    database: Database, sql: str, parameters: tuple[Any, ...] = ()
+) -> list[tuple[Any, ...]]:
+    """The rows of a query of the audit log as one chain, as files and archives have it.
+
+    PostgreSQL has a chain for each organization.
+    """
+    if not ON_POSTGRESQL:
+        return database.execute(sql, parameters)
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "copy")
+        copy(database, path)
+        with closing(sqlite3.connect(path)) as connection:
+            return connection.execute(sql, parameters).fetchall()
 
 
 def copy(database: Database, path: Path) -> None:

@@ -8,7 +8,8 @@ from hookstream_keys.auth import key_rights
 from hookstream_keys.cli.operations import operator_context
 from hookstream_keys.domain import ids, keys, timestamps
 from hookstream_keys.handlers import audit
-from hookstream_keys.store import ApiKey, Rotation, SqliteStore
+from hookstream_keys.store import ApiKey, Rotation, Store, open_store
+from support import url_of
 from support.results import result_of, together
 
 #: So many keys are made in one transaction.
@@ -20,7 +21,7 @@ def add_keys(path: Path, org_id: str, env_id: str, count: int) -> int:
 
     Returns how many events the log has for it.
     """
-    store, events = SqliteStore(path), 0
+    store, events = open_store(url_of(path)), 0
     for begin in range(0, count, _TOGETHER):
         with together(store):
             for number in range(begin, min(begin + _TOGETHER, count)):
@@ -29,7 +30,7 @@ def add_keys(path: Path, org_id: str, env_id: str, count: int) -> int:
     return events
 
 
-def _add(store: SqliteStore, org_id: str, env_id: str, number: int) -> int:
+def _add(store: Store, org_id: str, env_id: str, number: int) -> int:
     context, new = operator_context(store), keys.generate("live")
     now = timestamps.to_text(context.now)
     key = ApiKey(ids.new("ak"), org_id, env_id, f"key {number}", new.prefix, "*", None, now)
