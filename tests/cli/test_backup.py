@@ -63,7 +63,7 @@ def test_a_backup_is_the_database_and_readable_by_its_owner_only(
         "schema",
         *(f"table {name}" for name in copied),
     }
-    # A chain of no event is an organization's, of which PostgreSQL has a chain each.
+    # PostgreSQL has a chain for each organization, and one without events for what is of none.
     ((seq, entry_hash),) = database.execute("select seq, hash from audit_head where seq > 0")
     assert copied.pop("audit_head") == [(1, seq, entry_hash)]
     if ON_POSTGRESQL:
