@@ -23,7 +23,7 @@ from model import campaign
 from model.campaign import Run
 from model.model import Code, Key, Rotation, Secret, Span, named
 from model.workers import Answer, Headers, Service, two_workers
-from support import ON_POSTGRESQL, Database, run
+from support import Database, run
 
 #: The same sequences in every run, so that a failure in CI is one anywhere.
 USUAL_SEED = 20261124
@@ -61,11 +61,9 @@ def play(database: Database, numbers: range) -> list[Run]:
             campaign.shorten(each)
     campaign.compare_records(database, runs)
     # Whatever was done, the log tells the state that it came to.
-    # On PostgreSQL the state is not compared with the log.
-    state = [] if ON_POSTGRESQL else ["--state"]
-    checked = run("audit", "verify", *state, database=database.path)
+    checked = run("audit", "verify", "--state", database=database.path)
     assert (checked.returncode, checked.stdout[:4]) == (0, "ok, "), checked
-    assert ON_POSTGRESQL or "\nstate ok, " in checked.stdout
+    assert "\nstate ok, " in checked.stdout
     assert "not checked" not in checked.stdout
     return runs
 
