@@ -7,7 +7,7 @@ from harness.programs import Unusable, require
 from harness.system import System
 from harness.targets import targets
 
-from compare import asgi_servers, footprint, rounds, slow_disk, workers
+from compare import asgi_servers, footprint, instructions, rounds, slow_disk, workers
 from compare.options import ENOUGH_ROUNDS, Options, read
 from compare.rounds import Findings
 from compare.table import Row, markdown
@@ -48,6 +48,8 @@ def _report(options: Options) -> list[str]:
         rows += asgi_servers.run(options, templates)
     if "footprint" in options.parts and found.samples:
         rows += footprint.run(ours, found)
+    if "instructions" in options.parts:
+        rows += instructions.run(options, templates)
     wrk = max((row.sample.wrk_share for row in rows if row.sample), default=0)
     return [
         "# Beside its peers",
@@ -61,7 +63,8 @@ def _report(options: Options) -> list[str]:
         "",
         "`found` of a peer is how many times its requests per second hookstream-keys answers; of a "
         "row of its own it is what the target is about. CPU is that of all processes of the "
-        "server, for each request; fsyncs are counted in a run before, for each request.",
+        "server, for each request; fsyncs are counted in a run before, for each request, and "
+        "instructions by valgrind, without the kernel's.",
         f"wrk used at most {wrk:.0%} of a core.",
     ]
 

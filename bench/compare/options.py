@@ -18,7 +18,7 @@ SYSTEMS: tuple[System, ...] = (
     DjangoRestFramework(),
     BetterAuth(),
 )
-PARTS = ("works", "slow-disk", "workers", "asgi-servers", "footprint")
+PARTS = ("works", "slow-disk", "workers", "asgi-servers", "footprint", "instructions")
 
 #: Fewer rounds than this are a trial, and not written down.
 ENOUGH_ROUNDS = 5

@@ -5,7 +5,10 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-PACKAGES = {"wrk": "wrk", "node": "nodejs", "npm": "npm", "cc": "build-essential"}
+PACKAGES = {
+    "wrk": "wrk", "node": "nodejs", "npm": "npm", "cc": "build-essential",
+    "valgrind": "valgrind", "callgrind_control": "valgrind",
+}  # fmt: skip
 
 
 class Unusable(Exception):

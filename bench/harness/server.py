@@ -6,7 +6,7 @@ import socket
 import statistics
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,9 +119,17 @@ class Server:
 
 @contextmanager
 def serving(
-    system: System, data: Data, *, workers: int = 1, disk: Disk | None = None
+    system: System,
+    data: Data,
+    *,
+    workers: int = 1,
+    disk: Disk | None = None,
+    under: Sequence[str | Path] = (),
 ) -> Iterator[Server]:
-    """Run a server until the block ends. Raises Unusable when it does not start or stop."""
+    """Run a server until the block ends, `under` another program where one is given.
+
+    Raises Unusable when it does not start or stop.
+    """
     port = _free_port()
     launch = system.launch(data, port, workers)
     # The settings of the environment are not part of the comparison.
@@ -134,7 +142,7 @@ def serving(
     begun = time.monotonic()
     with log.open("w", encoding="utf-8") as sink:
         process = subprocess.Popen(
-            launch.command,
+            (*under, *launch.command),
             stdout=sink,
             stderr=sink,
             cwd=launch.folder or data.folder,
