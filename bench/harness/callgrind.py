@@ -2,51 +2,62 @@
 
 CPU time differs by 5 % from run to run, and by more where other machines share the processor. The
 instructions of a request differ by less than 2 %. They are those of user mode: the kernel's are not
-counted, and none waits for memory. On one connection: with more, wrk would stop with as many
-requests begun that it does not count.
+counted, and none waits for memory. What the server does while it is idle is subtracted. On one
+connection: with more, wrk would stop with as many requests begun that it does not count.
 """
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.programs import Unusable, require, run
 from harness.server import Server, serving
 from harness.system import Data, System
 
-#: Of a run: a request takes fifty times as long as without, and there are to be a hundred.
-_SECONDS = 5
+#: A request takes fifty times as long as without, and there are to be hundreds of each work.
+_SECONDS = 15
+_IDLE_SECONDS = _WARM_UP_SECONDS = 5
 #: What the file says of all that was counted since the last dump.
 _TOTAL = "totals:"
 
 
 def instructions(system: System, data: Data) -> dict[str, float]:
     """The instructions of a request, by work. Raises Unusable."""
-    counted = data.folder / "callgrind"
-    counted.mkdir()
+    folder = data.folder / "callgrind"
+    folder.mkdir()
     # Counting begins later: the start is not counted.
     under = (
         require("valgrind"), "--tool=callgrind", "--instr-atstart=no", "--trace-children=yes",
-        f"--callgrind-out-file={counted / '%p'}",
+        f"--callgrind-out-file={folder / '%p'}",
     )  # fmt: skip
     with serving(system, data, under=under) as server:
-        return {work: _count(server, work, counted) for work in system.works}
+        # What is done once is done before.
+        for work in system.works:
+            server.drive(server.load(work, connections=1, seconds=_WARM_UP_SECONDS))
+        with _counting(server, folder) as idle:
+            time.sleep(_IDLE_SECONDS)
+        found = {}
+        for work in system.works:
+            with _counting(server, folder) as counted:
+                load = server.load(work, connections=1, seconds=_SECONDS)
+                sample, outcome = server.drive(load)
+            beside = idle[0] * outcome.seconds / _IDLE_SECONDS
+            found[work] = (counted[0] - beside) / sample.requests
+        return found
 
 
-def _count(server: Server, work: str, folder: Path) -> float:
-    control = require("callgrind_control")
-    load = server.load(work, connections=1, seconds=_SECONDS)
-    # What is done once is done before.
-    server.drive(load)
+@contextmanager
+def _counting(server: Server, folder: Path) -> Iterator[list[int]]:
+    """Count the instructions of the first process; at the end of the block the list has them."""
+    control, counted = require("callgrind_control"), list[int]()
     pid = str(server.pid)
     run(control, "--instr=on", pid)
-    sample, _ = server.drive(load)
+    yield counted
     run(control, "--instr=off", pid)
     run(control, "--dump", pid)
     newest = max(folder.glob(f"{pid}.*"), key=lambda file: file.stat().st_mtime_ns, default=None)
     if newest is None:
         raise Unusable("callgrind has written nothing")
-    totals = [
-        int(line.removeprefix(_TOTAL))
-        for line in newest.read_text("utf-8").splitlines()
-        if line.startswith(_TOTAL)
-    ]
-    return sum(totals) / sample.requests
+    lines = newest.read_text("utf-8").splitlines()
+    counted.append(sum(int(line.removeprefix(_TOTAL)) for line in lines if line.startswith(_TOTAL)))

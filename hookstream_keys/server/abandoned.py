@@ -8,42 +8,18 @@ A client that only ends its side of the connection may still read (`half_close`)
 whether it does, so its requests are answered.
 """
 
-import asyncio
-from typing import Any
-
-from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from hookstream_keys.server.exchange import ExchangeProtocol
 
 
-class AbandonedRequests(HttpToolsProtocol):
+class AbandonedRequests(ExchangeProtocol):
     """uvicorn's connection, whose request is cancelled when its client resets it."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        #: The latest request that has begun, and the task that answers it.
-        self._begun: tuple[RequestResponseCycle, asyncio.Task[Any] | None] | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the request, unless this server has closed the connection."""
         super().connection_lost(exc)
-        if exc is None or self._begun is None:
+        exchange = self._answering
+        if exc is None or exchange is None or exchange.task is None:
             return
-        cycle, task = self._begun
         # One whose body is incomplete learns of it when it reads on.
-        if task is not None and not cycle.more_body and not cycle.response_started:
-            task.cancel()
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        super()._start_asgi_task(cycle, self._abandonable(cycle, app))
-
-    def _abandonable(self, cycle: RequestResponseCycle, app: Any) -> Any:
-        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            self._begun = cycle, asyncio.current_task()
-            try:
-                await app(scope, receive, send)
-            except asyncio.CancelledError:
-                # uvicorn would take it for a failure of the application.
-                if not cycle.disconnected:
-                    raise
-
-        return answer
+        if not exchange.more_body and not exchange.response_started:
+            exchange.task.cancel()

@@ -12,7 +12,7 @@ import resource
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from hookstream_keys.server.slow_clients import TimedProtocol
 
 #: A connection takes about 15 kB.
 MAX_CONNECTIONS = 10_000
@@ -52,7 +52,7 @@ class Idle(Protocol):
 Connection = TypeVar("Connection", bound=Idle)
 
 
-class ConnectionLimit(HttpToolsProtocol):
+class ConnectionLimit(TimedProtocol):
     """uvicorn's HTTP/1.1 connection, within the limit of connections."""
 
     connections: "set[ConnectionLimit]"  # type: ignore[assignment]
@@ -60,17 +60,8 @@ class ConnectionLimit(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin; at the limit, close idle connections first."""
         super().connection_made(transport)
-        self._made_at = self.loop.time()
         if len(self.connections) > max_connections():
             self._make_room()
-
-    def idle_since(self) -> float | None:
-        """Since when no request is in flight, by the loop's clock; None while one is."""
-        if self.cycle is None:
-            return self._made_at
-        if not self.cycle.response_complete or self.timeout_keep_alive_task is None:
-            return None
-        return self.timeout_keep_alive_task.when() - self.timeout_keep_alive
 
     def reject(self) -> None:
         """Close a connection that is over the limit."""

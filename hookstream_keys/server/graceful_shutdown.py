@@ -1,13 +1,13 @@
 """Graceful shutdown of a connection: every request that was sent is answered."""
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from hookstream_keys.server.exchange import ExchangeProtocol
 
 #: How long an idle connection stays open for a last request when the server stops, in seconds. If
 #: it were closed while a request is on its way, it would be reset, and the request be lost.
 LAST_REQUEST_SECONDS = 1.0
 
 
-class GracefulShutdown(HttpToolsProtocol):
+class GracefulShutdown(ExchangeProtocol):
     """uvicorn's connection, which does not close while a request may be on its way."""
 
     stopping = False

@@ -5,10 +5,10 @@ that send all they have and then end their side, such as `nc -N`, got nothing (R
 9.6, has a server answer what it has received).
 """
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from hookstream_keys.server.exchange import ExchangeProtocol
 
 
-class HalfClose(HttpToolsProtocol):
+class HalfClose(ExchangeProtocol):
     """uvicorn's connection, which stays open for answers when the client has sent everything."""
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio takes the answer

@@ -1,15 +1,15 @@
-"""Slowloris timeouts: for sending a request, and for reading its response.
+"""Slowloris timeouts: for sending a request, and for reading its response; and that of idle ones.
 
 uvicorn waits without a limit for the rest of a request and for a client that does not read, so a
-slow client could occupy all connections. One timer watches each connection, at no cost per request.
+slow client could occupy all connections; and it starts a timer whenever a connection is idle. Here
+one timer watches each connection, at no cost per request.
 """
 
 import asyncio
 import functools
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-
+from hookstream_keys.server.exchange import ExchangeProtocol
 from hookstream_keys.settings import Settings
 
 
@@ -19,7 +19,7 @@ def client_timeout() -> int:
     return Settings.from_environment().client_timeout
 
 
-class TimedProtocol(HttpToolsProtocol):
+class TimedProtocol(ExchangeProtocol):
     """uvicorn's HTTP/1.1 connection, closed when the client is too slow."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -29,16 +29,16 @@ class TimedProtocol(HttpToolsProtocol):
         self._request_started_at: float | None = None
         #: Since when the client has not read its response, which has filled every buffer.
         self._unread: float | None = None
-        self._answering: RequestResponseCycle | None = None
         self._in_message = False
         self._leaving = False
+        self._made_at = 0.0
         self._watch: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timer."""
         super().connection_made(transport)
-        self._request_started_at = self.loop.time()
-        self._schedule_check(self._timeout)
+        self._made_at = self._request_started_at = self.loop.time()
+        self._schedule_check(min(self._timeout, self.timeout_keep_alive))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timer, and notify the request that is being answered."""
@@ -49,10 +49,6 @@ class TimedProtocol(HttpToolsProtocol):
             self._answering.disconnected = True
             self._answering.message_event.set()
         super().connection_lost(exc)
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._answering = cycle
-        super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser. Line ends before a request count as its beginning."""
@@ -88,6 +84,14 @@ class TimedProtocol(HttpToolsProtocol):
         super().resume_writing()
         self._unread = None
 
+    def idle_since(self) -> float | None:
+        """Since when no request is in flight, by the loop's clock; None while one is."""
+        if self.cycle is None:
+            return self._made_at
+        if not self.cycle.response_complete or self._request_started_at is not None:
+            return None
+        return self._answered_at
+
     def too_slow(self) -> None:
         """Close a connection whose client did not complete a request in time."""
         self.transport.close()
@@ -100,7 +104,13 @@ class TimedProtocol(HttpToolsProtocol):
             self._leaving = True
             self._schedule_check(self._timeout)
             return
-        left = float(self._timeout)
+        left = float(min(self._timeout, self.timeout_keep_alive))
+        since = self.idle_since()
+        if since is not None and self.cycle is not None:
+            left = min(left, since + self.timeout_keep_alive - self.loop.time())
+            if left <= 0:
+                self.transport.close()
+                left = float(self._timeout)
         if self._unread is not None:
             left = min(left, self._left(self._unread))
             if left <= 0:

@@ -11,8 +11,10 @@ import asyncio
 import logging
 from typing import Any
 
-from starlette.types import Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from hookstream_keys.server.exchange import ExchangeProtocol
 
 log = logging.getLogger("hookstream_keys")
 
@@ -56,7 +58,19 @@ class _Burst:
 _burst = _Burst()
 
 
-class UnsentLimit(HttpToolsProtocol):
+def _after_burst(app: ASGIApp) -> ASGIApp:
+    """The application, which waits first where this iteration has no room."""
+    if _burst.size <= MAX_BURST:
+        return app
+
+    async def wait(scope: Scope, receive: Receive, send: Send) -> None:
+        await _burst.wait()
+        await app(scope, receive, send)
+
+    return wait
+
+
+class UnsentLimit(ExchangeProtocol):
     """uvicorn's HTTP/1.1 connection, with a bound on what its worker has not sent."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -94,33 +108,24 @@ class UnsentLimit(HttpToolsProtocol):
             self._note_unread()
         super().on_response_complete()
 
+    def before_body(self, size: int) -> None:
+        """Count a piece of a response."""
+        self._size = size
+        _burst.add(size)
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if self._is_unread():
             self._delayed = cycle, app
             # Most often the kernel takes everything once the event loop writes.
             self.loop.call_soon(self._start_delayed)
         else:
-            super()._start_asgi_task(cycle, self._measured(app))
+            super()._start_asgi_task(cycle, _after_burst(app))
 
     def _start_delayed(self) -> None:
         if self._delayed is not None and not self.flow.write_paused:
             cycle, app = self._delayed
             self._delayed = None
-            super()._start_asgi_task(cycle, self._measured(app))
-
-    def _measured(self, app: Any) -> Any:
-        async def measured(scope: Scope, receive: Receive, send: Send) -> None:
-            async def measure(message: Message) -> None:
-                if body := message.get("body"):
-                    self._size = len(body)
-                    _burst.add(self._size)
-                await send(message)
-
-            if _burst.size > MAX_BURST:
-                await _burst.wait()
-            await app(scope, receive, measure)
-
-        return measured
+            super()._start_asgi_task(cycle, _after_burst(app))
 
     def _unsent(self) -> int:
         return self.transport.get_write_buffer_size()
