@@ -4,7 +4,6 @@ from hookstream_keys.store.sql.audit import AuditLog
 from hookstream_keys.store.sql.audit_lists import AuditLists
 from hookstream_keys.store.sql.environments import Environments
 from hookstream_keys.store.sql.key_lists import KeyLists
-from hookstream_keys.store.sql.keys import Keys
 from hookstream_keys.store.sql.members import Members
 from hookstream_keys.store.sql.operator_users import OperatorUsers
 from hookstream_keys.store.sql.organizations import Organizations
@@ -24,12 +23,14 @@ from hookstream_keys.store.sqlite.audit_prune import AuditPrune
 from hookstream_keys.store.sqlite.audit_state import AuditState
 from hookstream_keys.store.sqlite.backups import Backups
 from hookstream_keys.store.sqlite.expired import Expired
+from hookstream_keys.store.sqlite.key_cache import CachedKeys
 from hookstream_keys.store.sqlite.plugin_columns import PluginColumns
 
 
 class SqliteStore(
     # What only this engine has comes first: it replaces what the shared parts leave open.
     AuditCheck,
+    CachedKeys,
     Expired,
     PluginColumns,
     AuditLog,
@@ -40,7 +41,6 @@ class SqliteStore(
     Backups,
     Environments,
     KeyLists,
-    Keys,
     Members,
     OperatorUsers,
     Organizations,
