@@ -20,6 +20,12 @@ from hookstream_keys.store.state_check import Difference, FoundRow, StateFault
 #: How many of the remaining faults are listed; of the others only the number.
 MAX_LEFT = 100
 
+#: Why nothing can be accepted where the audit log was changed.
+LOG_DAMAGED = (
+    "the audit log is not as it was written, so that nothing follows from it; run "
+    "hookstream-keys audit verify"
+)
+
 
 class AcceptedChange(NamedTuple):
     """An event that explains a row, or one of several."""

@@ -433,7 +433,7 @@ class SealKeys:
     """The keys of backups' seals, the newest first; none where there is no signing secret."""
 
     keys: tuple[bytes, ...] = field(repr=False)
-    #: Where the secrets are from, in words; without a secret the file that would be read.
+    #: Where the secrets are from, in words; without a secret the file that would be read, if any.
     source: str
 
 

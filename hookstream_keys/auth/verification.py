@@ -1,8 +1,8 @@
 """Whether a key is valid: one rule for all callers.
 
-The checks have a fixed order, cheapest first: a malformed key never reaches the database. Nothing is
-cached here, and a key in the store only as long as nothing was committed, so a revocation takes
-effect as soon as it is committed.
+The checks have a fixed order, cheapest first: a malformed key never reaches the database. Nothing
+is cached here, and in the store a key is only used again if nothing was committed, so a revocation
+takes effect as soon as it is committed.
 """
 
 import dataclasses

@@ -41,7 +41,7 @@ def seal_keys(database: str) -> SealKeys:
     settings, beside = settings_for(database), database_file(database)
     secrets = existing_signing_secrets(settings, beside)
     if not secrets:
-        return SealKeys((), "BETTER_AUTH_SECRET" if beside is None else str(secret_path(beside)))
+        return SealKeys((), "" if beside is None else str(secret_path(beside)))
     signer = Signer(*secrets)
     keys = tuple(each.derive(_PURPOSE) for each in (signer, *signer.older))
     return SealKeys(keys, _source(settings, beside))

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from hookstream_keys.store.acceptance import (
+    LOG_DAMAGED,
     Acceptance,
     AcceptedChange,
     Differences,
@@ -44,10 +45,7 @@ class AuditAccept(SqliteEngine):
                 connection, now, archives=archives, progress=progress, tell=differences.add
             )
             if state.chain.fault is not None:
-                raise AcceptRefused(
-                    "the audit log is not as it was written, so that nothing follows from it; run "
-                    "hookstream-keys audit verify"
-                )
+                raise AcceptRefused(LOG_DAMAGED)
             rows = differences.acceptable(only)
             _require_all(only, rows)
             changes = tuple(change for row in rows for change in row.changes)

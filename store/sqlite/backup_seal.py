@@ -69,8 +69,8 @@ def require(connection: sqlite3.Connection, path: Path, seal_keys: SealKeys) -> 
     if not keys:
         raise SealRefused(
             "has a seal that cannot be checked: there is no signing secret. Set BETTER_AUTH_SECRET "
-            "to what it was when the backup was made, or put back the file that was kept, "
-            f"{seal_keys.source}"
+            "to what it was when the backup was made"
+            + (seal_keys.source and f", or put back the file that was kept, {seal_keys.source}")
         )
     file_mac = found.get(FILE, (0, b""))[1]
     offset = seal_macs.offset_of(path, file_mac)

@@ -13,8 +13,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hookstream_keys.store import chain
-from hookstream_keys.store.acceptance import Acceptance, AcceptedChange
-from hookstream_keys.store.errors import BackupRefused, PruneRefused, StoreUnavailable
+from hookstream_keys.store.acceptance import LOG_DAMAGED, Acceptance, AcceptedChange
+from hookstream_keys.store.errors import (
+    AcceptRefused,
+    BackupRefused,
+    PruneRefused,
+    StoreUnavailable,
+)
 from hookstream_keys.store.postgresql import audit_check, background, migrations, moves
 from hookstream_keys.store.postgresql.audit_check import AuditCheck
 from hookstream_keys.store.postgresql.session import SNAPSHOT, Session, session, transaction
@@ -122,20 +127,28 @@ class OperatorFiles(AuditCheck):
     ) -> Restored:
         """As `OperatorStore.restore`: a database without data counts as none."""
 
-        def restore(file: Path, database: Session | None = None) -> Restored:
+        def restore(file: Path, database: Session | None = None, earlier: Path = path) -> Restored:
             found = _FileOfDatabase(file).restore(
                 path, now, recorded, seal_keys, deletions=deletions, revocations=revocations,
                 unsealed=unsealed, rehearse=rehearse,
             )  # fmt: skip
             if database is not None:
-                found.backup = found.backup._replace(head=_heads_at(database, path))
+                found.backup = found.backup._replace(head=_heads_at(database, earlier))
             return found
 
         if not self._has_data():
             return self._restore_alone(restore, rehearse=rehearse)
         if not path.exists():
             raise BackupRefused(f"there is no file {path}")
-        return self._changed(restore, rehearse=rehearse, earlier=path)
+        with _folder() as folder:
+            # Before anything is locked: reading what is no file, such as a pipe, may never end.
+            earlier = folder / "backup"
+            backup_files.copy(path, earlier)
+            return self._changed(
+                lambda file, database: restore(file, database, earlier),
+                rehearse=rehearse,
+                earlier=earlier,
+            )
 
     def accept_changes(
         self,
@@ -153,6 +166,7 @@ class OperatorFiles(AuditCheck):
                 now, recorded, only=only, archives=archives, rehearse=rehearse, progress=progress
             ),
             rehearse=rehearse,
+            of_damage=lambda _: AcceptRefused(LOG_DAMAGED),
         )
 
     def prune_audit_log(
@@ -194,17 +208,19 @@ class OperatorFiles(AuditCheck):
         *,
         rehearse: bool,
         earlier: Path | None = None,
+        of_damage: Callable[[str], Exception] = BackupRefused,
     ) -> Result:
         """Change a file of the database, and then the database; a rehearsal does not.
 
-        Nothing else writes meanwhile, unless it is a rehearsal.
+        Nothing else writes meanwhile, unless it is a rehearsal. `of_damage` makes the error for an
+        audit log that was changed of what says so.
         """
         if rehearse:
             with self._snapshot(earlier=earlier) as (database, file):
                 return change(file, database)
         with _folder() as folder, session(self.url) as database, transaction(database, _WRITING):
             tables.lock(database)
-            _require_chain(audit_check.check(database, None))
+            _require_chain(audit_check.check(database, None), of_damage)
             file = folder / "database"
             into_file.write(database, file, earlier=earlier)
             after = _copy_of(file)
@@ -216,8 +232,12 @@ class OperatorFiles(AuditCheck):
         with _folder() as folder:
             file = folder / "database"
             found = restore(file)
-            if not rehearse:
-                with session(self.url) as database, into_postgresql.announced(database):
+            with session(self.url) as database:
+                # Before any table is made.
+                _require_plugins(file, database)
+                if rehearse:
+                    return found
+                with into_postgresql.announced(database):
                     background.run(migrations.migrate(database.driver))
                     with into_postgresql.filled(file, database, restart=True):
                         into_postgresql.end(database)
@@ -256,10 +276,21 @@ def _copy_of(file: Path) -> Path:
     return Path(shutil.copy(file, file.with_name("changed")))
 
 
-def _require_chain(found: ChainCheck) -> None:
+def _require_chain(
+    found: ChainCheck, of_damage: Callable[[str], Exception] = BackupRefused
+) -> None:
     if found.fault is not None:
         where = f"{found.fault.problem}, seq {found.fault.seq}"
-        raise BackupRefused(f"the database's audit log is not as it was written: {where}")
+        raise of_damage(f"the database's audit log is not as it was written: {where}")
+
+
+def _require_plugins(file: Path, database: Session) -> None:
+    own = file.with_name("own")
+    store = SqliteStore(own)
+    store.migrate()
+    store.close()
+    with backup_files.reading(file, file) as found, backup_files.reading(own, own) as ours:
+        tables.require_plugins(found, database, ours)
 
 
 def _heads_at(database: Session, backup: Path) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -107,6 +107,23 @@ def shared_columns(file: sqlite3.Connection, database: Session, table: str) -> l
     """The columns of a table, each of which both databases have. Raises MoveRefused."""
     there = {column.name: column for column in columns_of_database(database, table)}
     names = columns_of_file(file, table)
+    _require_columns(table, names, there)
+    return [there[name] for name in names]
+
+
+def require_plugins(file: sqlite3.Connection, database: Session, own: sqlite3.Connection) -> None:
+    """Raise MoveRefused unless the database has what the file has of better-auth's plugins.
+
+    It may still be without the tables of this project: `own` is a file that has only those.
+    """
+    for table in tables_of_file(file):
+        there = [column.name for column in columns_of_database(database, table)]
+        _require_columns(
+            table, columns_of_file(file, table), {*there, *columns_of_file(own, table)}
+        )
+
+
+def _require_columns(table: str, names: Sequence[str], there: Collection[str]) -> None:
     missing = [name for name in names if name not in there]
     if not there:
         raise MoveRefused(
@@ -118,7 +135,6 @@ def shared_columns(file: sqlite3.Connection, database: Session, table: str) -> l
             f"the table {table} has a column {missing[0]} in the file only: let the program that "
             "it belongs to, such as better-auth, make its tables in the other database first"
         )
-    return [there[name] for name in names]
 
 
 def for_database(table: str, columns: Sequence[Column]) -> Callable[[Row], Row]:
