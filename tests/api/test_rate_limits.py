@@ -172,7 +172,8 @@ def test_health_is_not_counted(database: Database) -> None:
             for operation in NOT_COUNTED:
                 answer = server.request(operation.method, operation.path, headers=key)
                 assert answer.is_success
-                assert left(answer) == LIMIT
+                # On PostgreSQL it would have to ask the database, which may be away.
+                assert ON_POSTGRESQL or left(answer) == LIMIT
         spend_all(server, key)
         for operation in NOT_COUNTED:
             assert server.request(operation.method, operation.path, headers=key).is_success

@@ -119,7 +119,7 @@ def schemathesis(contract: tuple[Server, Tenant], tmp_path: Path) -> Callable[..
     document = tmp_path / "openapi.json"
     document.write_text(json.dumps(strict(spec.document())), encoding="utf-8")
 
-    def run(scheme: str, *arguments: str, timeout: float = 600) -> Run:
+    def run(scheme: str, *arguments: str, timeout: float = 1800) -> Run:
         config = tmp_path / "schemathesis.toml"
         config.write_text(
             # A cookie changes something only from a trusted page.

@@ -227,8 +227,15 @@ class Database:
         return int(self.execute(f"select count(*) from {table}")[0][0])
 
     def count_changes(self) -> int:
-        """How many changes are in the audit log; refusals are recorded some seconds later."""
-        rows = self.execute("select count(*) from audit_log where action not like '%.refused'")
+        """How many changes are in the audit log.
+
+        Without refusals, which are recorded some seconds later, and PostgreSQL's seals of each
+        minute.
+        """
+        rows = self.execute(
+            "select count(*) from audit_log where action not like '%.refused'"
+            " and action <> 'audit_log.sealed'"
+        )
         return int(rows[0][0])
 
     def dump(self) -> str:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from hookstream_keys.cli.operations import ask
 from hookstream_keys.store import open_store
 from support import Database, url_of
-from support.results import together
+from support.results import in_groups
 
 
 class LargeEnvironment(NamedTuple):
@@ -23,11 +23,10 @@ def add_large_environment(
     """Add one to the organization, while no server runs."""
     store = open_store(url_of(database.path))
     where = {"org_id": org_id}
-    with together(store):
-        body = {"name": name, "slug": name.lower(), **where}
-        env_id = ask(store, "createEnvironment", body)["environment"]["id"]
-        body = {"name": "k", "env_id": env_id, **where}
-        made = [ask(store, "createApiKey", body) for _ in range(keys - 1)]
-        last = ask(store, "createApiKey", {**body, "expires_at": "2999-01-01T00:00:00Z"})
+    body = {"name": name, "slug": name.lower(), **where}
+    env_id = ask(store, "createEnvironment", body)["environment"]["id"]
+    body = {"name": "k", "env_id": env_id, **where}
+    made = [ask(store, "createApiKey", body) for _ in in_groups(store, keys - 1)]
+    last = ask(store, "createApiKey", {**body, "expires_at": "2999-01-01T00:00:00Z"})
     store.close()
     return LargeEnvironment(env_id, [key["id"] for key in (*made, last)], last["key"])

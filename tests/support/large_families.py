@@ -10,7 +10,7 @@ from hookstream_keys.handlers import in_process
 from hookstream_keys.handlers.context import RequestContext
 from hookstream_keys.store import Store, open_store
 from support import Database, Tenant, url_of
-from support.results import result_of, together
+from support.results import in_groups, result_of
 
 
 def add_family(database: Database, tenant: Tenant, descendants: int) -> list[dict[str, Any]]:
@@ -20,12 +20,11 @@ def add_family(database: Database, tenant: Tenant, descendants: int) -> list[dic
     """
     store = open_store(url_of(database.path))
     body = {"name": "k", "org_id": tenant.org_id, "env_id": tenant.env_id}
-    with together(store):
-        root = ask(store, "createApiKey", body)
-        made = [root]
-        for number in range(descendants):
-            creator = root if number % 2 == 0 else made[-1]
-            made.append(_created_by(store, creator["id"], body))
+    root = ask(store, "createApiKey", body)
+    made = [root]
+    for number in in_groups(store, descendants):
+        creator = root if number % 2 == 0 else made[-1]
+        made.append(_created_by(store, creator["id"], body))
     store.close()
     return made
 
