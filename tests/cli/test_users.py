@@ -12,8 +12,11 @@ PASSWORD = "a password of a colleague"
 
 def actions(database: Database) -> list[tuple[Any, ...]]:
     """The changes in the audit log, oldest first, after those of `init`."""
-    # By id, which is in the order of time: on PostgreSQL each organization has its own numbers.
-    rows = database.execute("select action, org_id, resource_id from audit_log order by id")[3:]
+    # By time, since on PostgreSQL each organization has its own numbers; these tell what was first
+    # in a millisecond.
+    rows = database.execute(
+        "select action, org_id, resource_id from audit_log order by created_at, seq"
+    )[3:]
     return [row for row in rows if not row[0].endswith((".refused", ".sealed"))]
 
 
