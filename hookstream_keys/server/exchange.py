@@ -7,6 +7,7 @@ waits for the first piece of the body, the name of a field is checked once, and 
 """
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import unquote
 
@@ -55,6 +56,8 @@ class Exchange(RequestResponseCycle):
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             try:
+                if (waiting := self._protocol.before_answer()) is not None:
+                    await waiting
                 await app(scope, receive, send)
             except asyncio.CancelledError:
                 if not self.disconnected:
@@ -92,9 +95,8 @@ class Exchange(RequestResponseCycle):
             elif beginning == b"transfer-encoding: " and value.lower() == b"chunked":
                 self.expected_content_length = 0
                 self.chunked_encoding = True
-            elif beginning == b"connection: ":
-                says_close = b"close" in map(bytes.strip, value.lower().split(b","))
-                self.keep_alive = self.keep_alive and not says_close
+            elif beginning == b"connection: " and _has_close(value):
+                self.keep_alive, says_close = False, True
             head += (beginning, value, b"\r\n")
             values.append(value)
         if HEADER_VALUE_RE.search(b"".join(values)):
@@ -137,6 +139,11 @@ class Exchange(RequestResponseCycle):
         self.on_response()
 
 
+def _has_close(value: bytes) -> bool:
+    """Whether `close` is one of the options of a `Connection` field."""
+    return b"close" in map(bytes.strip, value.lower().split(b","))
+
+
 def _begin_line(name: bytes) -> bytes:
     """The beginning of the line of a field. Raises RuntimeError for what is no name."""
     if HEADER_RE.search(name):
@@ -156,6 +163,10 @@ class ExchangeProtocol(HttpToolsProtocol):
         self._answering: Exchange | None = None
         #: When the latest response was complete, by the event loop's clock.
         self._answered_at = 0.0
+
+    def before_answer(self) -> Awaitable[None] | None:
+        """What is to be awaited before the application is asked, if anything."""
+        return None
 
     def before_body(self, size: int) -> None:
         """A piece of a body with so many bytes is written next."""

@@ -127,10 +127,7 @@ class Protocol(
             )
             raise self._refusal
         if self._in_header:
-            name, value = name.lower(), value.strip(OPTIONAL_WHITE_SPACE)
-            if name == b"expect" and value.lower() == b"100-continue":
-                self.expect_100_continue = True
-            self.headers.append((name, value))
+            super().on_header(name, value.strip(OPTIONAL_WHITE_SPACE))
 
     def on_headers_complete(self) -> None:
         """The header is whole, and within the limit.

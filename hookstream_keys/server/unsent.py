@@ -9,9 +9,9 @@ that reads has fewer than one that does not.
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from typing import Any
 
-from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from hookstream_keys.server.exchange import ExchangeProtocol
@@ -58,18 +58,6 @@ class _Burst:
 _burst = _Burst()
 
 
-def _after_burst(app: ASGIApp) -> ASGIApp:
-    """The application, which waits first where this iteration has no room."""
-    if _burst.size <= MAX_BURST:
-        return app
-
-    async def wait(scope: Scope, receive: Receive, send: Send) -> None:
-        await _burst.wait()
-        await app(scope, receive, send)
-
-    return wait
-
-
 class UnsentLimit(ExchangeProtocol):
     """uvicorn's HTTP/1.1 connection, with a bound on what its worker has not sent."""
 
@@ -108,6 +96,10 @@ class UnsentLimit(ExchangeProtocol):
             self._note_unread()
         super().on_response_complete()
 
+    def before_answer(self) -> Awaitable[None] | None:
+        """Wait for an iteration of the event loop in which there is room."""
+        return _burst.wait() if _burst.size > MAX_BURST else None
+
     def before_body(self, size: int) -> None:
         """Count a piece of a response."""
         self._size = size
@@ -119,13 +111,13 @@ class UnsentLimit(ExchangeProtocol):
             # Most often the kernel takes everything once the event loop writes.
             self.loop.call_soon(self._start_delayed)
         else:
-            super()._start_asgi_task(cycle, _after_burst(app))
+            super()._start_asgi_task(cycle, app)
 
     def _start_delayed(self) -> None:
         if self._delayed is not None and not self.flow.write_paused:
             cycle, app = self._delayed
             self._delayed = None
-            super()._start_asgi_task(cycle, _after_burst(app))
+            super()._start_asgi_task(cycle, app)
 
     def _unsent(self) -> int:
         return self.transport.get_write_buffer_size()

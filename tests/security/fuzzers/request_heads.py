@@ -1,9 +1,9 @@
 """`server/protocol.py`: a request's head has a limit, in however many pieces it comes."""
 
-import asyncio
 from typing import Any
 
 import uvicorn
+from support.transports import Transport
 from uvicorn.server import ServerState
 
 from hookstream_keys.server import protocol
@@ -59,35 +59,6 @@ class _Recording(protocol.Protocol):
         return self._refusal.status if self._refused else None
 
 
-class _Transport(asyncio.Transport):
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-        self.closed = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written += bytes(data)
-
-    def close(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def pause_reading(self) -> None:
-        """It is asked to when several requests come at once."""
-
-    def resume_reading(self) -> None:
-        """And then to go on."""
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """The connection is never paused."""
-
-    def get_write_buffer_size(self) -> int:
-        """All is sent at once."""
-        return 0
-
-
 protocol.max_header_bytes = lambda: LIMIT  # type: ignore[assignment]
 _CONFIG = uvicorn.Config(_app, ws="none", log_config=None, proxy_headers=False)
 _CONFIG.load()
@@ -111,7 +82,7 @@ def check(data: bytes) -> None:
 
 def _heads(sent: bytes, size: int) -> tuple[list[list[bytes]], int | None]:
     """The heads of the requests that were taken, and the status of the refusal, if there is one."""
-    transport, connection = _Transport(), _Recording()
+    transport, connection = Transport(), _Recording()
     connection.connection_made(transport)
     for start in range(0, len(sent), size):
         connection.data_received(sent[start : start + size])
