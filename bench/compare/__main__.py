@@ -61,7 +61,8 @@ def _report(options: Options) -> list[str]:
         *heading(options.systems),
         *markdown(rows, targets()),
         "",
-        "`found` of a peer is how many times its requests per second hookstream-keys answers; of a "
+        "`found` of a peer is how many times its requests per second hookstream-keys answers; of "
+        "instructions, how many times ours it takes; of a "
         "row of its own it is what the target is about. CPU is that of all processes of the "
         "server, for each request; fsyncs are counted in a run before, for each request, and "
         "instructions by valgrind, without the kernel's.",

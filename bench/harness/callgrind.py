@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness import processes
 from harness.programs import Unusable, require, run
 from harness.server import Server, serving
 from harness.system import Data, System
@@ -55,15 +56,20 @@ def instructions(system: System, data: Data) -> dict[str, float]:
 
 @contextmanager
 def _counting(server: Server, folder: Path) -> Iterator[list[int]]:
-    """Count the instructions of the first process; at the end of the block the list has them."""
+    """Count the instructions of all processes; at the end of the block the list has them."""
     control, counted = require("callgrind_control"), list[int]()
-    pid = str(server.pid)
-    run(control, "--instr=on", pid)
+    pids = [str(pid) for pid in processes.tree(server.pid)]
+    run(control, "--instr=on", *pids)
     yield counted
-    run(control, "--instr=off", pid)
-    run(control, "--dump", pid)
+    run(control, "--instr=off", *pids)
+    run(control, "--dump", *pids)
+    counted.append(sum(_total(folder, pid) for pid in pids))
+
+
+def _total(folder: Path, pid: str) -> int:
+    """What a process counted until its latest dump, since the one before. Raises Unusable."""
     newest = max(folder.glob(f"{pid}.*"), key=lambda file: file.stat().st_mtime_ns, default=None)
     if newest is None:
-        raise Unusable("callgrind has written nothing")
+        raise Unusable(f"callgrind has written nothing of process {pid}")
     lines = newest.read_text("utf-8").splitlines()
-    counted.append(sum(int(line.removeprefix(_TOTAL)) for line in lines if line.startswith(_TOTAL)))
+    return sum(int(line.removeprefix(_TOTAL)) for line in lines if line.startswith(_TOTAL))
