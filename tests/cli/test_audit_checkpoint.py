@@ -15,6 +15,7 @@ from support.backups import (
     edit,
     query_log,
     restore,
+    time_of,
     verified,
 )
 from support.history import World
@@ -26,12 +27,6 @@ from hookstream_keys.store.sqlite import audit_checkpoint, audit_prune
 
 UNRECORDED_ROWS = "rows from before the first event that is known"
 UNRECORDED_FIELDS = "fields that no known event tells"
-
-
-def time_of(database: Database, seq: int) -> str:
-    """When a row of the log was written."""
-    ((text,),) = query_log(database, "select created_at from audit_log where seq = ?", (seq,))
-    return str(text)
 
 
 def prune(database: Database, through: int | None = None) -> Path:

@@ -21,6 +21,7 @@ from support.backups import (
     init,
     query_log,
     restore,
+    time_of,
     verified,
 )
 from support.bulk import add_keys
@@ -39,12 +40,6 @@ def tenant_of(database: Database) -> Tenant:
     """Where keys can be made."""
     ((org_id, env_id),) = database.execute("select org_id, id from environment")
     return Tenant(org_id, env_id, user_id="", email="", password="", key="")
-
-
-def time_of(database: Database, seq: int) -> str:
-    """When a row was written; its own moment, whatever the others'."""
-    ((text,),) = query_log(database, "select created_at from audit_log where seq = ?", (seq,))
-    return str(text)
 
 
 def prune(database: Database, through: int, *options: str) -> dict[str, Any]:

@@ -206,6 +206,12 @@ def query_log(
             return connection.execute(sql, parameters).fetchall()
 
 
+def time_of(database: Database, seq: int) -> str:
+    """When a row of the log was written; its own moment, whatever the others'."""
+    ((text,),) = query_log(database, "select created_at from audit_log where seq = ?", (seq,))
+    return str(text)
+
+
 def copy(database: Database, path: Path) -> None:
     """Copy a database into a file of SQLite, by other means than a backup: all rows, no seal."""
     if not ON_POSTGRESQL:

@@ -10,7 +10,7 @@ from hookstream_keys.domain import ids, keys, timestamps
 from hookstream_keys.handlers import audit
 from hookstream_keys.store import ApiKey, Rotation, Store, open_store
 from support import url_of
-from support.results import result_of, together
+from support.results import in_groups, result_of
 
 #: So many keys are made in one transaction.
 _TOGETHER = 500
@@ -22,10 +22,8 @@ def add_keys(path: Path, org_id: str, env_id: str, count: int) -> int:
     Returns how many events the log has for it.
     """
     store, events = open_store(url_of(path)), 0
-    for begin in range(0, count, _TOGETHER):
-        with together(store):
-            for number in range(begin, min(begin + _TOGETHER, count)):
-                events += _add(store, org_id, env_id, number)
+    for number in in_groups(store, count, _TOGETHER):
+        events += _add(store, org_id, env_id, number)
     store.close()
     return events
 

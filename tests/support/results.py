@@ -43,14 +43,14 @@ def together(store: Store) -> Iterator[None]:
         yield
 
 
-def in_groups(store: Store, count: int) -> Iterator[int]:
-    """Numbers from 0, of which the writes of a hundred are in one group commit.
+def in_groups(store: Store, count: int, size: int = 100) -> Iterator[int]:
+    """Numbers from 0, of which the writes for `size` are in one group commit.
 
     PostgreSQL ends a transaction that is idle for seconds, as one with all of them may be.
     """
-    for first in range(0, count, 100):
+    for first in range(0, count, size):
         with together(store):
-            yield from range(first, min(first + 100, count))
+            yield from range(first, min(first + size, count))
 
 
 def as_coroutine(function: Callable[[], Result]) -> Callable[[], Coroutine[Any, Any, Result]]:

@@ -48,6 +48,13 @@ _IS_TABLE = "select 1 from sqlite_master where type = 'table' and name = 'audit_
 _PAGE = 5_000
 
 
+def create(path: Path) -> None:
+    """Make a file, new or empty, that has this project's tables."""
+    store = SqliteStore(path)
+    store.migrate()
+    store.close()
+
+
 def write(
     database: Session,
     path: Path,
@@ -61,9 +68,7 @@ def write(
     database, its events come first, in its order. Returns the number of rows of each table, and
     their digest.
     """
-    store = SqliteStore(path)
-    store.migrate()
-    store.close()
+    create(path)
     with closing(connect(str(path))) as file:
         file.execute("pragma synchronous = off")
         file.execute("pragma foreign_keys = off")

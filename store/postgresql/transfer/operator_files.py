@@ -127,14 +127,11 @@ class OperatorFiles(AuditCheck):
     ) -> Restored:
         """As `OperatorStore.restore`: a database without data counts as none."""
 
-        def restore(file: Path, database: Session | None = None, earlier: Path = path) -> Restored:
-            found = _FileOfDatabase(file).restore(
+        def restore(file: Path) -> Restored:
+            return _FileOfDatabase(file).restore(
                 path, now, recorded, seal_keys, deletions=deletions, revocations=revocations,
                 unsealed=unsealed, rehearse=rehearse,
             )  # fmt: skip
-            if database is not None:
-                found.backup = found.backup._replace(head=_heads_at(database, earlier))
-            return found
 
         if not self._has_data():
             return self._restore_alone(restore, rehearse=rehearse)
@@ -144,11 +141,13 @@ class OperatorFiles(AuditCheck):
             # Before anything is locked: reading what is no file, such as a pipe, may never end.
             earlier = folder / "backup"
             backup_files.copy(path, earlier)
-            return self._changed(
-                lambda file, database: restore(file, database, earlier),
-                rehearse=rehearse,
-                earlier=earlier,
-            )
+
+            def change(file: Path, database: Session) -> Restored:
+                found = restore(file)
+                found.backup = found.backup._replace(head=_heads_at(database, earlier))
+                return found
+
+            return self._changed(change, rehearse=rehearse, earlier=earlier)
 
     def accept_changes(
         self,
@@ -286,9 +285,7 @@ def _require_chain(
 
 def _require_plugins(file: Path, database: Session) -> None:
     own = file.with_name("own")
-    store = SqliteStore(own)
-    store.migrate()
-    store.close()
+    into_file.create(own)
     with backup_files.reading(file, file) as found, backup_files.reading(own, own) as ours:
         tables.require_plugins(found, database, ours)
 
