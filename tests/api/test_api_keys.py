@@ -359,10 +359,8 @@ def test_204_a_revocation_is_immediate_and_permanent(
     # Revoking twice has no effect, and is recorded once.
     assert ask(server, "DELETE", path, owner).status_code == 204
     assert ask(server, "GET", path, owner).json()["api_key"] == shown
-    events = server.database.execute(
-        "select action from audit_log where resource_id = ? order by seq", (created["id"],)
-    )
-    assert events == [("api_key.created",), ("api_key.revoked",)]
+    events = server.database.actions("resource_id", created["id"])
+    assert events == ["api_key.created", "api_key.revoked"]
 
 
 def test_409_a_revoked_key_cannot_be_changed(

@@ -183,12 +183,7 @@ def test_204_revokes_its_keys_at_once(server: Server, owner: Headers) -> None:
     for method, change in (("GET", None), ("PATCH", {"name": "x"}), ("DELETE", None)):
         answer = server.request(method, path, json=change, headers=owner)
         assert_error(answer, 404, "environment_not_found")
-    rows = server.database.execute(
-        "select action from audit_log where env_id = ? and action <> 'api_key.refused'"
-        " order by seq",
-        (made["id"],),
-    )
-    assert [row[0] for row in rows[-3:]] == [
+    assert server.database.actions("env_id", made["id"])[-3:] == [
         "environment.deleted",
         "api_key.revoked",
         "environment.deletion_completed",

@@ -48,7 +48,8 @@ class Organization:
 
     def last_event(self) -> tuple[str, str]:
         rows = self.server.database.execute(
-            "select action, user_id from audit_log where org_id = ? order by seq desc limit 1",
+            "select action, user_id from audit_log where org_id = ? and action <> 'api_key.refused'"
+            " order by seq desc limit 1",
             (self.id,),
         )
         return rows[0][0], rows[0][1]

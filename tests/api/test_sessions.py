@@ -83,13 +83,6 @@ def ada(server: Server) -> Person:
     return Person(body["user"]["id"], body["user"]["email"], body["token"])
 
 
-def events(server: Server, user_id: str) -> list[str]:
-    rows = server.database.execute(
-        "select action from audit_log where user_id = ? order by seq", (user_id,)
-    )
-    return [row[0] for row in rows]
-
-
 # Sign up
 
 
@@ -117,7 +110,7 @@ def test_200_signs_up_with_an_organization_and_an_environment(server: Server) ->
     )
     key = {"name": "First", "org_id": organization["id"], "env_id": environment["id"]}
     assert server.request("POST", "/auth/api-keys", json=key, headers=headers).status_code == 201
-    assert events(server, body["user"]["id"])[:4] == [
+    assert server.database.actions("user_id", body["user"]["id"])[:4] == [
         "organization.created",
         "environment.created",
         "user.created",
@@ -223,7 +216,7 @@ def test_200_signs_in_with_the_password(server: Server, ada: Person) -> None:
     assert "url" not in body
     assert body["token"] != ada.token
     assert get_session(server, ada.bearer).json() is not None
-    assert events(server, ada.id)[-1] == "session.created"
+    assert server.database.actions("user_id", ada.id)[-1] == "session.created"
 
 
 def test_200_a_brief_session_ends_with_the_window(server: Server, ada: Person) -> None:
@@ -573,7 +566,7 @@ def test_200_ends_the_session_at_once_on_every_worker(server: Server, ada: Perso
         assert get_session(server, ada.bearer).json() is None
         answer = server.request("GET", "/organizations", headers=ada.bearer)
         assert_error(answer, 401, "unauthorized")
-    assert events(server, ada.id)[-1] == "session.deleted"
+    assert server.database.actions("user_id", ada.id)[-1] == "session.deleted"
     assert get_session(server, {"Authorization": f"Bearer {other}"}).json() is not None
 
 

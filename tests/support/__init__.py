@@ -238,6 +238,18 @@ class Database:
         )
         return int(rows[0][0])
 
+    def actions(self, column: str, value: str) -> list[str]:
+        """The actions of the events that have this value, in order, but those of refusals.
+
+        Refusals are counted, and written some time after they happened.
+        """
+        rows = self.execute(
+            f"select action from audit_log where {column} = ? and action <> 'api_key.refused'"
+            " order by seq",
+            (value,),
+        )
+        return [row[0] for row in rows]
+
     def dump(self) -> str:
         if ON_POSTGRESQL:
             return "\n".join(shared_cluster().dump(url_of(self.path)))

@@ -127,7 +127,7 @@ class OperatorFiles(AuditCheck):
     ) -> Restored:
         """As `OperatorStore.restore`: a database without data counts as none."""
 
-        def restore(file: Path) -> Restored:
+        def restore(file: Path, *, rehearse: bool) -> Restored:
             return _FileOfDatabase(file).restore(
                 path, now, recorded, seal_keys, deletions=deletions, revocations=revocations,
                 unsealed=unsealed, rehearse=rehearse,
@@ -143,7 +143,7 @@ class OperatorFiles(AuditCheck):
             backup_files.copy(path, earlier)
 
             def change(file: Path, database: Session) -> Restored:
-                found = restore(file)
+                found = restore(file, rehearse=rehearse)
                 found.backup = found.backup._replace(head=_heads_at(database, earlier))
                 return found
 
@@ -227,10 +227,11 @@ class OperatorFiles(AuditCheck):
             differences.apply(database, file, after)
         return result
 
-    def _restore_alone(self, restore: Callable[[Path], Restored], *, rehearse: bool) -> Restored:
+    def _restore_alone(self, restore: Callable[..., Restored], *, rehearse: bool) -> Restored:
         with _folder() as folder:
             file = folder / "database"
-            found = restore(file)
+            # A rehearsal of it would make no file, whose plugins are compared next.
+            found = restore(file, rehearse=False)
             with session(self.url) as database:
                 # Before any table is made.
                 _require_plugins(file, database)
