@@ -1,24 +1,26 @@
 """One request and its response on a connection, at less cost than uvicorn's.
 
 uvicorn writes a response's head and body one after the other, searches every header field with two
-regular expressions, and starts and stops a timer of the event loop for every request. Here the head
-waits for the first piece of the body, the name of a field is checked once, and the timer that
-`slow_clients` has for each connection closes it when it is idle.
+regular expressions, makes an event for every request, and starts and stops a timer of the event
+loop. Here the head waits for the first piece of the body, the name of a field is checked once, an
+event is made when a request waits for its body, and the timer that `slow_clients` has for each
+connection closes it when it is idle.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import unquote
 
 from httptools import parse_url
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import (
     HEADER_RE,
     HEADER_VALUE_RE,
     STATUS_LINE,
     HttpToolsProtocol,
-    RequestResponseCycle,
 )
 
 #: How many names of header fields are remembered: more than responses have.
@@ -28,47 +30,97 @@ MAX_NAMES = 256
 _beginnings: dict[bytes, bytes] = {}
 
 
-class Exchange(RequestResponseCycle):
-    """uvicorn's request and response; what is sent first waits for what is sent next."""
+class Exchange:
+    """A request and its response, in place of uvicorn's `RequestResponseCycle`."""
+
+    __slots__ = (
+        "_expected_length", "_has_news", "_head", "_is_chunked", "_news", "_protocol", "body",
+        "disconnected", "keep_alive", "more_body", "response_complete", "response_started", "scope",
+        "task", "waiting_for_100_continue",
+    )  # fmt: skip
 
     def __init__(self, protocol: "ExchangeProtocol", scope: Any, *, keep_alive: bool) -> None:
-        super().__init__(
-            scope=scope,
-            transport=protocol.transport,
-            flow=protocol.flow,
-            logger=protocol.logger,
-            access_logger=protocol.access_logger,
-            access_log=False,
-            default_headers=protocol.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=protocol.expect_100_continue,
-            keep_alive=keep_alive,
-            on_response=protocol.on_response_complete,
-        )
+        self.scope = scope
+        self.keep_alive = keep_alive
+        self.waiting_for_100_continue = protocol.expect_100_continue
         #: What answers it, once that has begun.
         self.task: asyncio.Task[None] | None = None
+        #: What has arrived of the request's body, and was not received yet; whether more may.
+        self.body = b""
+        self.more_body = True
+        self.disconnected = False
+        self.response_started = self.response_complete = False
         self._protocol = protocol
-        #: The head of the response, until it is sent.
+        #: Whether anything happened since the application received last, and what tells it.
+        self._has_news = False
+        self._news: asyncio.Event | None = None
+        #: The head of the response, until it is sent; how the body is framed, and what is left.
         self._head: list[bytes] = []
+        self._is_chunked: bool | None = None
+        self._expected_length = 0
 
-    async def run_asgi(self, app: ASGIApp) -> None:  # type: ignore[override] # it returns None
+    @property
+    def message_event(self) -> "Exchange":
+        """What uvicorn's protocol calls `set` of when the connection is lost."""
+        return self
+
+    def set(self) -> None:
+        """Tell the application that waits to receive: data, the end of it, or of the response."""
+        self._has_news = True
+        if self._news is not None:
+            self._news.set()
+
+    async def run_asgi(self, app: ASGIApp) -> None:
         """Let the application answer. Its cancellation is no failure when the client is gone."""
+        try:
+            if (waiting := self._protocol.before_answer()) is not None:
+                await waiting
+            await app(self.scope, self.receive, self.send)
+        except BaseException as error:  # noqa: BLE001 - whatever ended it, the client is answered
+            if not (self.disconnected and isinstance(error, asyncio.CancelledError)):
+                await self._fail("Exception in ASGI application\n", error)
+        else:
+            if not self.response_complete and not self.disconnected:
+                what = "completing" if self.response_started else "starting"
+                await self._fail(f"ASGI callable returned without {what} response.")
 
-        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            try:
-                if (waiting := self._protocol.before_answer()) is not None:
-                    await waiting
-                await app(scope, receive, send)
-            except asyncio.CancelledError:
-                if not self.disconnected:
-                    raise
+    async def _fail(self, message: str, error: BaseException | None = None) -> None:
+        """Log a failure of the application, and answer 500, or end what has begun."""
+        self._protocol.logger.error(message, exc_info=error)
+        if self.response_started:
+            self._protocol.transport.close()
+            return
+        headers = [
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", b"21"),
+            (b"connection", b"close"),
+        ]
+        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
+        await self.send({"type": "http.response.body", "body": b"Internal Server Error"})
 
-        await super().run_asgi(answer)  # type: ignore[arg-type] # starlette's types are looser
+    async def receive(self) -> Message:
+        """The next ASGI message: what has arrived of the body, or that the client is gone."""
+        transport = self._protocol.transport
+        if self.waiting_for_100_continue and not transport.is_closing():
+            transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.waiting_for_100_continue = False
+        if not self.disconnected and not self.response_complete:
+            self._protocol.flow.resume_reading()
+            if not self._has_news:
+                self._news = self._news or asyncio.Event()
+                await self._news.wait()
+            if self._news is not None:
+                self._news.clear()
+            self._has_news = False
+        if self.disconnected or self.response_complete:
+            return {"type": "http.disconnect"}
+        body, self.body = self.body, b""
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
 
-    async def send(self, message: Message) -> None:  # type: ignore[override]
+    async def send(self, message: Message) -> None:
         """Send one ASGI message. Raises RuntimeError when it is not valid, or not the next one."""
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
+        if self._protocol.flow.write_paused and not self.disconnected:
+            await self._protocol.flow.drain()
         if self.disconnected:
             return
         kind = message["type"]
@@ -87,14 +139,14 @@ class Exchange(RequestResponseCycle):
         self.waiting_for_100_continue = False
         head, values = [STATUS_LINE[status]], []
         says_close = False
-        for name, value in (*self.default_headers, *headers):
+        for name, value in (*self._protocol.server_state.default_headers, *headers):
             beginning = _beginnings.get(name) or _begin_line(name)
-            if beginning == b"content-length: " and self.chunked_encoding is None:
-                self.expected_content_length = int(value)
-                self.chunked_encoding = False
+            if beginning == b"content-length: " and self._is_chunked is None:
+                self._expected_length = int(value)
+                self._is_chunked = False
             elif beginning == b"transfer-encoding: " and value.lower() == b"chunked":
-                self.expected_content_length = 0
-                self.chunked_encoding = True
+                self._expected_length = 0
+                self._is_chunked = True
             elif beginning == b"connection: " and _has_close(value):
                 self.keep_alive, says_close = False, True
             head += (beginning, value, b"\r\n")
@@ -104,8 +156,8 @@ class Exchange(RequestResponseCycle):
         if not self.keep_alive and not says_close:
             head.append(b"connection: close\r\n")
         is_empty = self.scope["method"] == "HEAD" or status in (204, 304)
-        if self.chunked_encoding is None and not is_empty:
-            self.chunked_encoding = True
+        if self._is_chunked is None and not is_empty:
+            self._is_chunked = True
             head.append(b"transfer-encoding: chunked\r\n")
         head.append(b"\r\n")
         self._head = head
@@ -114,29 +166,29 @@ class Exchange(RequestResponseCycle):
         """Write a piece of the body, the first one behind the head."""
         content, self._head = self._head, []
         if self.scope["method"] == "HEAD":
-            self.expected_content_length = 0
-        elif self.chunked_encoding:
+            self._expected_length = 0
+        elif self._is_chunked:
             if body:
                 content += (b"%x\r\n" % len(body), body, b"\r\n")
             if not more:
                 content.append(b"0\r\n\r\n")
         else:
-            if len(body) > self.expected_content_length:
+            if len(body) > self._expected_length:
                 raise RuntimeError("Response content longer than Content-Length")
-            self.expected_content_length -= len(body)
+            self._expected_length -= len(body)
             content.append(body)
         if body:
             self._protocol.before_body(len(body))
-        self.transport.write(b"".join(content))
+        self._protocol.transport.write(b"".join(content))
         if more:
             return
-        if self.expected_content_length:
+        if self._expected_length:
             raise RuntimeError("Response content shorter than Content-Length")
         self.response_complete = True
-        self.message_event.set()
+        self.set()
         if not self.keep_alive:
-            self.transport.close()
-        self.on_response()
+            self._protocol.transport.close()
+        self._protocol.on_response_complete()
 
 
 def _has_close(value: bytes) -> bool:
@@ -157,6 +209,9 @@ def _begin_line(name: bytes) -> bytes:
 class ExchangeProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 connection, with these exchanges in place of its own."""
 
+    cycle: Exchange  # type: ignore[assignment] # uvicorn's own, which it replaces
+    pipeline: deque[tuple[Exchange, Any]]  # type: ignore[assignment] # likewise
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         #: The latest exchange that has begun. Others may wait for it.
@@ -171,20 +226,36 @@ class ExchangeProtocol(HttpToolsProtocol):
     def before_body(self, size: int) -> None:
         """A piece of a body with so many bytes is written next."""
 
+    def on_message_begin(self) -> None:
+        """Begin a request, whose scope is made when its header is complete."""
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+
     def on_headers_complete(self) -> None:
         """Begin the exchange, or let it wait for those before it."""
-        version = self.parser.get_http_version()
+        parser, root = self.parser, self.root_path
+        version = parser.get_http_version()
         target = parse_url(self.url)
-        path = target.path.decode("ascii")
-        self.scope |= {
-            "method": self.parser.get_method().decode("ascii"),
+        raw_path = target.path
+        path = raw_path.decode("ascii")
+        scope = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
             "http_version": version,
-            "path": self.root_path + (unquote(path) if "%" in path else path),
-            "raw_path": self.root_path.encode("ascii") + target.path,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "method": parser.get_method().decode("ascii"),
+            "root_path": root,
+            "path": root + (unquote(path) if "%" in path else path),
+            "raw_path": root.encode("ascii") + raw_path,
             "query_string": target.query or b"",
+            "headers": self.headers,
+            "state": self.app_state.copy(),
         }
-        keep_alive = version != "1.0" and self.parser.should_keep_alive()
-        latest, exchange = self.cycle, Exchange(self, self.scope, keep_alive=keep_alive)
+        keep_alive = version != "1.0" and parser.should_keep_alive()
+        latest, exchange = self.cycle, Exchange(self, scope, keep_alive=keep_alive)
         self.cycle = exchange
         if latest is None or latest.response_complete:
             self._start_asgi_task(exchange, self.app)
@@ -192,8 +263,24 @@ class ExchangeProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
             self.pipeline.appendleft((exchange, self.app))
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        assert isinstance(cycle, Exchange)  # noqa: S101 - for mypy: there are no others here
+    def on_body(self, body: bytes) -> None:
+        """Add a piece of the body, and read no more while there is enough."""
+        exchange = self.cycle
+        if exchange.response_complete:
+            return
+        exchange.body += body
+        if len(exchange.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        exchange.set()
+
+    def on_message_complete(self) -> None:
+        """The request is complete."""
+        exchange = self.cycle
+        if not exchange.response_complete:
+            exchange.more_body = False
+            exchange.set()
+
+    def _start_asgi_task(self, cycle: Exchange, app: Any) -> None:  # type: ignore[override]
         self._answering = cycle
         cycle.task = task = self.loop.create_task(cycle.run_asgi(app))
         task.add_done_callback(self.tasks.discard)

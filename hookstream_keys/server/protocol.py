@@ -127,7 +127,10 @@ class Protocol(
             )
             raise self._refusal
         if self._in_header:
-            super().on_header(name, value.strip(OPTIONAL_WHITE_SPACE))
+            name, value = name.lower(), value.strip(OPTIONAL_WHITE_SPACE)
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The header is whole, and within the limit.
@@ -189,7 +192,7 @@ class Protocol(
         if has_begun:
             # Its body is not valid, or does not arrive.
             cycle.disconnected = True
-            cycle.message_event.set()
+            cycle.set()
             if cycle.response_started:
                 self.transport.close()
             else:

@@ -47,7 +47,7 @@ class TimedProtocol(ExchangeProtocol):
         if self._answering is not None:
             # uvicorn notifies the latest request, which may still wait behind this one.
             self._answering.disconnected = True
-            self._answering.message_event.set()
+            self._answering.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

@@ -12,9 +12,7 @@ import logging
 from collections.abc import Awaitable
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-
-from hookstream_keys.server.exchange import ExchangeProtocol
+from hookstream_keys.server.exchange import Exchange, ExchangeProtocol
 
 log = logging.getLogger("hookstream_keys")
 
@@ -64,7 +62,7 @@ class UnsentLimit(ExchangeProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         #: A request that waits until the response before it is sent.
-        self._delayed: tuple[RequestResponseCycle, Any] | None = None
+        self._delayed: tuple[Exchange, Any] | None = None
         #: The bytes of the latest response. All stay in memory until the last of them is sent.
         self._size = 0
 
@@ -105,7 +103,7 @@ class UnsentLimit(ExchangeProtocol):
         self._size = size
         _burst.add(size)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+    def _start_asgi_task(self, cycle: Exchange, app: Any) -> None:  # type: ignore[override]
         if self._is_unread():
             self._delayed = cycle, app
             # Most often the kernel takes everything once the event loop writes.
