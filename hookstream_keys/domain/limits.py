@@ -73,21 +73,14 @@ def decide(limit: Limit, empty_at: int, now: int, cost: int) -> tuple[int, Decis
     """
     interval = limit.interval
     period = interval * limit.requests
-    empty_at = min(max(empty_at, now), now + period)
-    wanted = max(now, empty_at + cost * interval)
-    excess = wanted - now - period
-    allowed = excess <= 0
-    if allowed:
-        empty_at = wanted
-    left = period - (empty_at - now)
-    decision = Decision(
-        allowed=allowed,
-        limit=limit,
-        remaining=left // interval,
-        reset=_seconds(empty_at - now),
-        retry_after=0 if allowed else max(1, _seconds(excess)),
-    )
-    return empty_at, decision
+    # How full the bucket is, as the time that it takes to empty.
+    level = min(max(empty_at - now, 0), period)
+    wanted = max(level + cost * interval, 0)
+    retry_after = max(1, _seconds(wanted - period)) if wanted > period else 0
+    if not retry_after:
+        level = wanted
+    remaining = (period - level) // interval
+    return now + level, Decision(not retry_after, limit, remaining, _seconds(level), retry_after)
 
 
 def _seconds(duration: int) -> int:

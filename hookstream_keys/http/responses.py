@@ -106,11 +106,13 @@ def _field_name(name: str) -> bytes:
 
 def fields(headers: Mapping[str, str | list[str]]) -> list[tuple[bytes, bytes]]:
     """Headers in ASGI's form; one with a list of values becomes a field for each."""
-    return [
-        (_field_name(name), each.encode("latin-1"))
-        for name, value in headers.items()
-        for each in (value if isinstance(value, list) else (value,))
-    ]
+    found = []
+    for name, value in headers.items():
+        if isinstance(value, list):
+            found += [(_field_name(name), each.encode("latin-1")) for each in value]
+        else:
+            found.append((_field_name(name), value.encode("latin-1")))
+    return found
 
 
 def error_response(error: ApiError, request_id: str) -> tuple[list[tuple[bytes, bytes]], bytes]:

@@ -37,8 +37,8 @@ ROWS_OF_OTHERS = 16_384
 ROWS = ROWS_OF_KEYS + ROWS_OF_OTHERS
 PLACES = 8
 #: The bucket's mark, when it will be empty, and the interval of its limit: 0 in an empty slot.
-_PLACE = struct.Struct("<QQQ")
-_ROW = struct.Struct("<" + "QQQ" * PLACES)
+_PLACE = struct.Struct("<8sQQ")
+_ROW = struct.Struct("<" + "8sQQ" * PLACES)
 #: The file's format and the boot of the machine; then the key of the hash.
 _HEADER = struct.Struct("<24s40s64s")
 _NAME = b"hookstream-keys limits 3"
@@ -82,7 +82,7 @@ class RateLimitCounters:
         self._address = lru_cache(maxsize=4096)(self._hashed)
         #: What could not be written to the file: when a bucket will be empty, and the interval of
         #: its limit, by its mark.
-        self._remembered: dict[int, tuple[int, int]] = {}
+        self._remembered: dict[bytes, tuple[int, int]] = {}
         self._fails = False
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -146,7 +146,7 @@ class RateLimitCounters:
                 raise StoreUnavailable(message) from error
         return decision
 
-    def _write(self, offset: int, mark: int, empty_at: int, interval: int) -> None:
+    def _write(self, offset: int, mark: bytes, empty_at: int, interval: int) -> None:
         """Write when a bucket will be empty; in memory when the file cannot be written."""
         try:
             place = _PLACE.pack(mark, empty_at, interval)
@@ -165,13 +165,13 @@ class RateLimitCounters:
             if self._remembered:
                 self._remembered.pop(mark, None)
 
-    def _remember(self, mark: int, empty_at: int, interval: int) -> None:
+    def _remember(self, mark: bytes, empty_at: int, interval: int) -> None:
         self._remembered.pop(mark, None)
         self._remembered[mark] = empty_at, interval
         if len(self._remembered) > MAX_REMEMBERED:
             self._remembered.pop(next(iter(self._remembered)))
 
-    def _find(self, row: int, mark: int, limit: Limit, now: int) -> _Place:
+    def _find(self, row: int, mark: bytes, limit: Limit, now: int) -> _Place:
         """The bucket's slot, or else the one in its row that it may take."""
         try:
             # What is missing from a truncated file counts as empty buckets.
@@ -179,13 +179,15 @@ class RateLimitCounters:
         except OSError:
             found = bytes(_ROW.size)
         wanted = limit.interval
-        values = _ROW.unpack(found)
-        marks, moments, intervals = values[::3], values[1::3], values[2::3]
-        if mark in marks:
-            place = marks.index(mark)
-            empty_at, interval = moments[place], intervals[place]
+        offset = found.find(mark)
+        while offset % _PLACE.size and offset > 0:
+            # A part of another slot looks like it.
+            offset = found.find(mark, offset + 1)
+        if offset >= 0:
+            _, empty_at, interval = _PLACE.unpack_from(found, offset)
         else:
-            place = moments.index(min(moments))
+            moments = _ROW.unpack(found)[1::3]
+            offset = moments.index(min(moments)) * _PLACE.size
             empty_at, interval = now, wanted
         remembered = self._remembered.get(mark) if self._remembered else None
         if remembered is not None:
@@ -193,9 +195,9 @@ class RateLimitCounters:
         is_carried_over = interval not in (wanted, 0)
         if is_carried_over:
             empty_at = carried_over(empty_at, interval, limit, now)
-        return _Place(row + place * _PLACE.size, empty_at, wanted, is_carried_over)
+        return _Place(row + offset, empty_at, wanted, is_carried_over)
 
-    def _hashed(self, name: str) -> tuple[int, int]:
+    def _hashed(self, name: str) -> tuple[int, bytes]:
         """The offset of the bucket's row, and its mark. The key makes both unpredictable."""
         digest = blake2b(name.encode(), key=self._key, digest_size=16).digest()
         number = int.from_bytes(digest[:8], "little")
@@ -203,7 +205,7 @@ class RateLimitCounters:
             row = number % ROWS_OF_KEYS
         else:
             row = ROWS_OF_KEYS + number % ROWS_OF_OTHERS
-        return _HEADER.size + row * _ROW.size, int.from_bytes(digest[8:], "little")
+        return _HEADER.size + row * _ROW.size, digest[8:]
 
     def _prepare(self) -> bytes:
         """Initialize the file if no worker has; returns the key of its hash."""

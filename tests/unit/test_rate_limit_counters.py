@@ -295,3 +295,15 @@ def test_a_file_that_is_cut_short_while_it_is_used_counts_on(
 ) -> None:
     os.truncate(path, 200)
     assert [result_of(counters.consume("one", SLOW)).remaining for _ in range(2)] == [99, 98]
+
+
+def test_a_slot_that_has_another_buckets_mark_inside_it_is_not_that_bucket(
+    counters: RateLimitCounters, path: Path
+) -> None:
+    row, mark = counters._address("one")
+    other = bytes(4) + mark + bytes(12)
+    with path.open("r+b") as file:
+        file.seek(row)
+        file.write(other * PLACES)
+    assert taken(counters, "one", 3) == 3
+    assert result_of(counters.peek("one", SLOW)).remaining == 97
