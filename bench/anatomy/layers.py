@@ -6,8 +6,8 @@ from hookstream_keys.handlers import OPERATIONS
 from hookstream_keys.http import dispatch, edge, responses, security, validation
 from hookstream_keys.http.middlewares import HandlerDispatcher, Routing
 from hookstream_keys.runtime import rate_limit_counters, usage
-from hookstream_keys.store.sql.keys import Keys
 from hookstream_keys.store.sqlite.engine import SqliteEngine
+from hookstream_keys.store.sqlite.key_cache import CachedKeys
 
 #: From the outside to the inside, as a request goes: what is drawn, with what it does.
 LAYERS = {
@@ -35,7 +35,7 @@ def watch(watch: Stopwatch) -> None:
     watch.watch("dispatch", HandlerDispatcher, "_handle")
     watch.watch("dispatch", dispatch, "respond")
     watch.watch("verification", verification, "verify")
-    watch.watch("store", Keys, "find_key")
+    watch.watch("store", CachedKeys, "find_key")
     watch.watch("store", SqliteEngine, "all")
     watch.watch("limits", rate_limit_counters.RateLimitCounters, "consume")
     watch.watch("usage", usage.Usage, "count")

@@ -58,10 +58,8 @@ async def verify(
     if found is None or not (is_visible is None or await is_visible(found)):
         return Verification("NOT_FOUND", rule="exists")
     key = effective_key(found)
-    for code, rule, holds in RULES:
-        if not holds(key, use):
-            return Verification(code, key, rule)
-    return Verification("VALID", key)
+    code, rule = _first_failure(key, use)
+    return Verification(code, key, rule)
 
 
 async def consume_limit(found: Verification, counters: Counters | None) -> Verification:
@@ -135,19 +133,16 @@ def pending(key: ApiKey) -> Rotation | None:
     return rotation if rotation is not None and rotation.state == "pending" else None
 
 
-def _address_allowed(key: ApiKey, use: Use) -> bool:
-    return not key.allowed_ips or networks.contain(key.allowed_ips, use.ip)
-
-
-def _scopes_covered(key: ApiKey, use: Use) -> bool:
-    return not use.scopes or not Scopes.parse(key.scopes).beyond(use.scopes)
-
-
-#: The checks of a key that exists, in this order: the response names the first that fails.
-RULES: tuple[tuple[VerificationCode, str, Callable[[ApiKey, Use], bool]], ...] = (
-    ("REVOKED", "revoked", lambda key, _: key.revoked_at is None),
-    ("DISABLED", "enabled", lambda key, _: key.enabled),
-    ("EXPIRED", "expired", lambda key, use: key.expires_at is None or key.expires_at > use.now),
-    ("IP_NOT_ALLOWED", "address", _address_allowed),
-    ("INSUFFICIENT_SCOPE", "scopes", _scopes_covered),
-)
+def _first_failure(key: ApiKey, use: Use) -> tuple[VerificationCode, str | None]:
+    """The first rule that a key does not pass, in the order that the response promises."""
+    if key.revoked_at is not None:
+        return "REVOKED", "revoked"
+    if not key.enabled:
+        return "DISABLED", "enabled"
+    if key.expires_at is not None and key.expires_at <= use.now:
+        return "EXPIRED", "expired"
+    if key.allowed_ips and not networks.contain(key.allowed_ips, use.ip):
+        return "IP_NOT_ALLOWED", "address"
+    if use.scopes and Scopes.parse(key.scopes).beyond(use.scopes):
+        return "INSUFFICIENT_SCOPE", "scopes"
+    return "VALID", None

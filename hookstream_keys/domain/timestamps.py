@@ -17,6 +17,11 @@ _RFC_3339 = re.compile(
 
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
+#: The length of a time as text, without its milliseconds and `Z`.
+_SECONDS = len("2026-11-24T12:00:00")
+#: The second of the latest time that was written, and its text: most times are of the same.
+_latest = (_FIRST, _FIRST.isoformat()[:_SECONDS])
+
 
 def now() -> datetime:
     """The current time, in UTC."""
@@ -26,7 +31,15 @@ def now() -> datetime:
 @lru_cache(maxsize=16)  # A request converts its own time several times.
 def to_text(moment: datetime) -> str:
     """`moment` as, for example, `2026-11-24T12:00:00.000Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    global _latest  # noqa: PLW0603 - one tuple, which threads replace whole
+    second, text = _latest
+    since = moment - second
+    if since.days or since.seconds:
+        second = moment.astimezone(UTC).replace(microsecond=0)
+        text = second.isoformat()[:_SECONDS]
+        _latest = second, text
+        since = moment - second
+    return f"{text}.{since.microseconds // 1000:03d}Z"
 
 
 def from_text(text: str) -> datetime:

@@ -62,7 +62,7 @@ class Response:
                 NO_SNIFFING,
                 *self.more,
             ]
-            names = {name for name, _ in headers}
+            names = dict(headers)
             if REQUEST_ID not in names:
                 headers.append((REQUEST_ID, self.request.id.encode()))
             operation = self.request.operation
@@ -70,7 +70,11 @@ class Response:
                 headers.append(NO_STORE)
             if self.request.limit is not None and RATE_LIMIT not in names:
                 headers += fields(self.request.limit.headers())
-            message = {**message, "headers": headers}
+            message = {
+                "type": "http.response.start",
+                "status": self._status,
+                "headers": headers,
+            }
         elif self.bodiless:
             message = {**message, "body": b""}
         await self._send(message)
