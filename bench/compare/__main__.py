@@ -7,7 +7,7 @@ from harness.programs import Unusable, require
 from harness.system import System
 from harness.targets import targets
 
-from compare import asgi_servers, footprint, instructions, rounds, slow_disk, workers
+from compare import asgi_servers, beside, footprint, instructions, rounds, slow_disk, workers
 from compare.options import ENOUGH_ROUNDS, Options, read
 from compare.rounds import Findings
 from compare.table import Row, markdown
@@ -40,6 +40,8 @@ def _report(options: Options) -> list[str]:
     if "works" in options.parts:
         found = rounds.run(options, templates)
         rows += _rows(options, found)
+    if "beside" in options.parts:
+        rows += beside.run(options, templates)
     if "slow-disk" in options.parts:
         rows += slow_disk.run(options, templates)
     if "workers" in options.parts:

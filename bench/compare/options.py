@@ -5,20 +5,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.better_auth import BetterAuth
-from harness.hookstream import Hookstream
+from harness.hookstream import Hookstream, WithoutLogAndLimits
 from harness.places import BENCH
-from harness.python_peers import Bare, DjangoRestFramework, FastApi, FastApiOnLoop
+from harness.python_peers import (
+    Bare,
+    BareWithOrderedIds,
+    DjangoRestFramework,
+    FastApi,
+    FastApiOnLoop,
+)
 from harness.system import System
 
 SYSTEMS: tuple[System, ...] = (
     Hookstream(),
+    WithoutLogAndLimits(),
     Bare(),
+    BareWithOrderedIds(),
     FastApi(),
     FastApiOnLoop(),
     DjangoRestFramework(),
     BetterAuth(),
 )
-PARTS = ("works", "slow-disk", "workers", "asgi-servers", "footprint", "instructions")
+PARTS = (
+    "works", "beside", "slow-disk", "workers", "asgi-servers", "footprint", "instructions",
+)  # fmt: skip
 
 #: Fewer rounds than this are a trial, and not written down.
 ENOUGH_ROUNDS = 5

@@ -1,4 +1,4 @@
-"""One worker and two."""
+"""One worker, two and four."""
 
 from collections import defaultdict
 
@@ -10,11 +10,11 @@ from compare.options import Options
 from compare.rounds import WARM_UP, say
 from compare.table import Row
 
-_NUMBERS = (1, 2)
+_NUMBERS = (1, 2, 4)
 
 
 def run(options: Options, templates: dict[str, Data]) -> list[Row]:
-    """Verify keys at this server with one worker and with two. Raises Unusable."""
+    """Verify keys at this server with each number of workers. Raises Unusable."""
     ours = options.systems[0]
     found: dict[int, list[Sample]] = defaultdict(list)
     for turn in range(options.rounds):
@@ -27,14 +27,17 @@ def run(options: Options, templates: dict[str, Data]) -> list[Row]:
                 )
                 found[number].append(server.drive(load)[0])
         say(f"workers: round {turn + 1} of {options.rounds} done")
-    one, two = (medians(found[number]) for number in _NUMBERS)
+    one, *several = (medians(found[number]) for number in _NUMBERS)
     return [
         Row(work="verify, 1 worker", system=ours.name, sample=one),
-        Row(
-            work=f"verify, 2 workers, the busier did {two.busiest:.0%}",
-            system=ours.name,
-            sample=two,
-            figure="two_workers",
-            value=2 * one.cpu / two.cpu,
+        *(
+            Row(
+                work=f"verify, {number} workers, the busiest did {sample.busiest:.0%}",
+                system=ours.name,
+                sample=sample,
+                figure=f"cpu_of_{number}_workers",
+                value=sample.cpu / one.cpu,
+            )
+            for number, sample in zip(_NUMBERS[1:], several, strict=True)
         ),
     ]

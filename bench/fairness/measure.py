@@ -10,15 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness import processes
-from harness.hookstream import Hookstream, settings
+from harness.client_process import Answers
+from harness.clients import Requests, sending
+from harness.hookstream import NO_LIMITS, Hookstream, settings
 from harness.programs import Unusable
 from harness.server import Server, serving
 from harness.system import Data, Launch
 
-from fairness.client_process import Answers
-from fairness.clients import sending
 from fairness.database import copy_for_a_round, database
-from fairness.heavy import CANDIDATES, Heavy
+from fairness.heavy import CANDIDATES
 from fairness.options import Options
 from fairness.probe import Latency, Probe
 from fairness.tenant import Sizes
@@ -43,6 +43,7 @@ class Fair(Hookstream):
         """How to start it."""
         usual = super().launch(data, port, workers)
         environment = settings(data) | {
+            **NO_LIMITS,
             "HOOKSTREAM_MAX_KEYS_PER_ENVIRONMENT": str(self._quota),
             # The database is kept, and its rows must be, too.
             "HOOKSTREAM_RETENTION_ENVIRONMENTS": "off",
@@ -97,7 +98,7 @@ def _probe(server: Server) -> Probe:
     return Probe(server.port, key_id, secret)
 
 
-def _run(server: Server, probe: Probe, heavy: Heavy, seconds: int) -> _Run:
+def _run(server: Server, probe: Probe, heavy: Requests, seconds: int) -> _Run:
     _settle(server)
     unloaded = probe.measure(seconds)
     with sending(server.port, heavy) as clients:

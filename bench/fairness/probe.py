@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 
-from fairness.client_process import Connection
+from harness.client_process import Connection
 
 _AUTHORIZED = 204
 #: A latency above so many times the mean hides requests that a client at a constant rate had sent.

@@ -31,7 +31,7 @@ _KNOWN = """
 
 
 class Hookstream(System):
-    """The service as it is installed, with its defaults."""
+    """The service as it is installed: with its log, and limits, which no load here reaches."""
 
     name = "hookstream-keys"
     label = "hookstream-keys"
@@ -57,12 +57,30 @@ class Hookstream(System):
         return {part: metadata.version(part) for part in (*parts, "httptools", "orjson")}
 
 
+class WithoutLogAndLimits(Hookstream):
+    """The service without what its peers have not: a line of a log, and a limit, per request."""
+
+    name = "hookstream-keys-bare"
+    label = "hookstream-keys, no log, no limits"
+
+    def launch(self, data: Data, port: int, workers: int = 1) -> Launch:
+        """How to start it."""
+        usual = super().launch(data, port, workers)
+        without = {"HOOKSTREAM_LOG_LEVEL": "warning", **NO_LIMITS}
+        return Launch(usual.command, {**usual.environment, **without})
+
+
+#: Settings for no limit on requests at all.
+NO_LIMITS = {"HOOKSTREAM_RATE_LIMIT": "off", "HOOKSTREAM_VERIFICATION_RATE_LIMIT": "off"}
+
+
 def settings(data: Data) -> dict[str, str]:
     """The settings that this server runs with here; README.md says why."""
     return {
         "HOOKSTREAM_DATABASE": f"sqlite:///{data.database}",
-        "HOOKSTREAM_RATE_LIMIT": "off",
-        "HOOKSTREAM_VERIFICATION_RATE_LIMIT": "off",
+        # Every request is counted for its limit, and none is refused.
+        "HOOKSTREAM_RATE_LIMIT": "1000000000",
+        "HOOKSTREAM_VERIFICATION_RATE_LIMIT": "1000000000",
         # The load creates more keys than a tenant may have.
         "HOOKSTREAM_MAX_KEYS_PER_ENVIRONMENT": "1000000000",
     }

@@ -38,7 +38,7 @@ class _OnUvicorn(_Python):
     """A peer that serves our own database, with our own statements, on our own web server."""
 
     speaks = "hookstream"
-    works = ("verify", "authorize", "create")
+    works: ClassVar[tuple[str, ...]] = ("verify", "authorize", "create")
     table = "api_key"
     has_audit_log = True
 
@@ -63,6 +63,19 @@ class Bare(_OnUvicorn):
     label = "bare ASGI, the limit"
     folder = "bare"
     parts = ("uvicorn", "uvloop", "httptools", "orjson")
+
+
+class BareWithOrderedIds(Bare):
+    """That, creating rows with identifiers in the order of time, as ours are."""
+
+    name = "bare_ordered"
+    label = "bare ASGI, ordered ids"
+    works = ("create",)
+
+    def launch(self, data: Data, port: int, workers: int = 1) -> Launch:
+        """How to start it."""
+        launch = super().launch(data, port, workers)
+        return replace(launch, environment={**launch.environment, "BENCH_ORDERED": "1"})
 
 
 class FastApi(_OnUvicorn):

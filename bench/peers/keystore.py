@@ -7,9 +7,11 @@ so that each peer brings what it is about.
 
 import hashlib
 import json
+import os
 import re
 import secrets
 import sqlite3
+import time
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -109,7 +111,7 @@ def create_key(
     try:
         head = f"hs_{_mode(connection, caller, org_id, env_id)}_{secrets.token_hex(28)}"
         secret = f"{head}{zlib.crc32(head.encode()):08x}"
-        key_id, prefix, created_at = f"ak_{secrets.token_hex(16)}", secret[:12], now()
+        key_id, prefix, created_at = new_id("ak"), secret[:12], now()
         digest = hashlib.sha256(secret.encode()).digest()
         connection.execute(
             _ADD_KEY,
@@ -122,6 +124,13 @@ def create_key(
         raise
     connection.execute("commit")
     return key_id, secret, created_at
+
+
+def new_id(kind: str) -> str:
+    """A new identifier: random, or with BENCH_ORDERED=1 in the order of time, as ours are."""
+    if os.environ.get("BENCH_ORDERED"):
+        return f"{kind}_{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+    return f"{kind}_{secrets.token_hex(16)}"
 
 
 def now() -> str:
@@ -149,7 +158,7 @@ def _record(
     """Add the next link to the audit log's chain."""
     last, previous = connection.execute("select seq, hash from audit_head").fetchone()
     values = (
-        last + 1, f"al_{secrets.token_hex(16)}", caller.org_id, caller.env_id, None, caller.id,
+        last + 1, new_id("al"), caller.org_id, caller.env_id, None, caller.id,
         "api_key.created", "api_key", key_id, json.dumps(details, separators=(",", ":")), address,
         f"req_{secrets.token_hex(16)}", created_at,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The process of the heavy tenant's clients: keep-alive connections that send at once again.
+"""The process of some clients: keep-alive connections that send at once again, or at a rate.
 
 `clients` starts it. It reads a line of JSON, prints a line when it is connected, sends until its
 standard input ends or nothing is left to send, and prints the answers as a line of JSON. It parses
@@ -16,12 +16,14 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 
 CONNECTIONS = 4
+#: Where they send at a rate: enough for those that wait for a commit.
+PACED_CONNECTIONS = 16
 #: For one answer: the deletion of an environment used to take a quarter of a minute.
 _ANSWER_SECONDS = 120
 _UNAVAILABLE = 503
 _BLOCK = 256 * 1024
 _LENGTH, _CLOSE = b"content-length:", b"connection: close"
-#: The clients that are measured come first.
+#: The clients that are measured come first, where these send as much as they can.
 _NICENESS = 5
 
 
@@ -90,9 +92,13 @@ class Connection:
 class _Clients:
     """Connections in threads, which share what is to be sent."""
 
-    def __init__(self, requests: list[bytes], *, once: bool, status: int) -> None:
+    def __init__(
+        self, requests: list[bytes], *, once: bool, status: int, per_second: float
+    ) -> None:
         self._left = iter(requests if once else itertools.cycle(requests))
         self._status = status
+        self._interval = 1 / per_second if per_second else 0.0
+        self._sent = 0
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._begun = time.perf_counter()
@@ -121,7 +127,13 @@ class _Clients:
 
     def _next(self) -> bytes | None:
         with self._lock:
-            return None if self._is_stopped else next(self._left, None)
+            request = None if self._is_stopped else next(self._left, None)
+            due = self._begun + self._sent * self._interval
+            self._sent += 1
+        if self._interval and request is not None:
+            # What is late is sent at once: the rate holds, as long as the server keeps up.
+            time.sleep(max(0.0, due - time.perf_counter()))
+        return request
 
     def _count(self, status: int, beginning: bytes, seconds: float) -> None:
         with self._lock:
@@ -137,12 +149,16 @@ class _Clients:
 
 def main() -> None:
     """Be such a process."""
-    os.nice(_NICENESS)
     job = json.loads(sys.stdin.readline())
+    if not job["per_second"]:
+        os.nice(_NICENESS)
     requests = [request.encode("latin-1") for request in job["requests"]]
-    connections = [Connection(job["port"]) for _ in range(CONNECTIONS)]
+    number = PACED_CONNECTIONS if job["per_second"] else CONNECTIONS
+    connections = [Connection(job["port"]) for _ in range(number)]
     print("connected", flush=True)
-    clients = _Clients(requests, once=job["once"], status=job["status"])
+    clients = _Clients(
+        requests, once=job["once"], status=job["status"], per_second=job["per_second"]
+    )
     threads = [threading.Thread(target=clients.run, args=(each,)) for each in connections]
     for thread in threads:
         thread.start()

@@ -1,0 +1,88 @@
+"""Verification while keys are created and revoked, by other clients, at a rate.
+
+A creation takes time of the same worker, and ends what it remembers of keys; a revocation does the
+latter.
+"""
+
+import json
+import time
+from collections import defaultdict
+
+from harness.client_process import Connection
+from harness.clients import Requests, http_request, sending
+from harness.places import WORK
+from harness.programs import Unusable
+from harness.server import Sample, Server, medians, serving
+from harness.system import Data
+
+from compare.options import Options
+from compare.rounds import WARM_UP, say
+from compare.table import Row
+
+#: Creations in a second.
+_CREATIONS = (100, 1_000)
+#: Seconds for the other clients to begin.
+_BEGINNING = 0.5
+#: How many keys more than are revoked.
+_SPARE = 5
+_PATH = "/v1/auth/api-keys"
+
+
+def run(options: Options, templates: dict[str, Data]) -> list[Row]:
+    """Verify keys at this server beside each kind of other clients. Raises Unusable."""
+    ours = options.systems[0]
+    samples: dict[str, list[Sample]] = defaultdict(list)
+    rates: dict[str, list[float]] = defaultdict(list)
+    for turn in range(options.rounds):
+        data = templates[ours.name].copy(WORK / "run")
+        with serving(ours, data) as server:
+            verify = server.load("verify", connections=options.connections, seconds=options.seconds)
+            server.drive(server.load("verify", seconds=WARM_UP))
+            samples[""].append(server.drive(verify)[0])
+            for others in _others(server, options.seconds):
+                with sending(server.port, others) as clients:
+                    time.sleep(_BEGINNING)
+                    samples[others.title].append(server.drive(verify)[0])
+                    answers = clients.stop()
+                if answers.refused:
+                    raise Unusable(f"{others.title}: {answers.refused} were answered with 503")
+                rates[others.title].append(len(answers.latencies) / answers.seconds)
+        say(f"beside: round {turn + 1} of {options.rounds} done")
+    alone = medians(samples.pop(""))
+    return [
+        Row(
+            work=f"verify beside {title}, found {sorted(rates[title])[len(rates[title]) // 2]:.0f}",
+            system=ours.name,
+            sample=beside,
+            # It is that of the other requests, too.
+            has_cpu=False,
+            figure=f"verify_beside_{title.replace(' ', '_')}",
+            value=beside.per_second / alone.per_second,
+        )
+        for title, beside in ((title, medians(found)) for title, found in samples.items())
+    ]
+
+
+def _others(server: Server, seconds: int) -> list[Requests]:
+    """What is sent beside: creations at each rate, then revocations of keys made for that."""
+    facts = server.data.facts()
+    credential = f"X-API-Key: {facts['BENCH_CALLER']}"
+    body = {"name": "Beside", "org_id": facts["BENCH_ORG"], "env_id": facts["BENCH_ENV"]}
+    create = http_request("POST", _PATH, credential, body)
+    creations = [
+        Requests(f"{rate:,} creations a second", (create,), status=201, per_second=rate)
+        for rate in _CREATIONS
+    ]
+    connection = Connection(server.port)
+    made = [_id(connection.exchange(create)[1]) for _ in range(seconds + _SPARE)]
+    revoke = tuple(http_request("DELETE", f"{_PATH}/{key_id}", credential) for key_id in made)
+    return [
+        *creations,
+        Requests("1 revocation a second", revoke, once=True, status=204, per_second=1),
+    ]
+
+
+def _id(response: bytes) -> str:
+    """The identifier of the key that was created."""
+    key_id: str = json.loads(response.partition(b"\r\n\r\n")[2])["id"]
+    return key_id
