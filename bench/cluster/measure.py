@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness import processes
 from harness.better_auth import BetterAuth
-from harness.hookstream import Hookstream, command, seed, settings
+from harness.hookstream import WithoutLimits, command, seed
 from harness.places import WORK
 from harness.programs import run
 from harness.server import Server, serving
@@ -35,7 +35,7 @@ BETTER_AUTH_KEYS = 2_000
 _REVOCATIONS = 200
 
 
-class OnPostgresql(Hookstream):
+class OnPostgresql(WithoutLimits):
     """The service on a PostgreSQL database, to which a file was moved."""
 
     def __init__(self, url: str, *, has_standby: bool = False) -> None:
@@ -44,14 +44,14 @@ class OnPostgresql(Hookstream):
 
     def launch(self, data: Data, port: int, workers: int = 1) -> Launch:
         """How to start it, as one process."""
-        command = super().launch(data, port, workers).command
+        usual = super().launch(data, port, workers)
         environment = {
-            **settings(data),
+            **usual.environment,
             "HOOKSTREAM_DATABASE": self._url,
             "BETTER_AUTH_SECRET": _SECRET,
             "HOOKSTREAM_SINGLE_DATABASE": "off" if self._has_standby else "on",
         }
-        return Launch(command, environment)
+        return Launch(usual.command, environment)
 
 
 class BetterAuthOnPostgresql(BetterAuth):
@@ -135,7 +135,7 @@ def _turn(
     with ExitStack() as stack:
         if name == "SQLite":
             data = file.copy(WORK / "run")
-            servers = [stack.enter_context(serving(Hookstream(), data))]
+            servers = [stack.enter_context(serving(WithoutLimits(), data))]
         elif name == BetterAuthOnPostgresql.label:
             data = Data(WORK / "run").empty()
             own = database.new()

@@ -3,9 +3,11 @@
 import json
 import os
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from importlib import metadata
 from pathlib import Path
+from typing import ClassVar
 
 from harness.places import COMMAND
 from harness.programs import run
@@ -28,6 +30,10 @@ _KNOWN = """
     insert into api_key (id, digest, org_id, env_id, name, prefix, scopes, created_by, created_at)
     values (?, ?, ?, ?, 'Known key', ?, '*', ?, ?)
 """
+
+
+#: Settings for no limit on requests at all.
+NO_LIMITS = {"HOOKSTREAM_RATE_LIMIT": "off", "HOOKSTREAM_VERIFICATION_RATE_LIMIT": "off"}
 
 
 class Hookstream(System):
@@ -57,21 +63,24 @@ class Hookstream(System):
         return {part: metadata.version(part) for part in (*parts, "httptools", "orjson")}
 
 
-class WithoutLogAndLimits(Hookstream):
-    """The service without what its peers have not: a line of a log, and a limit, per request."""
+class WithoutLimits(Hookstream):
+    """The service without limits on requests, which its peers have not, either."""
 
-    name = "hookstream-keys-bare"
-    label = "hookstream-keys, no log, no limits"
+    #: Settings besides its usual ones.
+    without: ClassVar[Mapping[str, str]] = NO_LIMITS
 
     def launch(self, data: Data, port: int, workers: int = 1) -> Launch:
         """How to start it."""
         usual = super().launch(data, port, workers)
-        without = {"HOOKSTREAM_LOG_LEVEL": "warning", **NO_LIMITS}
-        return Launch(usual.command, {**usual.environment, **without})
+        return Launch(usual.command, {**usual.environment, **self.without})
 
 
-#: Settings for no limit on requests at all.
-NO_LIMITS = {"HOOKSTREAM_RATE_LIMIT": "off", "HOOKSTREAM_VERIFICATION_RATE_LIMIT": "off"}
+class WithoutLogAndLimits(WithoutLimits):
+    """That, without a line in the log for each request."""
+
+    name = "hookstream-keys-bare"
+    label = "hookstream-keys, no log, no limits"
+    without: ClassVar[Mapping[str, str]] = {**NO_LIMITS, "HOOKSTREAM_LOG_LEVEL": "warning"}
 
 
 def settings(data: Data) -> dict[str, str]:
