@@ -150,6 +150,8 @@ def assemble(
         # First, so that what is stored later does not delay it.
         sealing = Sealing(store, partial(audit.chains_sealed, store, sources), sources.now)
         periodic_tasks = (store.beat, *periodic_tasks, sealing.seal)
+        # Nothing is answered before the first one is confirmed.
+        store.require_heartbeats()
     # Where a commit waits for the network, no thread has to.
     writer_of = Writer if file is not None else TaskWriter
     writer = writer_of(store, periodic_tasks, at_end=final_tasks)
@@ -226,6 +228,9 @@ def tune_interpreter() -> None:
 
 @asynccontextmanager
 async def _lifespan(application: Application) -> AsyncIterator[None]:
+    # So that a server which is announced answers. Where the database confirms nothing it begins all
+    # the same, and answers 503 until it does.
+    await application.store.beat()
     application.start()
     tune_interpreter()
     yield

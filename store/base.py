@@ -52,9 +52,21 @@ class Store(ReadStore, OperatorStore, Protocol):
         """Test that the disk can be written. Raises StoreUnavailable when it cannot."""
 
     async def beat(self) -> float | None:
-        """Have the database confirm that it is this process's; reads need it from then on.
+        """Have the database confirm that it is this process's.
 
         Returns in how many seconds to do it again, or None where a file needs none.
+        """
+
+    def require_heartbeats(self) -> None:
+        """Let reads fail until `beat` was confirmed, and whenever that was too long ago.
+
+        Nothing, where a file needs none.
+        """
+
+    async def require_confirming(self) -> None:
+        """Raise StoreUnavailable where the database confirms no change, as another server's may.
+
+        For a process that sends no heartbeats.
         """
 
     async def require_standby(self) -> None:

@@ -36,6 +36,9 @@ def existing_store(database: str) -> Store:
     require_private(database)
     store = opened_store(database)
     store.run(store.check())
+    if not settings_for(database).single_database:
+        # An old primary would still show what was revoked on the new one.
+        store.run(store.require_confirming())
     return store
 
 

@@ -21,11 +21,16 @@ import time
 import asyncpg
 
 from hookstream_keys.store.errors import StoreUnavailable
+from hookstream_keys.store.postgresql.confirmation import require_durable
 
 #: How long after the last confirmed heartbeat a process answers, in seconds.
 FENCE_SECONDS = 5.0
 #: How often it sends one, in seconds.
 BEAT_SECONDS = 1.0
+#: Why a database may confirm nothing.
+UNCONFIRMED = (
+    "a standby of synchronous_standby_names is away or behind, or another server is the primary"
+)
 
 #: Fails on a standby, which no connection may be to.
 _TIMELINE = """
@@ -58,9 +63,12 @@ class Connection(asyncpg.Connection):
 class Fence:
     """What a process knows of its primary."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = True) -> None:
+        #: Whether commits of the connections are to be durable.
+        self._durable = durable
         self._latest = 0
-        #: When the last confirmed heartbeat was sent, by `time.monotonic`; None before the first.
+        #: When the last confirmed heartbeat was sent, by `time.monotonic`; None in a process that
+        #: sends none.
         self._confirmed_at: float | None = None
         #: From when on changes on a timeline are acknowledged, by `time.monotonic`.
         self._settled_at: dict[int, float] = {}
@@ -69,6 +77,8 @@ class Fence:
 
     async def look(self, driver: Connection) -> None:
         """Note the timeline of a new connection. Fails on a standby."""
+        if self._durable:
+            await require_durable(driver)
         driver.timeline, commit = await driver.fetchrow(_TIMELINE)
         self.note_commit(commit)
         self._latest = max(self._latest, driver.timeline)
@@ -79,18 +89,22 @@ class Fence:
             driver.terminate()
             raise StoreUnavailable("the database's server was replaced by a standby")
 
+    def require_heartbeats(self) -> None:
+        """Let reads fail until a heartbeat is confirmed, and again when the last one is too old."""
+        if self._confirmed_at is None:
+            self._confirmed_at = float("-inf")
+
     def confirm(self, sent_at: float) -> None:
         """Note that a heartbeat which was sent then, by `time.monotonic`, was confirmed."""
         self._confirmed_at = max(sent_at, self._confirmed_at or sent_at)
 
     def require_confirmed(self) -> None:
-        """Raise StoreUnavailable if there are heartbeats, and the last one is too old."""
+        """Raise StoreUnavailable if heartbeats are required, and the last one is too old."""
         if self._confirmed_at is None:
             return
         if time.monotonic() - self._confirmed_at > FENCE_SECONDS:
             raise StoreUnavailable(
-                f"the database has confirmed nothing for {FENCE_SECONDS:.0f} seconds: a standby of "
-                "synchronous_standby_names is away or behind, or another server is the primary"
+                f"the database has confirmed nothing for {FENCE_SECONDS:.0f} seconds: {UNCONFIRMED}"
             )
 
     async def wait_until_settled(self, driver: Connection) -> None:

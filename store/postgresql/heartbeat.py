@@ -3,10 +3,10 @@
 import secrets
 import time
 
-from hookstream_keys.store.errors import StoreUnavailable
+from hookstream_keys.store.errors import StoreError, StoreUnavailable
 from hookstream_keys.store.postgresql.engine import PostgresqlEngine
 from hookstream_keys.store.postgresql.errors import translating
-from hookstream_keys.store.postgresql.fencing import BEAT_SECONDS
+from hookstream_keys.store.postgresql.fencing import BEAT_SECONDS, UNCONFIRMED
 from hookstream_keys.store.postgresql.replicas import Replicas, primary_of
 
 _BEAT = """
@@ -25,8 +25,12 @@ class Heartbeat(PostgresqlEngine):
         super().__init__(url)
         self._node = secrets.token_hex(16)
 
+    def require_heartbeats(self) -> None:
+        """As `Store.require_heartbeats`."""
+        self.fence.require_heartbeats()
+
     async def beat(self) -> float:
-        """Send a heartbeat, from the first of which on reads need them.
+        """Send a heartbeat.
 
         Returns in how many seconds to send the next one. Raises StoreUnavailable.
         """
@@ -59,6 +63,16 @@ class Heartbeat(PostgresqlEngine):
             async with self._pool.borrowed() as driver:
                 await replicas.require_usable(await primary_of(driver))
         self.replicas = replicas
+
+    async def require_confirming(self) -> None:
+        """Raise StoreUnavailable unless the database confirms a change, as a primary does."""
+        try:
+            await self.try_to_write()
+        except StoreError as error:
+            raise StoreUnavailable(
+                f"the database does not confirm a change ({error}): {UNCONFIRMED}; set "
+                "HOOKSTREAM_SINGLE_DATABASE=on to use it all the same"
+            ) from error
 
     async def require_standby(self) -> None:
         """Raise StoreUnavailable where no standby confirms changes."""

@@ -133,6 +133,12 @@ class SqliteEngine(Engine):
     async def beat(self) -> None:
         """Nothing: no other server has the file."""
 
+    def require_heartbeats(self) -> None:
+        """Nothing, as `beat`."""
+
+    async def require_confirming(self) -> None:
+        """Nothing, as `beat`."""
+
     async def seal_chains(self, *_: object) -> bool:
         """Nothing: all organizations share one chain."""
         return False

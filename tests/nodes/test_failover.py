@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from nodes.asking import verified
 from support import ON_POSTGRESQL, Database, Server, Tenant, serving, until
+from support.backups import command
 from support.postgresql import running_cluster, running_standby, stand_for
 from support.results import result_of
 from unit import samples
@@ -79,6 +80,21 @@ def test_what_the_new_primary_has_revoked_the_old_one_does_not_call_valid(split:
     assert split.old.request("GET", "/health/ready").status_code == 503
     assert split.old.request("GET", "/health").status_code == 200
     assert verified(split.new, split.tenant.key, split.tenant.key)[0] == 401
+
+
+def test_a_process_that_begins_at_the_old_primary_tells_nothing_of_a_key(split: Split) -> None:
+    key, settings = split.tenant.key, {"HOOKSTREAM_SINGLE_DATABASE": "off"}
+    with serving(split.old.database, ready=False, **settings) as late:
+        begun, said = time.monotonic(), set()
+        while time.monotonic() < begun + FENCE_SECONDS + 2:
+            said.add(verified(late, key, key))
+        assert said == {(503, "unavailable")}
+    done = command(split.old.database, "keys", "verify", stdin=key, **settings)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "does not confirm a change" in done.stderr
+    assert "another server is the primary" in done.stderr
+    settings["HOOKSTREAM_SINGLE_DATABASE"] = "on"
+    assert command(split.old.database, "keys", "verify", stdin=key, **settings).returncode == 0
 
 
 def test_a_change_that_the_standby_has_not_confirmed_is_not_acknowledged() -> None:

@@ -409,11 +409,12 @@ def serving(
     *,
     workers: int = 1,
     stop: bool = True,
+    ready: bool = True,
     command: Sequence[str] = (COMMAND,),
     options: Sequence[str] = (),
     **settings: str,
 ) -> Iterator[Server]:
-    """Run `hookstream-keys serve` on a free port until the block ends.
+    """Run `hookstream-keys serve` on a free port until the block ends; it is waited until `ready`.
 
     It leads a process group of its own, so that it can be killed with its workers.
     """
@@ -429,7 +430,8 @@ def serving(
         match = re.search(r"http://\S+", line)
         assert match, f"serve printed {line!r}; its log:\n{log.read_text(encoding='utf-8')}"
         url = match[0]
-        wait_until_ready(url, process)
+        if ready:
+            wait_until_ready(url, process)
         yield Server(url, database, log, process)
     finally:
         if stop and process.poll() is None:
