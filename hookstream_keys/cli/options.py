@@ -99,7 +99,9 @@ def _has_password(url: str) -> bool:
     _, _, rest = url.partition("://")
     before_host, at, _ = rest.rpartition("@")
     parameters = {name.lower() for name, _ in parse_qsl(rest.partition("?")[2])}
-    return (bool(at) and ":" in before_host) or "password" in parameters
+    # `sslpassword` is that of a private key.
+    has_parameter = any(name.endswith("password") for name in parameters)
+    return (bool(at) and ":" in before_host) or has_parameter
 
 
 def with_json(command: Command) -> Command:

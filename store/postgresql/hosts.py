@@ -83,6 +83,9 @@ class Hosts:
         for url in tuple(self.urls):
             try:
                 driver = await self._to(url, timeout / len(self.urls), options)
+            except asyncpg.InsufficientPrivilegeError as refused:
+                failures.append(refused)
+                continue
             except asyncpg.SyntaxOrAccessError:
                 # Its text may have a part of the URL.
                 raise StoreUnavailable(
@@ -91,8 +94,8 @@ class Hosts:
             except FAILURES as failed:
                 failures.append(failed)
                 continue
-            except ValueError:
-                # Its text may have a part of a password.
+            except (ValueError, OverflowError):
+                # Its text may have a part of a password. The latter is a port over 65535.
                 raise _unreadable() from None
             self.urls.remove(url)
             self.urls.insert(0, url)
@@ -101,6 +104,13 @@ class Hosts:
 
     async def _to(self, url: str, timeout: float, options: dict[str, Any]) -> asyncpg.Connection:
         driver = await asyncpg.connect(url, timeout=timeout, **options)
+        encoding = driver.get_settings().server_encoding
+        if encoding != "UTF8":
+            await driver.close(timeout=timeout)
+            raise StoreUnavailable(
+                f"the database's encoding is {encoding}, which has not every character: use one "
+                "that was made with UTF8 (create database NAME encoding 'UTF8' template template0)"
+            )
         if len(self.urls) > 1 and await driver.fetchval(_IS_STANDBY, timeout=timeout):
             await driver.close(timeout=timeout)
             raise asyncpg.CannotConnectNowError("the host is a standby")

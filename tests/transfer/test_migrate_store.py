@@ -6,6 +6,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -436,6 +437,80 @@ def test_from_its_first_table_on_a_new_database_is_being_filled(
         assert "has begun to fill this database" in done.stderr
     moved(f"sqlite:///{file}", url)
     assert run_here("orgs", "list", "--database", url).returncode == 0
+
+
+def test_a_database_on_which_a_server_ran_is_filled(database: Database, file: Path) -> None:
+    store = open_store(url_of(database.path))
+    store.migrate()
+    store.close()
+    with serving(database):
+        # It has a chain of no organization from then on.
+        until(lambda: database.execute("select 1 from audit_head") != [])
+    url = url_of(database.path)
+    moved(f"sqlite:///{file}", url)
+    assert verified(url, "--state")["ok"]
+
+
+def test_of_two_at_once_one_is_refused(file: Path, url: str) -> None:
+    """The second one waits for the file, and finds it moved."""
+    with ThreadPoolExecutor(1) as pool:
+        second: list[Future[None]] = []
+
+        def begin_another(task: str, *_: int) -> None:
+            if task == "indexes" and not second:
+                second.append(pool.submit(move, file, url, lambda *_: None))
+                # Until it waits.
+                time.sleep(1)
+
+        move(file, url, begin_another)
+        with pytest.raises(MoveRefused, match="was moved meanwhile by another"):
+            second[0].result()
+    assert verified(url, "--state")["ok"]
+    another = shared_cluster().new_database()
+    store = open_store(another)
+    store.migrate()
+    store.close()
+    count = "select count(*) from pg_constraint union all select count(*) from pg_index"
+    assert shared_cluster().execute(url, count) == shared_cluster().execute(another, count)
+
+
+def test_of_two_to_a_file_at_once_one_is_refused(file: Path, url: str, tmp_path: Path) -> None:
+    moved(f"sqlite:///{file}", url)
+    back = tmp_path / "back.db"
+
+    def to_file(progress: Callable[[str, int, int], None]) -> None:
+        store = open_store(url)
+        context = operator_context(store)
+        store.close()
+        migrate_store.to_file(
+            url, back, lambda told: audit.store_moved(context, told), progress=progress
+        )
+
+    with ThreadPoolExecutor(1) as pool:
+        second: list[Future[None]] = []
+
+        def begin_another(*_: object) -> None:
+            if not second:
+                second.append(pool.submit(to_file, lambda *_: None))
+                time.sleep(1)
+
+        to_file(begin_another)
+        with pytest.raises(StoreUnavailable, match="moved to another database meanwhile"):
+            second[0].result()
+    assert verified(f"sqlite:///{back}", "--state")["ok"]
+
+
+def test_what_is_left_of_the_file_is_whole(file: Path, url: str) -> None:
+    with closing(sqlite3.connect(file)) as opened:
+        # Another process has the file open, so what is written stays beside it.
+        opened.execute("select * from audit_log").fetchall()
+        done = run_here("orgs", "list", "--database", f"sqlite:///{file}")
+        assert done.returncode == 0
+        before = log_of(file)
+    moved(f"sqlite:///{file}", url)
+    alone = file.with_name("alone.db")
+    alone.write_bytes(Path(f"{file}.moved").read_bytes())
+    assert log_of(alone) == before
 
 
 def test_rows_that_differ_are_found(file: Path, url: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Database, Tenant, run, serving, url_of
+from support import Database, Tenant, run, serving, until, url_of
 from support.backups import (
     answer,
     assert_refused,
@@ -151,6 +151,18 @@ def test_a_backup_becomes_a_database_of_either_engine(
     for target in (file, url_of(empty.path)):
         done = run_here("audit", "verify", "--state", "--database", target)
         assert done.returncode == 0, done.stdout
+
+
+def test_a_backup_is_restored_into_a_database_on_which_a_server_ran(
+    database: Database, tenant: Tenant, tmp_path: Path
+) -> None:
+    path = backup(database)
+    empty = Database(tmp_path / "empty.db")
+    database_at(empty.path)
+    with serving(empty):
+        until(lambda: empty.execute("select 1 from audit_head") != [])
+    restore(empty, path)
+    assert code(empty, tenant.key) == "VALID"
 
 
 def test_a_restore_into_an_empty_database_that_was_interrupted_is_repeated(

@@ -59,10 +59,13 @@ def filled(
     Raises MoveRefused.
     """
     uri = f"{file.absolute().as_uri()}?mode=rw"
+    opened = file.stat().st_ino
     # COPY reads from it on the thread of the event loop.
     options = {"uri": True, "timeout": MIGRATING_SECONDS, "check_same_thread": False}
     with translated(), closing(connect(uri, **options)) as source:
         source.execute("begin immediate")
+        if not file.exists() or file.stat().st_ino != opened:
+            raise MoveRefused(f"the data of {file} was moved meanwhile by another migrate-store")
         filling = _Filling(source, database, progress)
         filling.begin(restart=restart)
         filling.copy()
@@ -108,6 +111,8 @@ class _Filling:
                     database.execute("delete from hookstream_move where after is not null")
             else:
                 self._require_empty()
+                # A server that ran here has begun chains, and written nothing to them.
+                database.execute("delete from audit_head")
                 database.execute(_CREATE)
                 moves.retire(database)
                 indexes.drop(database, [quoted(name) for name in (*self._names, "audit_log")])

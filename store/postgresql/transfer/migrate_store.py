@@ -71,6 +71,7 @@ def end(file: Path, url: str) -> None:
             raise MoveRefused(f"this database is filled from another file than {file}")
         _rename(file)
         into_postgresql.end(database)
+    _checkpoint(retired(file))
 
 
 def is_left(url: str, file: Path) -> bool:
@@ -115,11 +116,13 @@ def to_postgresql(
                 file, database, restart=restart, progress=progress
             ) as counts:
                 _rename(file)
-        # Until its servers have looked.
-        time.sleep(LOOK_SECONDS)
-        details = {"from": "sqlite", "rows": checked.rows, "head": checked.head}
-        into_postgresql.end(database)
+                # Until its servers have looked; the file is locked until the end, so that another
+                # migrate-store finds it moved.
+                time.sleep(LOOK_SECONDS)
+                into_postgresql.end(database)
+    details = {"from": "sqlite", "rows": checked.rows, "head": checked.head}
     _record(PostgresqlStore(url), recorded(details))
+    _checkpoint(retired(file))
     return Moved(counts, checked.head)
 
 
@@ -135,10 +138,10 @@ def to_file(url: str, file: Path, recorded: Recorded, *, progress: Progress | No
         if left.exists():
             raise MoveRefused(f"{left} exists; give the name of a new file, or move it away")
     draft = draft_of(file)
-    for end in ("", *backup_files.BESIDE):
-        Path(f"{draft}{end}").unlink(missing_ok=True)
     with session(url) as database, transaction(database, "begin isolation level repeatable read"):
         tables.lock(database)
+        for end in ("", *backup_files.BESIDE):
+            Path(f"{draft}{end}").unlink(missing_ok=True)
         checked = _checked(audit_check.check(database, None, progress))
         backup_files.create(draft)
         digests = into_file.write(database, draft, progress=progress)
@@ -174,6 +177,12 @@ def _rename(file: Path) -> None:
         with suppress(FileNotFoundError):
             Path(f"{file}{end}").rename(f"{retired(file)}{end}")
     fsync_directory(file.absolute().parent)
+
+
+def _checkpoint(file: Path) -> None:
+    """Let the file have all of its data itself, unless a server still has it open."""
+    with closing(sqlite3.connect(file)) as source:
+        source.execute("pragma wal_checkpoint(truncate)")
 
 
 def _verified(

@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import asyncpg
 import orjson
 
 from hookstream_keys.domain.timestamps import to_text
-from hookstream_keys.store.errors import MoveRefused
+from hookstream_keys.store.errors import MoveRefused, StoreUnavailable
 from hookstream_keys.store.postgresql.session import Session
 from hookstream_keys.store.sql.better_auth import UNREADABLE, is_true, moment
 from hookstream_keys.store.sqlite.restore_rows import quoted
@@ -46,9 +47,18 @@ class Column(NamedTuple):
 
 
 def lock(database: Session) -> None:
-    """Let nothing else write to these tables until the transaction ends."""
-    names = ", ".join(map(quoted, (*TABLES, "audit_head", "audit_log")))
-    database.execute(f"lock table {names} in exclusive mode")
+    """Let nothing else write to these tables until the transaction ends.
+
+    In the order of a node's writes, which take their organization's `audit_head` first. Raises
+    StoreUnavailable where the data was moved away while another transaction was waited for.
+    """
+    names = ", ".join(map(quoted, ("audit_head", *TABLES, "audit_log")))
+    try:
+        database.execute(f"lock table {names} in exclusive mode")
+    except asyncpg.UndefinedTableError as error:
+        raise StoreUnavailable(
+            "the data was moved to another database meanwhile, or is being moved: use that"
+        ) from error
 
 
 def listed(columns: Iterable[Column]) -> str:
