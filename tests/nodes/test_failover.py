@@ -83,18 +83,18 @@ def test_what_the_new_primary_has_revoked_the_old_one_does_not_call_valid(split:
 
 
 def test_a_process_that_begins_at_the_old_primary_tells_nothing_of_a_key(split: Split) -> None:
-    key, settings = split.tenant.key, {"HOOKSTREAM_SINGLE_DATABASE": "off"}
-    with serving(split.old.database, ready=False, **settings) as late:
+    key, old = split.tenant.key, split.old.database
+    with serving(old, ready=False, HOOKSTREAM_SINGLE_DATABASE="off") as late:
         begun, said = time.monotonic(), set()
         while time.monotonic() < begun + FENCE_SECONDS + 2:
             said.add(verified(late, key, key))
         assert said == {(503, "unavailable")}
-    done = command(split.old.database, "keys", "verify", stdin=key, **settings)
+    done = command(old, "keys", "verify", stdin=key, HOOKSTREAM_SINGLE_DATABASE="off")
     assert (done.returncode, done.stdout) == (1, "")
     assert "does not confirm a change" in done.stderr
     assert "another server is the primary" in done.stderr
-    settings["HOOKSTREAM_SINGLE_DATABASE"] = "on"
-    assert command(split.old.database, "keys", "verify", stdin=key, **settings).returncode == 0
+    done = command(old, "keys", "verify", stdin=key, HOOKSTREAM_SINGLE_DATABASE="on")
+    assert done.returncode == 0
 
 
 def test_a_change_that_the_standby_has_not_confirmed_is_not_acknowledged() -> None:

@@ -364,6 +364,7 @@ def test_a_text_that_postgresql_cannot_have(file: Path, url: str) -> None:
         "postgresql://u@localhost/x?password=geheim",
         "postgresql://u@localhost/x?PASSWORD=geheim",
         "postgresql://u@localhost/x?pass%77ord=geheim",
+        "postgresql://u@localhost/x?sslpassword=geheim",
     ],
 )
 def test_no_password_is_an_argument_or_in_an_error(file: Path, target: str) -> None:
