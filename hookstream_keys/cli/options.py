@@ -88,8 +88,9 @@ def without_password(context: click.Context, parameter: click.Parameter, value: 
     given = context.get_parameter_source(parameter.name or "")
     if given is ParameterSource.COMMANDLINE and _has_password(value):
         raise click.BadParameter(
-            "has a password, which every user of the machine could read there: put the URL into "
-            "HOOKSTREAM_DATABASE, or the password into PGPASSWORD or the file of PGPASSFILE"
+            "has a password, which every user of the machine could read there: put it into "
+            "PGPASSWORD or the file of PGPASSFILE"
+            + (", or the URL into HOOKSTREAM_DATABASE" if parameter.envvar else "")
         )
     return value
 

@@ -27,7 +27,9 @@ def test_204_many_descendants_are_revoked_by_the_response_and_delay_no_write(
         with Other(server, database) as other:
             until(lambda: other.statuses[201] > 5)
             path = f"/auth/api-keys/{made[0]['id']}"
-            answer = server.request("DELETE", f"{path}?descendants=true", headers=owner)
+            answer = server.request(
+                "DELETE", f"{path}?descendants=true", headers=owner, timeout=120
+            )
             (left,) = database.execute(LEFT, (tenant.env_id,))[0]
         assert set(other.statuses) == {201}
         assert (answer.status_code, left) == (204, 0)
@@ -53,7 +55,9 @@ def test_200_many_keys_of_a_removed_member_are_revoked_by_the_response(
         path = f"/organizations/{tenant.org_id}/members"
         members = server.request("GET", path, headers=owner).json()["members"]
         (member_id,) = (each["id"] for each in members if each["user_id"] == user_id)
-        answer = server.request("DELETE", f"{path}/{member_id}?api_keys=revoke", headers=owner)
+        answer = server.request(
+            "DELETE", f"{path}/{member_id}?api_keys=revoke", headers=owner, timeout=120
+        )
         counts = answer.json()["api_keys"]
     assert counts == {"not_covered": KEYS + 1, "revoked": KEYS + 1, "rotated": 0}
     assert database.execute(LEFT, (tenant.env_id,)) == [(0,)]

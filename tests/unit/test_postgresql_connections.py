@@ -69,10 +69,10 @@ def test_a_port_that_is_none_is_named_as_that() -> None:
 
 def test_a_missing_right_to_connect_is_named(cluster: Cluster, postgresql: Postgresql) -> None:
     name = urlsplit(postgresql.url).path.lstrip("/")
-    cluster.execute(cluster.url(), "create role stranger login")
+    cluster.execute(cluster.url(), "create role guest login")
     cluster.execute(cluster.url(), f"revoke connect on database {name} from public")
-    store = open_store(postgresql.url.replace("postgres@", "stranger@"))
+    store = open_store(postgresql.url.replace("postgres@", "guest@"))
     with pytest.raises(StoreUnavailable, match="permission denied for database"):
         store.migrate()
     store.close()
-    cluster.execute(cluster.url(), "drop role stranger")
+    cluster.execute(cluster.url(), "drop role guest")
