@@ -83,6 +83,15 @@ class Fence:
         self.note_commit(commit)
         self._latest = max(self._latest, driver.timeline)
 
+    async def is_newer(self, driver: Connection) -> bool:
+        """Whether its server was promoted after the primary of this process. Fails on a standby.
+
+        If so, connections to the older one are not admitted any more.
+        """
+        before = self._latest
+        await self.look(driver)
+        return self._latest > before
+
     def admit(self, driver: Connection) -> None:
         """Raise StoreUnavailable, and close the connection, if its server is no longer primary."""
         if driver.timeline < self._latest:

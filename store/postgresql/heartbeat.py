@@ -2,12 +2,18 @@
 
 import secrets
 import time
+from contextlib import suppress
+
+import asyncpg
 
 from hookstream_keys.store.errors import StoreError, StoreUnavailable
 from hookstream_keys.store.postgresql.engine import PostgresqlEngine
-from hookstream_keys.store.postgresql.errors import translating
-from hookstream_keys.store.postgresql.fencing import BEAT_SECONDS, UNCONFIRMED
+from hookstream_keys.store.postgresql.errors import FAILURES, translating
+from hookstream_keys.store.postgresql.fencing import BEAT_SECONDS, UNCONFIRMED, Connection
 from hookstream_keys.store.postgresql.replicas import Replicas, primary_of
+
+#: How long another host is waited for that may be the primary, in seconds.
+LOOK_SECONDS = 1.0
 
 _BEAT = """
     insert into node (id, seen_at) values ($1, clock_timestamp())
@@ -46,12 +52,29 @@ class Heartbeat(PostgresqlEngine):
         except StoreUnavailable:
             # The requests say so; the next one may be confirmed.
             await self.replicas.tell()
+            await self._look_for_another_primary()
             return BEAT_SECONDS
         self.fence.confirm(sent_at)
         if primary is not None:
             # After the commit, which was not acknowledged before they had it.
             await self.replicas.check(primary, self._node, beat, sent_at)
         return BEAT_SECONDS
+
+    async def _look_for_another_primary(self) -> None:
+        """Use another host from now on where that has been promoted after this process's primary.
+
+        That one may run on, and be connected to, but it confirms nothing any more.
+        """
+        for url in self._pool.hosts.urls[1:]:
+            with suppress(*FAILURES):
+                driver = await asyncpg.connect(
+                    url, timeout=LOOK_SECONDS, connection_class=Connection
+                )
+                try:
+                    if await self.fence.is_newer(driver):
+                        self._pool.hosts.prefer(url)
+                finally:
+                    await driver.close(timeout=LOOK_SECONDS)
 
     async def read_from(self, url: str) -> None:
         """Ask look-ups of the standbys at the hosts of `url`, as soon as heartbeats allow it.

@@ -97,10 +97,14 @@ class Hosts:
             except (ValueError, OverflowError):
                 # Its text may have a part of a password. The latter is a port over 65535.
                 raise _unreadable() from None
-            self.urls.remove(url)
-            self.urls.insert(0, url)
+            self.prefer(url)
             return driver
         raise failures[-1]
+
+    def prefer(self, url: str) -> None:
+        """Try this one first from now on."""
+        self.urls.remove(url)
+        self.urls.insert(0, url)
 
     async def _to(self, url: str, timeout: float, options: dict[str, Any]) -> asyncpg.Connection:
         driver = await asyncpg.connect(url, timeout=timeout, **options)

@@ -48,7 +48,7 @@ class Pool:
         seconds: float = WAIT_SECONDS,
         **settings: str,
     ) -> None:
-        self._hosts = Hosts(url)
+        self.hosts = Hosts(url)
         self._fence = fence
         self._connections = connections
         self._seconds = seconds
@@ -90,7 +90,7 @@ class Pool:
 
     async def _opened(self) -> asyncpg.Pool:
         return await asyncpg.create_pool(
-            connect=self._hosts.connect,
+            connect=self.hosts.connect,
             # Without a floor, which the driver would restore in the background, with tracebacks.
             min_size=0,
             max_size=self._connections,

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from nodes.asking import verified
-from support import ON_POSTGRESQL, Database, Server, Tenant, serving, until
+from support import ON_POSTGRESQL, Database, Server, Tenant, serving, until, url_of
 from support.backups import command
 from support.postgresql import running_cluster, running_standby, stand_for
 from support.results import result_of
@@ -95,6 +95,28 @@ def test_a_process_that_begins_at_the_old_primary_tells_nothing_of_a_key(split: 
     assert "another server is the primary" in done.stderr
     done = command(old, "keys", "verify", stdin=key, HOOKSTREAM_SINGLE_DATABASE="on")
     assert done.returncode == 0
+
+
+def test_a_process_that_begins_at_the_old_primary_finds_the_new_one(
+    split: Split, tmp_path: Path
+) -> None:
+    both = Database(tmp_path / "both" / "keys.db")
+    both.path.parent.mkdir()
+    folder = url_of(split.new.database.path).partition("host=")[2]
+    stand_for(both.path, f"{url_of(split.old.database.path)},{folder}")
+    key_id = split.new.database.execute("select id from api_key")[0][0]
+    headers = {"X-API-Key": split.tenant.key}
+    answer = split.new.request("DELETE", f"/auth/api-keys/{key_id}", headers=headers)
+    assert answer.status_code == 204, answer.text
+    split.new.database.execute("alter system reset synchronous_standby_names")
+    split.new.database.execute("select pg_reload_conf()")
+    with serving(both, ready=False, HOOKSTREAM_SINGLE_DATABASE="off") as late:
+        said = set()
+        while (answer := late.request("GET", "/health/ready")).status_code != 200:
+            said.add(verified(late, split.tenant.key, split.tenant.key)[0])
+            assert time.monotonic() - split.promoted_at < 90
+        assert said <= {503, 401}
+        assert verified(late, split.tenant.key, split.tenant.key)[0] == 401
 
 
 def test_a_change_that_the_standby_has_not_confirmed_is_not_acknowledged() -> None:
