@@ -16,6 +16,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
+import pytest
+
 from hookstream_keys.cli import main
 from hookstream_keys.cli.operations import ask
 from hookstream_keys.store import open_store
@@ -28,6 +30,18 @@ def command(
 ) -> CompletedProcess[str]:
     """Run a command to its end; `settings` are variables beside or in place of the secret."""
     return run_here(*arguments, "--database", url_of(database.path), stdin=stdin, **settings)
+
+
+def begin_to_seal(database: Database) -> None:
+    """Make the tables of a new database in PostgreSQL, and begin the chain of its seals.
+
+    As a server does within a minute.
+    """
+    store = open_store(url_of(database.path))
+    store.migrate()
+    assert not store.run(store.seal_chains("~", lambda _: pytest.fail("there is no chain yet")))
+    store.close()
+    assert database.execute("select org_id, seq from audit_head") == [("", 0)]
 
 
 def run_here(*arguments: str, stdin: str = "", **settings: str) -> CompletedProcess[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from support import Database, serving, until, url_of
-from support.backups import edit, run_here
+from support.backups import begin_to_seal, edit, run_here
 from support.postgresql import shared_cluster
 
 from hookstream_keys.cli.operations import operator_context
@@ -441,12 +441,7 @@ def test_from_its_first_table_on_a_new_database_is_being_filled(
 
 
 def test_a_database_on_which_a_server_ran_is_filled(database: Database, file: Path) -> None:
-    store = open_store(url_of(database.path))
-    store.migrate()
-    store.close()
-    with serving(database):
-        # It has a chain of no organization from then on.
-        until(lambda: database.execute("select 1 from audit_head") != [])
+    begin_to_seal(database)
     url = url_of(database.path)
     moved(f"sqlite:///{file}", url)
     assert verified(url, "--state")["ok"]

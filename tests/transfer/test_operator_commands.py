@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Database, Tenant, run, serving, until, url_of
+from support import Database, Tenant, run, serving, url_of
 from support.backups import (
     answer,
     assert_refused,
     backup,
+    begin_to_seal,
     change,
     code,
     command,
@@ -159,8 +160,7 @@ def test_a_backup_is_restored_into_a_database_on_which_a_server_ran(
     path = backup(database)
     empty = Database(tmp_path / "empty.db")
     database_at(empty.path)
-    with serving(empty):
-        until(lambda: empty.execute("select 1 from audit_head") != [])
+    begin_to_seal(empty)
     restore(empty, path)
     assert code(empty, tenant.key) == "VALID"
 
