@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -10,6 +11,7 @@ from hookstream_keys.sandbox.answers import TRANSPORT
 from hookstream_keys.sandbox.browsers import is_loopback
 from hookstream_keys.server import signals
 from hookstream_keys.server.connections import raise_file_limit
+from hookstream_keys.server.exchange import Exchange
 from hookstream_keys.server.listening import Listener
 from hookstream_keys.server.processes import SingleProcess, configuration
 from hookstream_keys.server.protocol import Protocol
@@ -19,10 +21,10 @@ from hookstream_keys.settings import Settings, SettingsError
 class SandboxProtocol(Protocol):
     """A connection that the application can close without an answer."""
 
-    def on_message_begin(self) -> None:
-        """Begin a request, which knows its connection."""
-        super().on_message_begin()
-        self.scope[TRANSPORT] = self.transport  # type: ignore[literal-required]
+    def _start_asgi_task(self, cycle: Exchange, app: Any) -> None:  # type: ignore[override]
+        """Let the application answer a request, which knows its connection."""
+        cycle.scope[TRANSPORT] = self.transport
+        super()._start_asgi_task(cycle, app)
 
 
 class _Server(SingleProcess):
