@@ -1,4 +1,4 @@
-"""Whether a commit is durable, and known to the synchronous standby."""
+"""Whether a commit is known to the synchronous standby."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,22 +9,6 @@ from hookstream_keys.store.errors import CommitUnknown
 
 #: The code of PostgreSQL's warnings.
 _WARNING = "01000"
-
-
-#: Settings with which a commit waits neither for the disk, nor for the standby's.
-_DURABLE = """
-    select set_config('synchronous_commit', 'on', false)
-    where current_setting('synchronous_commit') not in ('on', 'remote_apply')
-"""
-
-
-async def require_durable(driver: asyncpg.Connection) -> None:
-    """Let the connection's commits wait until they are durable, whatever the server's setting is.
-
-    A role or a database may have another `synchronous_commit`, with which what was acknowledged
-    could be lost.
-    """
-    await driver.execute(_DURABLE)
 
 
 @contextmanager

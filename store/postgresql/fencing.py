@@ -21,7 +21,6 @@ import time
 import asyncpg
 
 from hookstream_keys.store.errors import StoreUnavailable
-from hookstream_keys.store.postgresql.confirmation import require_durable
 
 #: How long after the last confirmed heartbeat a process answers, in seconds.
 FENCE_SECONDS = 5.0
@@ -63,9 +62,7 @@ class Connection(asyncpg.Connection):
 class Fence:
     """What a process knows of its primary."""
 
-    def __init__(self, *, durable: bool = True) -> None:
-        #: Whether commits of the connections are to be durable.
-        self._durable = durable
+    def __init__(self) -> None:
         self._latest = 0
         #: When the last confirmed heartbeat was sent, by `time.monotonic`; None in a process that
         #: sends none.
@@ -77,8 +74,6 @@ class Fence:
 
     async def look(self, driver: Connection) -> None:
         """Note the timeline of a new connection. Fails on a standby."""
-        if self._durable:
-            await require_durable(driver)
         driver.timeline, commit = await driver.fetchrow(_TIMELINE)
         self.note_commit(commit)
         self._latest = max(self._latest, driver.timeline)

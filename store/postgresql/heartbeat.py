@@ -4,12 +4,11 @@ import secrets
 import time
 from contextlib import suppress
 
-import asyncpg
-
 from hookstream_keys.store.errors import StoreError, StoreUnavailable
 from hookstream_keys.store.postgresql.engine import PostgresqlEngine
 from hookstream_keys.store.postgresql.errors import FAILURES, translating
 from hookstream_keys.store.postgresql.fencing import BEAT_SECONDS, UNCONFIRMED, Connection
+from hookstream_keys.store.postgresql.hosts import Hosts
 from hookstream_keys.store.postgresql.replicas import Replicas, primary_of
 
 #: How long another host is waited for that may be the primary, in seconds.
@@ -66,10 +65,8 @@ class Heartbeat(PostgresqlEngine):
         That one may run on, and be connected to, but it confirms nothing any more.
         """
         for url in self._pool.hosts.urls[1:]:
-            with suppress(*FAILURES):
-                driver = await asyncpg.connect(
-                    url, timeout=LOOK_SECONDS, connection_class=Connection
-                )
+            with suppress(*FAILURES, StoreUnavailable):
+                driver = await Hosts(url).connect(timeout=LOOK_SECONDS, connection_class=Connection)
                 try:
                     if await self.fence.is_newer(driver):
                         self._pool.hosts.prefer(url)

@@ -13,6 +13,12 @@ import asyncpg
 from hookstream_keys.store.errors import StoreUnavailable
 from hookstream_keys.store.postgresql.errors import FAILURES
 
+#: Lets commits wait until they are durable: a role or a database may have another setting, with
+#: which what was acknowledged could be lost.
+_DURABLE = """
+    select set_config('synchronous_commit', 'on', false)
+    where current_setting('synchronous_commit') not in ('on', 'remote_apply')
+"""
 _IS_STANDBY = "select pg_is_in_recovery()"
 
 
@@ -77,7 +83,8 @@ class Hosts:
     async def connect(self, *_: Any, timeout: float, **options: Any) -> asyncpg.Connection:
         """A connection to the primary, within `timeout` seconds; else the last host's error.
 
-        `options` are those of asyncpg.
+        `options` are those of asyncpg. Its commits are durable, unless these set
+        `synchronous_commit`.
         """
         failures: list[Exception] = []
         for url in tuple(self.urls):
@@ -108,6 +115,8 @@ class Hosts:
 
     async def _to(self, url: str, timeout: float, options: dict[str, Any]) -> asyncpg.Connection:
         driver = await asyncpg.connect(url, timeout=timeout, **options)
+        if "synchronous_commit" not in options.get("server_settings", {}):
+            await driver.execute(_DURABLE, timeout=timeout)
         encoding = driver.get_settings().server_encoding
         if encoding != "UTF8":
             await driver.close(timeout=timeout)

@@ -64,7 +64,7 @@ class RateLimits:
     is_remote = True
 
     def __init__(self, url: str) -> None:
-        self._pool = Pool(url, 1, Fence(durable=False), synchronous_commit="off")
+        self._pool = Pool(url, 1, Fence(), synchronous_commit="off")
         self._batching = PerLoop(lambda: Batching(self._decided))
 
     async def consume(self, name: str, limit: Limit, cost: int = 1) -> Decision:

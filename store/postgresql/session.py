@@ -8,7 +8,7 @@ import asyncpg
 
 from hookstream_keys.store.errors import StoreUnavailable
 from hookstream_keys.store.postgresql import background
-from hookstream_keys.store.postgresql.confirmation import confirmed, require_durable
+from hookstream_keys.store.postgresql.confirmation import confirmed
 from hookstream_keys.store.postgresql.errors import translating
 from hookstream_keys.store.postgresql.hosts import Hosts
 from hookstream_keys.store.postgresql.pool import WAIT_SECONDS
@@ -65,7 +65,6 @@ def session(url: str) -> Iterator[Session]:
     with translating():
         driver = background.run(Hosts(url).connect(timeout=WAIT_SECONDS))
         try:
-            background.run(require_durable(driver))
             yield Session(driver)
         finally:
             background.run(driver.close())

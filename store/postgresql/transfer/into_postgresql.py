@@ -20,6 +20,7 @@ from hookstream_keys.store.postgresql.transfer.tables import Column, Digest, lis
 from hookstream_keys.store.records import Progress
 from hookstream_keys.store.sqlite.connection import connect
 from hookstream_keys.store.sqlite.engine import MIGRATING_SECONDS, translated
+from hookstream_keys.store.sqlite.file_identity import FileIdentity
 from hookstream_keys.store.sqlite.restore_rows import quoted
 
 #: How many rows are copied in one transaction.
@@ -59,12 +60,12 @@ def filled(
     Raises MoveRefused.
     """
     uri = f"{file.absolute().as_uri()}?mode=rw"
-    opened = file.stat().st_ino
+    before = FileIdentity(file)
     # COPY reads from it on the thread of the event loop.
     options = {"uri": True, "timeout": MIGRATING_SECONDS, "check_same_thread": False}
     with translated(), closing(connect(uri, **options)) as source:
         source.execute("begin immediate")
-        if not file.exists() or file.stat().st_ino != opened:
+        if FileIdentity(file).differ_from(before):
             raise MoveRefused(f"the data of {file} was moved meanwhile by another migrate-store")
         filling = _Filling(source, database, progress)
         filling.begin(restart=restart)

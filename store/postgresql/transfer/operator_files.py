@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -134,7 +135,8 @@ class OperatorFiles(AuditCheck):
             )  # fmt: skip
 
         if not self._has_data():
-            return self._restore_alone(restore, rehearse=rehearse)
+            # A rehearsal of it would make no file, whose plugins are compared.
+            return self._restore_alone(partial(restore, rehearse=False), rehearse=rehearse)
         if not path.exists():
             raise BackupRefused(f"there is no file {path}")
         with _folder() as folder:
@@ -227,11 +229,10 @@ class OperatorFiles(AuditCheck):
             differences.apply(database, file, after)
         return result
 
-    def _restore_alone(self, restore: Callable[..., Restored], *, rehearse: bool) -> Restored:
+    def _restore_alone(self, restore: Callable[[Path], Restored], *, rehearse: bool) -> Restored:
         with _folder() as folder:
             file = folder / "database"
-            # A rehearsal of it would make no file, whose plugins are compared next.
-            found = restore(file, rehearse=False)
+            found = restore(file)
             with session(self.url) as database:
                 # Before any table is made.
                 _require_plugins(file, database)
