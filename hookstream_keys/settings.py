@@ -79,7 +79,7 @@ class Settings:
         "HOOKSTREAM_SINGLE_DATABASE",
         False,  # noqa: FBT003 - the default
         "That PostgreSQL has one machine and never fails over, so that `serve` needs no "
-        "synchronous standby: `on` or `off`.",
+        "synchronous standby, and commands read without having a change confirmed: `on` or `off`.",
     )
     read_replicas: str = _setting(
         "HOOKSTREAM_READ_REPLICAS",

@@ -35,13 +35,7 @@ def main() -> None:
     requests = int(sys.argv[1]) if len(sys.argv) > 1 else _REQUESTS
     data = Data(WORK / "anatomy").empty()
     Hookstream().seed(data, 1)
-    os.environ.update(
-        {
-            **settings(data),
-            "HOOKSTREAM_RATE_LIMIT": "1000000000",
-            "HOOKSTREAM_VERIFICATION_RATE_LIMIT": "1000000000",
-        }
-    )
+    os.environ.update(settings(data))
     # As served: a line for every request. That it goes nowhere leaves out writing it to a file.
     with open(os.devnull, "w", encoding="utf-8") as sys.stderr:  # noqa: PTH123
         logging.config.dictConfig(logs.config("info"))

@@ -5,6 +5,7 @@ latter.
 """
 
 import json
+import statistics
 import time
 from collections import defaultdict
 
@@ -26,6 +27,7 @@ _BEGINNING = 0.5
 #: How many keys more than are revoked.
 _SPARE = 5
 _PATH = "/v1/auth/api-keys"
+_ALONE = "alone"
 
 
 def run(options: Options, templates: dict[str, Data]) -> list[Row]:
@@ -38,7 +40,7 @@ def run(options: Options, templates: dict[str, Data]) -> list[Row]:
         with serving(ours, data) as server:
             verify = server.load("verify", connections=options.connections, seconds=options.seconds)
             server.drive(server.load("verify", seconds=WARM_UP))
-            samples[""].append(server.drive(verify)[0])
+            samples[_ALONE].append(server.drive(verify)[0])
             for others in _others(server, options.seconds):
                 with sending(server.port, others) as clients:
                     time.sleep(_BEGINNING)
@@ -48,18 +50,18 @@ def run(options: Options, templates: dict[str, Data]) -> list[Row]:
                     raise Unusable(f"{others.title}: {answers.refused} were answered with 503")
                 rates[others.title].append(len(answers.latencies) / answers.seconds)
         say(f"beside: round {turn + 1} of {options.rounds} done")
-    alone = medians(samples.pop(""))
+    found = {title: medians(several) for title, several in samples.items()}
     return [
         Row(
-            work=f"verify beside {title}, found {sorted(rates[title])[len(rates[title]) // 2]:.0f}",
+            work=f"verify beside {title}, found {statistics.median(rates[title]):.0f}",
             system=ours.name,
-            sample=beside,
+            sample=found[title],
             # It is that of the other requests, too.
             has_cpu=False,
             figure=f"verify_beside_{title.replace(' ', '_')}",
-            value=beside.per_second / alone.per_second,
+            value=found[title].per_second / found[_ALONE].per_second,
         )
-        for title, beside in ((title, medians(found)) for title, found in samples.items())
+        for title in rates
     ]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from harness import processes
 from harness.client_process import Answers
 from harness.clients import Requests, sending
-from harness.hookstream import NO_LIMITS, Hookstream, settings
+from harness.hookstream import WithoutLimits
 from harness.programs import Unusable
 from harness.server import Server, serving
 from harness.system import Data, Launch
@@ -32,7 +32,7 @@ _SETTLED_SHARE, _SETTLED_SECONDS, _SETTLING_SECONDS = 0.1, 0.4, 300
 _WARM_UP, _BEGINNING_SECONDS = 1.0, 0.1
 
 
-class Fair(Hookstream):
+class Fair(WithoutLimits):
     """The service, with what the heavy tenant needs."""
 
     def __init__(self, quota: int, *, is_pinned: bool) -> None:
@@ -42,8 +42,8 @@ class Fair(Hookstream):
     def launch(self, data: Data, port: int, workers: int = 1) -> Launch:
         """How to start it."""
         usual = super().launch(data, port, workers)
-        environment = settings(data) | {
-            **NO_LIMITS,
+        environment = {
+            **usual.environment,
             "HOOKSTREAM_MAX_KEYS_PER_ENVIRONMENT": str(self._quota),
             # The database is kept, and its rows must be, too.
             "HOOKSTREAM_RETENTION_ENVIRONMENTS": "off",

@@ -76,11 +76,12 @@ def decide(limit: Limit, empty_at: int, now: int, cost: int) -> tuple[int, Decis
     # How full the bucket is, as the time that it takes to empty.
     level = min(max(empty_at - now, 0), period)
     wanted = max(level + cost * interval, 0)
-    retry_after = max(1, _seconds(wanted - period)) if wanted > period else 0
-    if not retry_after:
+    allowed = wanted <= period
+    retry_after = 0 if allowed else max(1, _seconds(wanted - period))
+    if allowed:
         level = wanted
     remaining = (period - level) // interval
-    return now + level, Decision(not retry_after, limit, remaining, _seconds(level), retry_after)
+    return now + level, Decision(allowed, limit, remaining, _seconds(level), retry_after)
 
 
 def _seconds(duration: int) -> int:

@@ -8,8 +8,10 @@ write for each took 5 % of a request. A crash loses the lines of that iteration 
 import asyncio
 import logging
 import select
-import time
+from datetime import UTC, datetime
 from typing import Any, TextIO
+
+from hookstream_keys.domain import timestamps
 
 log = logging.getLogger("hookstream_keys")
 
@@ -54,27 +56,11 @@ class ToldOnce(logging.Filter):
         return record.msg != DROPPED
 
 
-class _Clock:
-    """Times as the log has them; the text of a second is made once."""
-
-    def __init__(self) -> None:
-        self._second = 0
-        self._text = ""
-
-    def text(self, moment: float) -> str:
-        second = int(moment)
-        if second != self._second:
-            self._second = second
-            self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return f"{self._text}.{int((moment - second) * 1000):03d}Z"
-
-
 class LineFormatter(logging.Formatter):
     """Writes `2026-11-24T12:00:00.000Z INFO hookstream_keys: message`, in UTC as everywhere."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._clock = _Clock()
         # As Python's own documentation advises where a log is written much ("Optimization" in its
         # logging HOWTO): no line says which thread, process or place in the code it came from.
         for fact in ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks"):
@@ -83,10 +69,8 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, and below it the traceback of an error, if there is one."""
-        line = (
-            f"{self._clock.text(record.created)} {record.levelname} {record.name}: "
-            f"{record.getMessage()}"
-        )
+        moment = timestamps.to_text(datetime.fromtimestamp(record.created, UTC))
+        line = f"{moment} {record.levelname} {record.name}: {record.getMessage()}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
@@ -95,7 +79,6 @@ class LineHandler(logging.StreamHandler[TextIO]):
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
-        self._clock = _Clock()
         self._lines: list[str] = []
         self._size = 0
         _handlers.append(self)
@@ -109,7 +92,7 @@ class LineHandler(logging.StreamHandler[TextIO]):
 
     def add(self, message: str) -> None:
         """Write a line of the access log with those of this iteration of the running loop."""
-        line = f"{self._clock.text(time.time())} INFO {log.name}: {message}\n"
+        line = f"{timestamps.to_text(datetime.now(UTC))} INFO {log.name}: {message}\n"
         self.acquire()
         try:
             if self._size + len(line) > MAX_WRITE:
