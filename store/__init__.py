@@ -246,5 +246,5 @@ def has_no_tables(url: str) -> bool:
 def _postgresql_store(url: str) -> "PostgresqlStore":
     # Here, since most databases are files, and need no driver.
     with needs_driver():
-        from hookstream_keys.store.postgresql import PostgresqlStore  # noqa: PLC0415
+        from hookstream_keys.store.postgresql import PostgresqlStore
     return PostgresqlStore(url)

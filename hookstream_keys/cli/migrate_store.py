@@ -43,7 +43,7 @@ def migrate_store_command(source: str, target: str, restart: bool, as_json: bool
             "postgresql://USER@HOST/NAME"
         )
     with needs_driver():
-        from hookstream_keys.store.postgresql.transfer import migrate_store  # noqa: PLC0415
+        from hookstream_keys.store.postgresql.transfer import migrate_store
     if from_file is not None:
         # Not a link to it: that would be renamed.
         from_file = from_file.resolve()

@@ -44,6 +44,6 @@ def open_counters(url: str, file: Path | None, clock: Callable[[], int]) -> Coun
     if file is not None:
         return RateLimitCounters(limits_path(file), clock)
     # Here, since most databases are files, and need no driver.
-    from hookstream_keys.store.postgresql.rate_limits import RateLimits  # noqa: PLC0415
+    from hookstream_keys.store.postgresql.rate_limits import RateLimits
 
     return RateLimits(url)

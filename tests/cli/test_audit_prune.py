@@ -457,7 +457,7 @@ def test_a_prune_that_is_interrupted_has_removed_nothing_and_is_repeated(
     database: Database, keys: list[str], monkeypatch: pytest.MonkeyPatch, *, after: bool
 ) -> None:
     # Here, since its driver is installed for the tests on this engine only.
-    from hookstream_keys.store.postgresql.transfer import differences  # noqa: PLC0415
+    from hookstream_keys.store.postgresql.transfer import differences
 
     apply = differences.apply
 

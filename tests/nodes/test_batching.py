@@ -23,7 +23,7 @@ VERIFY = "/v1/auth/api-keys/verify"
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Of how many look-ups each statement is."""
-    from hookstream_keys.store.postgresql.lookups import Lookups  # noqa: PLC0415 - the driver
+    from hookstream_keys.store.postgresql.lookups import Lookups
 
     asked: list[int] = []
     find = Lookups._find

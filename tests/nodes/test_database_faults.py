@@ -161,7 +161,7 @@ def test_cut_connections_lose_nothing_and_repeats_complete(
 
 
 def test_without_a_free_connection_of_the_server_it_answers_503(database: Database) -> None:
-    import asyncpg  # noqa: PLC0415 - the driver
+    import asyncpg
 
     with running_cluster(max_connections="12", max_wal_senders="0") as primary:
         url = primary.new_database()

@@ -64,7 +64,7 @@ def test_a_right_holds_until_the_commit(nodes: tuple[Store, Store]) -> None:
 def test_without_the_lock_it_does_not(
     nodes: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hookstream_keys.store.postgresql.held import Held  # noqa: PLC0415 - needs the driver
+    from hookstream_keys.store.postgresql.held import Held
 
     async def take_nothing(_: Held, __: str) -> bool:
         return False

@@ -232,8 +232,8 @@ def copy(database: Database, path: Path) -> None:
         edit(database.path, f"vacuum into '{path}'")
         return
     # Here, since the driver is installed for the tests on this engine only.
-    from hookstream_keys.store.postgresql.session import SNAPSHOT, session  # noqa: PLC0415
-    from hookstream_keys.store.postgresql.transfer import into_file  # noqa: PLC0415
+    from hookstream_keys.store.postgresql.session import SNAPSHOT, session
+    from hookstream_keys.store.postgresql.transfer import into_file
 
     with session(url_of(database.path)) as reader:
         reader.execute(SNAPSHOT)

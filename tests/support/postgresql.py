@@ -117,11 +117,11 @@ class Session:
 
     def __init__(self, url: str) -> None:
         # Here, since the driver is installed for the tests on this engine only.
-        import asyncpg  # noqa: PLC0415
+        import asyncpg
 
-        from hookstream_keys.store.postgresql import background  # noqa: PLC0415
-        from hookstream_keys.store.postgresql.dialect import translated  # noqa: PLC0415
-        from hookstream_keys.store.postgresql.pool import prepare  # noqa: PLC0415
+        from hookstream_keys.store.postgresql import background
+        from hookstream_keys.store.postgresql.dialect import translated
+        from hookstream_keys.store.postgresql.pool import prepare
 
         async def connect() -> Any:
             driver = await asyncpg.connect(url)

@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 def _runner() -> Callable[[Coroutine[Any, Any, Any]], Any]:
     if engines() == ["sqlite"] and not ON_POSTGRESQL:
         return run_inline
-    from hookstream_keys.store.postgresql import background  # noqa: PLC0415 - needs its driver
+    from hookstream_keys.store.postgresql import background
 
     return background.run
 

@@ -1,5 +1,6 @@
 """Which databases are used, and how their commits wait."""
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
@@ -9,9 +10,9 @@ from support.results import result_of
 from unit.conftest import Postgresql
 
 from hookstream_keys.store import StoreUnavailable, open_store
-from hookstream_keys.store.postgresql import PostgresqlStore
-from hookstream_keys.store.postgresql.rate_limits import RateLimits
-from hookstream_keys.store.postgresql.session import session
+
+if TYPE_CHECKING:
+    from hookstream_keys.store.postgresql.rate_limits import RateLimits
 
 pytestmark = pytest.mark.skipif(
     "postgresql" not in engines(), reason="STORE_ENGINES has no postgresql"
@@ -21,6 +22,9 @@ _SETTING = "show synchronous_commit"
 
 @pytest.mark.parametrize("setting", ["off", "local", "remote_write", "on", "remote_apply"])
 def test_a_commit_waits_for_the_disk_and_the_standbys(postgresql: Postgresql, setting: str) -> None:
+    from hookstream_keys.store.postgresql import PostgresqlStore
+    from hookstream_keys.store.postgresql.session import session
+
     name = urlsplit(postgresql.url).path.lstrip("/")
     postgresql.run(f"alter database {name} set synchronous_commit = {setting}")
     found = "remote_apply" if setting == "remote_apply" else "on"
@@ -31,13 +35,15 @@ def test_a_commit_waits_for_the_disk_and_the_standbys(postgresql: Postgresql, se
         assert database.value(_SETTING) == found
 
 
-async def _setting_of(limits: RateLimits) -> str:
+async def _setting_of(limits: "RateLimits") -> str:
     async with limits._pool.borrowed() as driver:
         setting: str = await driver.fetchval(_SETTING)
         return setting
 
 
 def test_a_limit_does_not_wait(postgresql: Postgresql) -> None:
+    from hookstream_keys.store.postgresql.rate_limits import RateLimits
+
     limits = RateLimits(postgresql.url)
     assert result_of(_setting_of(limits)) == "off"
     limits.close()

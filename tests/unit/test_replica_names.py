@@ -32,6 +32,6 @@ pytestmark = pytest.mark.skipif(
     ],
 )
 def test_standbys_that_each_commit_waits_for_on_postgresql(names: str, expected: set[str]) -> None:
-    from hookstream_keys.store.postgresql.replicas import waited_for  # noqa: PLC0415 - the driver
+    from hookstream_keys.store.postgresql.replicas import waited_for
 
     assert waited_for(names) == expected

@@ -159,7 +159,7 @@ def test_a_cursor_may_have_a_time_that_does_not_exist(
     ],
 )
 def test_each_host_of_a_url_on_postgresql(url: str, expected: list[str]) -> None:
-    from hookstream_keys.store.postgresql.hosts import urls_of_hosts  # noqa: PLC0415 - the driver
+    from hookstream_keys.store.postgresql.hosts import urls_of_hosts
 
     assert urls_of_hosts(url) == expected
 
@@ -199,7 +199,7 @@ def test_jobs_of_one_group_commit_see_one_another(
 def test_keys_of_one_group_commit_are_one_message_also_with_a_quota(
     store: Store, postgresql: Postgresql, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hookstream_keys.store.postgresql.pending import Pending  # noqa: PLC0415 - the driver
+    from hookstream_keys.store.postgresql.pending import Pending
 
     messages: list[int] = []
     insert = Pending._insert
