@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from harness.places import WORK
 from harness.server import serving
 
-from cluster.measure import OnPostgresql, moved, template
 from cluster.postgresql import Cluster, name_of
+from cluster.systems import OnPostgresql, moved, template
 
 #: How many keys there are first; their secrets are known, and stay the only known ones.
 FEW = 1_000
