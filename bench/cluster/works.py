@@ -13,7 +13,7 @@ from enum import StrEnum
 from harness import processes
 from harness.hookstream import Hookstream, WithoutLimits
 from harness.places import WORK
-from harness.server import Server, serving
+from harness.server import Server, ratio, serving
 from harness.system import Data, System
 
 from cluster.postgresql import Cluster, name_of
@@ -64,21 +64,17 @@ class Found:
 
     def median(self, setting: Setting, work: str, connections: int, figure: str) -> float:
         """The median of a figure."""
-        return statistics.median(self._all(setting, work, connections, figure))
+        found: list[float] = [
+            getattr(each, figure) for each in self.rounds[setting, work, connections]
+        ]
+        return statistics.median(found)
 
     def ratio(
         self, of: Setting, to: Setting, work: str, connections: int, figure: str = "per_second"
     ) -> float:
         """The median of the ratios of a figure in each round."""
-        pairs = zip(
-            self._all(of, work, connections, figure),
-            self._all(to, work, connections, figure),
-            strict=True,
-        )
-        return statistics.median(mine / other for mine, other in pairs)
-
-    def _all(self, setting: Setting, work: str, connections: int, figure: str) -> list[float]:
-        return [getattr(each, figure) for each in self.rounds[setting, work, connections]]
+        mine, others = (self.rounds[each, work, connections] for each in (of, to))
+        return ratio(mine, others, figure)
 
 
 def works(rounds: int, seconds: int, file: Data, url: str, database: Cluster) -> Found:

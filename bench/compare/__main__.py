@@ -12,8 +12,6 @@ from compare.options import ENOUGH_ROUNDS, Options, read
 from compare.rounds import Findings
 from compare.table import Row, markdown
 
-_WORKS = ("verify", "authorize", "create", "create_by_session")
-
 
 def main() -> None:
     """Run. Ends with status 1 when something is missing or a system answers wrongly."""
@@ -76,7 +74,7 @@ def _rows(options: Options, found: Findings) -> list[Row]:
     ours = options.systems[0]
     return [
         _row(work, system, ours, found)
-        for work in _WORKS
+        for work in rounds.WORKS
         for system in options.systems
         if work in system.works
     ]
@@ -88,7 +86,7 @@ def _row(work: str, system: System, ours: System, found: Findings) -> Row:
     # A session is one of two ways to be allowed to create; ours is compared by what it does.
     own_work = "create" if work == "create_by_session" else work
     if system is not ours:
-        value = found.median(own_work, ours).per_second / sample.per_second
+        value = found.ratio(own_work, ours, work, system)
     return Row(
         work=work.replace("_", " "),
         system=system.label,

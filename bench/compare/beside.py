@@ -13,7 +13,7 @@ from harness.client_process import Connection
 from harness.clients import Requests, http_request, sending
 from harness.places import WORK
 from harness.programs import Unusable
-from harness.server import Sample, Server, medians, serving
+from harness.server import Sample, Server, medians, ratio, serving
 from harness.system import Data
 
 from compare.options import Options
@@ -50,16 +50,15 @@ def run(options: Options, templates: dict[str, Data]) -> list[Row]:
                     raise Unusable(f"{others.title}: {answers.refused} were answered with 503")
                 rates[others.title].append(len(answers.latencies) / answers.seconds)
         say(f"beside: round {turn + 1} of {options.rounds} done")
-    found = {title: medians(several) for title, several in samples.items()}
     return [
         Row(
             work=f"verify beside {title}, found {statistics.median(rates[title]):.0f}",
             system=ours.name,
-            sample=found[title],
+            sample=medians(samples[title]),
             # It is that of the other requests, too.
             has_cpu=False,
             figure=f"verify_beside_{title.replace(' ', '_')}",
-            value=found[title].per_second / found[_ALONE].per_second,
+            value=ratio(samples[title], samples[_ALONE], "per_second"),
         )
         for title in rates
     ]

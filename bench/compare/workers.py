@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from harness.places import WORK
-from harness.server import Sample, medians, serving
+from harness.server import Sample, medians, ratio, serving
 from harness.system import Data
 
 from compare.options import Options
@@ -27,17 +27,18 @@ def run(options: Options, templates: dict[str, Data]) -> list[Row]:
                 )
                 found[number].append(server.drive(load)[0])
         say(f"workers: round {turn + 1} of {options.rounds} done")
-    one, *several = (medians(found[number]) for number in _NUMBERS)
+    medians_of = {number: medians(several) for number, several in found.items()}
+    one, *others = _NUMBERS
     return [
-        Row(work="verify, 1 worker", system=ours.name, sample=one),
+        Row(work="verify, 1 worker", system=ours.name, sample=medians_of[one]),
         *(
             Row(
-                work=f"verify, {number} workers, the busiest did {sample.busiest:.0%}",
+                work=f"verify, {number} workers, the busiest did {medians_of[number].busiest:.0%}",
                 system=ours.name,
-                sample=sample,
+                sample=medians_of[number],
                 figure=f"cpu_of_{number}_workers",
-                value=sample.cpu / one.cpu,
+                value=ratio(found[number], found[one], "cpu"),
             )
-            for number, sample in zip(_NUMBERS[1:], several, strict=True)
+            for number in others
         ),
     ]

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import matplotlib as mpl
+from harness import plots
 from harness.targets import Target
-from matplotlib import pyplot as plt
 
 from fairness import table
 from fairness.heavy import CANDIDATES
@@ -15,10 +14,8 @@ _MILLI = 1e3
 
 def draw(findings: list[Finding], targets: dict[str, Target], file: Path) -> None:
     """Draw p50 and p99 of `authorize` beside each request, and their bounds, into an SVG file."""
-    # Text stays text, and the same figures make the same file.
-    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "", "font.size": 9})
     height = 1.4 + 0.32 * len(findings)
-    figure, axes = plt.subplots(figsize=(10, height), layout="constrained")
+    figure, axes = plots.subplots(10, height)
     places = range(len(findings))
     for place, finding in zip(places, findings, strict=True):
         times = [finding.loaded.p50 * _MILLI, finding.loaded.p99 * _MILLI]
@@ -36,5 +33,4 @@ def draw(findings: list[Finding], targets: dict[str, Target], file: Path) -> Non
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4, frameon=False)
-    figure.savefig(file, metadata={"Date": None})
-    plt.close(figure)
+    plots.save(figure, file)

@@ -61,10 +61,25 @@ class Connection:
 
     def exchange(self, request: bytes) -> tuple[int, bytes]:
         """The status of the response to a request, and its beginning."""
+        self.send(request)
+        return self.receive()
+
+    def send(self, request: bytes) -> None:
+        """Send a request, whose response is to be received before the next one is sent."""
         if self._socket is None:
             self.open()
         assert self._socket is not None  # noqa: S101 - for mypy
         self._socket.sendall(request)
+
+    def fileno(self) -> int:
+        """What becomes readable when a response has begun. Raises OSError when it is closed."""
+        if self._socket is None:
+            raise OSError("the server closed the connection")
+        return self._socket.fileno()
+
+    def receive(self) -> tuple[int, bytes]:
+        """Wait for the response: its status, and its beginning."""
+        assert self._socket is not None  # noqa: S101 - for mypy
         received = b""
         while b"\r\n\r\n" not in received:
             received += self._read(self._socket)

@@ -59,6 +59,15 @@ def medians(samples: Iterable[Sample]) -> Sample:
     )
 
 
+def ratio(rounds: Iterable[object], others: Iterable[object], figure: str) -> float:
+    """A figure as a multiple of that of others: the median of the ratios of each round."""
+    found: list[float] = [
+        getattr(mine, figure) / getattr(other, figure)
+        for mine, other in zip(rounds, others, strict=True)
+    ]
+    return statistics.median(found)
+
+
 @dataclass
 class Server:
     """A system that serves `data`."""

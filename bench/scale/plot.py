@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import matplotlib as mpl
-from matplotlib import pyplot as plt
+from harness import plots
 from matplotlib.axes import Axes
 
 from scale.measure import Series
@@ -13,14 +12,11 @@ _MILLI, _MICRO = 1e3, 1e6
 
 def draw(keys: Series, connections: Series, workers: Series, file: Path) -> None:
     """Draw the three series side by side into an SVG file."""
-    # Text stays text, and the same figures make the same file.
-    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "", "font.size": 9})
-    figure, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
+    figure, axes = plots.subplots(12, 3.8, columns=3)
     _keys(axes[0], keys)
     _connections(axes[1], connections)
     _workers(axes[2], workers)
-    figure.savefig(file, metadata={"Date": None})
-    plt.close(figure)
+    plots.save(figure, file)
 
 
 def _keys(axes: Axes, series: Series) -> None:
