@@ -5,6 +5,7 @@ from hookstream_keys.store.postgresql.heartbeat import Heartbeat
 from hookstream_keys.store.postgresql.held import HeldReads
 from hookstream_keys.store.postgresql.seals import Seals
 from hookstream_keys.store.postgresql.transfer.operator_files import OperatorFiles
+from hookstream_keys.store.postgresql.usage import UsageInBulk
 from hookstream_keys.store.sql.audit import AuditLog
 from hookstream_keys.store.sql.audit_lists import AuditLists
 from hookstream_keys.store.sql.key_lists import KeyLists
@@ -26,6 +27,7 @@ class PostgresqlStore(
     HeldReads,
     Heartbeat,
     Seals,
+    UsageInBulk,
     BetterAuthColumns,
     AuditLog,
     AuditLists,

@@ -6,12 +6,9 @@ from operator import itemgetter
 from hookstream_keys.store.records import Attempts, KeyUsage
 from hookstream_keys.store.sql.connection import Engine
 
-#: Counts are added, and times only move forward, in any order of writes. Counts of a deleted key
-#: are dropped.
-_ADD = """
-    insert into key_usage (key_id, outcome, count, last_at, last_ip)
-    select :key_id, :outcome, :times, :last_at, :last_ip
-    where exists (select 1 from api_key where id = :key_id)
+#: Where a key has counts already, these are added, and times only move forward, in any order of
+#: writes.
+MERGE = """
     on conflict (key_id, outcome) do update set
         count = key_usage.count + excluded.count,
         last_ip = case when excluded.last_at >= key_usage.last_at
@@ -19,6 +16,18 @@ _ADD = """
         last_at = case when excluded.last_at >= key_usage.last_at
                        then excluded.last_at else key_usage.last_at end
 """
+#: Counts of a deleted key are dropped.
+_ADD = f"""
+    insert into key_usage (key_id, outcome, count, last_at, last_ip)
+    select :key_id, :outcome, :times, :last_at, :last_ip
+    where exists (select 1 from api_key where id = :key_id)
+    {MERGE}
+"""  # noqa: S608 - constants
+
+
+def in_order(counted: Sequence[Attempts]) -> list[Attempts]:
+    """The order in which rows are written, so that no two processes wait for each other."""
+    return sorted(counted, key=itemgetter(0, 1))
 
 
 class Usage(Engine):
@@ -26,10 +35,7 @@ class Usage(Engine):
 
     async def add_usage(self, counted: Sequence[Attempts]) -> None:
         async with self.write_transaction() as connection:
-            # In one order, so that no two processes wait for each other.
-            await connection.change_many(
-                _ADD, [each._asdict() for each in sorted(counted, key=itemgetter(0, 1))]
-            )
+            await connection.change_many(_ADD, [each._asdict() for each in in_order(counted)])
 
     async def usage_of(self, key_ids: Sequence[str]) -> dict[str, KeyUsage]:
         found: dict[str, list[Attempts]] = {key_id: [] for key_id in key_ids}

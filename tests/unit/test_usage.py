@@ -89,6 +89,27 @@ def test_many_threads_count_exactly(store: Store, tenant: Tenant, usage: Usage) 
     assert used.times == 3000
 
 
+def test_more_keys_than_a_message_has(
+    engine: Engine, store: Store, tenant: Tenant, usage: Usage
+) -> None:
+    # The keys that exist are the first one, the last one, and one in the middle.
+    known = [samples.key_of(tenant.tenancy.environment, id=f"ak_{digit * 32}") for digit in "08f"]
+    for number, key in enumerate(known):
+        result_of(store.add_key(key, bytes([number]) * 32, samples.event_of(key)))
+    unknown = [f"ak_{number:032x}" for number in range(1, 2**128, 2**128 // 2_500)]
+    for key_id in (*unknown, *(key.id for key in known)):
+        usage.count(key_id, USED, NOON, None)
+    for _ in range(2):
+        usage.count(known[1].id, "EXPIRED", NOON, "203.0.113.7")
+    result_of(usage.flush())
+    assert engine.run("select key_id, outcome, count from key_usage order by key_id, outcome") == [
+        (known[0].id, USED, 1),
+        (known[1].id, "EXPIRED", 2),
+        (known[1].id, USED, 1),
+        (known[2].id, USED, 1),
+    ]
+
+
 def test_failed_writes_are_retried(
     engine: Engine, store: Store, tenant: Tenant, usage: Usage
 ) -> None:
