@@ -107,7 +107,7 @@ def assemble(
     if settings.read_replicas:
         store.run(store.read_from(settings.read_replicas))
     file = database_file(settings.database)
-    counters = open_counters(settings.database, file, sources.monotonic_ns)
+    counters = open_counters(store, file, sources.monotonic_ns)
     usage = Usage(store)
     refusals = Refusals(store, partial(audit.refused, store, sources), sources.monotonic)
     secrets, warning = secrets_at_start(settings, file, store)

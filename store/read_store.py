@@ -35,10 +35,11 @@ class ReadStore(Protocol):
         Not for writes: SQLite would roll back the whole transaction.
         """
 
-    async def check(self) -> None:
+    async def check(self, *, newer: bool = False) -> None:
         """Return when the database is available and exactly at this version's migrations.
 
-        Raises StoreUnavailable or DatabaseTooNew otherwise.
+        With `newer` it may have later ones as well, as while nodes are upgraded one by one. Raises
+        StoreUnavailable or DatabaseTooNew otherwise.
         """
 
     async def has_data(self) -> bool:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from harness.client_process import Connection
 from harness.clients import Requests, http_request, sending
@@ -157,7 +157,7 @@ def _others(server: Server, creations: float, revocations: int) -> Requests | No
 @contextmanager
 def _pruning(data: Data) -> Iterator[None]:
     """Prune the whole of the audit log meanwhile. Raises Unusable where it fails."""
-    before = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    before = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     database = f"sqlite:///{data.database}"
     command = (COMMAND, "audit", "prune", "--before", before, "--no-archive")
     with subprocess.Popen((*command, "--database", database)) as process:

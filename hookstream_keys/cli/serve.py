@@ -150,7 +150,7 @@ def _prepare(settings: Settings, database: str) -> None:
     store.migrate()
     file = database_file(database)
     _, warning = secrets_at_start(settings, file, store)
+    open_counters(store, file, time.monotonic_ns).close()
     store.close()
     if warning is not None:
         note(f"WARNING: {warning}")
-    open_counters(database, file, time.monotonic_ns).close()

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from hookstream_keys.domain.limits import Decision, Limit
 from hookstream_keys.runtime.rate_limit_counters import RateLimitCounters, limits_path
+from hookstream_keys.store import Store
 
 
 class Counters(Protocol):
@@ -36,14 +37,17 @@ class Counters(Protocol):
         """Close the file or the connections."""
 
 
-def open_counters(url: str, file: Path | None, clock: Callable[[], int]) -> Counters:
-    """The counters beside the database's `file`, or in the database at `url`.
+def open_counters(store: Store, file: Path | None, clock: Callable[[], int]) -> Counters:
+    """The counters beside the store's `file`, or in its database where that is PostgreSQL.
 
     `clock` is that of a file: nanoseconds. Raises StoreUnavailable.
     """
     if file is not None:
         return RateLimitCounters(limits_path(file), clock)
     # Here, since most databases are files, and need no driver.
+    from hookstream_keys.store.postgresql import PostgresqlStore
     from hookstream_keys.store.postgresql.rate_limits import RateLimits
 
-    return RateLimits(url)
+    if not isinstance(store, PostgresqlStore):
+        raise TypeError("a store of neither a file nor PostgreSQL")
+    return RateLimits(store)

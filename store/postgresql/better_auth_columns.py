@@ -8,6 +8,7 @@ from hookstream_keys.domain.timestamps import to_text
 from hookstream_keys.store.postgresql import background
 from hookstream_keys.store.postgresql.engine import PostgresqlEngine
 from hookstream_keys.store.postgresql.errors import translating
+from hookstream_keys.store.postgresql.session import connected
 from hookstream_keys.store.records import Page
 from hookstream_keys.store.sql.connection import Row, Value
 from hookstream_keys.store.sql.retention import Conditions
@@ -47,7 +48,7 @@ class BetterAuthColumns(PostgresqlEngine):
 
     async def _columns(self) -> frozenset[str]:
         with translating():
-            driver = await self.connected()
+            driver = await connected(self.url)
             try:
                 return frozenset(row[0] for row in await driver.fetch(_COLUMNS))
             finally:

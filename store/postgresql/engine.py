@@ -31,8 +31,9 @@ from hookstream_keys.store.postgresql.errors import FAILURES, translating
 from hookstream_keys.store.postgresql.fencing import Fence
 from hookstream_keys.store.postgresql.hosts import Hosts
 from hookstream_keys.store.postgresql.lookups import Lookups
-from hookstream_keys.store.postgresql.pool import WAIT_SECONDS, Pool
+from hookstream_keys.store.postgresql.pool import Pool
 from hookstream_keys.store.postgresql.replicas import Replica, Replicas
+from hookstream_keys.store.postgresql.session import connected
 from hookstream_keys.store.sql.connection import Engine, Row, Value, Values
 
 #: How many connections a process has at most, beside those of its rate limits.
@@ -53,7 +54,8 @@ class PostgresqlEngine(Engine):
         self.fence = Fence()
         #: None, unless the operator names them.
         self.replicas = Replicas()
-        self._pool = Pool(url, MAX_CONNECTIONS, self.fence)
+        self.hosts = Hosts(url)
+        self._pool = Pool(self.hosts, MAX_CONNECTIONS, self.fence)
         self._lookups = Lookups(self._pool)
         self._transaction: ContextVar[Connection | None] = ContextVar("transaction", default=None)
         self._ends: ContextVar[float | None] = ContextVar("ends", default=None)
@@ -70,11 +72,11 @@ class PostgresqlEngine(Engine):
         """Whether no version has migrated it yet."""
         return background.run(self._is_new())
 
-    async def check(self) -> None:
+    async def check(self, *, newer: bool = False) -> None:
         with translating():
             async with self._pool.borrowed() as driver:
                 await moves.require_home(driver)
-                if await migrations.pending(driver):
+                if await migrations.pending(driver, newer=newer):
                     raise StoreUnavailable("the database is not migrated; run init")
         self.fence.require_confirmed()
 
@@ -157,13 +159,9 @@ class PostgresqlEngine(Engine):
     def forbid_writes(self) -> None:
         """Nothing: a write holds no thread up."""
 
-    async def connected(self) -> asyncpg.Connection:
-        """A new connection, beside those of the pool."""
-        return await Hosts(self.url).connect(timeout=WAIT_SECONDS)
-
     async def _migrate(self) -> list[str]:
         with translating():
-            driver = await self.connected()
+            driver = await connected(self.url)
             try:
                 await moves.require_home(driver)
                 return await migrations.migrate(driver)
@@ -172,7 +170,7 @@ class PostgresqlEngine(Engine):
 
     async def _is_new(self) -> bool:
         with translating():
-            driver = await self.connected()
+            driver = await connected(self.url)
             try:
                 await moves.require_home(driver)
                 return await migrations.is_new(driver)

@@ -1,5 +1,6 @@
 """PostgreSQL's errors as the store's."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -54,14 +55,35 @@ def raise_translated(error: BaseException) -> NoReturn:
         case asyncpg.ForeignKeyViolationError():
             raise ForeignKeyViolation(_words(error)) from error
         case _ if isinstance(error, _CONFLICTS):
-            raise TransactionConflict(f"the database does not answer: {_words(error)}") from error
+            raise TransactionConflict(f"the database {told(error)}") from error
         case _ if isinstance(error, _OWN) and not isinstance(error, _STATES):
             raise error
         case _:
-            raise StoreUnavailable(f"the database does not answer: {_words(error)}") from error
+            raise StoreUnavailable(f"the database {told(error)}") from error
+
+
+def told(error: BaseException) -> str:
+    """What a database does: it says why it does not do something, or does not answer."""
+    # The class of the latter has those of the driver: its connection has ended.
+    is_its_own = isinstance(error, asyncpg.PostgresError)
+    is_ended = isinstance(error, asyncpg.PostgresConnectionError)
+    does = "says" if is_its_own and not is_ended else "does not answer"
+    return f"{does}: {_words(error)}"
 
 
 def _words(error: BaseException) -> str:
     """One line for the operator, without the details, in which there may be values of a row."""
+    match error:
+        case TimeoutError():
+            return "it took too long"
+        case socket.gaierror():
+            return (
+                f"{error.strerror}: is the host's name right, and every special character of the "
+                "password percent-encoded?"
+            )
+        case OSError(strerror=str(text), filename=str(name)):
+            return f"{text}: {name}"
+        case OSError(strerror=str(text)):
+            return text
     words = getattr(error, "message", None) or str(error) or type(error).__name__
     return str(words).splitlines()[0]

@@ -16,11 +16,14 @@ timeline is not used after a newer one was seen.
 """
 
 import asyncio
+import logging
 import time
 
 import asyncpg
 
 from hookstream_keys.store.errors import StoreUnavailable
+
+log = logging.getLogger("hookstream_keys")
 
 #: How long after the last confirmed heartbeat a process answers, in seconds.
 FENCE_SECONDS = 5.0
@@ -71,6 +74,8 @@ class Fence:
         self._settled_at: dict[int, float] = {}
         #: Until when there may be replicas, by `time.monotonic`.
         self._applies_until = float("-inf")
+        #: Why the last heartbeat was not confirmed, where that is known.
+        self._refusal: str | None = None
 
     async def look(self, driver: Connection) -> None:
         """Note the timeline of a new connection. Fails on a standby."""
@@ -101,14 +106,24 @@ class Fence:
     def confirm(self, sent_at: float) -> None:
         """Note that a heartbeat which was sent then, by `time.monotonic`, was confirmed."""
         self._confirmed_at = max(sent_at, self._confirmed_at or sent_at)
+        if self._refusal is not None:
+            log.info("the database confirms heartbeats again")
+            self._refusal = None
+
+    def refuse(self, why: str) -> None:
+        """Note why a heartbeat was not confirmed, and log it where it is news."""
+        if why != self._refusal:
+            log.warning("the database does not confirm heartbeats: %s", why)
+            self._refusal = why
 
     def require_confirmed(self) -> None:
         """Raise StoreUnavailable if heartbeats are required, and the last one is too old."""
         if self._confirmed_at is None:
             return
         if time.monotonic() - self._confirmed_at > FENCE_SECONDS:
+            why = self._refusal or UNCONFIRMED
             raise StoreUnavailable(
-                f"the database has confirmed nothing for {FENCE_SECONDS:.0f} seconds: {UNCONFIRMED}"
+                f"the database has confirmed nothing for {FENCE_SECONDS:.0f} seconds: {why}"
             )
 
     async def wait_until_settled(self, driver: Connection) -> None:
@@ -117,7 +132,9 @@ class Fence:
         if settled_at is None:
             await driver.execute(_BEGIN, driver.timeline)
             unsettled = await driver.fetchval(_WAIT, driver.timeline, FENCE_SECONDS)
-            settled_at = self._settled_at[driver.timeline] = time.monotonic() + unsettled
+            # No longer, where the server's clock was set back.
+            wait = min(unsettled, FENCE_SECONDS)
+            settled_at = self._settled_at[driver.timeline] = time.monotonic() + wait
         wait = settled_at - time.monotonic()
         if wait > 0:
             await asyncio.sleep(wait)

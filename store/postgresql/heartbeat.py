@@ -4,7 +4,8 @@ import secrets
 import time
 from contextlib import suppress
 
-from hookstream_keys.store.errors import StoreError, StoreUnavailable
+from hookstream_keys.store.errors import CommitUnknown, StoreError, StoreUnavailable
+from hookstream_keys.store.postgresql import moves
 from hookstream_keys.store.postgresql.engine import PostgresqlEngine
 from hookstream_keys.store.postgresql.errors import FAILURES, translating
 from hookstream_keys.store.postgresql.fencing import BEAT_SECONDS, UNCONFIRMED, Connection
@@ -48,8 +49,9 @@ class Heartbeat(PostgresqlEngine):
                 self.fence.note_commit(setting)
                 if self.replicas:
                     primary = await primary_of(driver)
-        except StoreUnavailable:
-            # The requests say so; the next one may be confirmed.
+        except StoreUnavailable as error:
+            # The next one may be confirmed.
+            self.fence.refuse(await self._why(error))
             await self.replicas.tell()
             await self._look_for_another_primary()
             return BEAT_SECONDS
@@ -59,17 +61,30 @@ class Heartbeat(PostgresqlEngine):
             await self.replicas.check(primary, self._node, beat, sent_at)
         return BEAT_SECONDS
 
+    async def _why(self, failure: StoreUnavailable) -> str:
+        """Why a heartbeat was not confirmed."""
+        if isinstance(failure, CommitUnknown) or isinstance(failure.__cause__, TimeoutError):
+            # It waited for the standby.
+            return UNCONFIRMED
+        try:
+            with translating():
+                async with self._pool.borrowed() as driver:
+                    await moves.require_home(driver)
+        except StoreUnavailable as other:
+            return str(other)
+        return str(failure)
+
     async def _look_for_another_primary(self) -> None:
         """Use another host from now on where that has been promoted after this process's primary.
 
         That one may run on, and be connected to, but it confirms nothing any more.
         """
-        for url in self._pool.hosts.urls[1:]:
+        for url in self.hosts.urls[1:]:
             with suppress(*FAILURES, StoreUnavailable):
                 driver = await Hosts(url).connect(timeout=LOOK_SECONDS, connection_class=Connection)
                 try:
                     if await self.fence.is_newer(driver):
-                        self._pool.hosts.prefer(url)
+                        self.hosts.prefer(url)
                 finally:
                     await driver.close(timeout=LOOK_SECONDS)
 

@@ -11,13 +11,17 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import asyncpg
 
 from hookstream_keys.store.errors import StoreUnavailable
-from hookstream_keys.store.postgresql.errors import FAILURES
+from hookstream_keys.store.postgresql.errors import FAILURES, told
 
-#: Lets commits wait until they are durable: a role or a database may have another setting, with
-#: which what was acknowledged could be lost.
-_DURABLE = """
-    select set_config('synchronous_commit', 'on', false)
-    where current_setting('synchronous_commit') not in ('on', 'remote_apply')
+#: Whatever a role or a database has: with another isolation, statements fail that would wait here,
+#: and that a wait for the standby was cancelled is a warning, which must be heard. Commits wait
+#: until they are durable ($1), or what was acknowledged could be lost.
+_SETTINGS = """
+    select set_config('default_transaction_isolation', 'read committed', false),
+        set_config('client_min_messages', 'warning', false),
+        set_config('synchronous_commit', case
+            when not $1 or current_setting('synchronous_commit') in ('on', 'remote_apply')
+            then current_setting('synchronous_commit') else 'on' end, false)
 """
 _IS_STANDBY = "select pg_is_in_recovery()"
 
@@ -81,32 +85,32 @@ class Hosts:
             raise _unreadable() from None
 
     async def connect(self, *_: Any, timeout: float, **options: Any) -> asyncpg.Connection:
-        """A connection to the primary, within `timeout` seconds; else the last host's error.
+        """A connection to the primary, within `timeout` seconds.
 
         `options` are those of asyncpg. Its commits are durable, unless these set
-        `synchronous_commit`.
+        `synchronous_commit`. Raises StoreUnavailable, which has the failure of each host.
         """
-        failures: list[Exception] = []
+        failures: dict[str, BaseException] = {}
         for url in tuple(self.urls):
             try:
                 driver = await self._to(url, timeout / len(self.urls), options)
             except asyncpg.InsufficientPrivilegeError as refused:
-                failures.append(refused)
-                continue
+                failures[url] = refused
             except asyncpg.SyntaxOrAccessError:
                 # Its text may have a part of the URL.
                 raise StoreUnavailable(
                     "the database's URL has a parameter that the driver and the server do not know"
                 ) from None
             except FAILURES as failed:
-                failures.append(failed)
-                continue
+                failures[url] = failed
             except (ValueError, OverflowError):
                 # Its text may have a part of a password. The latter is a port over 65535.
                 raise _unreadable() from None
-            self.prefer(url)
-            return driver
-        raise failures[-1]
+            else:
+                self.prefer(url)
+                return driver
+        each = [f"the database at {host_of(url)} {told(error)}" for url, error in failures.items()]
+        raise StoreUnavailable("; ".join(each)) from next(iter(failures.values()))
 
     def prefer(self, url: str) -> None:
         """Try this one first from now on."""
@@ -115,8 +119,8 @@ class Hosts:
 
     async def _to(self, url: str, timeout: float, options: dict[str, Any]) -> asyncpg.Connection:
         driver = await asyncpg.connect(url, timeout=timeout, **options)
-        if "synchronous_commit" not in options.get("server_settings", {}):
-            await driver.execute(_DURABLE, timeout=timeout)
+        is_durable = "synchronous_commit" not in options.get("server_settings", {})
+        await driver.execute(_SETTINGS, is_durable, timeout=timeout)
         encoding = driver.get_settings().server_encoding
         if encoding != "UTF8":
             await driver.close(timeout=timeout)
@@ -126,5 +130,5 @@ class Hosts:
             )
         if len(self.urls) > 1 and await driver.fetchval(_IS_STANDBY, timeout=timeout):
             await driver.close(timeout=timeout)
-            raise asyncpg.CannotConnectNowError("the host is a standby")
+            raise asyncpg.CannotConnectNowError("this is a standby")
         return driver

@@ -55,14 +55,17 @@ async def migrate(driver: asyncpg.Connection) -> list[str]:
     return missing
 
 
-async def pending(driver: asyncpg.Connection) -> list[str]:
-    """The names of the migrations that are missing. Raises DatabaseTooNew."""
+async def pending(driver: asyncpg.Connection, *, newer: bool = False) -> list[str]:
+    """The names of the migrations that are missing.
+
+    Raises DatabaseTooNew where there are others, unless they may be `newer`.
+    """
     if await is_new(driver):
         return list(MIGRATIONS)
     rows = await driver.fetch("select name from hookstream_migration where name <> $1", _WAIT)
     applied = {row[0] for row in rows}
     unknown = sorted(applied - set(MIGRATIONS))
-    if unknown:
+    if unknown and not newer:
         raise DatabaseTooNew(
             f"the database was made by a newer version (it has {unknown[-1]}): "
             "upgrade hookstream-keys"

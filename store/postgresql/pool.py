@@ -34,7 +34,7 @@ class Admission(Protocol):
 
 
 class Pool:
-    """At most so many `connections` to `url` for each event loop, with these settings.
+    """At most so many `connections` to `hosts` for each event loop, with these settings.
 
     Each is looked at by the `fence`, and admitted by it again when it is borrowed. A statement, a
     lock, a connection and a free place are waited for `seconds` each.
@@ -42,13 +42,13 @@ class Pool:
 
     def __init__(
         self,
-        url: str,
+        hosts: Hosts,
         connections: int,
         fence: Admission,
         seconds: float = WAIT_SECONDS,
         **settings: str,
     ) -> None:
-        self.hosts = Hosts(url)
+        self._hosts = hosts
         self._fence = fence
         self._connections = connections
         self._seconds = seconds
@@ -90,7 +90,7 @@ class Pool:
 
     async def _opened(self) -> asyncpg.Pool:
         return await asyncpg.create_pool(
-            connect=self.hosts.connect,
+            connect=self._hosts.connect,
             # Without a floor, which the driver would restore in the background, with tracebacks.
             min_size=0,
             max_size=self._connections,

@@ -14,8 +14,8 @@ from hookstream_keys.domain.limits import Decision, Limit, carried_over, decide
 from hookstream_keys.store.errors import StoreUnavailable
 from hookstream_keys.store.postgresql.batching import Batching
 from hookstream_keys.store.postgresql.connection import rows_changed
+from hookstream_keys.store.postgresql.engine import PostgresqlEngine
 from hookstream_keys.store.postgresql.errors import translating
-from hookstream_keys.store.postgresql.fencing import Fence
 from hookstream_keys.store.postgresql.per_loop import PerLoop
 from hookstream_keys.store.postgresql.pool import Pool
 
@@ -59,12 +59,13 @@ class _Bucket(NamedTuple):
 
 
 class RateLimits:
-    """The leaky buckets of the database at `url`. Every method may raise StoreUnavailable."""
+    """The leaky buckets in a store's database. Every method may raise StoreUnavailable."""
 
     is_remote = True
 
-    def __init__(self, url: str) -> None:
-        self._pool = Pool(url, 1, Fence(), synchronous_commit="off")
+    def __init__(self, store: PostgresqlEngine) -> None:
+        # Of the store's primary: an old one may go on, and would count for itself.
+        self._pool = Pool(store.hosts, 1, store.fence, synchronous_commit="off")
         self._batching = PerLoop(lambda: Batching(self._decided))
 
     async def consume(self, name: str, limit: Limit, cost: int = 1) -> Decision:

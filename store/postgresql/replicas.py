@@ -110,7 +110,7 @@ class Replica:
 
     def __init__(self, url: str) -> None:
         self.host = host_of(url)
-        self._pool = Pool(url, MAX_CONNECTIONS, self, WAIT_SECONDS)
+        self._pool = Pool(Hosts(url), MAX_CONNECTIONS, self, WAIT_SECONDS)
         self.lookups = Lookups(self._pool)
         #: When the last heartbeat that it has was sent, by `time.monotonic`.
         self._shown_at = float("-inf")

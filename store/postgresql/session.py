@@ -6,15 +6,26 @@ from typing import Any
 
 import asyncpg
 
-from hookstream_keys.store.errors import StoreUnavailable
+from hookstream_keys.store.errors import CommitUnknown, StoreUnavailable
 from hookstream_keys.store.postgresql import background
 from hookstream_keys.store.postgresql.confirmation import confirmed
 from hookstream_keys.store.postgresql.errors import translating
+from hookstream_keys.store.postgresql.fencing import UNCONFIRMED
 from hookstream_keys.store.postgresql.hosts import Hosts
 from hookstream_keys.store.postgresql.pool import WAIT_SECONDS
 
 #: A transaction that reads one snapshot.
 SNAPSHOT = "begin isolation level repeatable read read only"
+
+#: What a command does may take longer than a role lets its requests take.
+_NO_TIMEOUTS = """
+    select set_config(name, '0', false) from pg_settings where name in (
+        'statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_session_timeout',
+        'idle_in_transaction_session_timeout')
+"""
+
+#: A transaction that writes nothing but a message into the log, which its commit waits for.
+_COMMITTED = "select pg_logical_emit_message(true, 'hookstream-keys', '')"
 
 #: How many rows are read at once.
 _PAGE = 2_000
@@ -59,15 +70,35 @@ async def _opened(driver: asyncpg.Connection, sql: str, values: Sequence[Any]) -
     return await driver.cursor(sql, *values)
 
 
+async def connected(url: str) -> asyncpg.Connection:
+    """A new connection, beside those of pools, which no timeout of its role ends.
+
+    Raises StoreUnavailable.
+    """
+    driver = await Hosts(url).connect(timeout=WAIT_SECONDS)
+    with translating():
+        await driver.execute(_NO_TIMEOUTS)
+    return driver
+
+
 @contextmanager
 def session(url: str) -> Iterator[Session]:
     """A new connection to the database. Raises StoreUnavailable, here and in the block."""
     with translating():
-        driver = background.run(Hosts(url).connect(timeout=WAIT_SECONDS))
+        driver = background.run(connected(url))
         try:
             yield Session(driver)
         finally:
             background.run(driver.close())
+
+
+def require_confirming(database: Session) -> None:
+    """Raise StoreUnavailable unless a commit is confirmed soon: others would wait without end."""
+    try:
+        with confirmed(database.driver):
+            background.run(database.driver.execute(_COMMITTED, timeout=WAIT_SECONDS))
+    except (TimeoutError, CommitUnknown):
+        raise StoreUnavailable(f"the database does not confirm a change: {UNCONFIRMED}") from None
 
 
 @contextmanager

@@ -112,11 +112,12 @@ class SqliteEngine(Engine):
                     migrations.apply(db)
         return pending
 
-    async def check(self) -> None:
+    async def check(self, *, newer: bool = False) -> None:
         with self.translated():
             connection = self._checked_connection(writing=True).connection
             db = Database(connection)
-            _refuse_newer(db)
+            if not newer:
+                _refuse_newer(db)
             self._refuse_another_kind(connection)
             if migrations.pending(db):
                 raise StoreUnavailable(f"the database {self._path} is not migrated; run init")

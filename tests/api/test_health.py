@@ -37,11 +37,11 @@ def test_503_when_a_migration_is_missing_and_alive_all_the_same(database: Databa
 
 
 @pytest.mark.on_sqlite(reason="the names of its migrations")
-def test_503_when_the_database_has_a_newer_schema(database: Database) -> None:
+def test_ready_beside_a_newer_version_that_has_upgraded_the_database(database: Database) -> None:
     database.init()
     with serving(database) as server:
         database.execute(
             "insert into _sqlite_migrations (migration_set, name, applied_at)"
             " values ('hookstream-keys', 'm9999_from_the_future', '')"
         )
-        assert_error(server.request("GET", "/health/ready"), 503, "unavailable")
+        assert server.request("GET", "/health/ready").status_code == 200

@@ -22,6 +22,7 @@ from hookstream_keys.handlers.throttle import (
 )
 from hookstream_keys.http.rate_limiting import REFUSAL_COST
 from hookstream_keys.runtime.counters import open_counters
+from hookstream_keys.store import open_store
 
 LIMIT = 20
 A_MINUTE = Limit(LIMIT, 60)
@@ -531,9 +532,11 @@ def test_successful_sign_ins_are_not_slowed_down(database: Database) -> None:
 def consume_all_but_two(database: Database, name: str, limit: Limit) -> None:
     """Consume nearly all of a limit, where the workers share it."""
     file = None if ON_POSTGRESQL else database.path
-    counters = open_counters(url_of(database.path), file, time.monotonic_ns)
+    store = open_store(url_of(database.path))
+    counters = open_counters(store, file, time.monotonic_ns)
     assert result_of(counters.consume(name, limit, limit.requests - 2)).allowed
     counters.close()
+    store.close()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from support import ON_POSTGRESQL, Database, Tenant, run, serving
@@ -136,8 +137,19 @@ def test_an_expected_head_detects_a_database_that_was_rolled_back(database: Data
     assert found(database, "--since-head", kept)["problem"] == "head"
 
 
-def test_a_malformed_head_is_refused(log: Database) -> None:
-    for text in ("", "abc", "x" * 64, head(log)[:-1]):
+def test_a_head_is_read_from_a_file(log: Database, tmp_path: Path) -> None:
+    # As `audit verify` prints more of them than fit into an argument.
+    kept = tmp_path / "heads"
+    kept.write_text(f"{head(log)}\n")
+    assert found(log, "--since-head", f"@{kept}")["ok"] is True
+    kept.write_text(f"{head(log)}\n{'0' * 64}\n" * 3_000)
+    assert found(log, "--since-head", f"@{kept}")["problem"] == "head"
+
+
+def test_a_malformed_head_is_refused(log: Database, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.write_text("é")
+    for text in ("", "abc", "x" * 64, head(log)[:-1], f"@{wrong}", "@", "@/nothing/there"):
         answer = verify(log, "--since-head", text)
         assert answer.returncode == 2
         assert "--since-head" in answer.stderr

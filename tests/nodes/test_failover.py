@@ -1,5 +1,6 @@
 """Two primaries at once: no node that reads from the old one says what is not so any more."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -117,12 +118,33 @@ def test_a_process_that_begins_at_the_old_primary_finds_the_new_one(
             assert time.monotonic() - split.promoted_at < 90
         assert said <= {503, 401}
         assert verified(late, split.tenant.key, split.tenant.key)[0] == 401
+        assert_counted_once(split.tenant, split.new, late)
 
 
-def test_a_change_that_the_standby_has_not_confirmed_is_not_acknowledged() -> None:
+def assert_counted_once(tenant: Tenant, *nodes: Server) -> None:
+    """A limit counts for all nodes, also where one of them began at the old primary."""
+    most = 6
+
+    def create(*options: str) -> str:
+        where = ("--name", "n", "--org", tenant.org_id, "--env", tenant.env_id)
+        done = command(
+            nodes[0].database, "keys", "create", "--json", *where, *options,
+            HOOKSTREAM_SINGLE_DATABASE="on",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return str(json.loads(done.stdout)["key"])
+
+    caller, limited = create(), create("--rate-limit", f"{most}/3600")
+    codes = [verified(node, caller, limited)[1] for node in nodes for _ in range(most)]
+    assert codes.count("VALID") == most
+
+
+@pytest.mark.parametrize("messages", ["notice", "error"])
+def test_a_change_that_the_standby_has_not_confirmed_is_not_acknowledged(messages: str) -> None:
     """A wait for the standby that an operator cancels ends in a commit, with a warning."""
     with running_cluster() as primary, running_standby(primary) as standby:
         url = primary.new_database()
+        primary.execute(url, f"alter role postgres set client_min_messages = {messages}")
         store = open_store(url)
         store.migrate()
         tenant = samples.tenant()

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from support import Database, serving, until, url_of
-from support.backups import begin_to_seal, edit, run_here
-from support.postgresql import shared_cluster
+from support.backups import begin_to_seal, command, edit, run_here
+from support.postgresql import running_cluster, running_standby, shared_cluster
 
 from hookstream_keys.cli.operations import operator_context
 from hookstream_keys.handlers import audit
@@ -109,8 +109,8 @@ def test_what_was_moved_away_is_not_used_any_more(file: Path, url: str) -> None:
         store.run(store.check())
     store.close()
     # Another one in its place would know none of the keys.
-    for command in (["init"], ["orgs", "list"], ["serve", "--init", "--port", "0"]):
-        done = run_here(*command, "--database", f"sqlite:///{file}")
+    for words in (["init"], ["orgs", "list"], ["serve", "--init", "--port", "0"]):
+        done = run_here(*words, "--database", f"sqlite:///{file}")
         assert done.returncode == 1
         assert "was moved to PostgreSQL" in done.stderr
         assert not file.exists()
@@ -330,7 +330,8 @@ def test_a_database_that_is_filled_from_another_file_is_not_ended(
     moved(f"sqlite:///{file}", url)
 
 
-def test_tables_of_plugins_move_to_a_file(file: Path, url: str) -> None:
+@pytest.mark.parametrize("schema_in_front", [False, True])
+def test_tables_of_plugins_move_to_a_file(file: Path, url: str, *, schema_in_front: bool) -> None:
     moved(f"sqlite:///{file}", url)
     shared_cluster().execute(
         url,
@@ -342,6 +343,9 @@ def test_tables_of_plugins_move_to_a_file(file: Path, url: str) -> None:
         "insert into passkey values ('00000000-0000-0000-0000-000000000001', 1.5, '{a,b}', null,"
         " '2026-01-01T00:00:00.5Z', true)",
     )
+    if schema_in_front:
+        # By its name it is the first one of the usual search path.
+        shared_cluster().execute(url, "create schema postgres")
     back = file.with_name("back.db")
     assert moved(url, f"sqlite:///{back}")["passkey"] == 1
     with closing(sqlite3.connect(back)) as opened:
@@ -447,19 +451,58 @@ def test_a_database_on_which_a_server_ran_is_filled(database: Database, file: Pa
     assert verified(url, "--state")["ok"]
 
 
-def test_of_two_at_once_one_is_refused(file: Path, url: str) -> None:
-    """The second one waits for the file, and finds it moved."""
+def test_a_restore_leaves_a_database_that_is_being_filled(
+    database: Database, file: Path, url: str, tmp_path: Path
+) -> None:
+    database.run_init()
+    backup = tmp_path / "backup.db"
+    assert command(database, "backup", str(backup)).returncode == 0
+    told: list[str] = []
+
+    def restore() -> str:
+        done = run_here("restore", str(backup), "--database", url)
+        assert done.returncode == 1
+        return done.stderr
+
+    def interrupt(task: str, *_: int) -> None:
+        if task == "indexes":
+            told.append(restore())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        move(file, url, interrupt)
+    assert "another hookstream-keys migrate-store or restore fills this database" in told[0]
+    assert "migrate-store has begun to fill this database" in restore()
+    moved(f"sqlite:///{file}", url)
+    assert verified(url, "--state")["ok"]
+
+
+def test_where_no_standby_confirms_it_is_not_begun(file: Path) -> None:
+    with running_cluster() as primary, running_standby(primary) as standby:
+        url = primary.new_database()
+        standby.stop()
+        assert "the database does not confirm a change: a standby" in refused(
+            f"sqlite:///{file}", url
+        )
+    assert file.exists()
+
+
+@pytest.mark.parametrize("into_one", [True, False])
+def test_of_two_at_once_one_is_refused(file: Path, url: str, *, into_one: bool) -> None:
+    """The second one is refused, or waits for the file, and finds it moved."""
+    other = url if into_one else shared_cluster().new_database()
+    message = "restore fills this database" if into_one else "was moved meanwhile by another"
     with ThreadPoolExecutor(1) as pool:
         second: list[Future[None]] = []
 
         def begin_another(task: str, *_: int) -> None:
             if task == "indexes" and not second:
-                second.append(pool.submit(move, file, url, lambda *_: None))
+                second.append(pool.submit(move, file, other, lambda *_: None))
                 # Until it waits.
                 time.sleep(1)
 
         move(file, url, begin_another)
-        with pytest.raises(MoveRefused, match="was moved meanwhile by another"):
+        with pytest.raises(MoveRefused, match=message):
             second[0].result()
     assert verified(url, "--state")["ok"]
     another = shared_cluster().new_database()

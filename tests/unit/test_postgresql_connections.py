@@ -7,6 +7,7 @@ import pytest
 from support.engines import engines
 from support.postgresql import Cluster
 from support.results import result_of
+from unit import samples
 from unit.conftest import Postgresql
 
 from hookstream_keys.store import StoreUnavailable, open_store
@@ -35,6 +36,91 @@ def test_a_commit_waits_for_the_disk_and_the_standbys(postgresql: Postgresql, se
         assert database.value(_SETTING) == found
 
 
+_OF_ROLE = {
+    "default_transaction_isolation": ("serializable", "read committed"),
+    "client_min_messages": ("error", "warning"),
+}
+_TIMEOUTS = (
+    "statement_timeout", "lock_timeout", "idle_session_timeout",
+    "idle_in_transaction_session_timeout",
+)  # fmt: skip
+
+
+def test_what_a_role_has_set_changes_no_promise(postgresql: Postgresql) -> None:
+    from hookstream_keys.store.postgresql import PostgresqlStore
+    from hookstream_keys.store.postgresql.session import session
+
+    name = urlsplit(postgresql.url).path.lstrip("/")
+    for setting, (value, _) in _OF_ROLE.items():
+        postgresql.run(f"alter database {name} set {setting} = '{value}'")
+    for setting in _TIMEOUTS:
+        postgresql.run(f"alter database {name} set {setting} = '10s'")
+    store = PostgresqlStore(postgresql.url)
+    for setting, (_, found) in _OF_ROLE.items():
+        assert store.run(store.all(f"show {setting}")) == [(found,)]
+        with session(postgresql.url) as database:
+            assert database.value(f"show {setting}") == found
+    # A command may take as long as it takes.
+    with session(postgresql.url) as database:
+        for setting in _TIMEOUTS:
+            assert database.value(f"show {setting}") == "0"
+    store.close()
+
+
+def test_what_each_host_says_is_told(postgresql: Postgresql) -> None:
+    name = urlsplit(postgresql.url).path.lstrip("/")
+    folder = postgresql.url.partition("host=")[2]
+    store = open_store(f"postgresql://nobody-known@/{name}?host={folder},127.0.0.1&port=5432,1")
+    with pytest.raises(StoreUnavailable) as refused:
+        store.migrate()
+    assert f"the database at {folder} port 5432 says: role" in str(refused.value)
+    assert "the database at 127.0.0.1 port 1 does not answer: " in str(refused.value)
+    store.close()
+
+
+def test_a_clock_that_was_set_back_delays_no_change_for_long(
+    postgresql: Postgresql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hookstream_keys.store.postgresql import fencing
+
+    store = open_store(postgresql.url)
+    store.migrate()
+    assert result_of(store.add_first_tenant(samples.tenant()))
+    # As where the primary was promoted before the clock was set.
+    postgresql.run("update timeline set since = clock_timestamp() + interval '1 hour'")
+    postgresql.run("insert into timeline (id) values (0)")
+    store.close()
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(fencing.asyncio, "sleep", sleep)
+    again = open_store(postgresql.url)
+    result_of(again.try_to_write())
+    again.close()
+    assert waits == [pytest.approx(fencing.FENCE_SECONDS, abs=1)]
+
+
+def test_the_reason_of_a_heartbeat_that_is_not_confirmed_is_told_once(
+    postgresql: Postgresql, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = open_store(postgresql.url)
+    store.migrate()
+    store.require_heartbeats()
+    result_of(store.beat())
+    caplog.set_level("INFO")
+    postgresql.run("alter table node rename to elsewhere")
+    for _ in range(2):
+        result_of(store.beat())
+    postgresql.run("alter table elsewhere rename to node")
+    result_of(store.beat())
+    [(_, _, lost), (_, _, back)] = caplog.record_tuples
+    assert lost.startswith("the database does not confirm heartbeats: the database says: relation")
+    assert back == "the database confirms heartbeats again"
+    store.close()
+
+
 async def _setting_of(limits: "RateLimits") -> str:
     async with limits._pool.borrowed() as driver:
         setting: str = await driver.fetchval(_SETTING)
@@ -42,11 +128,14 @@ async def _setting_of(limits: "RateLimits") -> str:
 
 
 def test_a_limit_does_not_wait(postgresql: Postgresql) -> None:
+    from hookstream_keys.store.postgresql import PostgresqlStore
     from hookstream_keys.store.postgresql.rate_limits import RateLimits
 
-    limits = RateLimits(postgresql.url)
+    store = PostgresqlStore(postgresql.url)
+    limits = RateLimits(store)
     assert result_of(_setting_of(limits)) == "off"
     limits.close()
+    store.close()
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])

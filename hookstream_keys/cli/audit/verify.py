@@ -25,7 +25,8 @@ INCOMPLETE = 3
     "--since-head",
     "expected_head",
     metavar="HASH",
-    help="A head that an earlier run printed: the log must still contain it.",
+    help="A head that an earlier run printed: the log must still contain it; @FILE reads it from a"
+    " file.",
 )
 @with_archives
 @click.option(
@@ -47,13 +48,7 @@ def verify_command(
     that nothing before it was changed. With --state it also finds rows that were changed without
     an event in the log, such as a key whose revocation was undone.
     """
-    if expected_head is not None and not re.fullmatch(
-        r"[0-9a-f]{64}( [0-9a-f]{64})*", expected_head
-    ):
-        raise click.BadParameter(
-            "is not a head: give 64 hexadecimal digits, on PostgreSQL all that were printed",
-            param_hint="--since-head",
-        )
+    expected_head = _head(expected_head)
     store = existing_store(database)
     with progress_bar() as progress:
         if state:
@@ -76,6 +71,26 @@ def verify_command(
     if found is not None and not found.is_complete and not found.fault_count:
         sys.exit(INCOMPLETE)
     sys.exit(0 if facts["ok"] else 1)
+
+
+def _head(given: str | None) -> str | None:
+    """The head, or heads, that were given, perhaps in a file. Raises BadParameter."""
+    head = given
+    if given is not None and given.startswith("@"):
+        # A system's longest argument, 128 KiB on Linux, has 2,016 heads.
+        try:
+            head = " ".join(Path(given[1:]).read_text("ascii").split())
+        except (OSError, ValueError) as error:
+            raise click.BadParameter(
+                f"{given[1:]} cannot be read: {error}", param_hint="--since-head"
+            ) from None
+    if head is not None and not re.fullmatch(r"[0-9a-f]{64}( [0-9a-f]{64})*", head):
+        raise click.BadParameter(
+            "is not a head: give 64 hexadecimal digits, on PostgreSQL all that were printed, or "
+            "@FILE with these",
+            param_hint="--since-head",
+        )
+    return head
 
 
 def _of_chain(found: ChainCheck) -> tuple[dict[str, Any], list[str]]:

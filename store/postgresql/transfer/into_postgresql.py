@@ -14,7 +14,7 @@ from typing import Any
 from hookstream_keys.store import chain
 from hookstream_keys.store.errors import MoveRefused
 from hookstream_keys.store.postgresql import background, migrations, moves
-from hookstream_keys.store.postgresql.session import Session, transaction
+from hookstream_keys.store.postgresql.session import Session, require_confirming, transaction
 from hookstream_keys.store.postgresql.transfer import indexes, tables
 from hookstream_keys.store.postgresql.transfer.tables import Column, Digest, listed
 from hookstream_keys.store.records import Progress
@@ -45,19 +45,29 @@ _RECORD = """
     on conflict (name) do update set after = excluded.after
 """
 _AFTER = "select after from hookstream_move where name = $1"
+#: For as long as the session lasts: no two processes fill one database.
+_LOCK = "select pg_try_advisory_lock(hashtextextended('hookstream_move', 0))"
 _SOURCE = "select name from hookstream_move where name like 'source: %'"
 #: The mark of a move of which only the end is left.
 _COMPLETE = "complete"
+#: The mark of a restore: nothing else has what it fills the database with.
+_RESTORE = "restore"
 
 
 @contextmanager
 def filled(
-    file: Path, database: Session, *, restart: bool = False, progress: Progress | None = None
+    file: Path,
+    database: Session,
+    *,
+    restart: bool = False,
+    restores: bool = False,
+    progress: Progress | None = None,
 ) -> Iterator[dict[str, int]]:
     """Fill a migrated database with the rows of a file, to which nothing writes until the end.
 
-    Yields how many rows each table has, when all are there and the mark of the move is left.
-    Raises MoveRefused.
+    In the block of `announced`. Yields how many rows each table has, when all are there and the
+    mark of the move is left. With `restores` it replaces what an interrupted restore has left, and
+    nothing else. Raises MoveRefused.
     """
     uri = f"{file.absolute().as_uri()}?mode=rw"
     before = FileIdentity(file)
@@ -68,10 +78,12 @@ def filled(
         if FileIdentity(file).differ_from(before):
             raise MoveRefused(f"the data of {file} was moved meanwhile by another migrate-store")
         filling = _Filling(source, database, progress)
-        filling.begin(restart=restart)
+        filling.begin(restart=restart or restores, restores=restores)
         filling.copy()
         counts = filling.verify()
         filling.finish()
+        # Fails where the session has ended, and its lock with it.
+        database.value("select 1")
         yield counts
 
 
@@ -92,13 +104,18 @@ class _Filling:
         self._columns = {name: tables.shared_columns(file, database, name) for name in self._names}
         self._digests: dict[str, tuple[int, str]] = {}
 
-    def begin(self, *, restart: bool = False) -> None:
+    def begin(self, *, restart: bool = False, restores: bool = False) -> None:
         """Begin, or continue what was interrupted. Raises MoveRefused."""
         source = source_of(self._file)
         database = self._database
         with transaction(database):
             last = _last_source(database)
             if last is not None:
+                if restores and database.value(_AFTER, _RESTORE) is None:
+                    raise MoveRefused(
+                        "hookstream-keys migrate-store has begun to fill this database, and has "
+                        "not finished: run it again, or restore into a new database"
+                    )
                 if last != source and not restart:
                     raise MoveRefused(
                         "the file was changed since the interrupted move, or is another one: "
@@ -118,6 +135,8 @@ class _Filling:
                 moves.retire(database)
                 indexes.drop(database, [quoted(name) for name in (*self._names, "audit_log")])
             database.execute(_RECORD, source, 0)
+            if restores:
+                database.execute(_RECORD, _RESTORE, 0)
 
     def _reopen(self) -> None:
         """Undo `finish`: its source was not retired, and may have been written since."""
@@ -226,10 +245,14 @@ class _Filling:
 
 @contextmanager
 def announced(database: Session) -> Iterator[None]:
-    """Mark a database without tables as one that a move fills, before a node finds any there.
+    """Fill a database in the block: no other process does meanwhile, as long as the session lasts.
 
-    Where the block raises MoveRefused before it has begun to fill, the mark is taken away.
+    One without tables is marked before a node finds any there; where the block raises MoveRefused
+    before it has begun to fill, the mark is taken away. Raises MoveRefused where another process
+    fills it, and StoreUnavailable where no change is confirmed.
     """
+    lock(database)
+    require_confirming(database)
     if background.run(migrations.is_new(database.driver)):
         database.execute(_CREATE)
     try:
@@ -238,6 +261,14 @@ def announced(database: Session) -> Iterator[None]:
         if _last_source(database) is None:
             database.execute("drop table if exists hookstream_move")
         raise
+
+
+def lock(database: Session) -> None:
+    """Let no other process fill the database until the session ends. Raises MoveRefused."""
+    if not database.value(_LOCK):
+        raise MoveRefused(
+            "another hookstream-keys migrate-store or restore fills this database: wait for its end"
+        )
 
 
 def _last_source(database: Session) -> str | None:

@@ -65,6 +65,7 @@ def end(file: Path, url: str) -> None:
     Raises MoveRefused when nothing is left to do here, and StoreUnavailable.
     """
     with session(url) as database, closing(sqlite3.connect(retired(file))) as source:
+        into_postgresql.lock(database)
         if not into_postgresql.is_complete(database):
             raise MoveRefused(f"the data of {file} was moved already")
         if not into_postgresql.is_of(database, source):

@@ -240,7 +240,7 @@ class OperatorFiles(AuditCheck):
                     return found
                 with into_postgresql.announced(database):
                     background.run(migrations.migrate(database.driver))
-                    with into_postgresql.filled(file, database, restart=True):
+                    with into_postgresql.filled(file, database, restores=True):
                         into_postgresql.end(database)
         return found
 

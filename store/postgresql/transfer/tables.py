@@ -91,7 +91,9 @@ def tables_of_database(database: Session) -> list[str]:
         name
         for (name,) in database.all(
             "select relname from pg_class where relkind in ('r', 'p')"
-            " and relnamespace = current_schema()::regnamespace"
+            # Not the current schema: another one may have been made since, in front of it.
+            " and relnamespace = (select relnamespace from pg_class"
+            " where oid = to_regclass('api_key'))"
         )
     }
     return [*TABLES, *sorted(found - _OF_DATABASE - set(TABLES))]
