@@ -23,7 +23,7 @@ from hookstream_keys.cli.serve import serve_command
 from hookstream_keys.cli.users import users_group
 from hookstream_keys.domain.errors import ApiError
 from hookstream_keys.settings import SettingsError
-from hookstream_keys.store import StoreError
+from hookstream_keys.store import CommitUnknown, StoreError
 
 _STANDARD_ERROR = 2
 
@@ -74,6 +74,11 @@ def main() -> None:
     except OutputError as error:
         discard_output()
         _fail(str(error))
+    except CommitUnknown as error:
+        _fail(
+            f"{error}: the change may be stored, or not; look before you repeat the command. A key "
+            "that keys list shows then is to be revoked: its secret is lost"
+        )
     except (SettingsError, StoreError) as error:
         _fail(str(error))
     except OSError as error:

@@ -8,6 +8,8 @@ write for each took 5 % of a request. A crash loses the lines of that iteration 
 import asyncio
 import logging
 import select
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -19,6 +21,9 @@ log = logging.getLogger("hookstream_keys")
 #: share.
 MAX_WRITE = select.PIPE_BUF
 
+#: For how long a warning is not repeated, in seconds, and how many are known.
+REPEAT_SECONDS, MOST_REPEATED = 60.0, 100
+
 #: uvicorn's line for a request that it cannot parse.
 DROPPED = "Invalid HTTP request received."
 
@@ -29,11 +34,15 @@ def config(level: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"()": "hookstream_keys.runtime.logs.LineFormatter"}},
-        "filters": {"told": {"()": "hookstream_keys.runtime.logs.ToldOnce"}},
+        "filters": {
+            "told": {"()": "hookstream_keys.runtime.logs.ToldOnce"},
+            "repeated": {"()": "hookstream_keys.runtime.logs.OncePerMinute"},
+        },
         "handlers": {
             "stderr": {
                 "class": "hookstream_keys.runtime.logs.LineHandler",
                 "formatter": "line",
+                "filters": ["repeated"],
                 "stream": "ext://sys.stderr",
             }
         },
@@ -54,6 +63,36 @@ class ToldOnce(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is logged."""
         return record.msg != DROPPED
+
+
+class OncePerMinute(logging.Filter):
+    """Drops a warning, or error, that was the same less than REPEAT_SECONDS ago.
+
+    In an outage the periodic tasks fail every few seconds, all for one reason. Warnings about a
+    request have its ID, so they differ.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        #: When each was logged last, and how often it was dropped since. Few: they name no request.
+        self._logged: dict[str, tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is logged; if others were dropped, with how many."""
+        if record.levelno < logging.WARNING or record.exc_info:
+            return True
+        text, now = record.getMessage(), self._clock()
+        last, dropped = self._logged.get(text, (float("-inf"), 0))
+        if now - last < REPEAT_SECONDS:
+            self._logged[text] = last, dropped + 1
+            return False
+        if len(self._logged) >= MOST_REPEATED:
+            self._logged.clear()
+        self._logged[text] = now, 0
+        if dropped:
+            record.msg, record.args = f"{text} (and {dropped} times since then)", ()
+        return True
 
 
 class LineFormatter(logging.Formatter):

@@ -119,5 +119,6 @@ class Heartbeat(PostgresqlEngine):
         raise StoreUnavailable(
             "the database has no synchronous standby, so a failover would lose changes that were "
             "acknowledged: set synchronous_standby_names there, or HOOKSTREAM_SINGLE_DATABASE=on "
-            "where it has one machine and never fails over"
+            "where it has one machine and never fails over, or until it has another standby after "
+            "a failover"
         )

@@ -4,6 +4,7 @@ The tests are in the order of what they break.
 """
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -12,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
-from deploy.topology import CLIENT, LOOPBACK, Topology, deployed
+from deploy.topology import CLIENT, LOOPBACK, Topology, deployed, follow
 from support import until
 from support.postgresql import Session
 
@@ -177,3 +178,20 @@ def test_after_a_failover_the_node_finds_the_new_primary(topology: Topology) -> 
     # to the other one.
     assert {topology.code(key["key"]) for _ in range(20)} == {"REVOKED"}
     assert {topology.ask("GET", "/auth/whoami").status_code for _ in range(20)} == {200}
+
+
+def test_the_old_primary_begins_as_a_copy_of_the_new_one(topology: Topology) -> None:
+    """After the failover of the test before, as deploy/README.md says."""
+    old, new = topology.primary, topology.standby
+    assert new.sql("select pg_is_in_recovery()") == "f"
+    shutil.rmtree(old.data)
+    follow(old, new)
+    new.sql("alter system set synchronous_standby_names = 'ANY 1 (postgres1, postgres2)'")
+    new.sql("select pg_reload_conf()")
+    state = "select application_name, sync_state from pg_stat_replication"
+    until(lambda: new.sql(state) == "postgres1|quorum", 30)
+    key = topology.create("with a standby").json()
+    assert topology.code(key["key"]) == "VALID"
+    new.stop()
+    old.succeed("pg_ctl", "-w", "promote")
+    assert old.sql(f"select count(*) from api_key where id = '{key['id']}'", "hookstream") == "1"

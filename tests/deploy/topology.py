@@ -133,11 +133,16 @@ def replicated() -> Iterator[tuple[Postgres, Postgres]]:
         stack.callback(standby.stop)
         _initialize(primary)
         primary.start(*SERVICES["postgres1"]["command"])
-        shell, script, connection = SERVICES["postgres2"]["entrypoint"]
-        at = connection.replace("host=postgres1", f"host={LOOPBACK} port={primary.port}")
-        here = str(folder / Path(script).name)
-        standby.start(shell, here, at, *SERVICES["postgres2"]["command"])
+        follow(standby, primary)
         yield primary, standby
+
+
+def follow(standby: Postgres, primary: Postgres) -> None:
+    """Start a server as a standby of another one."""
+    shell, script, connection = SERVICES["postgres2"]["entrypoint"]
+    at = connection.replace("host=postgres1", f"host={LOOPBACK} port={primary.port}")
+    here = str(standby.folder / Path(script).name)
+    standby.start(shell, here, at, *SERVICES[standby.name]["command"][-2:])
 
 
 def _initialize(primary: Postgres) -> None:

@@ -162,6 +162,26 @@ def test_a_change_that_the_standby_has_not_confirmed_is_not_acknowledged(message
         store.close()
 
 
+def test_a_command_whose_change_was_not_confirmed_says_so(tmp_path: Path) -> None:
+    with running_cluster() as primary, running_standby(primary) as standby:
+        database = Database(tmp_path / "keys.db")
+        url = primary.new_database()
+        stand_for(database.path, url)
+        tenant = database.run_init()
+        where = ("--name", "unknown", "--org", tenant.org_id, "--env", tenant.env_id)
+        standby.stop()
+        with ThreadPoolExecutor(1) as pool:
+            create = partial(command, HOOKSTREAM_SINGLE_DATABASE="on")
+            created = pool.submit(create, database, "keys", "create", *where)
+            cancel = "select pg_cancel_backend(pid) from pg_stat_activity"
+            while not primary.execute(url, f"{cancel} where wait_event = 'SyncRep'"):
+                assert not created.done(), created.result()
+            done = created.result()
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "may be stored, or not; look before you repeat the command" in done.stderr
+        assert primary.execute(url, "select count(*) from api_key where name = 'unknown'") == [(1,)]
+
+
 def test_a_sign_out_that_was_not_confirmed_is_unknown_and_not_done(tmp_path: Path) -> None:
     """Its connection is cut while it waits; the session is gone here, and a failover revives it."""
     with running_cluster() as primary, running_standby(primary) as standby:

@@ -16,6 +16,7 @@ from hookstream_keys.runtime.logs import (
     MAX_WRITE,
     LineFormatter,
     LineHandler,
+    OncePerMinute,
     ToldOnce,
     add_access_line,
     config,
@@ -66,6 +67,26 @@ def stream() -> Iterator[Writes]:
     stream = Writes()
     with logging_to(stream):
         yield stream
+
+
+def test_a_warning_is_not_repeated_within_a_minute() -> None:
+    told = OncePerMinute(lambda: clock[-1])
+    clock = [0.0]
+
+    def logged(level: int, text: str, *values: object) -> str | None:
+        record = logging.LogRecord("hookstream_keys", level, "", 0, text, values, None)
+        return record.getMessage() if told.filter(record) else None
+
+    assert logged(logging.WARNING, "%s failed", "a") == "a failed"
+    for seconds in (5.0, 10.0, 59.0):
+        clock.append(seconds)
+        assert logged(logging.WARNING, "%s failed", "a") is None
+        assert logged(logging.INFO, "%s failed", "a") == "a failed"
+    assert logged(logging.WARNING, "%s failed", "b") == "b failed"
+    clock.append(61.0)
+    assert logged(logging.WARNING, "%s failed", "a") == "a failed (and 3 times since then)"
+    clock.append(122.0)
+    assert logged(logging.WARNING, "%s failed", "a") == "a failed"
 
 
 def test_lines_of_one_iteration_are_one_write(stream: Writes) -> None:

@@ -1,5 +1,6 @@
 """Which databases are used, and how their commits wait."""
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -70,7 +71,7 @@ def test_what_a_role_has_set_changes_no_promise(postgresql: Postgresql) -> None:
 def test_what_each_host_says_is_told(postgresql: Postgresql) -> None:
     name = urlsplit(postgresql.url).path.lstrip("/")
     folder = postgresql.url.partition("host=")[2]
-    store = open_store(f"postgresql://nobody-known@/{name}?host={folder},127.0.0.1&port=5432,1")
+    store = open_store(f"postgresql://unknown_role@/{name}?host={folder},127.0.0.1&port=5432,1")
     with pytest.raises(StoreUnavailable) as refused:
         store.migrate()
     assert f"the database at {folder} port 5432 says: role" in str(refused.value)
@@ -95,7 +96,7 @@ def test_a_clock_that_was_set_back_delays_no_change_for_long(
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    monkeypatch.setattr(fencing.asyncio, "sleep", sleep)
+    monkeypatch.setattr(fencing, "asyncio", SimpleNamespace(sleep=sleep))
     again = open_store(postgresql.url)
     result_of(again.try_to_write())
     again.close()
