@@ -42,6 +42,7 @@ from hookstream_keys.runtime.batches import Batches
 from hookstream_keys.runtime.counters import Counters, open_counters
 from hookstream_keys.runtime.fair_share import FairShare
 from hookstream_keys.runtime.jobs import Task
+from hookstream_keys.runtime.joining import join_others
 from hookstream_keys.runtime.new_secret import secrets_at_start
 from hookstream_keys.runtime.refusals import Refusals
 from hookstream_keys.runtime.retention import Pruning, periods
@@ -81,6 +82,7 @@ class Application:
     async def stop(self) -> None:
         """Finish all writes, and close the files."""
         await self.writer.stop()
+        await self.store.leave()
         self.store.close()
         self.counters.close()
 
@@ -102,16 +104,13 @@ def assemble(
     """
     store = open_store(settings.database)
     store.migrate()
-    if not settings.single_database:
-        store.run(store.require_standby())
-    if settings.read_replicas:
-        store.run(store.read_from(settings.read_replicas))
     file = database_file(settings.database)
     counters = open_counters(store, file, sources.monotonic_ns)
     usage = Usage(store)
     refusals = Refusals(store, partial(audit.refused, store, sources), sources.monotonic)
     secrets, warning = secrets_at_start(settings, file, store)
     signer = Signer(*secrets)
+    join_others(store, settings, signer)
     if warning is not None:
         log.warning(warning)
     dependencies = Dependencies(

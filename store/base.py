@@ -63,6 +63,16 @@ class Store(ReadStore, OperatorStore, Protocol):
         Nothing, where a file needs none.
         """
 
+    async def join(self, secrets: Sequence[str]) -> None:
+        """Tell the other processes on the database with which secrets this one signs and verifies.
+
+        They are fingerprints, the first of the one that signs. Raises StoreUnavailable where a
+        process that runs would not verify what another one signs. Nothing, where a file has one.
+        """
+
+    async def leave(self) -> None:
+        """Tell them that this process ends."""
+
     async def require_confirming(self) -> None:
         """Raise StoreUnavailable where the database confirms no change, as another server's may.
 

@@ -14,7 +14,9 @@ from hookstream_keys.cli.options import Number, with_database
 from hookstream_keys.cli.output import OutputError, discard_output, note, require_output
 from hookstream_keys.contract import spec
 from hookstream_keys.domain.setting_kinds import PORT, WORKERS
+from hookstream_keys.domain.signing import Signer
 from hookstream_keys.runtime.counters import open_counters
+from hookstream_keys.runtime.joining import join_others
 from hookstream_keys.runtime.new_secret import secrets_at_start
 from hookstream_keys.server import listening, systemd
 from hookstream_keys.settings import Settings
@@ -149,7 +151,10 @@ def _prepare(settings: Settings, database: str) -> None:
     store = open_store(database)
     store.migrate()
     file = database_file(database)
-    _, warning = secrets_at_start(settings, file, store)
+    secrets, warning = secrets_at_start(settings, file, store)
+    # Here as well: of a worker that cannot start, another one would be tried for ever.
+    join_others(store, settings, Signer(*secrets))
+    store.run(store.leave())
     open_counters(store, file, time.monotonic_ns).close()
     store.close()
     if warning is not None:

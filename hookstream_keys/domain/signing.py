@@ -35,6 +35,10 @@ class Signer:
                 return token
         return None
 
+    def fingerprints(self) -> tuple[str, ...]:
+        """Of each secret a text that tells whether another one is the same, and not what it is."""
+        return tuple(each.derive("fingerprint")[:16].hex() for each in (self, *self.older))
+
     def derive(self, purpose: str, *parts: bytes) -> bytes:
         """A key of 32 bytes, derived from the first secret, the purpose and `parts`."""
         text = b"".join(b"%d:%s" % (len(part), part) for part in (purpose.encode(), *parts))

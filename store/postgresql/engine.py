@@ -292,6 +292,14 @@ async def _transaction(driver: asyncpg.Connection) -> AsyncIterator[None]:
         raise
 
 
+@asynccontextmanager
+async def undurable(driver: asyncpg.Connection) -> AsyncIterator[None]:
+    """A transaction whose commit waits for no disk: a crash may undo it."""
+    async with _transaction(driver):
+        await driver.execute("set local synchronous_commit = off")
+        yield
+
+
 async def _commit(driver: asyncpg.Connection) -> str:
     """The tag of the commit. Raises CommitUnknown where the database has not answered it."""
     try:

@@ -2,13 +2,19 @@
 
 import secrets
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
 from hookstream_keys.store.errors import CommitUnknown, StoreError, StoreUnavailable
 from hookstream_keys.store.postgresql import moves
-from hookstream_keys.store.postgresql.engine import PostgresqlEngine
+from hookstream_keys.store.postgresql.engine import PostgresqlEngine, undurable
 from hookstream_keys.store.postgresql.errors import FAILURES, translating
-from hookstream_keys.store.postgresql.fencing import BEAT_SECONDS, UNCONFIRMED, Connection
+from hookstream_keys.store.postgresql.fencing import (
+    BEAT_SECONDS,
+    FENCE_SECONDS,
+    UNCONFIRMED,
+    Connection,
+)
 from hookstream_keys.store.postgresql.hosts import Hosts
 from hookstream_keys.store.postgresql.replicas import Replicas, primary_of
 
@@ -20,6 +26,17 @@ _BEAT = """
     on conflict (id) do update set seen_at = excluded.seen_at
     returning seen_at::text, current_setting('synchronous_commit')
 """
+#: Not waited for: where no standby confirms anything, a process starts, and answers 503.
+_JOIN = """
+    insert into node (id, seen_at, secrets) values ($1, clock_timestamp(), $2)
+    on conflict (id) do update set seen_at = excluded.seen_at, secrets = excluded.secrets
+"""
+#: Other processes that run, or did so just now.
+_OTHERS = f"""
+    select secrets from node where id <> $1 and secrets is not null
+    and seen_at > clock_timestamp() - interval '{2 * FENCE_SECONDS:.0f} seconds'
+"""  # noqa: S608 - a constant
+_LEAVE = "delete from node where id = $1"
 #: Of processes that have ended.
 _FORGET = "delete from node where seen_at < clock_timestamp() - interval '1 day'"
 
@@ -34,6 +51,30 @@ class Heartbeat(PostgresqlEngine):
     def require_heartbeats(self) -> None:
         """As `Store.require_heartbeats`."""
         self.fence.require_heartbeats()
+
+    async def join(self, secrets: Sequence[str]) -> None:
+        """As `Store.join`."""
+        try:
+            others = await self._joined(secrets)
+        except StoreUnavailable as error:
+            # It begins all the same, as without a confirmed heartbeat.
+            self.fence.refuse(str(error))
+            return
+        # Each has told its own before it looked, so of two that start at once one sees the other.
+        if all(secrets[0] in other and other[0] in secrets for other in others):
+            return
+        await self.leave()
+        raise StoreUnavailable(
+            "another node that runs on this database, or did a few seconds ago, has another "
+            "BETTER_AUTH_SECRET: sessions and idempotent requests of one would be unknown to the "
+            "other. Set the same on every node; docs/signing-secret.md says how to change it"
+        )
+
+    async def leave(self) -> None:
+        """As `Store.leave`."""
+        with suppress(StoreUnavailable), translating():
+            async with self._pool.borrowed() as driver, undurable(driver):
+                await driver.execute(_LEAVE, self._node)
 
     async def beat(self) -> float:
         """Send a heartbeat.
@@ -60,6 +101,15 @@ class Heartbeat(PostgresqlEngine):
             # After the commit, which was not acknowledged before they had it.
             await self.replicas.check(primary, self._node, beat, sent_at)
         return BEAT_SECONDS
+
+    async def _joined(self, secrets: Sequence[str]) -> list[Sequence[str]]:
+        """Tell the secrets of this process; returns those of the others."""
+        with translating():
+            async with self._pool.borrowed() as driver:
+                async with undurable(driver):
+                    await driver.execute(_JOIN, self._node, list(secrets))
+                rows = await driver.fetch(_OTHERS, self._node)
+        return [row[0] for row in rows]
 
     async def _why(self, failure: StoreUnavailable) -> str:
         """Why a heartbeat was not confirmed."""

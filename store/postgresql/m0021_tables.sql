@@ -310,7 +310,9 @@ create unlogged table rate_limit (
 -- The processes that use this database, and its servers' timelines: see `fencing.py`.
 create table node (
     id text collate "C" primary key,
-    seen_at timestamptz not null
+    seen_at timestamptz not null,
+    -- Fingerprints of the secrets that it accepts; it signs with the first.
+    secrets text[]
 );
 create table timeline (
     id integer primary key,

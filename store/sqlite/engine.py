@@ -137,6 +137,12 @@ class SqliteEngine(Engine):
     def require_heartbeats(self) -> None:
         """Nothing, as `beat`."""
 
+    async def join(self, _: object) -> None:
+        """Nothing: its secret is beside the file."""
+
+    async def leave(self) -> None:
+        """Nothing, as `join`."""
+
     async def require_confirming(self) -> None:
         """Nothing, as `beat`."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support import NO_TLS, ON_POSTGRESQL, Database, Tenant, serving
+from support import NO_TLS, ON_POSTGRESQL, Database, Tenant, run, serving
 
 pytestmark = pytest.mark.skipif(not ON_POSTGRESQL, reason="two nodes share a database by network")
 
@@ -137,6 +137,23 @@ def test_an_idempotent_request_to_both_nodes_is_done_once(nodes: Nodes) -> None:
         first, second = nodes.both(create, create)
         assert (first.status_code, second.status_code) == (201, 201)
         assert first.json() == second.json()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.skipif(not ON_POSTGRESQL, reason="a file's secret is beside it")
+def test_a_node_with_another_secret_does_not_start(database: Database, workers: str) -> None:
+    database.init()
+    with serving(database):
+        done = run(
+            "serve", "--port", "0", "--workers", workers, database=database.path,
+            BETTER_AUTH_SECRET="another secret of more than 32 characters",
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        assert "has another BETTER_AUTH_SECRET" in done.stderr
+    # When the others have ended it does.
+    with serving(database, BETTER_AUTH_SECRET="another secret of more than 32 characters") as alone:
+        assert alone.request("GET", "/health/ready").status_code == 200
 
 
 def test_a_slug_is_taken_once(nodes: Nodes) -> None:

@@ -11,7 +11,7 @@ from support.results import result_of
 from unit import samples
 from unit.conftest import Postgresql
 
-from hookstream_keys.store import StoreUnavailable, open_store
+from hookstream_keys.store import Store, StoreUnavailable, open_store
 
 if TYPE_CHECKING:
     from hookstream_keys.store.postgresql.rate_limits import RateLimits
@@ -119,6 +119,41 @@ def test_the_reason_of_a_heartbeat_that_is_not_confirmed_is_told_once(
     [(_, _, lost), (_, _, back)] = caplog.record_tuples
     assert lost.startswith("the database does not confirm heartbeats: the database says: relation")
     assert back == "the database confirms heartbeats again"
+    store.close()
+
+
+def test_nodes_with_other_secrets_do_not_run_beside_one_another(postgresql: Postgresql) -> None:
+    def opened() -> Store:
+        store = open_store(postgresql.url)
+        store.migrate()
+        return store
+
+    first, second, third = opened(), opened(), opened()
+    result_of(first.join(["old"]))
+    result_of(second.join(["old", "new"]))
+    # The first one would not know what it signs with the new one; nor the other way round.
+    for secrets in (["new", "old"], ["new"]):
+        with pytest.raises(StoreUnavailable, match="has another BETTER_AUTH_SECRET"):
+            result_of(third.join(secrets))
+    assert len(postgresql.run("select id from node")) == 2
+    result_of(first.leave())
+    result_of(third.join(["new", "old"]))
+    # One that was killed counts for a few seconds.
+    with pytest.raises(StoreUnavailable, match="or did a few seconds ago"):
+        result_of(first.join(["other"]))
+    postgresql.run("update node set seen_at = seen_at - interval '11 seconds'")
+    result_of(first.join(["other"]))
+    for store in (first, second, third):
+        store.close()
+
+
+def test_a_commit_of_no_worth_leaves_the_connection_as_it_was(postgresql: Postgresql) -> None:
+    from hookstream_keys.store.postgresql import PostgresqlStore
+
+    store = PostgresqlStore(postgresql.url)
+    store.migrate()
+    result_of(store.join(["secret"]))
+    assert result_of(store.all(_SETTING)) == [("on",)]
     store.close()
 
 

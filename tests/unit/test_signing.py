@@ -33,6 +33,14 @@ def test_a_known_token_has_the_known_signature() -> None:
     assert unsign(f"{TOKEN}.{SIGNATURE}", SECRET) == TOKEN
 
 
+def test_a_fingerprint_is_of_one_secret() -> None:
+    one, both = Signer(SECRET), Signer("another", SECRET)
+    assert both.fingerprints() == (*Signer("another").fingerprints(), *one.fingerprints())
+    assert len(set(both.fingerprints())) == 2
+    assert SECRET not in one.fingerprints()[0]
+    assert len(one.fingerprints()[0]) == 32
+
+
 @given(token=tokens, secret=any_text)
 def test_the_signature_is_base64_of_hmac_sha_256(token: str, secret: str) -> None:
     mac = hmac.new(secret.encode(), token.encode(), hashlib.sha256).digest()
