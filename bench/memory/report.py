@@ -45,9 +45,10 @@ def draw(series: Series, file: Path) -> None:
 
 
 def _named(series: Series) -> dict[str, list[tuple[float, int]]]:
-    """The first process is the parent, which serves nothing."""
-    first, *workers = sorted(series)
-    names = {first: "parent"} | {pid: f"worker {n}" for n, pid in enumerate(workers, 1)}
+    """The first process is the parent, which serves nothing; then comes Python's own for them."""
+    parent, tracker, *workers = sorted(series)
+    names = {parent: "parent", tracker: "Python's resource tracker"}
+    names |= {pid: f"worker {n}" for n, pid in enumerate(workers, 1)}
     return {name: series[pid] for pid, name in names.items()}
 
 
