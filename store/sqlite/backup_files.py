@@ -1,5 +1,6 @@
 """Files of backups: private, published atomically, and checked."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -10,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from hookstream_keys.domain.durable import fsync_directory
-from hookstream_keys.store.errors import BackupRefused
+from hookstream_keys.store.errors import BackupRefused, StoreUnavailable
 from hookstream_keys.store.records import Backup, ChainCheck
 
 #: The suffixes of SQLite's files beside a database.
@@ -19,22 +20,38 @@ BESIDE = ("-wal", "-shm", "-journal")
 _CHANGES = ("-wal", "-journal")
 
 _CHUNK = 1024 * 1024
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
 def draft_for(path: Path) -> Iterator[Path]:
     """An empty file beside `path`, readable by its owner only, deleted after the block.
 
-    Raises BackupRefused when it cannot be created.
+    Raises BackupRefused when it cannot be created, and when the disk is full in the block.
     """
     path = path.absolute()
     draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     create(draft)
     try:
-        yield draft
+        with room_for(path):
+            yield draft
     finally:
         for end in ("", *BESIDE):
             Path(f"{draft}{end}").unlink(missing_ok=True)
+
+
+@contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """A block that writes beside `path`. Raises BackupRefused where the disk is full there."""
+    try:
+        yield
+    except (sqlite3.OperationalError, StoreUnavailable) as error:
+        cause = error if isinstance(error, sqlite3.OperationalError) else error.__cause__
+        if getattr(cause, "sqlite_errorcode", None) != sqlite3.SQLITE_FULL:
+            raise
+        raise BackupRefused(
+            f"cannot write {path}: there is no room left in {path.absolute().parent}"
+        ) from error
 
 
 def create(path: Path) -> None:
@@ -80,6 +97,10 @@ def copy(path: Path, draft: Path) -> None:
             with draft.open("wb") as target:
                 shutil.copyfileobj(source, target, _CHUNK)
     except OSError as error:
+        if error.errno in _NO_ROOM:
+            # Of the copy.
+            where = draft.absolute().parent
+            raise BackupRefused(f"there is no room left for a copy in {where}") from error
         raise BackupRefused(f"cannot read {path}: {error.strerror}") from error
 
 

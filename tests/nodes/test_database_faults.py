@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from faults.shortage.faults import DISK_FULL, SOURCE, Injector
 from nodes.asking import verified
-from support import ON_POSTGRESQL, Database, Server, Tenant, programs, serving, until, url_of
+from support import ON_POSTGRESQL, Database, Server, Tenant, programs, run, serving, until, url_of
 from support.postgresql import Session, private_folder, running_cluster, shared_cluster, stand_for
 from support.slow_network import SlowNetwork
 
@@ -237,3 +237,22 @@ def test_a_full_disk_of_the_database_is_503_for_writes_only(database: Database) 
                 assert server.request("GET", "/health").status_code == 200
             node.recovers()
             node.lost_nothing(database)
+
+
+@pytest.mark.parametrize("command", ["backup", "migrate-store"])
+def test_a_full_disk_of_a_file_is_named(database: Database, tmp_path: Path, command: str) -> None:
+    """Not that of the temporary copy, nor the database."""
+    database.run_init()
+    path = tmp_path / "full" / "keys.db"
+    path.parent.mkdir()
+    injector = Injector.beside(path, programs.library(SOURCE, tmp_path))
+    words = {
+        "backup": ["backup", str(path), "--database", url_of(database.path)],
+        "migrate-store": ["migrate-store", url_of(database.path), f"sqlite:///{path}"],
+    }
+    with injector.faulty(DISK_FULL):
+        done = run(*words[command], database=database.path, **injector.environment)
+    assert done.returncode == 1
+    assert f"cannot write {path}: there is no room left in {path.parent}" in done.stderr
+    # The database is used as before.
+    assert run("orgs", "list", database=database.path).returncode == 0

@@ -144,12 +144,13 @@ def to_file(url: str, file: Path, recorded: Recorded, *, progress: Progress | No
         for end in ("", *backup_files.BESIDE):
             Path(f"{draft}{end}").unlink(missing_ok=True)
         checked = _checked(audit_check.check(database, None, progress))
-        backup_files.create(draft)
-        digests = into_file.write(database, draft, progress=progress)
-        counts = _verified(database, draft, digests, progress)
-        details = {"from": "postgresql", "rows": checked.rows, "head": checked.head}
-        _record(SqliteStore(draft), recorded(details))
-        backup_files.sync(draft)
+        with backup_files.room_for(file):
+            backup_files.create(draft)
+            digests = into_file.write(database, draft, progress=progress)
+            counts = _verified(database, draft, digests, progress)
+            details = {"from": "postgresql", "rows": checked.rows, "head": checked.head}
+            _record(SqliteStore(draft), recorded(details))
+            backup_files.sync(draft)
         moves.retire(database)
         moves.note_moved_to(database, _head_of(draft))
     end_to_file(file)

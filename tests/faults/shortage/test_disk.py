@@ -2,6 +2,7 @@
 
 import errno
 import subprocess
+from pathlib import Path
 
 import pytest
 from faults.shortage.client import PATIENCE, Client, assert_sound, assert_unavailable, eventually
@@ -105,6 +106,20 @@ def test_init_that_cannot_write_makes_nothing(database: Database, own_injector: 
         answer = run("init", database=database.path, **own_injector.environment)
     assert_one_clear_line(answer)
     database.run_init()
+
+
+def test_a_backup_that_has_no_room_says_where(
+    database: Database, library: Path, tmp_path: Path
+) -> None:
+    database.init()
+    path = tmp_path / "full" / "backup.db"
+    path.parent.mkdir()
+    injector = Injector.beside(path, library)
+    with injector.faulty(DISK_FULL):
+        answer = run("backup", str(path), database=database.path, **injector.environment)
+    assert_one_clear_line(answer)
+    assert f"cannot write {path}: there is no room left in {path.parent}" in answer.stderr
+    assert not list(path.parent.glob("*.db*"))
 
 
 def test_nothing_starts_where_limits_cannot_be_kept(
