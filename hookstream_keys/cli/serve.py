@@ -152,7 +152,7 @@ def _prepare(settings: Settings, database: str) -> None:
     store.migrate()
     file = database_file(database)
     secrets, warning = secrets_at_start(settings, file, store)
-    # Here as well: of a worker that cannot start, another one would be tried for ever.
+    # Here as well: of a worker that cannot start, another one would be tried again and again.
     join_others(store, settings, Signer(*secrets))
     store.run(store.leave())
     open_counters(store, file, time.monotonic_ns).close()
