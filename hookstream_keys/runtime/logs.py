@@ -68,8 +68,9 @@ class ToldOnce(logging.Filter):
 class OncePerMinute(logging.Filter):
     """Drops a warning, or error, that was the same less than REPEAT_SECONDS ago.
 
-    In an outage the periodic tasks fail every few seconds, all for one reason. Warnings about a
-    request have its ID, so they differ.
+    In an outage the periodic tasks fail every few seconds, all for one reason. Not those about a
+    request, which differ by its ID, and not what is news, `extra={"is_news": True}`: that a state
+    has changed again is no repetition.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -80,15 +81,17 @@ class OncePerMinute(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is logged; if others were dropped, with how many."""
-        if record.levelno < logging.WARNING or record.exc_info:
+        text = record.getMessage()
+        is_usual = record.levelno < logging.WARNING or text.startswith("request_id=")
+        if is_usual or record.exc_info or getattr(record, "is_news", False):
             return True
-        text, now = record.getMessage(), self._clock()
+        now = self._clock()
         last, dropped = self._logged.get(text, (float("-inf"), 0))
         if now - last < REPEAT_SECONDS:
             self._logged[text] = last, dropped + 1
             return False
         if len(self._logged) >= MOST_REPEATED:
-            self._logged.clear()
+            del self._logged[next(iter(self._logged))]
         self._logged[text] = now, 0
         if dropped:
             record.msg, record.args = f"{text} (and {dropped} times since then)", ()

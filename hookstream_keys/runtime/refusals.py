@@ -19,7 +19,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from hookstream_keys.store import AuditEvent, Store, StoreError
+from hookstream_keys.store import AuditEvent, CommitUnknown, Store, StoreError
 
 log = logging.getLogger("hookstream_keys")
 
@@ -205,6 +205,9 @@ class Refusals:
             events = [event for event in found if event is not None]
             if events:
                 await self._store.add_events(events)
+        except CommitUnknown as error:
+            # Once too few rather than twice.
+            log.warning("refusals may not have been recorded: %s", error)
         except StoreError as error:
             log.warning("refusals were not recorded, and will be later: %s", error)
             return False

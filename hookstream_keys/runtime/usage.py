@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from hookstream_keys.store import Attempts, Store, StoreError
+from hookstream_keys.store import Attempts, CommitUnknown, Store, StoreError
 
 log = logging.getLogger("hookstream_keys")
 
@@ -45,6 +45,9 @@ class Usage:
             return
         try:
             await self._store.add_usage(list(counted.values()))
+        except CommitUnknown as error:
+            # Once too few rather than twice.
+            log.warning("usage may not have been written: %s", error)
         except StoreError as error:
             log.warning("usage was not written, and will be later: %s", error)
             self._take_back(counted)

@@ -33,3 +33,15 @@ def confirmed(driver: asyncpg.Connection) -> Iterator[None]:
             driver.remove_log_listener(listen)
     if warned:
         raise CommitUnknown("the standby has not confirmed the change")
+
+
+async def commit(driver: asyncpg.Connection) -> str:
+    """The tag of the commit. Raises CommitUnknown where the database has not answered it."""
+    try:
+        tag: str = await driver.execute("commit")
+    except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, OSError) as error:
+        raise CommitUnknown("the connection ended during a commit") from error
+    except asyncpg.OperatorInterventionError as error:
+        # The server is stopped, or the session.
+        raise CommitUnknown("the database's server was stopped during a commit") from error
+    return tag

@@ -25,7 +25,7 @@ from hookstream_keys.store.errors import (
     TransactionConflict,
 )
 from hookstream_keys.store.postgresql import background, fencing, migrations, moves
-from hookstream_keys.store.postgresql.confirmation import confirmed
+from hookstream_keys.store.postgresql.confirmation import commit, confirmed
 from hookstream_keys.store.postgresql.connection import Connection
 from hookstream_keys.store.postgresql.errors import FAILURES, translating
 from hookstream_keys.store.postgresql.fencing import Fence
@@ -188,6 +188,8 @@ class PostgresqlEngine(Engine):
         with translating():
             async with self._pool.borrowed() as driver:
                 if waits:
+                    # It would wait for a standby in vain, and not be known to be stored.
+                    self.fence.require_confirmed()
                     await self.fence.wait_until_settled(driver)
                 with confirmed(driver):
                     async with _transaction(driver):
@@ -282,7 +284,7 @@ async def _transaction(driver: asyncpg.Connection) -> AsyncIterator[None]:
     await driver.execute("begin")
     try:
         yield
-        if await _commit(driver) != "COMMIT":
+        if await commit(driver) != "COMMIT":
             raise TransactionConflict("the transaction was undone")  # noqa: TRY301 - rolled back
     except BaseException:
         # Where the connection has ended, this fails, too; what ended it is the answer.
@@ -298,18 +300,6 @@ async def undurable(driver: asyncpg.Connection) -> AsyncIterator[None]:
     async with _transaction(driver):
         await driver.execute("set local synchronous_commit = off")
         yield
-
-
-async def _commit(driver: asyncpg.Connection) -> str:
-    """The tag of the commit. Raises CommitUnknown where the database has not answered it."""
-    try:
-        tag: str = await driver.execute("commit")
-    except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, OSError) as error:
-        raise CommitUnknown("the connection ended during a commit") from error
-    except asyncpg.OperatorInterventionError as error:
-        # The server is stopped, or the session.
-        raise CommitUnknown("the database's server was stopped during a commit") from error
-    return tag
 
 
 @asynccontextmanager

@@ -113,7 +113,9 @@ class Fence:
     def refuse(self, why: str) -> None:
         """Note why a heartbeat was not confirmed, and log it where it is news."""
         if why != self._refusal:
-            log.warning("the database does not confirm heartbeats: %s", why)
+            log.warning(
+                "the database does not confirm heartbeats: %s", why, extra={"is_news": True}
+            )
             self._refusal = why
 
     def require_confirmed(self) -> None:

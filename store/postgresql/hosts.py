@@ -15,13 +15,13 @@ from hookstream_keys.store.postgresql.errors import FAILURES, told
 
 #: Whatever a role or a database has: with another isolation, statements fail that would wait here,
 #: and that a wait for the standby was cancelled is a warning, which must be heard. Commits wait
-#: until they are durable ($1), or what was acknowledged could be lost.
+#: until they are durable ($1), or what was acknowledged could be lost. What is durable already is
+#: not set: the connection would not follow the server's settings, which read replicas need.
 _SETTINGS = """
-    select set_config('default_transaction_isolation', 'read committed', false),
-        set_config('client_min_messages', 'warning', false),
-        set_config('synchronous_commit', case
-            when not $1 or current_setting('synchronous_commit') in ('on', 'remote_apply')
-            then current_setting('synchronous_commit') else 'on' end, false)
+    select set_config('default_transaction_isolation', 'read committed', false)
+    union all select set_config('client_min_messages', 'warning', false)
+    union all select set_config('synchronous_commit', 'on', false)
+        where $1 and current_setting('synchronous_commit') not in ('on', 'remote_apply')
 """
 _IS_STANDBY = "select pg_is_in_recovery()"
 

@@ -212,7 +212,9 @@ class Replica:
             if fault is None:
                 log.info("the replica at %s is asked again", self.host)
             else:
-                log.warning("the replica at %s is not asked: %s", self.host, fault)
+                log.warning(
+                    "the replica at %s is not asked: %s", self.host, fault, extra={"is_news": True}
+                )
             self._told = fault
 
     def close(self) -> None:

@@ -1,15 +1,15 @@
 """A connection for a thread that has no event loop, such as a command's."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import asyncpg
 
 from hookstream_keys.store.errors import CommitUnknown, StoreUnavailable
 from hookstream_keys.store.postgresql import background
-from hookstream_keys.store.postgresql.confirmation import confirmed
-from hookstream_keys.store.postgresql.errors import translating
+from hookstream_keys.store.postgresql.confirmation import commit, confirmed
+from hookstream_keys.store.postgresql.errors import FAILURES, translating
 from hookstream_keys.store.postgresql.fencing import UNCONFIRMED
 from hookstream_keys.store.postgresql.hosts import Hosts
 from hookstream_keys.store.postgresql.pool import WAIT_SECONDS
@@ -89,7 +89,10 @@ def session(url: str) -> Iterator[Session]:
         try:
             yield Session(driver)
         finally:
-            background.run(driver.close())
+            try:
+                background.run(driver.close(timeout=WAIT_SECONDS))
+            except FAILURES:
+                driver.terminate()
 
 
 def require_confirming(database: Session) -> None:
@@ -110,10 +113,17 @@ def transaction(database: Session, begin: str = "begin") -> Iterator[None]:
     database.execute(begin)
     try:
         yield
-        with confirmed(database.driver):
-            if database.execute("commit") != "COMMIT":
-                raise StoreUnavailable("the transaction was undone")  # noqa: TRY301 - rolled back
     except BaseException:
-        if not database.driver.is_closed() and database.driver.is_in_transaction():
-            database.execute("rollback")
+        # Where it fails, what ended the block is the answer.
+        with suppress(*FAILURES):
+            if not database.driver.is_closed() and database.driver.is_in_transaction():
+                database.execute("rollback")
         raise
+    try:
+        with confirmed(database.driver):
+            tag = background.run(commit(database.driver))
+    except KeyboardInterrupt:
+        # It goes on at the server, where it may wait for a standby.
+        raise CommitUnknown("the command was interrupted while a commit was waited for") from None
+    if tag != "COMMIT":
+        raise StoreUnavailable("the transaction was undone")

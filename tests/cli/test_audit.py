@@ -142,7 +142,7 @@ def test_a_head_is_read_from_a_file(log: Database, tmp_path: Path) -> None:
     kept = tmp_path / "heads"
     kept.write_text(f"{head(log)}\n")
     assert found(log, "--since-head", f"@{kept}")["ok"] is True
-    kept.write_text(f"{head(log)}\n{'0' * 64}\n" * 3_000)
+    kept.write_text(f"{head(log)}\n{'1' * 64}\n" * 3_000)
     assert found(log, "--since-head", f"@{kept}")["problem"] == "head"
 
 

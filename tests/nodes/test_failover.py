@@ -182,6 +182,26 @@ def test_a_command_whose_change_was_not_confirmed_says_so(tmp_path: Path) -> Non
         assert primary.execute(url, "select count(*) from api_key where name = 'unknown'") == [(1,)]
 
 
+def test_uses_are_counted_once_while_the_standby_is_away(tmp_path: Path) -> None:
+    with running_cluster() as primary, running_standby(primary) as standby:
+        database = Database(tmp_path / "keys.db")
+        url = primary.new_database()
+        stand_for(database.path, url)
+        tenant = database.run_init()
+        uses = "select coalesce(sum(count), 0) from key_usage"
+        with serving(database, HOOKSTREAM_SINGLE_DATABASE="off") as server:
+            for _ in range(5):
+                assert verified(server, tenant.key, tenant.key) == (200, "VALID")
+            with standby.frozen():
+                # Several flushes, each of which would wait for the standby.
+                time.sleep(17)
+            until(lambda: server.request("GET", "/health/ready").status_code == 200, 20)
+            made = verified(server, tenant.key, tenant.key)
+            assert made == (200, "VALID")
+        # Each verification is two: of the caller's key, and of the same one.
+        assert primary.execute(url, uses) == [(12,)]
+
+
 def test_a_sign_out_that_was_not_confirmed_is_unknown_and_not_done(tmp_path: Path) -> None:
     """Its connection is cut while it waits; the session is gone here, and a failover revives it."""
     with running_cluster() as primary, running_standby(primary) as standby:

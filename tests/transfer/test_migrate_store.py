@@ -276,6 +276,14 @@ def test_the_end_of_a_move_to_a_file_that_was_interrupted_there(
     assert [path.name for path in back.parent.glob(".back*")] == []
 
 
+def test_a_draft_that_was_just_begun_is_replaced(file: Path, url: str) -> None:
+    moved(f"sqlite:///{file}", url)
+    back = file.with_name("back.db")
+    migrate_store.draft_of(back).touch()
+    moved(url, f"sqlite:///{back}")
+    assert verified(f"sqlite:///{back}", "--state")["ok"]
+
+
 def test_a_move_to_a_file_that_was_interrupted_before_begins_anew(
     file: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

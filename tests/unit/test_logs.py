@@ -89,6 +89,17 @@ def test_a_warning_is_not_repeated_within_a_minute() -> None:
     assert logged(logging.WARNING, "%s failed", "a") == "a failed"
 
 
+def test_what_is_news_and_what_is_about_a_request_is_always_logged() -> None:
+    told = OncePerMinute(lambda: 0.0)
+    for _ in range(2):
+        record = logging.LogRecord("hookstream_keys", logging.WARNING, "", 0, "lost", (), None)
+        record.is_news = True
+        assert told.filter(record)
+        text = "request_id=req_1 failed"
+        about = logging.LogRecord("hookstream_keys", logging.ERROR, "", 0, text, (), None)
+        assert told.filter(about)
+
+
 def test_lines_of_one_iteration_are_one_write(stream: Writes) -> None:
     async def serve() -> None:
         for number in range(3):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+from support import until
 from support.engines import engines
 from support.postgresql import Cluster
 from support.results import result_of
@@ -65,6 +66,22 @@ def test_what_a_role_has_set_changes_no_promise(postgresql: Postgresql) -> None:
     with session(postgresql.url) as database:
         for setting in _TIMEOUTS:
             assert database.value(f"show {setting}") == "0"
+    store.close()
+
+
+def test_a_connection_follows_the_servers_commits(postgresql: Postgresql, cluster: Cluster) -> None:
+    """Read replicas need remote_apply, on every connection as soon as the server has it."""
+    from hookstream_keys.store.postgresql import PostgresqlStore
+
+    store = PostgresqlStore(postgresql.url)
+    assert store.run(store.all(_SETTING)) == [("on",)]
+    try:
+        cluster.execute(cluster.url(), "alter system set synchronous_commit = remote_apply")
+        cluster.execute(cluster.url(), "select pg_reload_conf()")
+        until(lambda: store.run(store.all(_SETTING)) == [("remote_apply",)], 10)
+    finally:
+        cluster.execute(cluster.url(), "alter system reset synchronous_commit")
+        cluster.execute(cluster.url(), "select pg_reload_conf()")
     store.close()
 
 

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pytest
 from support.results import result_of
 from unit import samples
@@ -5,7 +7,15 @@ from unit.conftest import Engine
 from unit.test_store_conformance import at_once
 
 from hookstream_keys.runtime.usage import Usage
-from hookstream_keys.store import USED, Attempts, KeyUsage, Store, StoreUnavailable, Tenant
+from hookstream_keys.store import (
+    USED,
+    Attempts,
+    CommitUnknown,
+    KeyUsage,
+    Store,
+    StoreUnavailable,
+    Tenant,
+)
 
 EARLIER, NOON, LATER = (f"2026-11-24T{hour}:00:00.000Z" for hour in (11, 12, 13))
 
@@ -108,6 +118,26 @@ def test_more_keys_than_a_message_has(
         (known[1].id, USED, 1),
         (known[2].id, USED, 1),
     ]
+
+
+def test_what_may_be_written_is_not_written_again(
+    store: Store, tenant: Tenant, usage: Usage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the wait for a standby is cancelled: PostgreSQL has committed then."""
+    add = store.add_usage
+
+    async def unknown(counted: Sequence[Attempts]) -> None:
+        await add(counted)
+        raise CommitUnknown("the standby has not confirmed the change")
+
+    key = tenant.key.id
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "add_usage", unknown)
+        usage.count(key, USED, NOON, "noon")
+        result_of(usage.flush())
+    usage.count(key, USED, LATER, "later")
+    result_of(usage.flush())
+    assert of(store, key) == KeyUsage(Attempts(key, USED, 2, LATER, "later"), ())
 
 
 def test_failed_writes_are_retried(

@@ -84,7 +84,9 @@ def is_left(url: str, file: Path) -> bool:
     if file.exists() or not draft.exists():
         return False
     with session(url) as database:
-        return moves.moved_to(database) == _head_of(draft)
+        moved_to = moves.moved_to(database)
+    # A draft of a move that was interrupted before need not be a database yet.
+    return moved_to is not None and moved_to == _head_of(draft)
 
 
 def end_to_file(file: Path) -> None:

@@ -190,6 +190,8 @@ class OperatorFiles(AuditCheck):
             pruned = SqliteStore(after).prune_audit_log(before, to, recorded, progress=progress)
             if pruned is not None:
                 with transaction(database):
+                    # The data may have moved meanwhile.
+                    background.run(moves.require_home(database.driver))
                     differences.apply(database, file, after)
         return pruned
 
