@@ -332,7 +332,7 @@ def chains_sealed(store: Store, sources: Sources, details: Mapping[str, Any]) ->
 
 def store_moved(context: RequestContext, details: Mapping[str, Any]) -> AuditEvent:
     """The data was moved from another database; it belongs to no organization."""
-    return _event(context, "database.moved", org_id="", resource_id="audit_log", details=details)
+    return _event(context, chain.MOVED, org_id="", resource_id="audit_log", details=details)
 
 
 def restored(context: RequestContext, change: RestoreChange) -> AuditEvent:

@@ -39,6 +39,8 @@ Row = tuple[Any, ...]
 PRUNED = "audit_log.pruned"
 #: The action of a seal's event, which has a digest of the heads of other chains.
 SEALED = "audit_log.sealed"
+#: The action of a move from another database.
+MOVED = "database.moved"
 
 _ACTION, _DETAILS = COLUMNS.index("action"), COLUMNS.index("details")
 

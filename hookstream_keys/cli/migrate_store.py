@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hookstream_keys.cli.database import existing_store
+from hookstream_keys.cli.database import existing_store, opened_store
 from hookstream_keys.cli.operations import operator_context
 from hookstream_keys.cli.options import with_json, without_password
 from hookstream_keys.cli.output import note, printable, show
@@ -48,7 +48,8 @@ def migrate_store_command(source: str, target: str, restart: bool, as_json: bool
         # Not a link to it: that would be renamed.
         from_file = from_file.resolve()
     if from_file is not None and migrate_store.is_retired(from_file):
-        migrate_store.end(from_file, target)
+        recorded = partial(audit.store_moved, operator_context(opened_store(target)))
+        migrate_store.end(from_file, target, recorded)
         note("The end of the move that was interrupted is done.")
         return
     if to_file is not None and migrate_store.is_left(source, to_file):

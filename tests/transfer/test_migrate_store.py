@@ -214,11 +214,23 @@ def test_a_change_without_an_event_is_found_after_an_interruption(file: Path, ur
     moved(f"sqlite:///{file}", url, "--restart")
 
 
+@pytest.mark.parametrize("at", ["end", "record", "after"])
 def test_the_end_of_a_move_that_was_interrupted_there(
-    file: Path, url: str, monkeypatch: pytest.MonkeyPatch
+    file: Path, url: str, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
+    record = migrate_store._record
+
+    def record_and_die(*event: Any) -> None:
+        record(*event)
+        raise KeyboardInterrupt
+
+    place: dict[str, tuple[Any, str, Any]] = {
+        "end": (into_postgresql, "end", _interrupt),
+        "record": (migrate_store, "_record", _interrupt),
+        "after": (migrate_store, "_record", record_and_die),
+    }
     with monkeypatch.context() as patched:
-        patched.setattr(into_postgresql, "end", _interrupt)
+        patched.setattr(*place[at])
         with pytest.raises(KeyboardInterrupt):
             move(file, url, lambda *_: None)
     assert not file.exists()
@@ -227,6 +239,8 @@ def test_the_end_of_a_move_that_was_interrupted_there(
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == "The end of the move that was interrupted is done.\n"
     assert verified(url, "--state")["ok"]
+    moves_of = "select count(*) from audit_log where action = 'database.moved'"
+    assert shared_cluster().execute(url, moves_of) == [(1,)]
     assert "was moved already" in refused(f"sqlite:///{file}", url)
 
 

@@ -5,7 +5,7 @@ The rows go in batches, each of which is a transaction that also records how far
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -45,6 +45,12 @@ _RECORD = """
     on conflict (name) do update set after = excluded.after
 """
 _AFTER = "select after from hookstream_move where name = $1"
+_REINSTATED = "select to_regclass('audit_head_moved') is null"
+#: Every event after the trunk is one that was written here.
+_RECORDED = """
+    select exists (
+        select 1 from audit_log where action = $1 and seq > (select seq from audit_trunk))
+"""
 #: For as long as the session lasts: no two processes fill one database.
 _LOCK = "select pg_try_advisory_lock(hashtextextended('hookstream_move', 0))"
 _SOURCE = "select name from hookstream_move where name like 'source: %'"
@@ -298,8 +304,15 @@ def is_complete(database: Session) -> bool:
     return bool(database.value(_EXISTS)) and database.value(_AFTER, _COMPLETE) is not None
 
 
-def end(database: Session) -> None:
-    """Make the database of a complete move the home of the data: servers may start."""
+def end(database: Session, record: Callable[[], None] | None = None) -> None:
+    """Make the database of a complete move the home of the data: servers may start.
+
+    Before they may, `record` writes the event of the move, unless it is there: what was interrupted
+    here is done once more.
+    """
     with transaction(database):
-        moves.reinstate(database)
-        database.execute("drop table hookstream_move")
+        if not database.value(_REINSTATED):
+            moves.reinstate(database)
+    if record is not None and not database.value(_RECORDED, chain.MOVED):
+        record()
+    database.execute("drop table hookstream_move")

@@ -59,7 +59,7 @@ def is_retired(file: Path) -> bool:
     return not file.exists() and retired(file).exists()
 
 
-def end(file: Path, url: str) -> None:
+def end(file: Path, url: str, recorded: Recorded) -> None:
     """Do what is left of a move from a file that was interrupted after that was retired.
 
     Raises MoveRefused when nothing is left to do here, and StoreUnavailable.
@@ -70,8 +70,11 @@ def end(file: Path, url: str) -> None:
             raise MoveRefused(f"the data of {file} was moved already")
         if not into_postgresql.is_of(database, source):
             raise MoveRefused(f"this database is filled from another file than {file}")
+        rows, head = source.execute(
+            "select (select count(*) from audit_log), hash from audit_head"
+        ).fetchone()
         _rename(file)
-        into_postgresql.end(database)
+        _end(database, url, recorded, rows, head)
     _checkpoint(retired(file))
 
 
@@ -122,9 +125,7 @@ def to_postgresql(
                 # Until its servers have looked; the file is locked until the end, so that another
                 # migrate-store finds it moved.
                 time.sleep(LOOK_SECONDS)
-                into_postgresql.end(database)
-    details = {"from": "sqlite", "rows": checked.rows, "head": checked.head}
-    _record(PostgresqlStore(url), recorded(details))
+                _end(database, url, recorded, checked.rows, checked.head)
     _checkpoint(retired(file))
     return Moved(counts, checked.head)
 
@@ -157,6 +158,11 @@ def to_file(url: str, file: Path, recorded: Recorded, *, progress: Progress | No
         moves.note_moved_to(database, _head_of(draft))
     end_to_file(file)
     return Moved(counts, checked.head)
+
+
+def _end(database: Session, url: str, recorded: Recorded, rows: int, head: str) -> None:
+    details = {"from": "sqlite", "rows": rows, "head": head}
+    into_postgresql.end(database, lambda: _record(PostgresqlStore(url), recorded(details)))
 
 
 def _head_of(file: Path) -> str:
