@@ -91,12 +91,12 @@ def test_a_verification_looks_up_both_keys_at_once(url: str, asked: list[int]) -
     caller, about = keys.generate("live"), keys.generate("live")
 
     async def verify() -> None:
+        # As when a server starts.
+        await store.beat()
         assert await store.add_first_tenant(tenant)
         for new in (caller, about):
             key = samples.key_of(tenant.tenancy.environment)
             await store.add_key(key, new.digest, samples.event_of(key))
-        # As when a server starts.
-        await store.beat()
         application.start()
         transport = httpx.ASGITransport(application.asgi)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
