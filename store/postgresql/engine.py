@@ -186,10 +186,11 @@ class PostgresqlEngine(Engine):
         It `waits` for what fencing demands of changes that are acknowledged.
         """
         with translating():
+            if waits:
+                # It would wait for a standby in vain, and not be known to be stored.
+                self.fence.require_confirmed()
             async with self._pool.borrowed() as driver:
                 if waits:
-                    # It would wait for a standby in vain, and not be known to be stored.
-                    self.fence.require_confirmed()
                     await self.fence.wait_until_settled(driver)
                 with confirmed(driver):
                     async with _transaction(driver):

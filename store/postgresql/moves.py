@@ -21,8 +21,8 @@ _RETIRE = """
 
 
 _REINSTATE = """
-    alter table audit_head_moved rename to audit_head;
-    alter table node_moved rename to node
+    alter table if exists audit_head_moved rename to audit_head;
+    alter table if exists node_moved rename to node
 """
 
 
@@ -46,7 +46,7 @@ def retire(database: Session) -> None:
 
 
 def reinstate(database: Session) -> None:
-    """Let nodes use the database again, from the commit of this transaction on."""
+    """Let nodes use the database again, from the commit of this transaction on; or as before."""
     database.execute(_REINSTATE)
 
 

@@ -45,7 +45,6 @@ _RECORD = """
     on conflict (name) do update set after = excluded.after
 """
 _AFTER = "select after from hookstream_move where name = $1"
-_REINSTATED = "select to_regclass('audit_head_moved') is null"
 #: Every event after the trunk is one that was written here.
 _RECORDED = """
     select exists (
@@ -311,8 +310,7 @@ def end(database: Session, record: Callable[[], None] | None = None) -> None:
     here is done once more.
     """
     with transaction(database):
-        if not database.value(_REINSTATED):
-            moves.reinstate(database)
+        moves.reinstate(database)
     if record is not None and not database.value(_RECORDED, chain.MOVED):
         record()
     database.execute("drop table hookstream_move")
