@@ -4,13 +4,12 @@ A creation takes time of the same worker, and ends what it remembers of keys; a 
 latter.
 """
 
-import json
 import statistics
 import time
 from collections import defaultdict
 
-from harness.client_process import Connection
-from harness.clients import Requests, http_request, sending
+from harness.clients import Requests, sending
+from harness.key_requests import creations, revocations
 from harness.places import WORK
 from harness.programs import Unusable
 from harness.server import Sample, Server, medians, ratio, serving
@@ -24,9 +23,6 @@ from compare.table import Row
 _CREATIONS = (100, 1_000)
 #: Seconds for the other clients to begin.
 _BEGINNING = 0.5
-#: How many keys more than are revoked.
-_SPARE = 5
-_PATH = "/v1/auth/api-keys"
 _ALONE = "alone"
 
 
@@ -66,24 +62,5 @@ def run(options: Options, templates: dict[str, Data]) -> list[Row]:
 
 def _others(server: Server, seconds: int) -> list[Requests]:
     """What is sent beside: creations at each rate, then revocations of keys made for that."""
-    facts = server.data.facts()
-    credential = f"X-API-Key: {facts['BENCH_CALLER']}"
-    body = {"name": "Beside", "org_id": facts["BENCH_ORG"], "env_id": facts["BENCH_ENV"]}
-    create = http_request("POST", _PATH, credential, body)
-    creations = [
-        Requests(f"{rate:,} creations a second", (create,), status=201, per_second=rate)
-        for rate in _CREATIONS
-    ]
-    connection = Connection(server.port)
-    made = [_id(connection.exchange(create)[1]) for _ in range(seconds + _SPARE)]
-    revoke = tuple(http_request("DELETE", f"{_PATH}/{key_id}", credential) for key_id in made)
-    return [
-        *creations,
-        Requests("1 revocation a second", revoke, once=True, status=204, per_second=1),
-    ]
-
-
-def _id(response: bytes) -> str:
-    """The identifier of the key that was created."""
-    key_id: str = json.loads(response.partition(b"\r\n\r\n")[2])["id"]
-    return key_id
+    made = [creations(server.data, rate) for rate in _CREATIONS]
+    return [*made, revocations(server, seconds)]

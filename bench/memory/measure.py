@@ -6,8 +6,9 @@ from collections import defaultdict
 from contextlib import ExitStack
 
 from harness import processes
-from harness.clients import Requests, http_request, sending
+from harness.clients import Requests, sending
 from harness.hookstream import Hookstream
+from harness.key_requests import creations, verifications
 from harness.programs import Unusable
 from harness.server import serving
 from harness.system import Data
@@ -18,9 +19,6 @@ VERIFICATIONS, CREATIONS = 300, 30
 WORKERS = 2
 #: Seconds between two samples.
 _EVERY = 10
-#: Of how many keys the verifications are: each request is kept in the memory of its client.
-_KEYS = 20_000
-_PATH = "/v1/auth/api-keys"
 
 #: Of each process, when it was looked at, in seconds from the beginning, and its bytes.
 Series = dict[int, list[tuple[float, int]]]
@@ -47,15 +45,5 @@ def run(seconds: int, size: int) -> Series:
 
 
 def _requests(data: Data) -> list[Requests]:
-    facts = data.facts()
-    credential = f"X-API-Key: {facts['BENCH_CALLER']}"
-    secrets = [line.split()[1] for line in data.keys.read_text("utf-8").splitlines()[:_KEYS]]
-    verify = tuple(
-        http_request("POST", f"{_PATH}/verify", credential, {"key": key}) for key in secrets
-    )
-    body = {"name": "Memory", "org_id": facts["BENCH_ORG"], "env_id": facts["BENCH_ENV"]}
-    create = http_request("POST", _PATH, credential, body)
-    return [
-        Requests("verifications", verify, per_second=VERIFICATIONS),
-        Requests("creations", (create,), status=201, per_second=CREATIONS),
-    ]
+    verify = Requests("verifications", verifications(data), per_second=VERIFICATIONS)
+    return [verify, creations(data, CREATIONS)]

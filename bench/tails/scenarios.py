@@ -4,14 +4,14 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from harness.client_process import Connection
-from harness.clients import Requests, http_request, sending
+from harness.clients import Requests, sending
 from harness.hookstream import Hookstream, seed
+from harness.key_requests import creations, revocations, verifications
 from harness.places import BENCH, COMMAND, WORK
 from harness.programs import Unusable
 from harness.python_peers import Bare
@@ -24,11 +24,8 @@ CONNECTIONS = 64
 _KEYS = 1_000
 #: Seconds of a run that finds out how much the server can do at most.
 _CAPACITY_SECONDS = 3
-_PATH = "/v1/auth/api-keys"
 #: Seconds of creations before their rows of the audit log are pruned.
 _FILL_SECONDS = 20
-#: How many keys more than are revoked.
-_SPARE = 10
 
 
 @dataclass(frozen=True)
@@ -58,28 +55,30 @@ class _Watched(Hookstream):
         """How to start it, as one process."""
         usual = super().launch(data, port, workers)
         command = (sys.executable, "-m", "tails.watched", data.folder / "events.jsonl")
-        return Launch((*command, *usual.command[1:]), {**usual.environment}, BENCH)
+        return Launch((*command, *usual.command[1:]), usual.environment, BENCH)
 
 
 def run(seconds: int) -> Iterator[Finding]:
     """Verify for so many seconds in each scenario. Raises Unusable."""
     template = Data(WORK / "tails").empty()
     seed(template, _KEYS, known=_KEYS)
-    verifications, creations = _capacities(template)
-    half = verifications / 2
+    verified, created = _capacities(template)
+    half = verified / 2
     peer = Bare()
     peer.install()
     yield _measure("the bare application", peer, template, half, seconds)
     ours = _Watched()
     yield _measure("alone", ours, template, half, seconds)
     # Half of the time that it has for half load, each.
-    rate = creations / 4
+    rate = created / 4
     yield _measure(
-        f"beside {rate:,.0f} creations a second", ours, template, half / 2, seconds, creations=rate
-    )
+        f"beside {rate:,.0f} creations a second", ours, template, half / 2, seconds,
+        others=lambda server: creations(server.data, rate),
+    )  # fmt: skip
     yield _measure(
-        "beside 1 revocation a second", ours, template, half, seconds, revocations=seconds
-    )
+        "beside 1 revocation a second", ours, template, half, seconds,
+        others=lambda server: revocations(server, seconds),
+    )  # fmt: skip
     yield _measure("while the audit log is pruned", ours, template, half, seconds, prunes=True)
 
 
@@ -101,8 +100,7 @@ def _measure(
     per_second: float,
     seconds: int,
     *,
-    creations: float = 0,
-    revocations: int = 0,
+    others: Callable[[Server], Requests] | None = None,
     prunes: bool = False,
 ) -> Finding:
     data = template.copy(WORK / "run")
@@ -111,13 +109,12 @@ def _measure(
             # Their rows are what is pruned.
             server.drive(server.load("create", seconds=_FILL_SECONDS))
         server.drive(server.load("verify", seconds=_CAPACITY_SECONDS))
-        others = _others(server, creations, revocations)
-        with sending(server.port, others) if others else nullcontext() as clients:
+        with sending(server.port, others(server)) if others else nullcontext() as clients:
             with _pruning(data) if prunes else nullcontext():
                 begun = time.monotonic()
                 answers = send(
                     server.port,
-                    _verifications(data),
+                    verifications(data),
                     connections=CONNECTIONS,
                     per_second=per_second,
                     seconds=seconds,
@@ -127,31 +124,6 @@ def _measure(
                 clients.stop()
     events = _events(data, begun, ended)
     return Finding(title, per_second, begun, answers, events)
-
-
-def _verifications(data: Data) -> Sequence[bytes]:
-    credential = f"X-API-Key: {data.facts()['BENCH_CALLER']}"
-    secrets = (line.split()[1] for line in data.keys.read_text("utf-8").splitlines())
-    return [http_request("POST", f"{_PATH}/verify", credential, {"key": key}) for key in secrets]
-
-
-def _others(server: Server, creations: float, revocations: int) -> Requests | None:
-    """What other clients send."""
-    if not creations and not revocations:
-        return None
-    facts = server.data.facts()
-    credential = f"X-API-Key: {facts['BENCH_CALLER']}"
-    body = {"name": "Beside", "org_id": facts["BENCH_ORG"], "env_id": facts["BENCH_ENV"]}
-    create = http_request("POST", _PATH, credential, body)
-    if creations:
-        return Requests("creations", (create,), status=201, per_second=creations)
-    connection = Connection(server.port)
-    made = [
-        json.loads(connection.exchange(create)[1].partition(b"\r\n\r\n")[2])["id"]
-        for _ in range(revocations + _SPARE)
-    ]
-    revoke = tuple(http_request("DELETE", f"{_PATH}/{key_id}", credential) for key_id in made)
-    return Requests("revocations", revoke, once=True, status=204, per_second=1)
 
 
 @contextmanager

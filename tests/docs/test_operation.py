@@ -12,13 +12,15 @@ LINES = re.findall(r"^\| `(.+?)`", SECTION, re.MULTILINE)
 ENDS = ["the database confirms heartbeats again", "is asked again"]
 
 
-def _logged() -> str:
-    """The messages of every module, with `%s` for what differs."""
-    files = [*Path(ROOT, "store").rglob("*.py"), *Path(ROOT, "hookstream_keys").rglob("*.py")]
-    return "\n".join(file.read_text(encoding="utf-8") for file in files)
+#: The text of every module, with `%s` for what differs in a message.
+MODULES = "\n".join(
+    file.read_text(encoding="utf-8")
+    for folder in ("store", "hookstream_keys")
+    for file in Path(ROOT, folder).rglob("*.py")
+)
 
 
 @pytest.mark.parametrize("line", [*LINES, *ENDS])
 def test_a_line_of_the_log_is_one(line: str) -> None:
     assert len(LINES) == 5
-    assert line.replace("…", "%s").replace("HOST", "%s") in _logged()
+    assert line.replace("…", "%s").replace("HOST", "%s") in MODULES

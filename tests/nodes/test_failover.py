@@ -4,17 +4,18 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from nodes.asking import verified
 from support import ON_POSTGRESQL, Database, Server, Tenant, serving, until, url_of
 from support.backups import command
-from support.postgresql import running_cluster, running_standby, stand_for
+from support.postgresql import Cluster, running_cluster, running_standby, stand_for
 from support.results import result_of
 from unit import samples
 
@@ -139,6 +140,22 @@ def assert_counted_once(tenant: Tenant, *nodes: Server) -> None:
     assert codes.count("VALID") == most
 
 
+@contextmanager
+def with_standby(path: Path) -> Iterator[tuple[Cluster, Cluster, Database, Tenant]]:
+    """A primary, its synchronous standby, and a database of the primary with a tenant."""
+    with running_cluster() as primary, running_standby(primary) as standby:
+        database = Database(path / "keys.db")
+        stand_for(database.path, primary.new_database())
+        yield primary, standby, database, database.run_init()
+
+
+def cancel_wait(primary: Cluster, waiting: Future[Any]) -> None:
+    """Cancel the wait for the standby as soon as something waits for it."""
+    cancel = "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'"
+    while not primary.execute(primary.url(), cancel):
+        assert not waiting.done(), waiting.result()
+
+
 @pytest.mark.parametrize("messages", ["notice", "error"])
 def test_a_change_that_the_standby_has_not_confirmed_is_not_acknowledged(messages: str) -> None:
     """A wait for the standby that an operator cancels ends in a commit, with a warning."""
@@ -154,40 +171,28 @@ def test_a_change_that_the_standby_has_not_confirmed_is_not_acknowledged(message
         event = samples.event_of(tenant.key)
         with ThreadPoolExecutor(1) as pool:
             added = pool.submit(lambda: result_of(store.add_events([event])))
-            cancel = "select pg_cancel_backend(pid) from pg_stat_activity"
-            while not primary.execute(primary.url(), f"{cancel} where wait_event = 'SyncRep'"):
-                assert not added.done()
+            cancel_wait(primary, added)
             with pytest.raises(CommitUnknown, match="the standby has not confirmed"):
                 added.result()
         store.close()
 
 
 def test_a_command_whose_change_was_not_confirmed_says_so(tmp_path: Path) -> None:
-    with running_cluster() as primary, running_standby(primary) as standby:
-        database = Database(tmp_path / "keys.db")
-        url = primary.new_database()
-        stand_for(database.path, url)
-        tenant = database.run_init()
+    with with_standby(tmp_path) as (primary, standby, database, tenant):
         where = ("--name", "unknown", "--org", tenant.org_id, "--env", tenant.env_id)
         standby.stop()
         with ThreadPoolExecutor(1) as pool:
             create = partial(command, HOOKSTREAM_SINGLE_DATABASE="on")
             created = pool.submit(create, database, "keys", "create", *where)
-            cancel = "select pg_cancel_backend(pid) from pg_stat_activity"
-            while not primary.execute(url, f"{cancel} where wait_event = 'SyncRep'"):
-                assert not created.done(), created.result()
+            cancel_wait(primary, created)
             done = created.result()
         assert (done.returncode, done.stdout) == (1, "")
         assert "may be stored, or not; look before you repeat the command" in done.stderr
-        assert primary.execute(url, "select count(*) from api_key where name = 'unknown'") == [(1,)]
+        assert database.execute("select count(*) from api_key where name = 'unknown'") == [(1,)]
 
 
 def test_uses_are_counted_once_while_the_standby_is_away(tmp_path: Path) -> None:
-    with running_cluster() as primary, running_standby(primary) as standby:
-        database = Database(tmp_path / "keys.db")
-        url = primary.new_database()
-        stand_for(database.path, url)
-        tenant = database.run_init()
+    with with_standby(tmp_path) as (_, standby, database, tenant):
         uses = "select coalesce(sum(count), 0) from key_usage"
         with serving(database, HOOKSTREAM_SINGLE_DATABASE="off") as server:
             for _ in range(5):
@@ -199,16 +204,12 @@ def test_uses_are_counted_once_while_the_standby_is_away(tmp_path: Path) -> None
             made = verified(server, tenant.key, tenant.key)
             assert made == (200, "VALID")
         # Each verification is two: of the caller's key, and of the same one.
-        assert primary.execute(url, uses) == [(12,)]
+        assert database.execute(uses) == [(12,)]
 
 
 def test_a_sign_out_that_was_not_confirmed_is_unknown_and_not_done(tmp_path: Path) -> None:
     """Its connection is cut while it waits; the session is gone here, and a failover revives it."""
-    with running_cluster() as primary, running_standby(primary) as standby:
-        database = Database(tmp_path / "keys.db")
-        url = primary.new_database()
-        stand_for(database.path, url)
-        tenant = database.run_init()
+    with with_standby(tmp_path) as (primary, standby, database, tenant):
         headers = {"Authorization": f"Bearer {database.add_session(tenant.user_id)}"}
         with serving(database, HOOKSTREAM_SINGLE_DATABASE="off") as server:
 
@@ -221,7 +222,7 @@ def test_a_sign_out_that_was_not_confirmed_is_unknown_and_not_done(tmp_path: Pat
             with standby.frozen(), ThreadPoolExecutor(1) as pool:
                 first = pool.submit(sign_out)
                 while not first.done():
-                    primary.execute(url, f"{cut} where wait_event = 'SyncRep'")
+                    primary.execute(primary.url(), f"{cut} where wait_event = 'SyncRep'")
                 assert first.result()[0] == 503
                 assert "may be stored" in first.result()[1]
                 assert sign_out()[0] == 503
